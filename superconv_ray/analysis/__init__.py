@@ -1,0 +1,1 @@
+"""Answers from result tables: frames in, frames out."""

@@ -1,0 +1,223 @@
+"""Batches made on the device, as a pure function of the step.
+
+The whole data set stays on the device in its own dtype; a batch is gathered from it by index,
+standardised and augmented there. On one Xeon core a flipped and cropped batch of 128 takes 0.3 to
+0.5 ms for 28 x 28 x 1 and 0.8 to 1.1 ms for 32 x 32 x 3: near 1 % of a ResNet-20 step.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from superconv_ray.data.catalog import AUGMENTATIONS, Augment
+from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.seeds import derive_seed
+
+CROP_PADDING = 4  # pixels on each side, as in He et al., arXiv 1512.03385, section 4.2
+
+_CHUNK_ELEMENTS = 1 << 18  # 2 MB of float64: stays in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class ResidentDataset:
+    """A `Dataset` as tensors on one device: inputs [n, h, w, c] or [n, f], labels int64 [n]."""
+
+    train_inputs: Tensor
+    train_labels: Tensor
+    test_inputs: Tensor
+    test_labels: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Mean and standard deviation of each channel (images) or feature (vectors), float32."""
+
+    mean: Tensor
+    std: Tensor
+
+
+def to_device(dataset: Dataset, device: torch.device | str) -> ResidentDataset:
+    """Return the data set's tensors; on the CPU they alias its memory: never write to them."""
+    return ResidentDataset(
+        train_inputs=_tensor(dataset.train_inputs, device),
+        train_labels=_tensor(dataset.train_labels, device),
+        test_inputs=_tensor(dataset.test_inputs, device),
+        test_labels=_tensor(dataset.test_labels, device),
+    )
+
+
+def _tensor(array: npt.NDArray[np.generic], device: torch.device | str) -> Tensor:
+    with warnings.catch_warnings():
+        # Arrays from Ray's object store are read-only, and we only read.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array).to(device)
+
+
+def input_statistics(inputs: Tensor, indices: Tensor) -> Statistics:
+    """Return the statistics of the samples at `indices`, without a float copy of them all.
+
+    Args:
+        inputs: [n, height, width, channels] or [n, features], uint8 or float32.
+        indices: int64, the training subset. A constant channel or feature gets the std 1.
+    """
+    # Apple's GPUs have no float64.
+    device = torch.device("cpu") if inputs.device.type == "mps" else inputs.device
+    channels, size = inputs.shape[-1], inputs[0].numel()
+    # Sums about a value of the data: exact for constants and for uint8, no cancellation for others.
+    origin = inputs[indices[0]].reshape(-1, channels)[0].to(device, torch.float64)
+    row = origin.repeat(size // channels)
+    # Each pixel by itself first: sums over an innermost axis of 3 channels are 5 times slower.
+    sums = torch.zeros(2, size, dtype=torch.float64, device=device)
+    for part in torch.split(indices, max(1, _CHUNK_ELEMENTS // size)):
+        x = inputs.index_select(0, part).flatten(1).to(device).to(torch.float64).sub_(row)
+        sums[0] += x.sum(0)
+        sums[1] += x.square_().sum(0)
+    count = len(indices) * (size // channels)
+    mean, squares = sums.view(2, -1, channels).sum(1) / count
+    variance = (squares - mean.square()).clamp_(min=0)
+    std = torch.where(variance > 0, variance.sqrt(), 1.0)
+    return Statistics(
+        mean=(mean + origin).to(torch.float32).to(inputs.device),
+        std=std.to(torch.float32).to(inputs.device),
+    )
+
+
+def prepare(inputs: Tensor, statistics: Statistics) -> Tensor:
+    """Return a batch standardised: [b, h, w, c] as [b, c, h, w] in channels_last, [b, f] as is."""
+    x = inputs.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    mean, std = statistics.mean, statistics.std
+    if x.ndim == 2:
+        return x.sub_(mean).div_(std)
+    # Broadcasting over rows of w * c values instead of 3 channels is 6 times faster on the CPU.
+    width = x.shape[2]
+    x.flatten(2).sub_(mean.repeat(width)).div_(std.repeat(width))
+    return x.permute(0, 3, 1, 2)
+
+
+def augment(x: Tensor, kind: Augment, generator: torch.Generator) -> Tensor:
+    """Flip each image left-right with probability 1/2, then crop it at random out of a zero border.
+
+    Args:
+        x: Standardised images [b, c, h, w], channels_last; the result has their shape and layout.
+        kind: "none" (returns x, draws nothing), "flip", "crop" (border of 4) or "flip_crop".
+        generator: On the device of x; the only source of randomness.
+
+    Raises:
+        ValueError: `kind` is unknown, or x holds vectors and `kind` is not "none".
+    """
+    _check_augment(kind, x.ndim)
+    if kind == "none":
+        return x
+    b, c, h, w = x.shape
+    images = x.permute(0, 2, 3, 1)
+    flips, crops = "flip" in kind, "crop" in kind
+    border = CROP_PADDING if crops else 0
+    tall, wide = h + 2 * border, w + 2 * border
+    canvas = x.new_zeros(1 + flips, b, tall, wide, c)
+    inside = canvas[:, :, border : border + h, border : border + w]
+    inside[0] = images
+    sample = torch.arange(b, device=x.device)
+    if flips:
+        inside[1] = images.flip(2)
+        # The mirrored images follow the b upright ones.
+        sample += b * torch.randint(2, (b,), generator=generator, device=x.device)
+    pixel = sample * (tall * wide)
+    if crops:
+        down, right = torch.randint(2 * border + 1, (2, b), generator=generator, device=x.device)
+        pixel += down * wide + right
+    # An output row is a run of w * c values of the canvas. Seeing all such runs, overlapping, as
+    # the rows of one matrix makes the gather a copy of whole rows: 10 times faster than by pixel.
+    starts = pixel[:, None] + torch.arange(h, device=x.device) * wide
+    runs = canvas.as_strided((canvas.numel() // c - w + 1, w * c), (c, 1))
+    return runs.index_select(0, starts.view(-1)).view(b, h, w, c).permute(0, 3, 1, 2)
+
+
+def _check_augment(kind: str, ndim: int) -> None:
+    if kind not in AUGMENTATIONS:
+        raise ValueError(f"augment must be one of {', '.join(AUGMENTATIONS)}, got {kind!r}")
+    if kind != "none" and ndim != 4:
+        raise ValueError(f"augment must be 'none' for inputs that are not images, got {kind!r}")
+
+
+class TrainingBatches:
+    """The training batches of one run; step s always gives the same ones, in any order of asking.
+
+    The samples are a stream of epochs, each a fresh permutation of the subset, cut into batches of
+    exactly `batch_size`: nothing is dropped, and a batch may reach over several epochs.
+    Permutations depend on (seed, epoch) only and are drawn on the CPU, so that runs with the same
+    seed see the same order on every device and under every policy. There is no state that a
+    checkpoint would have to hold.
+
+    Args:
+        inputs: All resident training inputs, [n, h, w, c] or [n, f].
+        labels: int64 [n], on the same device.
+        indices: int64, the samples of `inputs` to train on.
+        batch_size: Samples per batch, >= 1; may exceed the number of indices.
+        seed: Of the order and of the augmentation.
+        augment: See `augment`.
+        statistics: See `input_statistics`.
+
+    Raises:
+        ValueError: `batch_size` < 1, no indices, or an augmentation that does not apply.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        labels: Tensor,
+        indices: Tensor,
+        *,
+        batch_size: int,
+        seed: int,
+        augment: Augment,
+        statistics: Statistics,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {batch_size}")
+        if len(indices) == 0:
+            raise ValueError("indices must not be empty")
+        _check_augment(augment, inputs.ndim)
+        self._inputs = inputs
+        self._labels = labels
+        self._indices = indices.cpu()
+        self._batch_size = batch_size
+        self._seed = seed
+        self._augment: Augment = augment
+        self._statistics = statistics
+        self._order_generator = torch.Generator()
+        self._augment_generator = torch.Generator(inputs.device)
+        self._orders: dict[int, Tensor] = {}  # a cache of the epochs of the last batch
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return x, float32 [b, c, h, w] (channels_last) or [b, f], and y, int64 [b], of a step."""
+        if step < 0:
+            raise ValueError(f"step must be >= 0, got {step}")
+        chosen = self._samples(step)
+        x = prepare(self._inputs.index_select(0, chosen), self._statistics)
+        if self._augment != "none":
+            self._augment_generator.manual_seed(derive_seed(self._seed, "augment", step))
+            x = augment(x, self._augment, self._augment_generator)
+        return x, self._labels.index_select(0, chosen)
+
+    def _samples(self, step: int) -> Tensor:
+        size = len(self._indices)
+        start, stop = step * self._batch_size, (step + 1) * self._batch_size
+        first, last = start // size, (stop - 1) // size
+        self._orders = {
+            epoch: self._orders[epoch] if epoch in self._orders else self._order(epoch)
+            for epoch in range(first, last + 1)
+        }
+        parts = [
+            order[max(start - epoch * size, 0) : stop - epoch * size]
+            for epoch, order in self._orders.items()
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _order(self, epoch: int) -> Tensor:
+        self._order_generator.manual_seed(derive_seed(self._seed, "order", epoch))
+        permutation = torch.randperm(len(self._indices), generator=self._order_generator)
+        return self._indices[permutation].to(self._inputs.device)

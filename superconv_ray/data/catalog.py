@@ -1,0 +1,55 @@
+"""What is known of the named data sets without reading them (standard library only)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from superconv_ray.data.allocation import split_counts
+
+Augment = Literal["none", "flip", "crop", "flip_crop"]
+AUGMENTATIONS: tuple[Augment, ...] = get_args(Augment)
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """Sizes of a data set; `input_shape` is (channels, height, width) or (features,)."""
+
+    name: str
+    train_class_counts: tuple[int, ...]
+    test_count: int
+    input_shape: tuple[int, ...]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.train_class_counts)
+
+    @property
+    def train_count(self) -> int:
+        """Number of training samples."""
+        return sum(self.train_class_counts)
+
+
+# scikit-learn's digits come in one piece: in stratified order the first train, the rest test.
+DIGITS_TRAIN_COUNT = 1437
+_DIGITS_CLASS_COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
+_MNIST_CLASS_COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
+
+DATASETS: Mapping[str, DatasetFacts] = MappingProxyType(
+    {
+        facts.name: facts
+        for facts in (
+            DatasetFacts(
+                "digits",
+                split_counts(_DIGITS_CLASS_COUNTS, DIGITS_TRAIN_COUNT, 0.0).training,
+                sum(_DIGITS_CLASS_COUNTS) - DIGITS_TRAIN_COUNT,
+                (1, 8, 8),
+            ),
+            DatasetFacts("mnist", _MNIST_CLASS_COUNTS, 10_000, (1, 28, 28)),
+            DatasetFacts("fashion_mnist", (6_000,) * 10, 10_000, (1, 28, 28)),
+            DatasetFacts("cifar10", (5_000,) * 10, 10_000, (3, 32, 32)),
+            DatasetFacts("cifar100", (500,) * 100, 10_000, (3, 32, 32)),
+        )
+    }
+)

@@ -1,0 +1,135 @@
+"""A labelled data set in memory: what readers return, and what users build from their own data."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from superconv_ray.data.catalog import DatasetFacts
+
+Inputs = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+
+# eq=False: comparing arrays field by field has no single truth value; compare digests instead.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Training and test samples as numpy arrays.
+
+    Inputs are uint8 or float32, shaped [n, height, width, channels], [n, height, width] (given a
+    channel axis) or [n, features]. Labels are integers [n] in 0..classes-1, kept as int64.
+    Arrays are made C-contiguous. Pickling (protocol 5) moves them out of band, so that Ray's object
+    store shares one read-only copy: nothing may write to them.
+
+    Raises:
+        ValueError: A field breaks one of these rules; the message names field, rule and value.
+    """
+
+    train_inputs: Inputs
+    train_labels: Labels
+    test_inputs: Inputs
+    test_labels: Labels
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            inputs = _checked_inputs(f"{part}_inputs", getattr(self, f"{part}_inputs"))
+            labels = _checked_labels(f"{part}_labels", getattr(self, f"{part}_labels"))
+            if len(inputs) != len(labels):
+                raise ValueError(
+                    f"{part}_inputs and {part}_labels must have the same length, "
+                    f"got {len(inputs)} and {len(labels)}"
+                )
+            object.__setattr__(self, f"{part}_inputs", inputs)
+            object.__setattr__(self, f"{part}_labels", labels)
+        self._check_agreement()
+
+    def _check_agreement(self) -> None:
+        for rule, train, test in (
+            ("sample shape", self.train_inputs.shape[1:], self.test_inputs.shape[1:]),
+            ("dtype", self.train_inputs.dtype, self.test_inputs.dtype),
+        ):
+            if train != test:
+                raise ValueError(
+                    f"test_inputs must have the {rule} of train_inputs, {train}, got {test}"
+                )
+        known = np.unique(self.train_labels)
+        if len(known) < 2:
+            raise ValueError(f"train_labels must hold at least 2 classes, got only {known[0]}")
+        if known[0] != 0 or known[-1] != len(known) - 1:
+            raise ValueError(
+                "train_labels must be 0..C-1 without gaps, "
+                f"got {len(known)} different labels from {known[0]} to {known[-1]}"
+            )
+        unknown = np.setdiff1d(self.test_labels, known)
+        if len(unknown):
+            raise ValueError(
+                "test_labels must occur in train_labels, "
+                f"0..{known[-1]}, got {unknown[:5].tolist()}"
+            )
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(self.train_labels.max()) + 1
+
+    @property
+    def train_class_counts(self) -> tuple[int, ...]:
+        """Training samples of each class."""
+        return tuple(np.bincount(self.train_labels).tolist())
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample as a model sees it: (channels, height, width) or (features,)."""
+        *space, channels = self.train_inputs.shape[1:]
+        return (channels, *space)
+
+    def facts(self, name: str) -> DatasetFacts:
+        """Return what a plan has to know of this data set, under the given name."""
+        return DatasetFacts(name, self.train_class_counts, len(self.test_labels), self.input_shape)
+
+    def digest(self) -> str:
+        """Return 16 hex digits that identify the contents, the same in every process."""
+        sha = hashlib.sha256()
+        for array in (self.train_inputs, self.train_labels, self.test_inputs, self.test_labels):
+            sha.update(f"{array.dtype.str}{array.shape}".encode())
+            sha.update(array.data)
+        return sha.hexdigest()[:16]
+
+
+def _checked_inputs(field: str, value: Any) -> Inputs:
+    array = _checked_array(field, value)
+    if array.dtype not in (np.uint8, np.float32):
+        raise ValueError(
+            f"{field} must be uint8 or float32, got {array.dtype}: "
+            "convert it, for example with .astype(np.float32)"
+        )
+    if array.ndim not in (2, 3, 4) or 0 in array.shape:
+        raise ValueError(
+            f"{field} must be a non-empty [n, height, width, channels], [n, height, width] or "
+            f"[n, features], got shape {array.shape}"
+        )
+    if array.dtype == np.float32 and not np.isfinite(array).all():
+        sample = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        raise ValueError(f"{field} must be finite, got NaN or infinity in sample {sample}")
+    return np.ascontiguousarray(array[..., np.newaxis] if array.ndim == 3 else array)
+
+
+def _checked_labels(field: str, value: Any) -> Labels:
+    array = _checked_array(field, value)
+    if array.ndim != 1 or len(array) == 0 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(
+            f"{field} must be a non-empty vector of integers, "
+            f"got shape {array.shape} of {array.dtype}"
+        )
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _checked_array(field: str, value: Any) -> npt.NDArray[Any]:
+    if not isinstance(value, np.ndarray):
+        raise ValueError(
+            f"{field} must be a numpy array, got {type(value).__name__}: "
+            "convert it, for example with np.asarray"
+        )
+    return value

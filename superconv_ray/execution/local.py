@@ -1,0 +1,25 @@
+"""Running a planner's trials one after another in this process, without Ray."""
+
+from __future__ import annotations
+
+from superconv_ray.execution.progress import Progress
+from superconv_ray.execution.worker import Worker
+from superconv_ray.planner import Planner
+from superconv_ray.trial import Trial
+
+SLICE_SECONDS = 5.0
+
+
+def run_local(planner: Planner, worker: Worker, progress: Progress) -> None:
+    """Run until the planner is finished; on Ctrl-C the trial in progress is saved first."""
+    while isinstance(trial := planner.next(), Trial):
+        worker.start(trial)
+        progress.started(trial)
+        try:
+            while (outcome := worker.work(SLICE_SECONDS)) is None:
+                progress.refresh()
+        except KeyboardInterrupt:
+            worker.interrupt()
+            raise
+        planner.tell(trial.id, outcome)
+        progress.ended(trial, outcome)

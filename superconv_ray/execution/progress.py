@@ -1,0 +1,101 @@
+"""What a running study shows: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from superconv_ray.outcome import Outcome
+from superconv_ray.planner import Planner
+from superconv_ray.trial import Trial
+
+PLAIN_INTERVAL = 2.0
+"""Least seconds between two plain lines, so that thousands of short trials do not flood a log."""
+RECENT = 5
+
+
+class Progress:
+    """Counts what starts and ends; use it as a context manager around a run."""
+
+    def __init__(self, planner: Planner, console: Console) -> None:
+        self._planner = planner
+        self._console = console
+        self._begun = time.monotonic()
+        self._found = len(planner.outcomes)
+        self._running: dict[str, Trial] = {}
+        self._recent: deque[str] = deque(maxlen=RECENT)
+        self._printed_at = 0.0
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+        elif self._recent:
+            self._console.print(self._status(), highlight=False, soft_wrap=True)
+
+    def started(self, trial: Trial) -> None:
+        """A trial was given to a worker."""
+        self._running[trial.id] = trial
+
+    def ended(self, trial: Trial, outcome: Outcome) -> None:
+        """A trial has ended; an error is shown at once, with the trial's settings."""
+        del self._running[trial.id]
+        line = describe(trial, outcome)
+        self._recent.append(line)
+        if outcome.error:
+            self._console.print(Text(outcome.error.strip(), style="red"))
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._printed_at >= PLAIN_INTERVAL:
+            self._printed_at = now
+            self._console.print(f"{self._status()} | last: {line}", highlight=False, soft_wrap=True)
+
+    def refresh(self) -> None:
+        """Time has passed."""
+        if self._console.is_terminal:
+            self._live.refresh()
+
+    def _status(self) -> str:
+        counts = Counter(self._planner.outcomes.values())
+        parts = [f"{len(self._planner.outcomes)} of {self._planner.total} trials done"]
+        parts += [f"{counts[name]} {name}" for name in ("diverged", "failed") if counts[name]]
+        parts += [f"{len(self._running)} running"] if self._running else []
+        parts += [f"{self._planner.left} left", f"ETA {self._eta()}"] if self._planner.left else []
+        return ", ".join(parts)
+
+    def _eta(self) -> str:
+        """Time left at the pace of this run so far, in which recorded trials do not count."""
+        done = len(self._planner.outcomes) - self._found
+        if not done:
+            return "unknown"
+        seconds = (time.monotonic() - self._begun) / done * self._planner.left
+        return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+    def _render(self) -> Text:
+        return Text("\n".join([*self._recent, self._status()]))
+
+
+def describe(trial: Trial, outcome: Outcome) -> str:
+    """One line on a trial that has ended."""
+    what = f"{trial.dataset} n={trial.data_count} {trial.model} {trial.policy}"
+    line = f"{what} max_lr={trial.max_lr:g} seed={trial.seed}: {outcome.status}"
+    for part in ("test", "validation"):
+        accuracy = outcome.measurements.get(f"{part}_accuracy")
+        if accuracy is not None:
+            line += f", {part} accuracy {100 * accuracy:.1f} %"
+    seconds = outcome.measurements.get("train_seconds")
+    return line + (f", {seconds:.1f} s" if seconds is not None else "")

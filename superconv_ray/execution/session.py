@@ -1,0 +1,212 @@
+"""One run of a study: what is done already is found in the store, what is missing is trained."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.console import Console
+
+from superconv_ray import __version__
+from superconv_ray.execution.progress import Progress
+from superconv_ray.outcome import Outcome
+from superconv_ray.plan import Plan
+from superconv_ray.planner import Planner
+from superconv_ray.store import Store, open_store
+
+if TYPE_CHECKING:
+    from superconv_ray.data.dataset import Dataset
+    from superconv_ray.execution.worker import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where and how a study is run.
+
+    Attributes:
+        store: Path or URI of the store.
+        local: In this process, without Ray.
+        address: Ray cluster to use; None: the one this machine is part of, else a new local one.
+        data_dir: Folder with the data sets' files; None: see `data.readers.load_dataset`.
+        max_trials: Start at most this many trials.
+        cpus_per_trial: CPUs, and so threads, of a trial.
+        gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any.
+    """
+
+    store: str
+    local: bool = False
+    address: str | None = None
+    data_dir: Path | None = None
+    max_trials: int | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_trials is not None and self.max_trials < 0:
+            raise ValueError(f"max_trials must be >= 0, got {self.max_trials}")
+        if not self.cpus_per_trial > 0:
+            raise ValueError(f"cpus_per_trial must be > 0, got {self.cpus_per_trial}")
+        if self.gpus_per_trial is not None and self.gpus_per_trial < 0:
+            raise ValueError(f"gpus_per_trial must be >= 0, got {self.gpus_per_trial}")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run went.
+
+    Attributes:
+        trained: Trials that ended in this run.
+        found: Trials that the store had already.
+        diverged: Of both, how many diverged, which is a result.
+        failed: Trials that raised, by id; the next run tries them again.
+        blocked: Cells that could not go on because of their range tests, and why.
+        left: Trials not run, because of max_trials or an interruption.
+    """
+
+    trained: int
+    found: int
+    diverged: int
+    failed: tuple[str, ...]
+    blocked: tuple[str, ...]
+    left: int
+
+
+def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
+    """Train what is missing of a study and write it to the store.
+
+    Raises:
+        StoreError, DatasetNotFoundError: Before anything is trained.
+    """
+    store = open_store(options.store)
+    store.initialise()
+    planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
+    found = len(planner.outcomes)
+    _write_study(store, plan, planner)
+    try:
+        if planner.left and options.max_trials != 0:
+            _train(planner, store.files.uri, options, console)
+    finally:
+        _write_study(store, plan, planner)
+    store.compact()
+    counts = Counter(planner.outcomes.values())
+    return Summary(
+        trained=len(planner.outcomes) - found - counts["failed"],
+        found=found,
+        diverged=counts["diverged"],
+        failed=tuple(id_ for id_, status in planner.outcomes.items() if status == "failed"),
+        blocked=tuple(f"{cell.describe()}: {why}" for cell, why in planner.blocked),
+        left=planner.left,
+    )
+
+
+def recorded_outcomes(store: Store, plan: Plan) -> Callable[[str], Outcome | None]:
+    """What the store knows of a plan's trials; the curves of its range tests included."""
+    finished = store.finished_ids()
+    tests = {trial.id for cell in plan.cells for trial in cell.range_tests} & finished
+    if not finished:
+        return lambda _: None
+    frame = store.trials(columns=["trial_id", "status"])
+    outcomes = {
+        trial_id: Outcome(status)
+        for trial_id, status in zip(frame["trial_id"], frame["status"], strict=True)
+    }
+    if tests:
+        curves = store.curves(
+            filters=[("trial_id", "in", sorted(tests))],
+            columns=["trial_id", "lr", "validation_accuracy"],
+        )
+        for trial_id, curve in curves.groupby("trial_id", observed=True):
+            rows = cast("list[dict[str, Any]]", curve.to_dict("records"))
+            outcomes[str(trial_id)] = Outcome(outcomes[str(trial_id)].status, curve=rows)
+    return outcomes.get
+
+
+def _train(planner: Planner, store: str, options: RunOptions, console: Console) -> None:
+    """Load what the missing trials need, then run them; torch and Ray are imported only here."""
+    from superconv_ray.execution.worker import Job, Worker
+
+    study = planner.plan.study
+    datasets = _load_datasets(planner, options)
+
+    def make_job(gpu: bool) -> Job:
+        return Job(
+            store=store,
+            models=dict(study.models),
+            threads=max(1, round(options.cpus_per_trial)),
+            gpu=gpu,
+        )
+
+    with Progress(planner, console) as progress:
+        if options.local:
+            import torch
+
+            from superconv_ray.execution.local import run_local
+
+            worker = Worker(make_job(torch.cuda.is_available()), datasets.__getitem__)
+            run_local(planner, worker, progress)
+        else:
+            from superconv_ray.execution.ray_tune import run_ray
+
+            run_ray(
+                planner,
+                make_job,
+                datasets,
+                progress,
+                address=options.address,
+                cpus_per_trial=options.cpus_per_trial,
+                gpus_per_trial=options.gpus_per_trial,
+            )
+
+
+def _load_datasets(planner: Planner, options: RunOptions) -> Mapping[str, Dataset]:
+    from superconv_ray.data.readers import load_dataset
+
+    own = planner.plan.datasets
+    return {
+        name: own[name] if name in own else load_dataset(name, options.data_dir)
+        for name in sorted(planner.datasets_needed())
+    }
+
+
+def _write_study(store: Store, plan: Plan, planner: Planner) -> None:
+    study = plan.study
+    definition = {
+        "name": study.name,
+        "question": study.question,
+        "base": {k: v for k, v in study.base.settings().items() if v is not None},
+        "sweep": [dict(point) for point in study.sweep.points],
+        "arms": {name: repr(arm) for name, arm in study.arms.items()},
+        "budget": asdict(study.budget),
+        "seeds": list(study.seed_values()),
+        "cells": [
+            {"cell": index, "arm": cell.arm, "point": dict(cell.point)}
+            for index, cell in enumerate(plan.cells)
+        ],
+        "trials": planner.total,
+        "package_version": __version__,
+        "python": platform.python_version(),
+        "commit": _git_commit(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "command": " ".join(sys.argv),
+        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    store.write_study(study.name, definition, [asdict(member) for member in planner.memberships])
+
+
+def _git_commit() -> str | None:
+    """Commit of the code the study is run from, marked if files were changed since."""
+    folder = Path(sys.argv[0]).resolve().parent if sys.argv[0] else Path.cwd()
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        result: Any = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return str(result.stdout).strip()

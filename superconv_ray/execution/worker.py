@@ -1,0 +1,151 @@
+"""One trial after another in one process: restored, trained, checkpointed, written to the store."""
+
+from __future__ import annotations
+
+import platform
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from superconv_ray import __version__
+from superconv_ray.data.batches import ResidentDataset, to_device
+from superconv_ray.data.dataset import Dataset
+from superconv_ray.outcome import Outcome
+from superconv_ray.store import Store, open_store
+from superconv_ray.training import TrainingRun
+from superconv_ray.trial import Trial
+
+CHECKPOINT_SECONDS = 60.0
+"""Training time that a killed worker can lose; trials shorter than this write no checkpoint."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs besides trials; it travels to every worker of a cluster.
+
+    Attributes:
+        store: URI of the store.
+        models: The user's own models by name.
+        threads: CPU threads a trial may use.
+        gpu: Whether the worker has been given a GPU, or a share of one.
+        checkpoint_seconds: Time between checkpoints of one trial.
+    """
+
+    store: str
+    models: Mapping[str, Callable[..., nn.Module]]
+    threads: int = 1
+    gpu: bool = False
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+
+class Worker:
+    """Runs trials; keeps its data sets on the device from one trial to the next.
+
+    Args:
+        job: See `Job`.
+        load: Gives a data set by name; called once for each.
+    """
+
+    def __init__(self, job: Job, load: Callable[[str], Dataset]) -> None:
+        torch.set_num_threads(job.threads)
+        self.device = torch.device("cuda", 0) if job.gpu else torch.device("cpu")
+        self.store: Store = open_store(job.store)
+        self._job = job
+        self._load = load
+        self._resident: dict[str, ResidentDataset] = {}
+        self._trial: Trial | None = None
+        self._run: TrainingRun | None = None
+        self._save_at = 0.0
+
+    def start(self, trial: Trial) -> None:
+        """Take on a trial, whatever was in progress before."""
+        self._trial, self._run = trial, None
+
+    def work(self, seconds: float = float("inf")) -> Outcome | None:
+        """Work on the trial for some seconds; its outcome once it has ended.
+
+        An exception of the trial ends that trial alone: it is noted in the store.
+        """
+        trial = self._trial
+        assert trial is not None, "start a trial first"
+        until = time.monotonic() + seconds
+        try:
+            run = self._run or self._begin(trial)
+            while not run.finished and time.monotonic() < until:
+                run.train(pause=lambda: time.monotonic() >= min(until, self._save_at))
+                if not run.finished and time.monotonic() >= self._save_at:
+                    self._save(run)
+            if not run.finished:
+                return None
+            outcome = self._finish(run)
+        except Exception:
+            outcome = self._fail(trial, traceback.format_exc())
+        self._trial, self._run = None, None
+        return outcome
+
+    def interrupt(self) -> None:
+        """Save the trial in progress, so that the next run goes on from here."""
+        if self._run is not None and not self._run.finished:
+            self._save(self._run)
+
+    def _begin(self, trial: Trial) -> TrainingRun:
+        if trial.dataset not in self._resident:
+            self._resident[trial.dataset] = to_device(self._load(trial.dataset), self.device)
+        model = self._job.models.get(trial.model, trial.model)
+        run = TrainingRun(trial, self._resident[trial.dataset], model)
+        if content := self.store.checkpoint(trial.id):
+            try:
+                run.restore(content)
+            except ValueError:
+                # Of no use to anyone: train from the start rather than fail for ever.
+                self.store.delete_checkpoint(trial.id)
+                run = TrainingRun(trial, self._resident[trial.dataset], model)
+        self._run = run
+        self._save_at = time.monotonic() + self._job.checkpoint_seconds
+        return run
+
+    def _save(self, run: TrainingRun) -> None:
+        self.store.write_checkpoint(run.trial.id, run.state())
+        self._save_at = time.monotonic() + self._job.checkpoint_seconds
+
+    def _finish(self, run: TrainingRun) -> Outcome:
+        outcome = run.outcome()
+        outcome = replace(outcome, measurements={**outcome.measurements, **self._surroundings()})
+        self.store.write_result(run.trial, outcome, run.curve)
+        self.store.delete_checkpoint(run.trial.id)
+        # Only a range test's curve is read by the planner; do not send it the others.
+        return replace(outcome, curve=run.curve if run.trial.kind == "range_test" else ())
+
+    def _fail(self, trial: Trial, trace: str) -> Outcome:
+        settings = {name: value for name, value in trial.settings().items() if value is not None}
+        error = f"{trace}\ntrial {trial.id}: {settings}"
+        self.store.write_failure(trial, error)
+        return Outcome("failed", error=error)
+
+    def _surroundings(self) -> dict[str, Any]:
+        return {
+            "device": _device_name(self.device),
+            "threads": torch.get_num_threads(),
+            "finished_at": datetime.now(UTC),
+            "host": platform.node(),
+            "package_version": __version__,
+            "torch_version": str(torch.__version__),
+        }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

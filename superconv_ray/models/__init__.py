@@ -1,0 +1,148 @@
+"""Networks by name: what is known about them without torch, and how to build one.
+
+Importing this module imports neither torch nor a network, so that a plan can be made and checked
+on a machine that has no torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["MODELS", "ModelFacts", "build_model"]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a plan needs to know about a builtin network.
+
+    Attributes:
+        target: where it is built, as "module:callable".
+        min_size: smallest height and width, in pixels, that can be trained on with any batch size.
+    """
+
+    target: str
+    min_size: int
+
+
+# A ResNet's last stage, at a quarter of the input, must keep more than one pixel: batch norm cannot
+# normalise a batch of one otherwise. The same goes for the small CNN at half the input.
+MODELS: Mapping[str, ModelFacts] = MappingProxyType(
+    {
+        "lenet": ModelFacts("superconv_ray.models.lenet:LeNet", min_size=13),
+        "resnet20": ModelFacts("superconv_ray.models.resnet:resnet20", min_size=5),
+        "resnet32": ModelFacts("superconv_ray.models.resnet:resnet32", min_size=5),
+        "resnet44": ModelFacts("superconv_ray.models.resnet:resnet44", min_size=5),
+        "resnet56": ModelFacts("superconv_ray.models.resnet:resnet56", min_size=5),
+        "resnet110": ModelFacts("superconv_ray.models.resnet:resnet110", min_size=5),
+        "small_cnn": ModelFacts("superconv_ray.models.small_cnn:SmallCNN", min_size=4),
+    }
+)
+
+_SIGNATURE = "(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module"
+
+
+def build_model(
+    model: str | Callable[..., nn.Module],
+    *,
+    input_shape: tuple[int, ...],
+    classes: int,
+    dropout: float,
+) -> nn.Module:
+    """Build a builtin network by name, or one of the user's own by calling it.
+
+    Weights are drawn from torch's current default generator, which the caller seeds.
+
+    Args:
+        model: a name in `MODELS`, or a callable that takes `input_shape`, `classes` and `dropout`
+            as keywords.
+        input_shape: (channels, height, width) of one input.
+        classes: number of outputs, at least 2.
+        dropout: probability of dropping a unit, in [0, 1); each network says where it drops.
+
+    Returns:
+        A module from inputs (n, channels, height, width) to logits (n, classes).
+
+    Raises:
+        ValueError: an unknown name, or an argument out of its range.
+        TypeError: a callable that does not take the three keywords, or returns no `nn.Module`.
+    """
+    if isinstance(model, str) and model not in MODELS:
+        raise ValueError(_unknown(model))
+    if len(input_shape) != 3 or min(input_shape) < 1:
+        raise ValueError(
+            f"input_shape must be (channels, height, width), each at least 1, got {input_shape}"
+        )
+    if classes < 2:
+        raise ValueError(f"classes must be at least 2, got {classes}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+    if isinstance(model, str):
+        return _build_builtin(model, input_shape, classes, dropout)
+    return _build_own(model, input_shape, classes, dropout)
+
+
+def _build_builtin(
+    name: str, input_shape: tuple[int, ...], classes: int, dropout: float
+) -> nn.Module:
+    facts = MODELS[name]
+    _, height, width = input_shape
+    if min(height, width) < facts.min_size:
+        raise ValueError(
+            f"input_shape must be at least {facts.min_size}x{facts.min_size} pixels "
+            f"for model {name!r}, got {height}x{width}"
+        )
+    module, _, attribute = facts.target.partition(":")
+    build: Callable[..., nn.Module] = getattr(importlib.import_module(module), attribute)
+    return build(input_shape=input_shape, classes=classes, dropout=dropout)
+
+
+def _build_own(
+    model: Callable[..., nn.Module], input_shape: tuple[int, ...], classes: int, dropout: float
+) -> nn.Module:
+    from torch import nn
+
+    if isinstance(model, nn.Module) or not callable(model):
+        kind = "a module that is already built" if isinstance(model, nn.Module) else repr(model)
+        raise TypeError(f"model must be a name or a callable {_SIGNATURE}, got {kind}")
+    arguments = {"input_shape": input_shape, "classes": classes, "dropout": dropout}
+    _check_signature(model, arguments)
+    built: object = model(**arguments)
+    if not isinstance(built, nn.Module):
+        raise TypeError(
+            f"model {_name(model)} must return a torch.nn.Module, got {type(built).__name__}"
+        )
+    return built
+
+
+def _check_signature(model: Callable[..., object], arguments: Mapping[str, object]) -> None:
+    # Asked beforehand, so that a TypeError from inside the callable keeps its own message.
+    try:
+        signature = inspect.signature(model)
+    except ValueError:  # some callables written in C do not tell theirs
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"model {_name(model)} must accept {_SIGNATURE}, got {signature}: {error}"
+        ) from None
+
+
+def _unknown(name: str) -> str:
+    known = ", ".join(repr(known) for known in MODELS)
+    message = f"model must be one of {known} or given to the study as models={{...}}, got {name!r}"
+    nearest = difflib.get_close_matches(name.lower(), MODELS, n=1)
+    return f"{message}; did you mean {nearest[0]!r}?" if nearest else message
+
+
+def _name(model: Callable[..., object]) -> str:
+    return getattr(model, "__qualname__", None) or repr(model)

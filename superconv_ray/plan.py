@@ -1,0 +1,305 @@
+"""From a study to its trials: budgets, subsets and defaults worked out and checked.
+
+Needs neither torch nor Ray, so that a mistake shows in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from superconv_ray import schedules
+from superconv_ray.data.allocation import split_counts
+from superconv_ray.data.catalog import DATASETS, DatasetFacts
+from superconv_ray.models import MODELS
+from superconv_ray.study import Budget, FromRangeTest, Study
+from superconv_ray.trial import Trial, check_field_names, unused_fields
+
+if TYPE_CHECKING:
+    from superconv_ray.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm at one point of the sweep: its trainings, one per seed, and its range tests.
+
+    With `reading`, max_lr is read off the range tests first and the trainings still lack it.
+    """
+
+    arm: str
+    point: Mapping[str, Any]
+    trainings: tuple[Trial, ...] = ()
+    range_tests: tuple[Trial, ...] = ()
+    reading: FromRangeTest | None = None
+
+    def trainings_at(self, max_lr: float) -> tuple[Trial, ...]:
+        """The trainings of a cell with `reading`, once max_lr is known."""
+        return tuple(replace(trial, max_lr=max_lr).complete() for trial in self.trainings)
+
+    def describe(self) -> str:
+        """The cell in words, for messages."""
+        point = ", ".join(f"{name}={value}" for name, value in self.point.items())
+        return f"arm {self.arm!r}" + (f" at {point}" if point else "")
+
+    def signature(self) -> tuple[Any, ...]:
+        """Equal for cells that would train the same runs."""
+        if self.reading is None:
+            return (tuple(trial.id for trial in self.trainings),)
+        runs = self.trainings_at(self.reading.high)
+        return tuple(trial.id for trial in runs), tuple(trial.id for trial in self.range_tests)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with every budget, subset and default worked out and checked."""
+
+    study: Study
+    cells: tuple[Cell, ...]
+    datasets: Mapping[str, Dataset]
+    """The user's own data sets, loaded."""
+
+    def distinct_trials(self) -> list[Trial]:
+        """Every trial once, as far as can be told: some trainings still lack their max_lr."""
+        distinct: dict[Hashable, Trial] = {}
+        for cell in self.cells:
+            for trial in cell.range_tests:
+                distinct[trial.id] = trial
+            for trial in cell.trainings:
+                distinct[(trial, cell.reading) if cell.reading else trial.id] = trial
+        return list(distinct.values())
+
+
+def make_plan(study: Study) -> Plan:
+    """Expand a study into checked trials, before anything is trained.
+
+    Raises:
+        ValueError, TypeError: Unknown field, data set or model, impossible value, a subset that
+            misses a class, a batch larger than its subset, or two arms that are the same.
+    """
+    sources = _Sources.of(study)
+    _check_base(study.base)
+    cells = []
+    for point in study.sweep.points:
+        at_point = [_plan_cell(study, arm, point, sources) for arm in study.arms]
+        _reject_equal_arms(at_point)
+        cells += at_point
+    return Plan(study, tuple(cells), sources.datasets)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What can be named as data set or model, and the hashes of what the user brought."""
+
+    facts: Mapping[str, DatasetFacts]
+    datasets: Mapping[str, Dataset]
+    dataset_digests: Mapping[str, str]
+    model_digests: Mapping[str, str | None]
+    model_min_sizes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, study: Study) -> _Sources:
+        own = {
+            name: given() if callable(given) else given for name, given in study.datasets.items()
+        }
+        return cls(
+            facts={**DATASETS, **{name: dataset.facts(name) for name, dataset in own.items()}},
+            datasets=own,
+            dataset_digests={name: dataset.digest() for name, dataset in own.items()},
+            model_digests={name: _source_digest(build) for name, build in study.models.items()},
+            model_min_sizes={
+                **{name: facts.min_size for name, facts in MODELS.items()},
+                **dict.fromkeys(study.models, 1),
+            },
+        )
+
+
+def _source_digest(build: Callable[..., Any]) -> str | None:
+    """Hash of a model's source text, so that an edited model is a new trial; None if unknown."""
+    try:
+        return hashlib.sha256(inspect.getsource(build).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
+        return None
+
+
+def _check_base(base: Trial) -> None:
+    if base.steps is not None:
+        raise ValueError(f"base: set the study's budget instead of steps, got steps={base.steps}")
+    if base.seed:
+        raise ValueError(f"base: set the study's seeds instead of seed, got seed={base.seed}")
+
+
+def _plan_cell(study: Study, arm: str, point: Mapping[str, Any], sources: _Sources) -> Cell:
+    where = Cell(arm, point).describe()
+    try:
+        settings, reading = _cell_settings(study, arm, point)
+        template = _resolve_sources(replace(study.base, **settings), sources)
+        facts = sources.facts[template.dataset]
+        count = sum(_training_counts(template, facts))
+        template = replace(template, steps=study.budget.steps(count, template.batch_size))
+        templates = [replace(template, seed=seed) for seed in study.seed_values()]
+        if reading is None:
+            return Cell(arm, point, tuple(trial.complete() for trial in templates))
+        test = _range_test(template, reading, study.budget, facts)
+        tests = tuple(replace(test, seed=trial.seed).complete() for trial in templates)
+        cell = Cell(arm, point, tuple(templates), tests, reading)
+        cell.trainings_at(reading.high)  # finds errors now that would else wait for the range test
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{where}: {error}") from None
+    return cell
+
+
+def _cell_settings(
+    study: Study, arm: str, point: Mapping[str, Any]
+) -> tuple[dict[str, Any], FromRangeTest | None]:
+    """What a cell changes in the base, and how its max_lr is found if it is not given."""
+    own = study.arms[arm].settings
+    check_field_names(point, "sweep")
+    check_field_names(own, "Arm(...)")
+    settings = {**point, **own}
+    if both := sorted(point.keys() & own.keys()):
+        raise ValueError(f"{both[0]!r} is set by the sweep and by the arm; choose one")
+    for name, instead in (("seed", "seeds"), ("steps", "budget")):
+        if name in settings:
+            raise ValueError(f"{name!r} is the same for all arms: set the study's {instead}")
+    policy = settings.get("policy", study.base.policy)
+    if policy in schedules.POLICIES and (unused := sorted(own.keys() & unused_fields(policy))):
+        used = ", ".join(schedules.parameters(policy))
+        raise ValueError(
+            f"{unused[0]!r} is set by the arm but not used by policy {policy!r}, which uses {used}"
+        )
+    max_lr = settings.get("max_lr")
+    if not isinstance(max_lr, FromRangeTest):
+        return settings, None
+    return {**settings, "max_lr": None}, max_lr
+
+
+def _resolve_sources(template: Trial, sources: _Sources) -> Trial:
+    """The template with its data set and model checked, and data_count and digests filled in."""
+    facts = sources.facts.get(template.dataset)
+    if facts is None:
+        raise ValueError(_unknown("dataset", template.dataset, sources.facts))
+    if template.model not in sources.model_min_sizes:
+        raise ValueError(_unknown("model", template.model, sources.model_min_sizes))
+    _check_shape(template, facts, sources.model_min_sizes[template.model])
+    count, fraction = _resolve_count(template, facts)
+    return replace(
+        template,
+        data_count=count,
+        data_fraction=fraction,
+        dataset_digest=sources.dataset_digests.get(template.dataset),
+        model_digest=sources.model_digests.get(template.model),
+    )
+
+
+def _unknown(name: str, value: str, choices: Iterable[str]) -> str:
+    listed = ", ".join(map(repr, choices))
+    near = get_close_matches(value, list(choices), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return (
+        f"{name} must be one of {listed} or given to the study as {name}s={{...}}, "
+        f"got {value!r}{hint}"
+    )
+
+
+def _check_shape(template: Trial, facts: DatasetFacts, min_size: int) -> None:
+    shape = facts.input_shape
+    if len(shape) == 1 and (template.model in MODELS or template.augment != "none"):
+        name = "model" if template.model in MODELS else "augment"
+        value = getattr(template, name)
+        raise ValueError(
+            f"{name} {value!r} needs images, but dataset {facts.name!r} holds vectors "
+            f"of {shape[0]} features; bring a model of your own and augment='none'"
+        )
+    if len(shape) == 3 and min(shape[1:]) < min_size:
+        raise ValueError(
+            f"model {template.model!r} needs images of at least {min_size} x {min_size} pixels, "
+            f"but those of dataset {facts.name!r} are {shape[1]} x {shape[2]}"
+        )
+
+
+def _resolve_count(template: Trial, facts: DatasetFacts) -> tuple[int, float]:
+    """Limited labels as a count, and the fraction to show for it."""
+    total = facts.train_count
+    if template.data_count is None:
+        fraction = 1.0 if template.data_fraction is None else template.data_fraction
+        return max(1, round(fraction * total)), fraction
+    if template.data_fraction is not None:
+        raise ValueError(
+            f"set data_fraction or data_count, not both; got data_fraction="
+            f"{template.data_fraction} and data_count={template.data_count}"
+        )
+    if template.data_count > total:
+        raise ValueError(
+            f"data_count must be <= {total}, the training set of {facts.name!r}, "
+            f"got {template.data_count}"
+        )
+    return template.data_count, template.data_count / total
+
+
+def _training_counts(template: Trial, facts: DatasetFacts) -> tuple[int, ...]:
+    """Samples per class that a trial trains on.
+
+    Raises:
+        ValueError: A class has no sample to train on or to validate on, or a batch is larger than
+            the subset.
+    """
+    assert template.data_count is not None
+    split = split_counts(
+        facts.train_class_counts, template.data_count, template.validation_fraction
+    )
+    held_out = template.validation_fraction
+    given = (
+        f"{template.data_count} of {facts.train_count} labels of {facts.name!r} "
+        f"(data_fraction={template.data_fraction:.3g}, validation_fraction={held_out:.3g})"
+    )
+    parts = {"training": split.training}
+    if held_out:
+        parts["validation"] = split.validation
+    for part, counts in parts.items():
+        if 0 in counts:
+            missing = [label for label, count in enumerate(counts) if not count]
+            raise ValueError(
+                f"data_fraction must leave every class a {part} sample, but {given} leave none to "
+                f"classes {missing}"
+            )
+    if template.batch_size > sum(split.training):
+        raise ValueError(
+            f"batch_size must be <= {sum(split.training)}, the training samples in {given}, "
+            f"got {template.batch_size}"
+        )
+    return split.training
+
+
+def _range_test(
+    template: Trial, reading: FromRangeTest, budget: Budget, facts: DatasetFacts
+) -> Trial:
+    """The LR range test of a training: same data and model, scored on held-out labels."""
+    held_out = replace(template, validation_fraction=reading.validation_fraction)
+    count = sum(_training_counts(held_out, facts))
+    steps = reading.steps
+    if steps is None:
+        steps = max(100, budget.steps(count, held_out.batch_size) // 4)
+    return replace(
+        held_out,
+        policy=f"range_test_{reading.scale}",
+        max_lr=reading.high,
+        start_lr=reading.low,
+        steps=steps,
+        eval_interval=max(1, steps // reading.points),
+        eval_count=None,
+    )
+
+
+def _reject_equal_arms(cells: Iterable[Cell]) -> None:
+    seen: dict[Any, Cell] = {}
+    for cell in cells:
+        other = seen.setdefault(cell.signature(), cell)
+        if other is not cell:
+            raise ValueError(
+                f"{cell.describe()}: the same trials as arm {other.arm!r}; remove one, or let them "
+                "differ in a field that their policy uses"
+            )

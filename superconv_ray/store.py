@@ -1,0 +1,354 @@
+"""The store: results as Parquet, checkpoints and study definitions, on any pyarrow filesystem.
+
+    STORE/store.json                 schema version
+    STORE/trials/<id>.parquet        one row; written last: that it exists means the trial is done
+    STORE/curves/<id>.parquet        the trial's learning curve
+    STORE/failures/<id>.json         what a trial raised; gone once it succeeds
+    STORE/checkpoints/<id>.pt        only while a trial is unfinished
+    STORE/studies/<name>.json        a study's definition and where it was run
+    STORE/studies/<name>.parquet     which trials the study uses, and what for
+
+Compaction folds the small files of trials/ and curves/ into compact-*.parquet. A compact file lists
+its trials in its footer; where a trial is in several files, readers take it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from superconv_ray import schema
+from superconv_ray.files import Files
+from superconv_ray.outcome import Outcome
+from superconv_ray.trial import Trial
+
+Filters: TypeAlias = pc.Expression | Sequence[tuple[str, str, Any]] | None
+"""A pyarrow expression, or conditions such as ``[("dataset", "==", "digits")]``, all of which hold.
+"""
+
+Result = TypeVar("Result")
+MAX_COMPACT_FILES = 8
+_PART = re.compile(r"([0-9a-f]{20})\.parquet")
+_IDS = b"superconv_ray.trial_ids"
+
+
+class StoreError(OSError):
+    """The store cannot be read or written, and why."""
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The files of one table: compact file -> its trial ids, and ids that have a part file."""
+
+    compact: Mapping[str, frozenset[str]]
+    parts: frozenset[str]
+
+    @cached_property
+    def compacted(self) -> frozenset[str]:
+        return frozenset().union(*self.compact.values())
+
+
+def open_store(uri: str | Path) -> Store:
+    """Open a store; an empty folder, or one that does not exist yet, is an empty store.
+
+    Raises:
+        ValueError: The URI is of no known scheme.
+        StoreError: The store was written by a newer version of this package.
+    """
+    return Store(Files(uri))
+
+
+class Store:
+    """Results by trial id. Every write is keyed by the id and may be repeated; see `open_store`."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        marker = files.read("store.json")
+        version = json.loads(marker)["schema_version"] if marker else schema.SCHEMA_VERSION
+        if version > schema.SCHEMA_VERSION:
+            raise StoreError(
+                f"the store {files.uri} has schema version {version}, but this superconv_ray reads "
+                f"up to {schema.SCHEMA_VERSION}: update the package"
+            )
+
+    # Writing
+
+    def initialise(self) -> None:
+        """Write the schema version, so that a store that cannot be written is found out early."""
+        content = json.dumps({"schema_version": schema.SCHEMA_VERSION})
+        try:
+            self.files.write("store.json", content.encode())
+        except OSError as error:
+            raise StoreError(f"the store {self.files.uri} cannot be written: {error}") from error
+
+    def write_result(
+        self, trial: Trial, outcome: Outcome, curve: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Write a finished trial: its curve, then its row, which makes it done."""
+        rows = [{"trial_id": trial.id, **row} for row in curve]
+        self._write_table(f"curves/{trial.id}.parquet", schema.to_table(rows, schema.CURVES))
+        row = {
+            "trial_id": trial.id,
+            "kind": trial.kind,
+            **trial.settings(),
+            "status": outcome.status,
+            **outcome.measurements,
+        }
+        self._write_table(f"trials/{trial.id}.parquet", schema.to_table([row], schema.TRIALS))
+        self.files.delete(f"failures/{trial.id}.json")
+
+    def write_failure(self, trial: Trial, error: str) -> None:
+        """Note what a trial raised; it counts as not done and is run again with the next run."""
+        content = {"trial_id": trial.id, "error": error, "settings": trial.settings()}
+        self.files.write(f"failures/{trial.id}.json", json.dumps(content, indent=1).encode())
+
+    def write_checkpoint(self, trial_id: str, content: bytes) -> None:
+        """Keep the state of an unfinished trial."""
+        self.files.write(f"checkpoints/{trial_id}.pt", content)
+
+    def delete_checkpoint(self, trial_id: str) -> None:
+        """Forget the state of a trial."""
+        self.files.delete(f"checkpoints/{trial_id}.pt")
+
+    def write_study(
+        self, name: str, definition: Mapping[str, Any], members: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Write a study's definition, and the table of the trials it uses."""
+        table = schema.to_table([{"study": name, **row} for row in members], schema.MEMBERSHIPS)
+        self._write_table(f"studies/{name}.parquet", table)
+        self.files.write(f"studies/{name}.json", json.dumps(definition, indent=1).encode())
+
+    def compact(self) -> None:
+        """Fold part files into compact ones. Readers and writers may go on meanwhile."""
+        self._compact("trials", schema.TRIALS, self._list("trials").parts)
+        self._compact("curves", schema.CURVES, self.finished_ids())
+
+    # Reading
+
+    def finished_ids(self) -> frozenset[str]:
+        """Ids of the trials that are done."""
+        listing = self._list("trials")
+        return listing.parts | listing.compacted
+
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """Trial id to error and settings, for trials that raised and have not succeeded since."""
+        found = {}
+        for name in self.files.names("failures"):
+            if content := self.files.read(f"failures/{name}"):
+                found[name.removesuffix(".json")] = json.loads(content)
+        return found
+
+    def checkpoint(self, trial_id: str) -> bytes | None:
+        """The kept state of an unfinished trial, if there is one."""
+        return self.files.read(f"checkpoints/{trial_id}.pt")
+
+    def studies(self) -> list[str]:
+        """Names of the studies that were run on this store."""
+        names = self.files.names("studies")
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+    def study(self, name: str) -> dict[str, Any]:
+        """A study's definition, versions and hardware.
+
+        Raises:
+            StoreError: There is no such study; the message lists those there are.
+        """
+        content = self.files.read(f"studies/{name}.json")
+        if content is None:
+            known = ", ".join(map(repr, self.studies())) or "none"
+            raise StoreError(f"no study {name!r} in the store {self.files.uri}; there are: {known}")
+        definition: dict[str, Any] = json.loads(content)
+        return definition
+
+    def members(self, study: str) -> pd.DataFrame:
+        """The trials a study uses: arm, cell, role, and where max_lr came from.
+
+        Raises:
+            StoreError: There is no such study.
+        """
+        self.study(study)
+        with self.files.filesystem.open_input_file(
+            self.files.path(f"studies/{study}.parquet")
+        ) as source:
+            return _to_pandas(pq.read_table(source))
+
+    def trials(
+        self,
+        study: str | None = None,
+        *,
+        filters: Filters = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """One row a finished trial; of a study: one row a trial and arm, with the study's columns.
+
+        Args:
+            study: Only the trials of this study, joined with its table (see `members`).
+            filters: Conditions on the columns of the trials, evaluated while Parquet is read.
+            columns: Columns of the trials to read; None: all.
+
+        Raises:
+            StoreError: There is no such study.
+        """
+        if study is None:
+            return _to_pandas(self._read("trials", schema.TRIALS, filters, columns))
+        members = self.members(study)
+        only = pc.field("trial_id").isin(members["trial_id"].unique().tolist())
+        wanted = columns and ["trial_id", *(c for c in columns if c != "trial_id")]
+        table = self._read("trials", schema.TRIALS, _all_of(only, filters), wanted)
+        return members.merge(_to_pandas(table), on="trial_id", how="inner")
+
+    def curves(
+        self,
+        study: str | None = None,
+        *,
+        filters: Filters = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Learning curves of finished trials, one row an evaluation, by trial and step.
+
+        Args:
+            study: Only the trials of this study.
+            filters: Conditions on the columns of the curves, evaluated while Parquet is read.
+            columns: Columns to read; None: all.
+        """
+        only = None
+        if study is not None:
+            only = pc.field("trial_id").isin(self.members(study)["trial_id"].unique().tolist())
+        table = self._read("curves", schema.CURVES, _all_of(only, filters), columns)
+        return _to_pandas(table)
+
+    # Files
+
+    def _write_table(self, name: str, table: pa.Table) -> None:
+        self.files.write(name, _encode(table))
+
+    def _list(self, folder: str) -> _Listing:
+        """The table's files. A compact file that goes while its footer is read: listed anew."""
+        return _retry_vanished(lambda: self._list_once(folder))
+
+    def _list_once(self, folder: str) -> _Listing:
+        names = self.files.names(folder)
+        parts = frozenset(match[1] for name in names if (match := _PART.fullmatch(name)))
+        compact = {}
+        for name in names:
+            if name.startswith("compact-"):
+                path = self.files.path(f"{folder}/{name}")
+                metadata = pq.read_metadata(path, filesystem=self.files.filesystem).metadata
+                compact[name] = frozenset(json.loads(metadata[_IDS]))
+        return _Listing(compact, parts)
+
+    def _read(
+        self, folder: str, table: pa.Schema, filters: Filters, columns: Sequence[str] | None
+    ) -> pa.Table:
+        if columns and (unknown := sorted(set(columns) - set(table.names))):
+            raise ValueError(f"columns must be among {', '.join(table.names)}; got {unknown[0]!r}")
+        return _retry_vanished(lambda: self._read_once(folder, table, filters, columns))
+
+    def _read_once(
+        self, folder: str, table: pa.Schema, filters: Filters, columns: Sequence[str] | None
+    ) -> pa.Table:
+        """The union of compact files and parts, every finished trial once."""
+        finished = self.finished_ids()
+        listing = self._list(folder)
+        pieces, seen = [], frozenset[str]()
+        for name, ids in listing.compact.items():
+            again = seen & ids
+            once = ~pc.field("trial_id").isin(sorted(again)) if again else None
+            pieces.append(([f"{folder}/{name}"], once))
+            seen |= ids
+        fresh = sorted((listing.parts & finished) - seen)
+        pieces.append(([f"{folder}/{trial_id}.parquet" for trial_id in fresh], None))
+        return pa.concat_tables(
+            self._scan(names, table, _all_of(once, filters), columns) for names, once in pieces
+        )
+
+    def _scan(
+        self,
+        names: Sequence[str],
+        table: pa.Schema,
+        condition: pc.Expression | None,
+        columns: Sequence[str] | None,
+    ) -> pa.Table:
+        paths = [self.files.path(name) for name in names]
+        typed = _with_dictionary(table)
+        source = ds.dataset(
+            paths,
+            schema=typed,
+            filesystem=self.files.filesystem,
+            format=ds.ParquetFileFormat(dictionary_columns=["trial_id"]),
+        )
+        return source.to_table(columns=list(columns) if columns else None, filter=condition)
+
+    def _compact(self, folder: str, table: pa.Schema, foldable: frozenset[str]) -> None:
+        """Write the parts, and the compact files if there are many, as one file; then delete them.
+
+        A crash in between leaves trials in two files, which readers sort out.
+        """
+        listing = self._list(folder)
+        parts = listing.parts & foldable
+        merged = listing.compact if len(listing.compact) >= MAX_COMPACT_FILES else {}
+        if not parts and not merged:
+            return
+        ids = sorted((parts - listing.compacted).union(*merged.values()))
+        if ids:
+            rows = self._read(folder, table, pc.field("trial_id").isin(ids), None)
+            rows = rows.cast(table).sort_by(
+                [(name, "ascending") for name in ("trial_id", "step") if name in table.names]
+            )
+            name = f"compact-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}.parquet"
+            content = rows.replace_schema_metadata(
+                {**(table.metadata or {}), _IDS: json.dumps(ids)}
+            )
+            self._write_table(f"{folder}/{name}", content)
+            merged = {old: known for old, known in merged.items() if old != name}
+        for name in [*merged, *(f"{trial_id}.parquet" for trial_id in parts)]:
+            self.files.delete(f"{folder}/{name}")
+
+
+def _encode(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=64 * 1024)
+    return sink.getvalue()
+
+
+def _retry_vanished(read: Callable[[], Result]) -> Result:
+    """Read again, from a new listing, when a compaction removed a file that was just listed."""
+    for _ in range(5):
+        try:
+            return read()
+        except FileNotFoundError:
+            continue
+    return read()
+
+
+def _all_of(condition: pc.Expression | None, filters: Filters) -> pc.Expression | None:
+    if filters is None:
+        return condition
+    given = filters if isinstance(filters, pc.Expression) else pq.filters_to_expression(filters)
+    return given if condition is None else condition & given
+
+
+def _with_dictionary(table: pa.Schema) -> pa.Schema:
+    """The schema with trial ids dictionary-encoded: a curve repeats its id in every row."""
+    index = table.get_field_index("trial_id")
+    if "step" not in table.names:
+        return table
+    return table.set(index, pa.field("trial_id", pa.dictionary(pa.int32(), pa.string())))
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Nullable integers stay integers; a missing float is NaN; ids of curves are categories."""
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame

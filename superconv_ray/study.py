@@ -1,0 +1,232 @@
+"""A study as a user writes it: one question, its arms, its sweep, its budget and its seeds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from superconv_ray.data.catalog import DATASETS
+from superconv_ray.models import MODELS
+from superconv_ray.trial import Trial
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from superconv_ray.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long every arm of a study trains; made by `iterations`, `epochs` or `samples`."""
+
+    amount: float
+    unit: Literal["iterations", "epochs", "samples"]
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.amount, (int, float)) and math.isfinite(self.amount)):
+            raise ValueError(f"budget must be a finite number of {self.unit}, got {self.amount!r}")
+        if self.amount <= 0 or (self.unit == "iterations" and self.amount != int(self.amount)):
+            rule = "a whole number > 0" if self.unit == "iterations" else "> 0"
+            raise ValueError(f"budget in {self.unit} must be {rule}, got {self.amount!r}")
+
+    def steps(self, training_count: int, batch_size: int) -> int:
+        """Optimiser steps that the budget buys; the only place where units become steps.
+
+        Args:
+            training_count: Samples trained on, those held out for validation not included.
+            batch_size: Samples per step.
+        """
+        if self.unit == "iterations":
+            return int(self.amount)
+        seen = self.amount * training_count if self.unit == "epochs" else self.amount
+        return max(1, math.ceil(seen / batch_size))
+
+
+def iterations(count: int) -> Budget:
+    """A budget of optimiser steps: equal updates whatever the number of labels."""
+    return Budget(count, "iterations")
+
+
+def epochs(count: float) -> Budget:
+    """A budget of passes over the limited labels: fewer labels, fewer steps."""
+    return Budget(count, "epochs")
+
+
+def samples(count: float) -> Budget:
+    """A budget of samples seen: equal computation whatever the batch size."""
+    return Budget(count, "samples")
+
+
+@dataclass(frozen=True)
+class FromRangeTest:
+    """A max_lr that is read off the cell's own LR range tests; see `from_range_test`."""
+
+    high: float
+    low: float | None
+    steps: int | None
+    scale: Literal["linear", "exponential"]
+    validation_fraction: float
+    points: int
+
+    rule = "accuracy_peak"
+
+
+def from_range_test(
+    *,
+    high: float = 3.0,
+    low: float | None = None,
+    steps: int | None = None,
+    scale: Literal["linear", "exponential"] = "linear",
+    validation_fraction: float = 0.2,
+    points: int = 50,
+) -> FromRangeTest:
+    """Let every cell find its max_lr by LR range tests, one per seed (Smith, 1506.01186, §3.3).
+
+    max_lr is the learning rate at the peak of the smoothed validation accuracy, averaged over the
+    seeds. The accuracy is measured on labels held out of the cell's own limited labels, never on
+    test labels; the trainings that follow use all of the limited labels.
+
+    Args:
+        high: Learning rate at the end of the test.
+        low: Learning rate at its beginning; None: 0 (linear) or 1e-5 (exponential).
+        steps: Length of a test; None: a quarter of the budget, at least 100.
+        scale: How the learning rate grows.
+        validation_fraction: Part of the limited labels that is held out, in (0, 1).
+        points: How often accuracy is measured on the way.
+    """
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            "from_range_test: validation_fraction must be in (0, 1): the test is read on labels "
+            f"held out of the limited ones; got {validation_fraction!r}"
+        )
+    if points < 5:
+        raise ValueError(f"from_range_test: points must be >= 5 to show a peak, got {points!r}")
+    if scale not in ("linear", "exponential"):
+        raise ValueError(
+            f"from_range_test: scale must be one of 'linear', 'exponential', got {scale!r}"
+        )
+    return FromRangeTest(high, low, steps, scale, validation_fraction, points)
+
+
+class Arm:
+    """One contestant of a comparison: the trial fields in which it differs from the base.
+
+    Example: ``Arm(policy="one_cycle", max_lr=from_range_test())``
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings: Mapping[str, Any] = settings
+
+    def __repr__(self) -> str:
+        return f"Arm({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Points of a design: settings that every arm is run with, in turn."""
+
+    points: tuple[Mapping[str, Any], ...]
+
+    def __mul__(self, other: Sweep) -> Sweep:
+        """Every point of this sweep with every point of the other."""
+        pairs = itertools.product(self.points, other.points)
+        return Sweep(tuple(_merge_points(a, b) for a, b in pairs))
+
+
+def _merge_points(a: Mapping[str, Any], b: Mapping[str, Any]) -> Mapping[str, Any]:
+    if both := sorted(a.keys() & b.keys()):
+        raise ValueError(f"sweep: {both[0]!r} is swept twice")
+    return {**a, **b}
+
+
+def grid(**values: Iterable[Any]) -> Sweep:
+    """Every combination of the fields' values, the last field varying fastest."""
+    columns = _columns("grid", values)
+    combinations = itertools.product(*columns.values())
+    return Sweep(tuple(dict(zip(columns, point, strict=True)) for point in combinations))
+
+
+def paired(**values: Iterable[Any]) -> Sweep:
+    """The fields' first values together, then their second values together, and so on."""
+    columns = _columns("paired", values)
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"paired: all fields must have the same number of values, got {lengths}")
+    return Sweep(
+        tuple(
+            dict(zip(columns, point, strict=True)) for point in zip(*columns.values(), strict=True)
+        )
+    )
+
+
+def _columns(where: str, values: Mapping[str, Iterable[Any]]) -> dict[str, tuple[Any, ...]]:
+    columns = {}
+    for name, column in values.items():
+        if isinstance(column, str) or not isinstance(column, Iterable):
+            raise ValueError(f"{where}: {name} must be a sequence of values, got {column!r}")
+        columns[name] = tuple(column)
+        if not columns[name]:
+            raise ValueError(f"{where}: {name} must have at least one value, got none")
+    return columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One question about super-convergence, and all that is needed to answer it.
+
+    Attributes:
+        name: Short name; the store's tables and `status` know the study by it.
+        question: What the study asks, in a sentence.
+        base: Settings that all arms share.
+        sweep: Points at which the arms are compared, from `grid` and `paired`.
+        arms: The contestants by name; all get the same seeds and the same budget.
+        budget: How long each training lasts, from `iterations`, `epochs` or `samples`.
+        seeds: How many replicates, or which seeds. A seed fixes initial weights, subset (unless
+            `base` sets subset_seed) and batch order, for all arms alike.
+        datasets: The user's own data sets by name: a `Dataset`, or a function that loads one.
+        models: The user's own models by name: called as
+            ``build(input_shape=..., classes=..., dropout=...)``, return an `nn.Module`.
+    """
+
+    name: str
+    budget: Budget
+    question: str = ""
+    base: Trial = field(default_factory=Trial)
+    sweep: Sweep = field(default_factory=grid)
+    arms: Mapping[str, Arm] = field(default_factory=lambda: {"one_cycle": Arm()})
+    seeds: int | Sequence[int] = 3
+    datasets: Mapping[str, Dataset | Callable[[], Dataset]] = field(default_factory=dict)
+    models: Mapping[str, Callable[..., nn.Module]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise ValueError(
+                "name must be letters, digits, '_', '-' or '.', because a file is named after it; "
+                f"got {self.name!r}"
+            )
+        if not isinstance(self.budget, Budget):
+            raise TypeError(
+                "budget must come from iterations(...), epochs(...) or samples(...), "
+                f"got {self.budget!r}"
+            )
+        if not self.arms:
+            raise ValueError("arms must name at least one arm, got none")
+        for taken in self.datasets.keys() & DATASETS.keys():
+            raise ValueError(f"datasets: {taken!r} is the name of a built-in data set")
+        for taken in self.models.keys() & MODELS.keys():
+            raise ValueError(f"models: {taken!r} is the name of a built-in model")
+
+    def seed_values(self) -> tuple[int, ...]:
+        """The seeds, one per replicate."""
+        if isinstance(self.seeds, bool) or not isinstance(self.seeds, (int, Sequence)):
+            raise TypeError(f"seeds must be a count or a sequence of integers, got {self.seeds!r}")
+        values = tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(self.seeds)
+        if not values:
+            raise ValueError(f"seeds must be at least one, got {self.seeds!r}")
+        if len(set(values)) < len(values):
+            raise ValueError(f"seeds must differ from one another, got {values}")
+        return values
