@@ -84,6 +84,13 @@ class Planner:
         return len(self._ready) + len(self._running) + self._locked
 
     @property
+    def to_come(self) -> int:
+        """Of those left, the trials that this run will still end: max_trials may allow fewer."""
+        if self._allowance is None:
+            return self.left
+        return min(self.left, len(self._running) + self._allowance)
+
+    @property
     def total(self) -> int:
         """All trials of the plan, as far as known: locked cells may turn out to share some."""
         return len(self.outcomes) + self.left

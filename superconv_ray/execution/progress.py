@@ -74,7 +74,8 @@ class Progress:
         parts = [f"{len(self._planner.outcomes)} of {self._planner.total} trials done"]
         parts += [f"{counts[name]} {name}" for name in ("diverged", "failed") if counts[name]]
         parts += [f"{len(self._running)} running"] if self._running else []
-        parts += [f"{self._planner.left} left", f"ETA {self._eta()}"] if self._planner.left else []
+        if self._planner.to_come:
+            parts += [f"{self._planner.left} left", f"ETA {self._eta()}"]
         return ", ".join(parts)
 
     def _eta(self) -> str:
@@ -82,7 +83,7 @@ class Progress:
         done = len(self._planner.outcomes) - self._found
         if not done:
             return "unknown"
-        seconds = (time.monotonic() - self._begun) / done * self._planner.left
+        seconds = (time.monotonic() - self._begun) / done * self._planner.to_come
         return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
     def _render(self) -> Text:

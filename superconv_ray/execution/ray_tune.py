@@ -8,6 +8,7 @@ of some seconds, and as many trials pending as there are slots.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -103,6 +104,10 @@ class PlannerSearcher(Searcher):  # type: ignore[misc]
         self._planner.tell(trial.id, outcome)
         self._progress.ended(trial, outcome)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Tuner pickles its arguments for a later restore, which this package never does."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing is saved: the planner is rebuilt from the store."""
 
@@ -169,7 +174,8 @@ def run_ray(
                 failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             ),
         )
-        tuner.fit()
+        with _quiet("ray.tune.analysis.experiment_analysis"):  # misses Tune's per-trial files
+            tuner.fit()
 
 
 def _slots(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
@@ -201,6 +207,17 @@ def _connection(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _quiet(logger_name: str) -> Iterator[None]:
+    logger = logging.getLogger(logger_name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager
