@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray import schedules
@@ -17,10 +18,22 @@ from superconv_ray.data.allocation import split_counts
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
 from superconv_ray.models import MODELS
 from superconv_ray.study import Budget, FromRangeTest, Study
-from superconv_ray.trial import Trial, check_field_names, unused_fields
+from superconv_ray.trial import Trial, check_field_names
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
+
+_SET_BY_STUDY = {
+    "seed": "set the study's seeds instead",
+    "steps": "set the study's budget instead",
+    "dataset_digest": "it is worked out from the study's datasets",
+    "model_digest": "it is worked out from the study's models",
+}
+"""Trial fields that neither base, sweep nor arm may set, and where they come from."""
+
+
+RANGE_TEST_EVAL_COUNT = 2_000
+"""Most held-out samples per point of a range test: an accuracy to +-2 points is enough to read."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class Cell:
         point = ", ".join(f"{name}={value}" for name, value in self.point.items())
         return f"arm {self.arm!r}" + (f" at {point}" if point else "")
 
+    @cached_property
     def signature(self) -> tuple[Any, ...]:
         """Equal for cells that would train the same runs."""
         if self.reading is None:
@@ -78,16 +92,17 @@ def make_plan(study: Study) -> Plan:
 
     Raises:
         ValueError, TypeError: Unknown field, data set or model, impossible value, a subset that
-            misses a class, a batch larger than its subset, or two arms that are the same.
+            misses a class, a batch larger than its subset, two arms or two points of the sweep that
+            are the same.
     """
     sources = _Sources.of(study)
     _check_base(study.base)
-    cells = []
+    points = []
     for point in study.sweep.points:
-        at_point = [_plan_cell(study, arm, point, sources) for arm in study.arms]
-        _reject_equal_arms(at_point)
-        cells += at_point
-    return Plan(study, tuple(cells), sources.datasets)
+        points.append([_plan_cell(study, arm, point, sources) for arm in study.arms])
+        _reject_equal_arms(points[-1])
+    _reject_equal_points(points)
+    return Plan(study, tuple(cell for cells in points for cell in cells), sources.datasets)
 
 
 @dataclass(frozen=True)
@@ -97,19 +112,19 @@ class _Sources:
     facts: Mapping[str, DatasetFacts]
     datasets: Mapping[str, Dataset]
     dataset_digests: Mapping[str, str]
-    model_digests: Mapping[str, str | None]
+    model_digests: Mapping[str, str]
     model_min_sizes: Mapping[str, int]
 
     @classmethod
     def of(cls, study: Study) -> _Sources:
-        own = {
-            name: given() if callable(given) else given for name, given in study.datasets.items()
-        }
+        own = _load_datasets(study)
         return cls(
             facts={**DATASETS, **{name: dataset.facts(name) for name, dataset in own.items()}},
             datasets=own,
             dataset_digests={name: dataset.digest() for name, dataset in own.items()},
-            model_digests={name: _source_digest(build) for name, build in study.models.items()},
+            model_digests={
+                name: _source_digest(name, build) for name, build in study.models.items()
+            },
             model_min_sizes={
                 **{name: facts.min_size for name, facts in MODELS.items()},
                 **dict.fromkeys(study.models, 1),
@@ -117,26 +132,45 @@ class _Sources:
         )
 
 
-def _source_digest(build: Callable[..., Any]) -> str | None:
-    """Hash of a model's source text, so that an edited model is a new trial; None if unknown."""
+def _load_datasets(study: Study) -> dict[str, Dataset]:
+    """The user's own data sets; numpy is imported only if there are any."""
+    loaded = {}
+    for name, given in study.datasets.items():
+        from superconv_ray.data.dataset import Dataset
+
+        loaded[name] = given() if callable(given) else given
+        if not isinstance(loaded[name], Dataset):
+            raise TypeError(
+                f"datasets: {name!r} must be a Dataset or a function that returns one, "
+                f"got {type(loaded[name]).__name__}"
+            )
+    return loaded
+
+
+def _source_digest(name: str, build: Callable[..., Any]) -> str:
+    """Hash of a model's source text, so that an edited model is a new trial."""
     try:
         return hashlib.sha256(inspect.getsource(build).encode()).hexdigest()[:16]
     except (OSError, TypeError):
-        return None
+        raise ValueError(
+            f"models: {name!r} must be a function or class defined in a file: ids change with its "
+            f"source, which cannot be read from {build!r}"
+        ) from None
 
 
 def _check_base(base: Trial) -> None:
-    if base.steps is not None:
-        raise ValueError(f"base: set the study's budget instead of steps, got steps={base.steps}")
-    if base.seed:
-        raise ValueError(f"base: set the study's seeds instead of seed, got seed={base.seed}")
+    for name, instead in _SET_BY_STUDY.items():
+        if value := getattr(base, name):
+            raise ValueError(f"base: {name!r} cannot be set, {instead}; got {name}={value!r}")
 
 
 def _plan_cell(study: Study, arm: str, point: Mapping[str, Any], sources: _Sources) -> Cell:
     where = Cell(arm, point).describe()
     try:
         settings, reading = _cell_settings(study, arm, point)
-        template = _resolve_sources(replace(study.base, **settings), sources)
+        template = replace(study.base, **settings)
+        _reject_unused(study.arms[arm].settings, point, template)
+        template = _resolve_sources(template, sources)
         facts = sources.facts[template.dataset]
         count = sum(_training_counts(template, facts))
         template = replace(template, steps=study.budget.steps(count, template.batch_size))
@@ -162,19 +196,31 @@ def _cell_settings(
     settings = {**point, **own}
     if both := sorted(point.keys() & own.keys()):
         raise ValueError(f"{both[0]!r} is set by the sweep and by the arm; choose one")
-    for name, instead in (("seed", "seeds"), ("steps", "budget")):
+    for name, instead in _SET_BY_STUDY.items():
         if name in settings:
-            raise ValueError(f"{name!r} is the same for all arms: set the study's {instead}")
-    policy = settings.get("policy", study.base.policy)
-    if policy in schedules.POLICIES and (unused := sorted(own.keys() & unused_fields(policy))):
-        used = ", ".join(schedules.parameters(policy))
+            raise ValueError(f"{name!r} cannot be set, {instead}; got {settings[name]!r}")
+    if "subset_seed" in own:
         raise ValueError(
-            f"{unused[0]!r} is set by the arm but not used by policy {policy!r}, which uses {used}"
+            "'subset_seed' must be the same for all arms, set it in base or sweep; "
+            f"got {own['subset_seed']!r}"
         )
     max_lr = settings.get("max_lr")
     if not isinstance(max_lr, FromRangeTest):
         return settings, None
     return {**settings, "max_lr": None}, max_lr
+
+
+def _reject_unused(own: Mapping[str, Any], point: Mapping[str, Any], template: Trial) -> None:
+    """A field that an arm sets must matter, unless it is the sweep that makes it idle here."""
+    unused = template.unused_fields()
+    for name in own:
+        cause = unused.get(name)
+        if cause and cause not in point:
+            uses = f", which uses {', '.join(schedules.parameters(template.policy))}"
+            raise ValueError(
+                f"{name!r} is set by the arm but not used with {cause} "
+                f"{getattr(template, cause)!r}{uses if cause == 'policy' else ''}"
+            )
 
 
 def _resolve_sources(template: Trial, sources: _Sources) -> Trial:
@@ -290,16 +336,27 @@ def _range_test(
         start_lr=reading.low,
         steps=steps,
         eval_interval=max(1, steps // reading.points),
-        eval_count=None,
+        eval_count=RANGE_TEST_EVAL_COUNT,
     )
 
 
 def _reject_equal_arms(cells: Iterable[Cell]) -> None:
     seen: dict[Any, Cell] = {}
     for cell in cells:
-        other = seen.setdefault(cell.signature(), cell)
+        other = seen.setdefault(cell.signature, cell)
         if other is not cell:
             raise ValueError(
                 f"{cell.describe()}: the same trials as arm {other.arm!r}; remove one, or let them "
                 "differ in a field that their policy uses"
+            )
+
+
+def _reject_equal_points(points: Iterable[Sequence[Cell]]) -> None:
+    seen: dict[Any, Cell] = {}
+    for cells in points:
+        other = seen.setdefault(tuple(cell.signature for cell in cells), cells[0])
+        if other is not cells[0]:
+            raise ValueError(
+                f"sweep: the points {dict(other.point)} and {dict(cells[0].point)} are the same "
+                "trials for every arm; remove one"
             )

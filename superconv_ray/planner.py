@@ -202,5 +202,7 @@ def _by_seed(cells: tuple[Cell, ...]) -> Iterator[Trial]:
 def _accuracy_curve(test: Outcome) -> tuple[list[Any], list[Any]]:
     if test.status == "failed":
         raise ValueError("a range test of this cell failed; it is run again with the next run")
-    rows = test.curve
+    # A diverged run's last row is where that was noticed, at a rate its replicates need not have
+    # been measured at. From there on it counts as accuracy 0 anyway: see `mean_curve`.
+    rows = test.curve[:-1] if test.status == "diverged" else test.curve
     return [row["lr"] for row in rows], [row["validation_accuracy"] for row in rows]

@@ -23,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,13 +60,17 @@ class _Listing:
     def compacted(self) -> frozenset[str]:
         return frozenset().union(*self.compact.values())
 
+    @property
+    def ids(self) -> frozenset[str]:
+        return self.parts | self.compacted
+
 
 def open_store(uri: str | Path) -> Store:
     """Open a store; an empty folder, or one that does not exist yet, is an empty store.
 
     Raises:
         ValueError: The URI is of no known scheme.
-        StoreError: The store was written by a newer version of this package.
+        StoreError: The store cannot be read, or is of a newer version of this package.
     """
     return Store(Files(uri))
 
@@ -75,11 +80,14 @@ class Store:
 
     def __init__(self, files: Files) -> None:
         self.files = files
-        marker = files.read("store.json")
+        try:
+            marker = files.read("store.json")
+        except OSError as error:
+            raise StoreError(f"the store {files.place} cannot be read: {error}") from error
         version = json.loads(marker)["schema_version"] if marker else schema.SCHEMA_VERSION
         if version > schema.SCHEMA_VERSION:
             raise StoreError(
-                f"the store {files.uri} has schema version {version}, but this superconv_ray reads "
+                f"the store {files.place} has schema version {version}, but this superconv_ray reads "
                 f"up to {schema.SCHEMA_VERSION}: update the package"
             )
 
@@ -91,7 +99,7 @@ class Store:
         try:
             self.files.write("store.json", content.encode())
         except OSError as error:
-            raise StoreError(f"the store {self.files.uri} cannot be written: {error}") from error
+            raise StoreError(f"the store {self.files.place} cannot be written: {error}") from error
 
     def write_result(
         self, trial: Trial, outcome: Outcome, curve: Iterable[Mapping[str, Any]]
@@ -128,26 +136,33 @@ class Store:
         """Write a study's definition, and the table of the trials it uses."""
         table = schema.to_table([{"study": name, **row} for row in members], schema.MEMBERSHIPS)
         self._write_table(f"studies/{name}.parquet", table)
-        self.files.write(f"studies/{name}.json", json.dumps(definition, indent=1).encode())
+        content = json.dumps(definition, indent=1, default=_plain)
+        self.files.write(f"studies/{name}.json", content.encode())
 
     def compact(self) -> None:
         """Fold part files into compact ones. Readers and writers may go on meanwhile."""
-        self._compact("trials", schema.TRIALS, self._list("trials").parts)
-        self._compact("curves", schema.CURVES, self.finished_ids())
+        finished = self.finished_ids()
+        self._compact("trials", schema.TRIALS, finished)
+        self._compact("curves", schema.CURVES, finished)
+        # A worker that is killed right after its trial's row was written leaves these behind.
+        for trial_id in finished & _stems(self.files.names("checkpoints"), ".pt"):
+            self.delete_checkpoint(trial_id)
+        for trial_id in finished & _stems(self.files.names("failures"), ".json"):
+            self.files.delete(f"failures/{trial_id}.json")
 
     # Reading
 
     def finished_ids(self) -> frozenset[str]:
         """Ids of the trials that are done."""
-        listing = self._list("trials")
-        return listing.parts | listing.compacted
+        return self._list("trials").ids
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Trial id to error and settings, for trials that raised and have not succeeded since."""
+        failed = _stems(self.files.names("failures"), ".json")
         found = {}
-        for name in self.files.names("failures"):
-            if content := self.files.read(f"failures/{name}"):
-                found[name.removesuffix(".json")] = json.loads(content)
+        for trial_id in sorted(failed - self.finished_ids() if failed else ()):
+            if content := self.files.read(f"failures/{trial_id}.json"):
+                found[trial_id] = json.loads(content)
         return found
 
     def checkpoint(self, trial_id: str) -> bytes | None:
@@ -156,8 +171,7 @@ class Store:
 
     def studies(self) -> list[str]:
         """Names of the studies that were run on this store."""
-        names = self.files.names("studies")
-        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+        return sorted(_stems(self.files.names("studies"), ".json"))
 
     def study(self, name: str) -> dict[str, Any]:
         """A study's definition, versions and hardware.
@@ -168,7 +182,9 @@ class Store:
         content = self.files.read(f"studies/{name}.json")
         if content is None:
             known = ", ".join(map(repr, self.studies())) or "none"
-            raise StoreError(f"no study {name!r} in the store {self.files.uri}; there are: {known}")
+            raise StoreError(
+                f"no study {name!r} in the store {self.files.place}; there are: {known}"
+            )
         definition: dict[str, Any] = json.loads(content)
         return definition
 
@@ -239,15 +255,25 @@ class Store:
         return _retry_vanished(lambda: self._list_once(folder))
 
     def _list_once(self, folder: str) -> _Listing:
-        names = self.files.names(folder)
+        names = self._stable_names(folder)
         parts = frozenset(match[1] for name in names if (match := _PART.fullmatch(name)))
         compact = {}
-        for name in names:
-            if name.startswith("compact-"):
-                path = self.files.path(f"{folder}/{name}")
-                metadata = pq.read_metadata(path, filesystem=self.files.filesystem).metadata
-                compact[name] = frozenset(json.loads(metadata[_IDS]))
+        for name in filter(_is_compact, names):
+            path = self.files.path(f"{folder}/{name}")
+            metadata = pq.read_metadata(path, filesystem=self.files.filesystem).metadata
+            compact[name] = frozenset(json.loads(metadata[_IDS]))
         return _Listing(compact, parts)
+
+    def _stable_names(self, folder: str) -> list[str]:
+        """Names during whose listing no compact file has come or gone.
+
+        A listing is no snapshot: during a compaction it can lack the new compact file and, being
+        deleted already, the parts that went into it.
+        """
+        names, again = self.files.names(folder), self.files.names(folder)
+        while list(filter(_is_compact, names)) != list(filter(_is_compact, again)):
+            names, again = again, self.files.names(folder)
+        return names
 
     def _read(
         self, folder: str, table: pa.Schema, filters: Filters, columns: Sequence[str] | None
@@ -260,15 +286,15 @@ class Store:
         self, folder: str, table: pa.Schema, filters: Filters, columns: Sequence[str] | None
     ) -> pa.Table:
         """The union of compact files and parts, every finished trial once."""
-        finished = self.finished_ids()
-        listing = self._list(folder)
+        trials = self._list("trials")
+        listing = trials if folder == "trials" else self._list(folder)
         pieces, seen = [], frozenset[str]()
         for name, ids in listing.compact.items():
             again = seen & ids
             once = ~pc.field("trial_id").isin(sorted(again)) if again else None
             pieces.append(([f"{folder}/{name}"], once))
             seen |= ids
-        fresh = sorted((listing.parts & finished) - seen)
+        fresh = sorted((listing.parts & trials.ids) - seen)
         pieces.append(([f"{folder}/{trial_id}.parquet" for trial_id in fresh], None))
         return pa.concat_tables(
             self._scan(names, table, _all_of(once, filters), columns) for names, once in pieces
@@ -317,6 +343,19 @@ class Store:
             self.files.delete(f"{folder}/{name}")
 
 
+def _is_compact(name: str) -> bool:
+    return name.startswith("compact-")
+
+
+def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
+    return frozenset(name.removesuffix(suffix) for name in names if name.endswith(suffix))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: a numpy number, or an object such as `from_range_test` makes."""
+    return value.item() if isinstance(value, np.generic) else repr(value)
+
+
 def _encode(table: pa.Table) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=64 * 1024)
@@ -324,17 +363,20 @@ def _encode(table: pa.Table) -> pa.Buffer:
 
 
 def _retry_vanished(read: Callable[[], Result]) -> Result:
-    """Read again, from a new listing, when a compaction removed a file that was just listed."""
+    """Read again, from a new listing, when a compaction removed a file that was just listed.
+
+    A local disk calls that FileNotFoundError, S3 at times no more than an internal failure.
+    """
     for _ in range(5):
         try:
             return read()
-        except FileNotFoundError:
+        except OSError:
             continue
     return read()
 
 
 def _all_of(condition: pc.Expression | None, filters: Filters) -> pc.Expression | None:
-    if filters is None:
+    if filters is None or (not isinstance(filters, pc.Expression) and not len(filters)):
         return condition
     given = filters if isinstance(filters, pc.Expression) else pq.filters_to_expression(filters)
     return given if condition is None else condition & given

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from superconv_ray.data.allocation import exact_fraction
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.models import MODELS
 from superconv_ray.trial import Trial
@@ -27,8 +28,12 @@ class Budget:
     unit: Literal["iterations", "epochs", "samples"]
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.amount, (int, float)) and math.isfinite(self.amount)):
-            raise ValueError(f"budget must be a finite number of {self.unit}, got {self.amount!r}")
+        number = isinstance(self.amount, (int, float)) and not isinstance(self.amount, bool)
+        if not (number and math.isfinite(self.amount)):
+            raise ValueError(
+                f"budget must be a finite int or float, a number of {self.unit}; "
+                f"got {self.amount!r}"
+            )
         if self.amount <= 0 or (self.unit == "iterations" and self.amount != int(self.amount)):
             rule = "a whole number > 0" if self.unit == "iterations" else "> 0"
             raise ValueError(f"budget in {self.unit} must be {rule}, got {self.amount!r}")
@@ -42,7 +47,8 @@ class Budget:
         """
         if self.unit == "iterations":
             return int(self.amount)
-        seen = self.amount * training_count if self.unit == "epochs" else self.amount
+        # Exact: in floats 1.1 epochs of 100 samples are a little more than 110.
+        seen = exact_fraction(self.amount) * (training_count if self.unit == "epochs" else 1)
         return max(1, math.ceil(seen / batch_size))
 
 
@@ -131,6 +137,10 @@ class Sweep:
 
     points: tuple[Mapping[str, Any], ...]
 
+    def __post_init__(self) -> None:
+        if not self.points:
+            raise ValueError("sweep must have at least one point, got none")
+
     def __mul__(self, other: Sweep) -> Sweep:
         """Every point of this sweep with every point of the other."""
         pairs = itertools.product(self.points, other.points)
@@ -189,7 +199,9 @@ class Study:
             `base` sets subset_seed) and batch order, for all arms alike.
         datasets: The user's own data sets by name: a `Dataset`, or a function that loads one.
         models: The user's own models by name: called as
-            ``build(input_shape=..., classes=..., dropout=...)``, return an `nn.Module`.
+            ``build(input_shape=..., classes=..., dropout=...)``, return an `nn.Module`. Ids change
+            with the source text of the function or class given here, not with that of what it
+            calls: give a model that changed elsewhere a new name.
     """
 
     name: str
@@ -208,11 +220,7 @@ class Study:
                 "name must be letters, digits, '_', '-' or '.', because a file is named after it; "
                 f"got {self.name!r}"
             )
-        if not isinstance(self.budget, Budget):
-            raise TypeError(
-                "budget must come from iterations(...), epochs(...) or samples(...), "
-                f"got {self.budget!r}"
-            )
+        self._check_types()
         if not self.arms:
             raise ValueError("arms must name at least one arm, got none")
         for taken in self.datasets.keys() & DATASETS.keys():
@@ -220,11 +228,27 @@ class Study:
         for taken in self.models.keys() & MODELS.keys():
             raise ValueError(f"models: {taken!r} is the name of a built-in model")
 
+    def _check_types(self) -> None:
+        if not isinstance(self.budget, Budget):
+            raise TypeError(
+                "budget must come from iterations(...), epochs(...) or samples(...), "
+                f"got {self.budget!r}"
+            )
+        if not isinstance(self.base, Trial):
+            raise TypeError(f"base must be a Trial(...), got {self.base!r}")
+        if not isinstance(self.sweep, Sweep):
+            raise TypeError(f"sweep must come from grid(...) or paired(...), got {self.sweep!r}")
+        for name, arm in self.arms.items():
+            if not isinstance(arm, Arm):
+                raise TypeError(f"arms: {name!r} must be an Arm(...), got {arm!r}")
+
     def seed_values(self) -> tuple[int, ...]:
         """The seeds, one per replicate."""
         if isinstance(self.seeds, bool) or not isinstance(self.seeds, (int, Sequence)):
             raise TypeError(f"seeds must be a count or a sequence of integers, got {self.seeds!r}")
         values = tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(self.seeds)
+        if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+            raise TypeError(f"seeds must be a count or a sequence of integers, got {self.seeds!r}")
         if not values:
             raise ValueError(f"seeds must be at least one, got {self.seeds!r}")
         if len(set(values)) < len(values):

@@ -14,7 +14,9 @@ from superconv_ray.tables import text_table
 
 
 def results_text(store: Store, study: str) -> str:
-    """Every arm's test accuracy with its interval, the first arm's gap to the others, and places.
+    """Every arm's accuracy with its interval, the first arm's gap to the others, and places.
+
+    The accuracy is that on the test set, or on validation labels where a training holds some out.
 
     Raises:
         StoreError: There is no such study in the store.
@@ -22,36 +24,54 @@ def results_text(store: Store, study: str) -> str:
     definition = store.study(study)
     trials = store.trials(study)
     trainings = trials[trials["role"] == "training"]
-    where = f"tables: {store.files.uri} (trials/, curves/, studies/)"
+    where = f"tables: {store.files.place} (trials/, curves/, studies/)"
     if trainings.empty:
         return f"no finished trainings of study {study!r} yet\n{where}"
-    by = [name for name in definition["sweep"][0] if name in trials.columns]
     notes = [_effort(trials, definition), _hardware(trainings), where]
-    return "\n".join([_results_table(trainings, definition, by), "", *notes])
+    return "\n".join([_results_table(trainings, definition), "", *notes])
 
 
-def _results_table(trainings: pd.DataFrame, definition: Mapping[str, Any], by: list[str]) -> str:
+def _results_table(trainings: pd.DataFrame, definition: Mapping[str, Any]) -> str:
     arms = [arm for arm in definition["arms"] if arm in set(trainings["arm"])]
+    sweep = definition["sweep"]
+    # By the sweep's points and not by the trials' columns: None and lists do not group, and a trial
+    # that another study has trained tells the data_fraction that was asked for there.
+    point_of_cell = {cell["cell"]: sweep.index(cell["point"]) for cell in definition["cells"]}
+    data = trainings.assign(
+        point=trainings["cell"].map(point_of_cell),
+        accuracy=trainings["test_accuracy"].fillna(trainings["validation_accuracy"]),
+    )
     # n is shown at every point: intervals over labels are what this package is about
-    keys = list(dict.fromkeys([*by, "data_count"]))
-    summary = arm_summary(trainings, keys).set_index([*keys, "arm"])
+    keys = ["point", "data_count"]
+    summary = arm_summary(data, keys, "accuracy").set_index([*keys, "arm"])
     gaps = {
-        other: paired_gap(trainings, arms[0], other, keys).set_index(keys) for other in arms[1:]
+        other: paired_gap(data, arms[0], other, keys, "accuracy").set_index(keys)
+        for other in arms[1:]
     }
-    headings = [*by, *(["labels"] if "data_count" not in by else []), *arms]
-    headings += [f"{arms[0]} - {other}" for other in arms[1:]] + ["seeds"]
     rows = []
-    for point in dict.fromkeys(summary.index.droplevel("arm")):
-        key = point if isinstance(point, tuple) else (point,)
+    for key in dict.fromkeys(summary.index.droplevel("arm")):
+        settings = {**sweep[key[0]], "data_count": key[1]}
         cells = [_cell(summary, (*key, arm)) for arm in arms]
-        differences = [_gap(gaps[other], point) for other in arms[1:]]
+        differences = [_gap(gaps[other], key) for other in arms[1:]]
         counts = {
             int(summary.loc[(*key, arm), "n"]) for arm in arms if (*key, arm) in summary.index
         }
         seeds = "/".join(map(str, sorted(counts)))
-        rows.append([*map(_short, key), *cells, *differences, seeds])
-    title = "test accuracy in %, mean [95 % t interval]; gaps in points, paired by seed and subset"
+        rows.append([*map(_short, settings.values()), *cells, *differences, seeds])
+    headings = ["labels" if name == "data_count" else name for name in settings]
+    headings += [*arms, *(f"{arms[0]} - {other}" for other in arms[1:]), "seeds"]
+    title = (
+        f"{_labels(trainings)} accuracy in %, mean [95 % t interval]; "
+        "gaps in points, paired by seed and subset"
+    )
     return f"{title}\n{text_table(headings, rows)}"
+
+
+def _labels(trainings: pd.DataFrame) -> str:
+    held_out = trainings["test_accuracy"].isna()
+    if not held_out.any():
+        return "test"
+    return "validation" if held_out.all() else "validation (where labels are held out) or test"
 
 
 def _cell(summary: pd.DataFrame, key: tuple[Any, ...]) -> str:
@@ -62,8 +82,8 @@ def _cell(summary: pd.DataFrame, key: tuple[Any, ...]) -> str:
     return _interval(row) + diverged
 
 
-def _gap(gaps: pd.DataFrame, point: Any) -> str:
-    return _interval(gaps.loc[point], "+") if point in gaps.index else "-"
+def _gap(gaps: pd.DataFrame, key: tuple[Any, ...]) -> str:
+    return _interval(gaps.loc[key], "+") if key in gaps.index else "-"
 
 
 def _interval(row: Mapping[str, Any] | pd.Series[Any], sign: str = "") -> str:
@@ -99,4 +119,9 @@ def _hardware(trainings: pd.DataFrame) -> str:
 
 
 def _short(value: Any) -> str:
+    """A setting as it stands in the table: 0.1, digits, 0.5/0.75, or - if it is not set."""
+    if isinstance(value, list):
+        return "/".join(map(_short, value))
+    if value is None:
+        return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)

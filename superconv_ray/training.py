@@ -221,7 +221,7 @@ class TrainingRun:
             )
         for module in _batch_norms(model):
             module.momentum = self.trial.bn_momentum
-        return model.to(self.device, memory_format=torch.channels_last)
+        return model.to(self.device).to(memory_format=torch.channels_last)
 
     @property
     def _steps(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache, cached_property, partial
 from itertools import pairwise
-from numbers import Real
+from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -44,7 +44,7 @@ _FRACTION = _Rule("in (0, 1]", lambda v: 0 < v <= 1)
 _SHARE = _Rule("in [0, 1)", lambda v: 0 <= v < 1)
 _POSITIVE = _Rule("finite and > 0", lambda v: math.isfinite(v) and v > 0)
 _NOT_NEGATIVE = _Rule("finite and >= 0", lambda v: math.isfinite(v) and v >= 0)
-_COUNT = _Rule("an integer >= 1", lambda v: v >= 1)
+_COUNT = _Rule("an integer in [1, 2**63)", lambda v: 1 <= v < 2**63)
 _SEED = _Rule("an integer in [0, 2**31)", lambda v: 0 <= v < 2**31)
 _DIVISOR = _Rule("finite and >= 1", lambda v: math.isfinite(v) and v >= 1)
 _MILESTONES = _Rule(
@@ -140,15 +140,22 @@ class Trial:
         self._check_together()
 
     def _check_together(self) -> None:
-        """Rules over two fields at once."""
-        if self.start_lr is not None and self.max_lr is not None and self.start_lr >= self.max_lr:
+        """Rules over two fields at once; those that the policy does not use do not matter."""
+        used = schedules.parameters(self.policy)
+        if (
+            "start_lr" in used
+            and self.start_lr is not None
+            and self.max_lr is not None
+            and self.start_lr >= self.max_lr
+        ):
             raise ValueError(f"start_lr must be < max_lr ({self.max_lr}), got {self.start_lr}")
         if self.policy == "range_test_exponential" and self.start_lr == 0:
             raise ValueError("start_lr must be > 0 for policy 'range_test_exponential', got 0.0")
         if self.optimizer == "nesterov" and self.momentum == 0:
             raise ValueError("momentum must be > 0 for optimizer 'nesterov', got 0.0")
         if (
-            self.momentum is not None
+            "min_momentum" in used
+            and self.momentum is not None
             and self.min_momentum is not None
             and self.min_momentum > self.momentum
         ):
@@ -171,28 +178,25 @@ class Trial:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} must be set before a trial can run, got None")
         assert self.steps is not None
-        return replace(
-            self,
-            **self._schedule_settings(),
-            beta2=self._beta2(),
-            weight_decay_on=(self.weight_decay_on or "all") if self.weight_decay else None,
-            subset_seed=self.seed if self.subset_seed is None else self.subset_seed,
-            eval_interval=self.eval_interval or max(1, self.steps // 20),
-        )
+        defaults: dict[str, Any] = {
+            **schedules.parameters(self.policy),
+            "beta2": 0.999,
+            "weight_decay_on": "all",
+            "subset_seed": self.seed,
+            "eval_interval": max(1, self.steps // 20),
+        }
+        missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
+        return replace(self, **{**missing, **dict.fromkeys(self.unused_fields())})
 
-    def _schedule_settings(self) -> dict[str, Any]:
-        """Every schedule field's value: as set, the policy's default, or None where unused."""
+    def unused_fields(self) -> dict[str, str]:
+        """Fields that the run takes no notice of; each with the field whose value causes that."""
         used = schedules.parameters(self.policy)
-        settings = {}
-        for name in schedule_fields():
-            value = getattr(self, name) if name in used else None
-            settings[name] = used.get(name) if value is None else value
-        return settings
-
-    def _beta2(self) -> float | None:
+        unused = dict.fromkeys((name for name in schedule_fields() if name not in used), "policy")
         if self.optimizer not in ADAPTIVE_OPTIMIZERS:
-            return None
-        return 0.999 if self.beta2 is None else self.beta2
+            unused["beta2"] = "optimizer"
+        if not self.weight_decay:
+            unused["weight_decay_on"] = "weight_decay"
+        return unused
 
     def schedule(self) -> Callable[[int], schedules.Rates]:
         """Learning rate and momentum as a function of the step (0-based) of a complete trial."""
@@ -229,11 +233,6 @@ def schedule_fields() -> tuple[str, ...]:
             name for policy in schedules.POLICIES for name in schedules.parameters(policy)
         )
     )
-
-
-def unused_fields(policy: str) -> frozenset[str]:
-    """Names of the schedule fields that a policy takes no notice of."""
-    return frozenset(schedule_fields()) - set(schedules.parameters(policy))
 
 
 def field_names() -> tuple[str, ...]:
@@ -297,6 +296,8 @@ def _cast(name: str, value: Any, kind: Any) -> Any:
         pass  # True is an Integral, but no count
     elif plain is float and isinstance(value, Real):
         return float(value) + 0.0  # -0.0 becomes 0.0
+    elif plain is int and isinstance(value, Integral):
+        return int(value)
     elif plain is int and isinstance(value, Real) and float(value).is_integer():
         return int(float(value))
     elif plain is str and isinstance(value, str):

@@ -27,15 +27,17 @@ def mean_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Inte
     """Student's t interval of the mean.
 
     Args:
-        values: Shape [n], one value a replicate; NaN is not allowed.
+        values: Shape [n], one finite value a replicate.
         confidence: Coverage, in (0, 1).
 
     Raises:
-        ValueError: No values, or one of them is NaN.
+        ValueError: There is no value, one that is not finite, or no such confidence.
     """
     array = np.asarray(values, dtype=np.float64)
-    if not len(array) or np.isnan(array).any():
-        raise ValueError(f"mean_interval needs at least one value and no NaN, got {array}")
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        raise ValueError(f"values must be at least one, and finite, got {array}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be in (0, 1), got {confidence}")
     mean, n = float(array.mean()), len(array)
     if n == 1:
         return Interval(mean, math.nan, math.nan, 1)
@@ -56,9 +58,13 @@ def arm_summary(
 
     Returns:
         Columns: `by`, arm, mean, low, high, n, diverged.
+
+    Raises:
+        ValueError: A training's `value` is not finite.
     """
     rows = []
-    for key, group in _trainings(trials).groupby([*by, "arm"], sort=False):
+    trainings = _trainings(trials, by, value)
+    for key, group in trainings.groupby([*by, "arm"], sort=False, dropna=False):
         interval = mean_interval(group[value])
         diverged = int((group["status"] == "diverged").sum())
         rows.append((*key, *interval, diverged))
@@ -86,22 +92,41 @@ def paired_gap(
         Columns: `by`, mean, low, high, n (pairs). Runs without a partner do not count.
 
     Raises:
-        ValueError: One of the arms has no training.
+        ValueError: One of the arms has no training, or several with the same seed and subset at one
+            point: then `by` does not tell the points apart. Or a training's `value` is not finite.
     """
-    trainings = _trainings(trials)
+    trainings = _trainings(trials, by, value)
     for name in (arm, baseline):
         if name not in set(trainings["arm"]):
             known = ", ".join(map(repr, sorted(set(trainings["arm"])))) or "none"
             raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
     pair = [*by, "seed", "subset_seed"]
-    of_arm, of_baseline = (
-        trainings[trainings["arm"] == name].set_index(pair)[value] for name in (arm, baseline)
-    )
-    gaps = (of_arm - of_baseline).dropna().rename("gap").reset_index()
-    groups = gaps.groupby(list(by), sort=True) if by else [((), gaps)]
-    rows = [(*key, *mean_interval(group["gap"])) for key, group in groups]
+    sides = [trainings[trainings["arm"] == name][[*pair, value]] for name in (arm, baseline)]
+    for name, side in zip((arm, baseline), sides, strict=True):
+        if side.duplicated(pair).any():
+            raise ValueError(
+                f"by must tell points apart, but arm {name!r} has several trainings with the same "
+                f"{', '.join(pair)}"
+            )
+    pairs = sides[0].merge(sides[1], on=pair, suffixes=("", "_baseline"))
+    pairs["gap"] = pairs[value] - pairs[f"{value}_baseline"]
+    groups = pairs.groupby(list(by), dropna=False) if by else [((), pairs)]
+    rows = [(*key, *mean_interval(group["gap"])) for key, group in groups if len(group)]
     return pd.DataFrame(rows, columns=[*by, *Interval._fields])
 
 
-def _trainings(trials: pd.DataFrame) -> pd.DataFrame:
-    return trials[trials["role"] == "training"]
+def _trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """Every training once an arm and point, also if cells of the study share it."""
+    trainings = trials[trials["role"] == "training"].copy()
+    lacking = trainings[~np.isfinite(trainings[value].to_numpy(np.float64, na_value=np.nan))]
+    if len(lacking):
+        raise ValueError(
+            f"{value} must be finite in every training, got {lacking[value].iloc[0]} in trial "
+            f"{lacking['trial_id'].iloc[0]} of arm {lacking['arm'].iloc[0]!r}"
+        )
+    for name in by:
+        if trainings[name].dtype == object:  # milestones come from Parquet as arrays
+            trainings[name] = trainings[name].map(
+                lambda v: tuple(v) if isinstance(v, (list, np.ndarray)) else v
+            )
+    return trainings.drop_duplicates([*by, "arm", "trial_id"])

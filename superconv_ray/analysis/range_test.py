@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 SMOOTHING = 0.1
 """Width of the moving average, as a fraction of the curve's points."""
+DECIMALS = 9
+"""To which smoothed accuracies are compared: finer than one sample in millions, and coarser than
+rounding errors, which would else decide between equal peaks."""
 
 Curve = tuple[npt.ArrayLike, npt.ArrayLike]
 """Learning rates and accuracies of one range test, in the order of its steps."""
@@ -68,5 +71,5 @@ def accuracy_peak(curves: Sequence[Curve]) -> float:
     positive = rates > 0
     if not positive.any():
         raise ValueError("a range test must reach a learning rate > 0 before it diverges")
-    smoothed = smooth(accuracy, max(3, round(SMOOTHING * len(accuracy))))[positive]
-    return float(f"{rates[positive][int(np.argmax(smoothed))]:.3g}")
+    smoothed = smooth(accuracy, max(3, round(SMOOTHING * len(accuracy)))).round(DECIMALS)
+    return float(f"{rates[positive][int(np.argmax(smoothed[positive]))]:.3g}")

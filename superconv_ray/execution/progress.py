@@ -30,6 +30,7 @@ class Progress:
         self._running: dict[str, Trial] = {}
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._printed_at = 0.0
+        self._errors = 0
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
     def __enter__(self) -> Progress:
@@ -58,7 +59,11 @@ class Progress:
         line = describe(trial, outcome)
         self._recent.append(line)
         if outcome.error:
-            self._console.print(Text(outcome.error.strip(), style="red"))
+            # In full once: a mistake in a model raises the same in every trial, and the store
+            # keeps them all.
+            text = outcome.error.strip() if not self._errors else f"failed: {line}"
+            self._errors += 1
+            self._console.print(Text(text, style="red"), soft_wrap=True)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._printed_at >= PLAIN_INTERVAL:
             self._printed_at = now

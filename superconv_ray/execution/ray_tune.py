@@ -10,14 +10,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune.search import Searcher
+from torch import nn
 
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.progress import Progress
@@ -147,7 +151,12 @@ def run_ray(
         ConnectionError: No cluster at the address.
         ValueError: No node of the cluster can ever run a trial of that size.
     """
-    with _connection(address), _tune_environment(), tempfile.TemporaryDirectory() as scratch:
+    with (
+        _connection(address),
+        _tune_environment(),
+        _shipped_by_value(planner.plan.study.models.values()),
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         resources = ray.cluster_resources()
         gpus = gpus_per_trial
         if gpus is None:
@@ -207,6 +216,26 @@ def _connection(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _shipped_by_value(models: Iterable[Callable[..., nn.Module]]) -> Iterator[None]:
+    """Let the user's models travel as code: other machines have not got the study's folder."""
+    modules = {sys.modules[model.__module__] for model in models if hasattr(model, "__module__")}
+    own = [m for m in modules if m.__name__ != "__main__" and not _is_installed(m)]
+    for module in own:
+        ray.cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in own:
+            ray.cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_installed(module: ModuleType) -> bool:
+    """Whether a module is part of an installed package, and so to be expected on every node."""
+    parts = Path(module.__file__ or "").parts
+    return "site-packages" in parts or "dist-packages" in parts or module.__file__ is None
 
 
 @contextlib.contextmanager

@@ -135,6 +135,7 @@ def _train(planner: Planner, store: str, options: RunOptions, console: Console) 
 
     study = planner.plan.study
     datasets = _load_datasets(planner, options)
+    _check_own_models(planner.plan, datasets)
 
     def make_job(gpu: bool) -> Job:
         return Job(
@@ -174,6 +175,23 @@ def _load_datasets(planner: Planner, options: RunOptions) -> Mapping[str, Datase
         name: own[name] if name in own else load_dataset(name, options.data_dir)
         for name in sorted(planner.datasets_needed())
     }
+
+
+def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
+    """Build each of the user's models once for each of its data sets, before anything is trained.
+
+    Raises:
+        ValueError, TypeError: As `build_model`, or whatever the user's code raises.
+    """
+    from superconv_ray.models import build_model
+
+    trials = {trial for cell in plan.cells for trial in cell.trainings}
+    uses = {(t.model, t.dataset, t.dropout) for t in trials if t.model in plan.study.models}
+    for model, dataset, dropout in sorted(uses):
+        if dataset in datasets:
+            shape, classes = datasets[dataset].input_shape, datasets[dataset].classes
+            build = plan.study.models[model]
+            build_model(build, input_shape=shape, classes=classes, dropout=dropout)
 
 
 def _write_study(store: Store, plan: Plan, planner: Planner) -> None:

@@ -103,8 +103,9 @@ class Worker:
         if content := self.store.checkpoint(trial.id):
             try:
                 run.restore(content)
-            except ValueError:
-                # Of no use to anyone: train from the start rather than fail for ever.
+            except Exception:
+                # Corrupt, of another trial, or of a model that was edited since: of no use to
+                # anyone. Train from the start rather than fail for ever.
                 self.store.delete_checkpoint(trial.id)
                 run = TrainingRun(trial, self._resident[trial.dataset], model)
         self._run = run

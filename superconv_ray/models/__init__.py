@@ -64,12 +64,13 @@ def build_model(
     Args:
         model: a name in `MODELS`, or a callable that takes `input_shape`, `classes` and `dropout`
             as keywords.
-        input_shape: (channels, height, width) of one input.
+        input_shape: (channels, height, width) of one image, or (features,) of one vector, which
+            only the user's own models take.
         classes: number of outputs, at least 2.
         dropout: probability of dropping a unit, in [0, 1); each network says where it drops.
 
     Returns:
-        A module from inputs (n, channels, height, width) to logits (n, classes).
+        A module from inputs (n, *input_shape) to logits (n, classes).
 
     Raises:
         ValueError: an unknown name, or an argument out of its range.
@@ -77,9 +78,10 @@ def build_model(
     """
     if isinstance(model, str) and model not in MODELS:
         raise ValueError(_unknown(model))
-    if len(input_shape) != 3 or min(input_shape) < 1:
+    if len(input_shape) not in (1, 3) or min(input_shape) < 1:
         raise ValueError(
-            f"input_shape must be (channels, height, width), each at least 1, got {input_shape}"
+            "input_shape must be (channels, height, width), or (features,) for vectors, each at "
+            f"least 1, got {input_shape}"
         )
     if classes < 2:
         raise ValueError(f"classes must be at least 2, got {classes}")
@@ -94,6 +96,10 @@ def _build_builtin(
     name: str, input_shape: tuple[int, ...], classes: int, dropout: float
 ) -> nn.Module:
     facts = MODELS[name]
+    if len(input_shape) != 3:
+        raise ValueError(
+            f"input_shape must be (channels, height, width) for model {name!r}, got {input_shape}"
+        )
     _, height, width = input_shape
     if min(height, width) < facts.min_size:
         raise ValueError(

@@ -1,0 +1,197 @@
+"""Throughput of the training loop, against the shortest loop one could write and a usual one.
+
+    python benchmarks/training_loop.py [--rounds 5] [--threads 1]
+
+"hand-written": same kernels, precision and memory layout as `TrainingRun`, nothing else: no curve,
+no divergence check, no checkpoint. "usual": torchvision transforms in a DataLoader, fp32. All three
+flip and crop. The loops take turns, round by round, so that a busy machine slows all alike; ratios
+are medians over rounds. On a machine with a GPU the same script runs there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from torchvision import transforms
+
+from superconv_ray.data.batches import augment, to_device
+from superconv_ray.data.dataset import Dataset
+from superconv_ray.models import build_model
+from superconv_ray.training import TrainingRun, resolve_precision
+from superconv_ray.trial import Trial
+
+SAMPLES = 10_000
+WARM_UP = 130  # steps; TrainingRun's next curve row is due at step 256
+CASES = [  # model, batch size, input shape, steps a round
+    ("lenet", 512, (28, 28, 1), 8),
+    ("lenet", 128, (28, 28, 1), 24),
+    ("resnet20", 128, (32, 32, 3), 3),
+]
+
+Steps = Callable[[int], None]
+"""Trains for some steps."""
+
+
+def make_data(shape: tuple[int, int, int]) -> Dataset:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (SAMPLES, *shape), dtype=np.uint8)
+    labels = np.arange(SAMPLES) % 10
+    return Dataset(
+        train_inputs=images,
+        train_labels=labels,
+        test_inputs=images[:100],
+        test_labels=labels[:100],
+    )
+
+
+def ours(model: str, batch: int, data: Dataset, device: torch.device) -> Steps:
+    trial = Trial(
+        model=model,
+        batch_size=batch,
+        steps=2**20,
+        eval_interval=2**20,
+        eval_count=10,
+        max_lr=1e-4,
+        data_count=SAMPLES,
+        augment="flip_crop",
+        weight_decay=1e-4,
+    )
+    run = TrainingRun(trial, to_device(data, device), model)
+    run.train(pause=lambda: run.step >= WARM_UP)
+
+    def steps(number: int) -> None:
+        run.step = WARM_UP  # never reach the next curve row
+        run.train(pause=lambda: run.step == WARM_UP + number)
+
+    return steps
+
+
+def hand_written(model: str, batch: int, data: Dataset, device: torch.device) -> Steps:
+    resident = to_device(data, device)
+    net = _network(model, data).to(device).to(memory_format=torch.channels_last)
+    optimizer = _sgd(net, fused=True)
+    bf16 = resolve_precision("auto", device) == "bf16"
+    mean, std = torch.tensor(127.5, device=device), torch.tensor(74.0, device=device)
+    generator = torch.Generator(device)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            for part in torch.randperm(SAMPLES, device=device).split(batch)[:-1]:  # type: ignore[no-untyped-call]
+                x = resident.train_inputs[part].permute(0, 3, 1, 2).float().sub_(mean).div_(std)
+                yield augment(x, "flip_crop", generator), resident.train_labels[part]
+
+    return _loop(net, optimizer, batches(), device, bf16)
+
+
+def usual(model: str, batch: int, data: Dataset, device: torch.device) -> Steps:
+    size = data.train_inputs.shape[1]
+    channels = data.train_inputs.shape[3]
+    transform = transforms.Compose(
+        [
+            transforms.ToPILImage(),
+            transforms.RandomCrop(size, padding=4),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize((0.5,) * channels, (0.29,) * channels),
+        ]
+    )
+
+    class Images(TorchDataset[tuple[Tensor, int]]):
+        def __len__(self) -> int:
+            return SAMPLES
+
+        def __getitem__(self, i: int) -> tuple[Tensor, int]:
+            return transform(data.train_inputs[i]), int(data.train_labels[i])
+
+    loader = DataLoader(Images(), batch_size=batch, shuffle=True, drop_last=True)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            for x, y in loader:
+                yield x.to(device), y.to(device)
+
+    net = _network(model, data).to(device)
+    return _loop(net, _sgd(net, fused=False), batches(), device, bf16=False)
+
+
+def _network(model: str, data: Dataset) -> nn.Module:
+    return build_model(model, input_shape=data.input_shape, classes=10, dropout=0.0)
+
+
+def _sgd(net: nn.Module, *, fused: bool) -> torch.optim.Optimizer:
+    return torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4, fused=fused)
+
+
+def _loop(
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    device: torch.device,
+    bf16: bool,
+) -> Steps:
+    counter = count()
+
+    def steps(number: int) -> None:
+        for x, y in islice(batches, number):
+            optimizer.param_groups[0]["lr"] = 1e-4 * (1 + math.cos(next(counter)))
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+                loss = F.cross_entropy(net(x), y)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    return steps
+
+
+def samples_per_second(loop: Steps, steps: int, batch: int, device: torch.device) -> float:
+    started = time.perf_counter()
+    loop(steps)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return steps * batch / (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    precision = resolve_precision("auto", device)
+    print(f"training loop on {device}, {arguments.threads} thread(s), auto precision = {precision}")
+    print(f"{'':16}{'samples/s (median)':^33}{'ratio (median)':^26}")
+    print(
+        f"{'case':16}{'ours':>9}{'hand-written':>14}{'usual':>10}{'/ hand-wr.':>14}{'/ usual':>12}"
+    )
+    for model, batch, shape, steps in CASES:
+        data = make_data(shape)
+        loops = [make(model, batch, data, device) for make in (ours, hand_written, usual)]
+        for loop in loops:
+            loop(2)
+        rounds = [
+            [samples_per_second(loop, steps, batch, device) for loop in loops]
+            for _ in range(arguments.rounds)
+        ]
+        speeds = [statistics.median(column) for column in zip(*rounds, strict=True)]
+        to_hand = statistics.median(mine / hand for mine, hand, _ in rounds)
+        to_usual = statistics.median(mine / other for mine, _, other in rounds)
+        print(
+            f"{f'{model} b{batch}':16}{speeds[0]:9,.0f}{speeds[1]:14,.0f}{speeds[2]:10,.0f}"
+            f"{to_hand:13.2f}x{to_usual:11.2f}x"
+        )
+
+
+if __name__ == "__main__":
+    main()
