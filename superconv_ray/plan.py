@@ -32,8 +32,8 @@ _SET_BY_STUDY = {
 """Trial fields that neither base, sweep nor arm may set, and where they come from."""
 
 
-RANGE_TEST_EVAL_COUNT = 2_000
-"""Most held-out samples per point of a range test: an accuracy to +-2 points is enough to read."""
+RANGE_TEST_EVAL_COUNT = 1_000
+"""Most held-out samples per point of a range test; points are smoothed and averaged over seeds."""
 
 
 @dataclass(frozen=True)
@@ -329,8 +329,12 @@ def _range_test(
     steps = reading.steps
     if steps is None:
         steps = max(100, budget.steps(count, held_out.batch_size) // 4)
+    training = replace(template, max_lr=reading.high).complete()
     return replace(
         held_out,
+        # The momentum that the training will have at the same learning rate (1803.09820, 4.3)
+        momentum=training.momentum,
+        min_momentum=training.min_momentum,
         policy=f"range_test_{reading.scale}",
         max_lr=reading.high,
         start_lr=reading.low,

@@ -17,6 +17,10 @@ from superconv_ray.outcome import Outcome
 from superconv_ray.plan import Cell, Plan
 from superconv_ray.trial import Trial
 
+READ_COLUMN = "validation_accuracy_reestimated"
+"""What a range test is read on. With BN's running statistics, which lag behind weights that move
+fast, the accuracy at a large learning rate jumps by tens of points from row to row (NOTES.md)."""
+
 
 class Signal(Enum):
     """What `Planner.next` says when it has no trial to give."""
@@ -205,4 +209,4 @@ def _accuracy_curve(test: Outcome) -> tuple[list[Any], list[Any]]:
     # A diverged run's last row is where that was noticed, at a rate its replicates need not have
     # been measured at. From there on it counts as accuracy 0 anyway: see `mean_curve`.
     rows = test.curve[:-1] if test.status == "diverged" else test.curve
-    return [row["lr"] for row in rows], [row["validation_accuracy"] for row in rows]
+    return [row["lr"] for row in rows], [row[READ_COLUMN] for row in rows]

@@ -56,8 +56,16 @@ _CURVE = {
     "train_accuracy": (pa.float64(), "mean over the batches since the row before"),
     "validation_loss": (pa.float64(), "on held-out limited labels, if there are any"),
     "validation_accuracy": (pa.float64(), "on held-out limited labels, if there are any"),
+    "validation_accuracy_reestimated": (
+        pa.float64(),
+        "the same with BN statistics re-estimated on eval_count training samples",
+    ),
     "test_loss": (pa.float64(), "on test labels, if none are held out"),
     "test_accuracy": (pa.float64(), "on test labels, if none are held out"),
+    "test_accuracy_reestimated": (
+        pa.float64(),
+        "the same with BN statistics re-estimated on eval_count training samples",
+    ),
     "eval_count": (pa.int64(), "samples evaluated for this row"),
     "train_seconds": (pa.float64(), "time in optimiser steps so far"),
 }

@@ -220,7 +220,7 @@ class Store:
         if study is None:
             return _to_pandas(self._read("trials", schema.TRIALS, filters, columns))
         members = self.members(study)
-        only = pc.field("trial_id").isin(members["trial_id"].unique().tolist())
+        only = _is_any_of(members["trial_id"].unique())
         wanted = columns and ["trial_id", *(c for c in columns if c != "trial_id")]
         table = self._read("trials", schema.TRIALS, _all_of(only, filters), wanted)
         return members.merge(_to_pandas(table), on="trial_id", how="inner")
@@ -241,7 +241,7 @@ class Store:
         """
         only = None
         if study is not None:
-            only = pc.field("trial_id").isin(self.members(study)["trial_id"].unique().tolist())
+            only = _is_any_of(self.members(study)["trial_id"].unique())
         table = self._read("curves", schema.CURVES, _all_of(only, filters), columns)
         return _to_pandas(table)
 
@@ -291,7 +291,7 @@ class Store:
         pieces, seen = [], frozenset[str]()
         for name, ids in listing.compact.items():
             again = seen & ids
-            once = ~pc.field("trial_id").isin(sorted(again)) if again else None
+            once = ~_is_any_of(sorted(again)) if again else None
             pieces.append(([f"{folder}/{name}"], once))
             seen |= ids
         fresh = sorted((listing.parts & trials.ids) - seen)
@@ -329,7 +329,7 @@ class Store:
             return
         ids = sorted((parts - listing.compacted).union(*merged.values()))
         if ids:
-            rows = self._read(folder, table, pc.field("trial_id").isin(ids), None)
+            rows = self._read(folder, table, _is_any_of(ids), None)
             rows = rows.cast(table).sort_by(
                 [(name, "ascending") for name in ("trial_id", "step") if name in table.names]
             )
@@ -373,6 +373,11 @@ def _retry_vanished(read: Callable[[], Result]) -> Result:
         except OSError:
             continue
     return read()
+
+
+def _is_any_of(trial_ids: Iterable[str]) -> pc.Expression:
+    # With its type, or pyarrow refuses an empty list.
+    return pc.field("trial_id").isin(pa.array(list(trial_ids), pa.string()))
 
 
 def _all_of(condition: pc.Expression | None, filters: Filters) -> pc.Expression | None:

@@ -93,8 +93,9 @@ def from_range_test(
     """Let every cell find its max_lr by LR range tests, one per seed (Smith, 1506.01186, §3.3).
 
     max_lr is the learning rate at the peak of the smoothed validation accuracy, averaged over the
-    seeds. The accuracy is measured on labels held out of the cell's own limited labels, never on
-    test labels; the trainings that follow use all of the limited labels.
+    seeds; BN statistics are re-estimated at every point, because running ones lag behind. The
+    accuracy is measured on labels held out of the cell's own limited labels, never on test labels;
+    the trainings that follow use all of the limited labels.
 
     Args:
         high: Learning rate at the end of the test.

@@ -112,21 +112,12 @@ class TrainingRun:
         started = time.perf_counter()
         status: Status = "diverged" if self.diverged else "completed"
         train_loss, train_accuracy = self._evaluate_training(self._probe)
-        part = "validation" if self.trial.validation_fraction else "test"
-        with self._reestimated_statistics() as has_statistics:
-            reestimated = (
-                self._evaluate_held_out(None)[1]
-                if has_statistics
-                else self.curve[-1][f"{part}_accuracy"]
-            )
         self.eval_seconds += time.perf_counter() - started
         measurements = {
             "steps_done": self.step,
             "train_loss": train_loss,
             "train_accuracy": train_accuracy,
-            f"{part}_loss": self.curve[-1][f"{part}_loss"],
-            f"{part}_accuracy": self.curve[-1][f"{part}_accuracy"],
-            f"{part}_accuracy_reestimated": reestimated,
+            **{k: v for k, v in self.curve[-1].items() if k.startswith(("validation", "test"))},
             "parameters": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             "precision_used": self.precision,
             "train_seconds": self.train_seconds,
@@ -268,7 +259,10 @@ class TrainingRun:
         self._window = [0.0, 0.0, 0]
         batch = self.trial.batch_size
         count = None if self.finished else self.trial.eval_count
-        held_out_loss, held_out_accuracy = self._evaluate_held_out(count)
+        loss_now, accuracy = reestimated = self._evaluate_held_out(count)
+        with self._reestimated_statistics(count) as has_statistics:
+            if has_statistics:
+                reestimated = self._evaluate_held_out(count)
         part = "validation" if self.trial.validation_fraction else "test"
         self.curve.append(
             {
@@ -279,8 +273,9 @@ class TrainingRun:
                 "momentum": momentum,
                 "train_loss": loss / steps,
                 "train_accuracy": correct / (steps * batch),
-                f"{part}_loss": held_out_loss,
-                f"{part}_accuracy": held_out_accuracy,
+                f"{part}_loss": loss_now,
+                f"{part}_accuracy": accuracy,
+                f"{part}_accuracy_reestimated": reestimated[1],
                 "eval_count": len(self._held_out_order[:count]),
                 "train_seconds": self.train_seconds,
             }
@@ -313,8 +308,8 @@ class TrainingRun:
         return cast("Tensor", logits.float())
 
     @contextlib.contextmanager
-    def _reestimated_statistics(self) -> Iterator[bool]:
-        """Inside, BN uses plain averages over training samples instead of its running ones.
+    def _reestimated_statistics(self, count: int | None) -> Iterator[bool]:
+        """Inside, BN uses plain averages over `count` training samples, not its running ones.
 
         Stale running statistics, not poor generalisation, can be what a test accuracy shows: see
         the published limited-data baseline. Yields False if the model has none.
@@ -327,7 +322,8 @@ class TrainingRun:
             module.momentum = None  # a plain average over batches
             module.train()
         if norms:
-            for part in self._probe.chunk(math.ceil(len(self._probe) / EVAL_BATCH)):
+            probe = self._probe[:count]
+            for part in probe.chunk(math.ceil(len(probe) / EVAL_BATCH)):
                 self._forward(self._data.train_inputs, part)
         yield bool(norms)
         for module, state in zip(norms, kept, strict=True):

@@ -255,6 +255,17 @@ def test_the_callers_random_state_has_no_influence() -> None:
     assert everything(run) == never_cut_off("dropout and augmentation")
 
 
+def test_a_model_that_draws_random_numbers_at_test_time_is_measured_the_same_every_time() -> None:
+    class AlwaysDrops(SoftmaxRegression):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.dropout(super().forward(x), 0.5)  # F.dropout knows no eval()
+
+    before = torch.get_rng_state()
+    run = trained(make_trial(), AlwaysDrops)
+    assert measured(run.outcome()) == measured(run.outcome())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_pause_leaves_the_model_training() -> None:
     run = new_run(make_trial())
     run.train(pause=lambda: run.step == 7)
@@ -376,6 +387,12 @@ def test_a_diverged_run_stays_diverged_when_restored() -> None:
     again.restore(run.state())
     assert again.finished
     assert measured(again.outcome()) == measured(run.outcome())
+
+
+def test_a_last_step_that_ruins_the_model_is_a_divergence() -> None:
+    run = trained(make_trial(policy="constant", max_lr=1e30, steps=1))
+    assert not np.isfinite(run.curve[-1]["test_loss"])
+    assert run.outcome().status == "diverged"
 
 
 def test_a_run_that_guesses_has_not_diverged() -> None:
@@ -586,10 +603,21 @@ def softmax_gradient(
     return float(loss), p.T @ x, p.sum(0)
 
 
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "constant": {"policy": "constant"},
+    "one_cycle": {"policy": "one_cycle", "steps": 12},
+    "momentum of exactly 0": {"policy": "triangular", "steps": 10, "min_momentum": 0.0},
+}
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov"])
-@pytest.mark.parametrize("policy", ["one_cycle", "constant"])
-def test_the_steps_of_sgd_are_those_of_a_loop_written_in_numpy(optimizer: str, policy: str) -> None:
-    trial = make_trial(optimizer=optimizer, policy=policy, weight_decay=0.01, eval_interval=1)
+@pytest.mark.parametrize("schedule_name", SCHEDULES)
+def test_the_steps_of_sgd_are_those_of_a_loop_written_in_numpy(
+    optimizer: str, schedule_name: str
+) -> None:
+    trial = make_trial(
+        optimizer=optimizer, weight_decay=0.01, eval_interval=1, **SCHEDULES[schedule_name]
+    )
     run = new_run(trial, SoftmaxRegression)
     parameters = [p.detach().double().numpy().copy() for p in run.model.parameters()]
     velocity = [np.zeros_like(p) for p in parameters]

@@ -19,7 +19,7 @@ from superconv_ray import __version__
 from superconv_ray.execution.progress import Progress
 from superconv_ray.outcome import Outcome
 from superconv_ray.plan import Plan
-from superconv_ray.planner import Planner
+from superconv_ray.planner import READ_COLUMN, Planner
 from superconv_ray.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def recorded_outcomes(store: Store, plan: Plan) -> Callable[[str], Outcome | Non
     if tests:
         curves = store.curves(
             filters=[("trial_id", "in", sorted(tests))],
-            columns=["trial_id", "lr", "validation_accuracy"],
+            columns=["trial_id", "lr", READ_COLUMN],
         )
         for trial_id, curve in curves.groupby("trial_id", observed=True):
             rows = cast("list[dict[str, Any]]", curve.to_dict("records"))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+import signal
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +65,7 @@ class Worker:
         self._resident: dict[str, ResidentDataset] = {}
         self._trial: Trial | None = None
         self._run: TrainingRun | None = None
+        self._between_steps = True
         self._save_at = 0.0
 
     def start(self, trial: Trial) -> None:
@@ -72,28 +76,42 @@ class Worker:
         """Work on the trial for some seconds; its outcome once it has ended.
 
         An exception of the trial ends that trial alone: it is noted in the store.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed; a first one waits for the end of the step.
         """
         trial = self._trial
         assert trial is not None, "start a trial first"
         until = time.monotonic() + seconds
-        try:
-            run = self._run or self._begin(trial)
-            while not run.finished and time.monotonic() < until:
-                run.train(pause=lambda: time.monotonic() >= min(until, self._save_at))
-                if not run.finished and time.monotonic() >= self._save_at:
-                    self._save(run)
-            if not run.finished:
-                return None
-            outcome = self._finish(run)
-        except Exception:
-            outcome = self._fail(trial, traceback.format_exc())
-        self._trial, self._run = None, None
-        return outcome
+        with _deferred_interrupt() as interrupted:
+            try:
+                run = self._run or self._begin(trial)
+                while not run.finished and not interrupted() and time.monotonic() < until:
+                    self._train(run, until, interrupted)
+                if not run.finished:
+                    return None
+                outcome = self._finish(run)
+            except Exception:
+                outcome = self._fail(trial, traceback.format_exc())
+            self._trial, self._run = None, None
+            return outcome
 
     def interrupt(self) -> None:
-        """Save the trial in progress, so that the next run goes on from here."""
-        if self._run is not None and not self._run.finished:
+        """Save the trial in progress, so that the next run goes on from here.
+
+        Half a step cannot be gone on from: then the last checkpoint stays.
+        """
+        if self._run is not None and self._between_steps and not self._run.finished:
             self._save(self._run)
+
+    def _train(self, run: TrainingRun, until: float, interrupted: Callable[[], bool]) -> None:
+        """Train until then, or until the next checkpoint."""
+        stop_at = min(until, self._save_at)
+        self._between_steps = False
+        run.train(pause=lambda: interrupted() or time.monotonic() >= stop_at)
+        self._between_steps = True
+        if not run.finished and time.monotonic() >= self._save_at:
+            self._save(run)
 
     def _begin(self, trial: Trial) -> TrainingRun:
         if trial.dataset not in self._resident:
@@ -108,7 +126,7 @@ class Worker:
                 # anyone. Train from the start rather than fail for ever.
                 self.store.delete_checkpoint(trial.id)
                 run = TrainingRun(trial, self._resident[trial.dataset], model)
-        self._run = run
+        self._run, self._between_steps = run, True
         self._save_at = time.monotonic() + self._job.checkpoint_seconds
         return run
 
@@ -139,6 +157,31 @@ class Worker:
             "package_version": __version__,
             "torch_version": str(torch.__version__),
         }
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Inside, a first Ctrl-C only makes the given function true, and is raised at the end.
+
+    A second one is raised at once. In other threads than the main one no signal arrives anyway.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield lambda: False
+        return
+    received: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+        signal.signal(signal.SIGINT, handler)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(received)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if received:
+        handler(signal.SIGINT, None)
 
 
 def _device_name(device: torch.device) -> str:
