@@ -109,7 +109,7 @@ def _with_options(uri: str) -> str:
 
 
 def _sync(path: str) -> None:
-    """Have a file on the disk itself: else a rename can outlive a power cut, and the content not."""
+    """Put a file on the disk itself: else its new name can outlive a power cut without it."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)

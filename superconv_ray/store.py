@@ -87,8 +87,8 @@ class Store:
         version = json.loads(marker)["schema_version"] if marker else schema.SCHEMA_VERSION
         if version > schema.SCHEMA_VERSION:
             raise StoreError(
-                f"the store {files.place} has schema version {version}, but this superconv_ray reads "
-                f"up to {schema.SCHEMA_VERSION}: update the package"
+                f"the store {files.place} has schema version {version}, but this superconv_ray "
+                f"reads up to {schema.SCHEMA_VERSION}: update the package"
             )
 
     # Writing

@@ -49,7 +49,7 @@ def _results_table(trainings: pd.DataFrame, definition: Mapping[str, Any]) -> st
         for other in arms[1:]
     }
     rows = []
-    for key in dict.fromkeys(summary.index.droplevel("arm")):
+    for key in dict.fromkeys(key[:-1] for key in summary.index):
         settings = {**sweep[key[0]], "data_count": key[1]}
         cells = [_cell(summary, (*key, arm)) for arm in arms]
         differences = [_gap(gaps[other], key) for other in arms[1:]]

@@ -168,9 +168,7 @@ def test_a_local_path_may_hold_any_characters(tmp_path: Path) -> None:
     assert files.uri == files.place == str(folder)
 
 
-def test_a_relative_path_is_made_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     files = Files("here")
     monkeypatch.chdir("/")

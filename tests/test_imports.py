@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "execution.local": {"planner", "trial", "execution.progress", "execution.worker"},
     "execution.ray_tune": {
-        *("planner", "trial", "outcome", "data.dataset"),
+        *("planner", "trial", "outcome", "store", "data.dataset"),
         *("execution.progress", "execution.worker"),
     },
     "execution.session": {

@@ -246,7 +246,7 @@ def test_a_range_test_takes_a_quarter_of_the_budget(
 
 def test_a_range_test_differs_from_its_training_in_schedule_and_measurement_alone() -> None:
     cell = the_cell(
-        base=base(data_count=500, weight_decay=1e-4, dropout=0.1, augment="flip"),
+        base=base(data_count=500, weight_decay=1e-4, dropout=0.1, augment="flip", eval_count=50),
         arms={"a": Arm(max_lr=from_range_test(high=2.0))},
     )
     for test, training in zip(cell.range_tests, cell.trainings_at(0.5), strict=True):

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superconv_ray.outcome import Outcome, Status
@@ -139,8 +139,13 @@ def test_memberships_say_where_max_lr_came_from() -> None:
     taken(planner)
     planner.tell(test.id, peak_at(0.4))
     (read,) = plan.cells[0].trainings_at(0.4)
-    read_off = ("range_test", "accuracy_peak", (test.id,))
-    unlocked = Membership(read.id, "a", 0, "training", *read_off)
+    unlocked = Membership(
+        *(read.id, "a", 0),
+        role="training",
+        max_lr_source="range_test",
+        max_lr_rule="accuracy_peak",
+        max_lr_trials=(test.id,),
+    )
     assert set(planner.memberships) == {*before, unlocked}
 
 
@@ -217,7 +222,7 @@ def test_a_diverged_range_test_blocks_nothing_and_its_rates_are_avoided() -> Non
     planner = Planner(plan_of({"a": READ}))
     first, second = taken(planner)
     planner.tell(first.id, peak_at(0.8))
-    # Diverged at 0.6: the curves' mean falls from 0.5 on.
+    # Lost from 0.6 on: the mean is 0.6 at 0.4, 0.7 at 0.5, then 0.4; of three, 0.6 and 0.567.
     planner.tell(second.id, Outcome("diverged", curve=tent(0.8, RATES[:6])))
     assert {trial.max_lr for trial in taken(planner)} == {0.4}
     assert planner.blocked == []
@@ -402,6 +407,7 @@ orders = st.randoms(use_true_random=False)
 salts = st.integers(0, 1000)
 
 
+@settings(max_examples=25)
 @given(orders, orders, salts)
 def test_every_order_of_outcomes_gives_the_same_trials_and_memberships(
     one: Random, other: Random, salt: int
@@ -421,6 +427,7 @@ def test_every_order_of_outcomes_gives_the_same_trials_and_memberships(
         assert {member.trial_id for member in run.planner.memberships} == run.ids()
 
 
+@settings(max_examples=25)
 @given(orders, salts, st.integers(0, 40), st.integers(0, 40))
 def test_a_planner_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
     order: Random, salt: int, kill_after: int, kill_again_after: int
@@ -440,6 +447,7 @@ def test_a_planner_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
     assert len(killed.planner.blocked) == len(whole.planner.blocked)
 
 
+@settings(max_examples=25)
 @given(orders, salts)
 def test_a_finished_study_is_found_finished(order: Random, salt: int) -> None:
     whole = Run(Planner(PLAN), order, salt).go_on()
@@ -450,6 +458,7 @@ def test_a_finished_study_is_found_finished(order: Random, salt: int) -> None:
     assert set(again.memberships) == set(whole.planner.memberships)
 
 
+@settings(max_examples=25)
 @given(orders, salts, st.integers(0, 30))
 def test_runs_of_a_few_trials_each_end_where_one_long_run_does(
     order: Random, salt: int, allowed: int

@@ -387,7 +387,7 @@ def test_readers_never_fail_and_lose_nothing_while_results_are_written_and_compa
     threads = [threading.Thread(target=read) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for seed in range(0, 30, 2):
+    for seed in range(0, 24, 2):
         write(store, seed, seed + 1)
         store.compact()
     stop.set()
@@ -395,7 +395,7 @@ def test_readers_never_fail_and_lose_nothing_while_results_are_written_and_compa
         thread.join()
     assert problems == []
     assert rounds >= 3
-    assert_holds(store, *range(30))
+    assert_holds(store, *range(24))
 
 
 class SlowListing(Files):

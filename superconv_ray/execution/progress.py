@@ -55,7 +55,7 @@ class Progress:
 
     def ended(self, trial: Trial, outcome: Outcome) -> None:
         """A trial has ended; an error is shown at once, with the trial's settings."""
-        del self._running[trial.id]
+        self._running.pop(trial.id, None)  # unless its worker could not be set up
         line = describe(trial, outcome)
         self._recent.append(line)
         if outcome.error:

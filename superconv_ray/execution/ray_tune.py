@@ -28,6 +28,7 @@ from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner, Signal
+from superconv_ray.store import Store, open_store
 from superconv_ray.trial import Trial
 
 SLICE_SECONDS = 5.0
@@ -65,22 +66,20 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         outcome = self._worker.work(SLICE_SECONDS)
         return {"done": outcome is not None, "outcome": outcome}
 
-    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:  # noqa: ARG002
-        """Tune insists on this; the worker keeps its own checkpoints in the store."""
-        return {}
-
-    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """Nothing to do: the worker finds its checkpoint in the store."""
+    def cleanup(self) -> None:
+        """Called when the actor is stopped; after Ctrl-C that is in the midst of a trial."""
+        self._worker.interrupt()
 
 
 class PlannerSearcher(Searcher):  # type: ignore[misc]
     """Shows a `Planner` to Tune."""
 
-    def __init__(self, planner: Planner, progress: Progress) -> None:
+    def __init__(self, planner: Planner, progress: Progress, store: Store) -> None:
         super().__init__()
         self._planner = planner
         self._progress = progress
-        self._running: dict[str, Trial] = {}
+        self._store = store
+        self._given: dict[str, Trial] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial; None to wait; FINISHED."""
@@ -89,9 +88,12 @@ class PlannerSearcher(Searcher):  # type: ignore[misc]
             return None
         if isinstance(trial, Signal):
             return str(Searcher.FINISHED)
-        self._running[trial_id] = trial
-        self._progress.started(trial)
+        self._given[trial_id] = trial
         return {"assignment": Assignment(trial)}
+
+    def started(self, trial_id: str) -> None:
+        """A worker has taken on a trial, perhaps once more."""
+        self._progress.started(self._given[trial_id])
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:  # noqa: ARG002
         """A slice of training is over."""
@@ -100,11 +102,24 @@ class PlannerSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Pass a trial's outcome on to the planner."""
-        trial = self._running.pop(trial_id)
-        outcome = (result or {}).get("outcome")
-        if error or outcome is None:
-            outcome = Outcome("failed", error=_lost(trial))
+        """Pass a trial's outcome on to the planner. A trial without one is `lost`: see there."""
+        if not error:
+            assert result is not None, "every trial of ours ends with a result"
+            self._end(trial_id, result["outcome"])
+
+    def lost(self, trial_id: str, reasons: str) -> None:
+        """Give up a trial that no worker has brought to its end."""
+        trial = self._given[trial_id]
+        settings = {name: value for name, value in trial.settings().items() if value is not None}
+        error = (
+            f"given up after {MAX_FAILURES + 1} attempts, all of which ended outside of the trial's "
+            f"own code:\n{reasons}\ntrial {trial.id}: {settings}"
+        )
+        self._store.write_failure(trial, error)
+        self._end(trial_id, Outcome("failed", error=error))
+
+    def _end(self, trial_id: str, outcome: Outcome) -> None:
+        trial = self._given.pop(trial_id)
         self._planner.tell(trial.id, outcome)
         self._progress.ended(trial, outcome)
 
@@ -119,11 +134,31 @@ class PlannerSearcher(Searcher):  # type: ignore[misc]
         """Nothing is restored; see `save`."""
 
 
-def _lost(trial: Trial) -> str:
-    return (
-        f"trial {trial.id} did not end: its worker died {MAX_FAILURES + 1} times (out of memory?) "
-        f"or the run was interrupted. Settings: {trial.settings()}"
-    )
+class WorkerEvents(tune.Callback):  # type: ignore[misc]
+    """Tells the searcher what Tune tells only its callbacks: a start, and why a trial was lost."""
+
+    def __init__(self, searcher: PlannerSearcher) -> None:
+        self._searcher = searcher
+
+    def on_trial_start(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[Any],  # noqa: ARG002
+        trial: Any,
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        """A worker takes on a trial."""
+        self._searcher.started(trial.trial_id)
+
+    def on_trial_error(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[Any],  # noqa: ARG002
+        trial: Any,
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        """A trial is not started again any more; Tune has noted why in a file."""
+        self._searcher.lost(trial.trial_id, Path(trial.error_file).read_text().strip())
 
 
 def run_ray(
@@ -149,7 +184,8 @@ def run_ray(
 
     Raises:
         ConnectionError: No cluster at the address.
-        ValueError: No node of the cluster can ever run a trial of that size.
+        ValueError: No node of the cluster has room for a trial of that size.
+        KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
         _connection(address),
@@ -157,21 +193,22 @@ def run_ray(
         _shipped_by_value(planner.plan.study.models.values()),
         tempfile.TemporaryDirectory() as scratch,
     ):
-        resources = ray.cluster_resources()
         gpus = gpus_per_trial
         if gpus is None:
-            gpus = 1.0 if resources.get("GPU") else 0.0
-        slots = _slots(resources, cpus_per_trial, gpus)
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
+            gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_slots(nodes, cpus_per_trial, gpus))
+        job = make_job(gpus > 0)
         trainable = tune.with_parameters(
             TrialTrainable,
-            job=make_job(gpus > 0),
+            job=job,
             datasets={name: ray.put(dataset) for name, dataset in datasets.items()},
         )
+        searcher = PlannerSearcher(planner, progress, open_store(job.store))
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": cpus_per_trial, "gpu": gpus}),
             tune_config=tune.TuneConfig(
-                search_alg=PlannerSearcher(planner, progress),
+                search_alg=searcher,
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
@@ -181,21 +218,30 @@ def run_ray(
                 storage_path=scratch,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                # Workers keep their own in the store; Tune's would need a disk that all nodes share
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                callbacks=[WorkerEvents(searcher)],
             ),
         )
         with _quiet("ray.tune.analysis.experiment_analysis"):  # misses Tune's per-trial files
             tuner.fit()
+    if planner.to_come:  # Tune takes the first Ctrl-C for itself
+        raise KeyboardInterrupt
 
 
-def _slots(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
-    """How many trials the cluster can run at once now."""
-    room = [resources.get("CPU", 0.0) / cpus] if cpus else []
-    room += [resources.get("GPU", 0.0) / gpus] if gpus else []
-    slots = int(min(room, default=1.0))
-    if slots < 1:
+def _slots(nodes: Iterable[Mapping[str, float]], cpus: float, gpus: float) -> int:
+    """How many trials the nodes can run at once; a trial cannot be spread over two nodes."""
+    wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
+    nodes = list(nodes)
+    slots = sum(
+        min((int(node.get(name, 0.0) / amount) for name, amount in wanted.items()), default=1)
+        for node in nodes
+    )
+    if not slots:
+        sizes = {f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes}
         raise ValueError(
-            f"a trial of {cpus} CPUs and {gpus} GPUs does not fit the cluster, which has "
-            f"{resources.get('CPU', 0.0):g} CPUs and {resources.get('GPU', 0.0):g} GPUs"
+            f"a trial of {cpus:g} CPUs and {gpus:g} GPUs does not fit any node of the cluster, "
+            f"which have {', or '.join(sorted(sizes))}"
         )
     return slots
 

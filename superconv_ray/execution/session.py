@@ -83,16 +83,20 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
     """Train what is missing of a study and write it to the store.
 
     Raises:
-        StoreError, DatasetNotFoundError: Before anything is trained.
+        StoreError, DatasetNotFoundError: Before anything is written.
+        ConnectionError, ValueError: No such cluster, or a trial does not fit it.
+        KeyboardInterrupt: Ctrl-C was pressed; the next run goes on from there.
     """
     store = open_store(options.store)
-    store.initialise()
     planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
     found = len(planner.outcomes)
+    datasets = _load_datasets(planner, options) if planner.to_come else {}
+    _check_own_models(plan, datasets)
+    store.initialise()
     _write_study(store, plan, planner)
     try:
-        if planner.left and options.max_trials != 0:
-            _train(planner, store.files.uri, options, console)
+        if planner.to_come:
+            _train(planner, datasets, store.files.uri, options, console)
     finally:
         _write_study(store, plan, planner)
     store.compact()
@@ -129,13 +133,17 @@ def recorded_outcomes(store: Store, plan: Plan) -> Callable[[str], Outcome | Non
     return outcomes.get
 
 
-def _train(planner: Planner, store: str, options: RunOptions, console: Console) -> None:
-    """Load what the missing trials need, then run them; torch and Ray are imported only here."""
+def _train(
+    planner: Planner,
+    datasets: Mapping[str, Dataset],
+    store: str,
+    options: RunOptions,
+    console: Console,
+) -> None:
+    """Run the missing trials; torch and Ray are imported only where there are some."""
     from superconv_ray.execution.worker import Job, Worker
 
     study = planner.plan.study
-    datasets = _load_datasets(planner, options)
-    _check_own_models(planner.plan, datasets)
 
     def make_job(gpu: bool) -> Job:
         return Job(

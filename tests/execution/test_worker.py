@@ -41,6 +41,7 @@ def make_trial(**changes: Any) -> Trial:
         "data_count": 100,
         "batch_size": 16,
         "eval_interval": 10,
+        "eval_count": 50,
         "dropout": 0.2,
         "precision": "fp32",
     }
@@ -471,18 +472,17 @@ def test_success_clears_the_failure_and_the_numbers_are_as_if_it_had_never_been(
     assert_equal_results(store, expected, trial)
 
 
-def test_a_model_that_cannot_be_built_is_a_failed_trial(
-    store_uri: str, store: Store
-) -> None:
-    def broken(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> Any:
+def test_a_model_that_cannot_be_built_is_a_failed_trial(store_uri: str, store: Store) -> None:
+    def broken(**_: Any) -> nn.Module:
         raise ZeroDivisionError("in the constructor")
 
     worker = Worker(Job(store=store_uri, models={"broken": broken}), lambda _: digits())
     outcome = run(worker, make_trial(model="broken"))
     assert outcome.status == "failed"
-    assert "ZeroDivisionError: in the constructor" in store.failures()[
-        make_trial(model="broken").id
-    ]["error"]
+    assert (
+        "ZeroDivisionError: in the constructor"
+        in store.failures()[make_trial(model="broken").id]["error"]
+    )
     assert run(worker, make_trial()).status == "completed"
 
 

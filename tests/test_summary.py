@@ -1,0 +1,265 @@
+"""A study's results as text, on stores written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superconv_ray.outcome import Outcome, Status
+from superconv_ray.store import Store, StoreError, open_store
+from superconv_ray.summary import results_text
+from superconv_ray.trial import Trial
+
+NAME = "hand_made"
+
+
+class HandMade:
+    """A study whose trainings are given with their accuracies instead of being run."""
+
+    def __init__(self, store: Store, arms: tuple[str, ...], *points: dict[str, Any]) -> None:
+        self.store = store
+        self.arms = arms
+        self.points = list(points) or [{}]
+        self.cells = [
+            {"cell": number, "arm": arm, "point": point}
+            for number, (point, arm) in enumerate((p, a) for p in self.points for a in arms)
+        ]
+        self._members: list[dict[str, Any]] = []
+
+    def add(
+        self,
+        arm: str,
+        accuracy: float,
+        *,
+        seed: int = 0,
+        point: int = 0,
+        role: str = "training",
+        status: Status = "completed",
+        measured: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """A finished trial; its arm tells it from that of others by its max_lr."""
+        trial = Trial(
+            **{
+                "steps": 100,
+                "max_lr": 0.1 * (1 + self.arms.index(arm)),
+                "data_count": 72,
+                "seed": seed,
+                **({"policy": "range_test_linear"} if role == "range_test" else {}),
+                **settings,
+            }
+        ).complete()
+        measurements = {
+            "steps_done": 100 if status == "completed" else 40,
+            "test_accuracy": accuracy,
+            "device": "some CPU",
+            "precision_used": "fp32",
+            "train_seconds": 1.5,
+        }
+        self.store.write_result(trial, Outcome(status, measurements | (measured or {})), [])
+        cell = next(
+            cell["cell"]
+            for cell in self.cells
+            if cell["arm"] == arm and cell["point"] == self.points[point]
+        )
+        self._members.append({"trial_id": trial.id, "arm": arm, "cell": cell, "role": role})
+
+    def text(self) -> str:
+        definition = {
+            "name": NAME,
+            "arms": dict.fromkeys(self.arms, "Arm()"),
+            "sweep": self.points,
+            "cells": self.cells,
+        }
+        self.store.write_study(NAME, definition, self._members)
+        return results_text(self.store, NAME)
+
+    def table(self) -> list[list[str]]:
+        """The cells of the table, headings first."""
+        lines = self.text().split("\n\n")[0].splitlines()[1:]
+        return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
+
+
+@pytest.fixture
+def store(store_uri: str) -> Store:
+    return open_store(store_uri)
+
+
+def test_accuracies_and_gaps_are_means_with_t_intervals_over_the_seeds(store: Store) -> None:
+    study = HandMade(store, ("one_cycle", "piecewise"), {"data_fraction": 0.05})
+    for seed, (one_cycle, piecewise) in enumerate([(0.80, 0.70), (0.90, 0.82), (0.85, 0.79)]):
+        study.add("one_cycle", one_cycle, seed=seed, data_fraction=0.05)
+        study.add("piecewise", piecewise, seed=seed, data_fraction=0.05)
+    # t(0.975, 2) = 4.302653; the half width is t s / sqrt(3).
+    # one_cycle: mean 85, s = 5, half = 12.4207; piecewise: mean 77, s = 6.2450, half = 15.5133;
+    # gaps 10, 8, 6: mean 8, s = 2, half = 4.9683
+    assert study.table() == [
+        ["data_fraction", "labels", "one_cycle", "piecewise", "one_cycle - piecewise", "seeds"],
+        ["0.05", "72", "85.0 [72.6, 97.4]", "77.0 [61.5, 92.5]", "+8.0 [+3.0, +13.0]", "3"],
+    ]
+
+
+def test_the_whole_text_is_title_table_effort_hardware_and_places(store: Store) -> None:
+    study = HandMade(store, ("a", "b"), {"dropout": 0.0}, {"dropout": 0.5})
+    for point in (0, 1):
+        for arm, accuracy in (("a", 0.9), ("b", 0.8)):
+            study.add(arm, accuracy - point / 10, point=point, dropout=point / 2)
+    study.add("a", 0.5, role="range_test")
+    assert study.text() == "\n".join(
+        [
+            "test accuracy in %, mean [95 % t interval]; gaps in points, paired by seed and subset",
+            "dropout  labels                a                b             a - b  seeds",
+            "0            72  90.0 [one seed]  80.0 [one seed]  +10.0 [one seed]      1",
+            "0.5          72  80.0 [one seed]  70.0 [one seed]  +10.0 [one seed]      1",
+            "",
+            (
+                "effort: a: 200 training steps + 100 range-test steps to choose max_lr; "
+                "b: 200 training steps, max_lr given"
+            ),
+            "hardware: some CPU; fp32; 6 s of training",
+            f"tables: {store.files.uri} (trials/, curves/, studies/)",
+        ]
+    )
+
+
+def test_one_seed_says_that_it_has_no_interval(store: Store) -> None:
+    study = HandMade(store, ("a",))
+    study.add("a", 0.8754)
+    assert study.table() == [["labels", "a", "seeds"], ["72", "87.5 [one seed]", "1"]]
+
+
+def test_only_runs_with_a_partner_of_the_same_seed_make_up_a_gap(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    for seed, accuracy in enumerate([0.9, 0.8, 0.1]):
+        study.add("a", accuracy, seed=seed)
+    for seed, accuracy in enumerate([0.7, 0.6]):
+        study.add("b", accuracy, seed=seed)
+    row = study.table()[1]
+    assert row[-2:] == ["+20.0 [+20.0, +20.0]", "2/3"]
+
+
+def test_an_arm_that_is_not_done_yet_is_left_out(store: Store) -> None:
+    study = HandMade(store, ("a", "b", "c"))
+    study.add("a", 0.9)
+    study.add("c", 0.7)
+    assert study.table() == [
+        ["labels", "a", "c", "a - c", "seeds"],
+        ["72", "90.0 [one seed]", "70.0 [one seed]", "+20.0 [one seed]", "1"],
+    ]
+    assert "b: 0 training steps" in study.text()
+
+
+def test_a_cell_that_is_not_done_yet_is_a_dash(store: Store) -> None:
+    study = HandMade(store, ("a", "b"), {"dropout": 0.0}, {"dropout": 0.5})
+    study.add("a", 0.9)
+    study.add("b", 0.8)
+    study.add("a", 0.7, point=1, dropout=0.5)
+    assert study.table()[2] == ["0.5", "72", "70.0 [one seed]", "-", "-", "1"]
+
+
+def test_diverged_runs_count_with_what_they_scored_and_are_told(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    for seed in (0, 1):
+        study.add("a", 0.9, seed=seed)
+        study.add("b", 0.1, seed=seed, status="diverged" if seed else "completed")
+    row = study.table()[1]
+    assert row[1] == "90.0 [90.0, 90.0]"
+    assert row[2] == "10.0 [10.0, 10.0] (1 diverged)"
+    assert row[3] == "+80.0 [+80.0, +80.0]"
+    assert "b: 140 training steps" in study.text()
+
+
+def test_points_keep_the_order_of_the_sweep(store: Store) -> None:
+    points: list[dict[str, Any]] = [{"batch_size": size} for size in (100, 9, 20)]
+    study = HandMade(store, ("a",), *points)
+    for point in (2, 0, 1):
+        study.add("a", 0.9, point=point, **points[point])
+    assert [row[0] for row in study.table()] == ["batch_size", "100", "9", "20"]
+
+
+def test_a_swept_number_of_labels_is_not_shown_twice(store: Store) -> None:
+    points: list[dict[str, Any]] = [{"data_count": 50}, {"data_count": 100}]
+    study = HandMade(store, ("a",), *points)
+    for point, settings in enumerate(points):
+        study.add("a", 0.9, point=point, **settings)
+    assert study.table() == [
+        ["labels", "a", "seeds"],
+        ["50", "90.0 [one seed]", "1"],
+        ["100", "90.0 [one seed]", "1"],
+    ]
+
+
+def test_settings_that_are_lists_or_not_set_can_be_swept(store: Store) -> None:
+    points: list[dict[str, Any]] = [
+        {"milestones": None, "policy": "piecewise"},
+        {"milestones": [0.25, 0.5], "policy": "piecewise"},
+    ]
+    study = HandMade(store, ("a", "b"), *points)
+    for point, settings in enumerate(points):
+        study.add("a", 0.9, point=point, **settings)
+        study.add("b", 0.8, point=point, **settings)
+    assert [row[0] for row in study.table()[1:]] == ["-", "0.25/0.5"]
+    assert [row[-2] for row in study.table()[1:]] == ["+10.0 [one seed]"] * 2
+
+
+def test_trials_that_another_study_trained_stand_at_this_studys_point(store: Store) -> None:
+    # data_fraction only says how data_count was asked for, there as 72 labels.
+    study = HandMade(store, ("a",), {"data_fraction": 0.05})
+    study.add("a", 0.8, seed=0, data_fraction=0.05)
+    study.add("a", 0.9, seed=1, data_fraction=72 / 1437)
+    (_, row) = study.table()
+    assert (row[0], row[-1]) == ("0.05", "2")
+
+
+def test_trainings_with_held_out_labels_are_compared_on_these(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    for seed in (0, 1):
+        for arm, accuracy in (("a", 0.9), ("b", 0.7)):
+            study.add(
+                arm,
+                float("nan"),
+                seed=seed,
+                validation_fraction=0.2,
+                measured={"validation_accuracy": accuracy},
+            )
+    assert study.text().startswith("validation accuracy in %")
+    assert study.table()[1][1:4] == [
+        "90.0 [90.0, 90.0]",
+        "70.0 [70.0, 70.0]",
+        "+20.0 [+20.0, +20.0]",
+    ]
+
+
+def test_different_precisions_are_called_out(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    study.add("a", 0.9)
+    study.add("b", 0.8, measured={"precision_used": "bf16", "device": "another CPU"})
+    assert "another CPU, some CPU; bf16, fp32 (MIXED: arms may differ by precision); 3 s" in (
+        study.text()
+    )
+
+
+def test_without_trainings_it_says_so_and_where_the_tables_are(store: Store) -> None:
+    study = HandMade(store, ("a",))
+    expected = (
+        f"no finished trainings of study {NAME!r} yet\n"
+        f"tables: {store.files.uri} (trials/, curves/, studies/)"
+    )
+    assert study.text() == expected
+    study.add("a", 0.5, role="range_test")
+    assert study.text() == expected
+
+
+def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) -> None:
+    HandMade(store, ("a",)).text()
+    with pytest.raises(StoreError, match=r"no study 'other' .*there are: 'hand_made'"):
+        results_text(store, "other")
+
+
+def test_secrets_in_the_stores_uri_are_not_printed(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    study = HandMade(store, ("a",))
+    store.files.uri = "s3://key:secret@bucket/folder?region=here"
+    assert study.text().endswith("tables: s3://bucket/folder (trials/, curves/, studies/)")
