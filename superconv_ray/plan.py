@@ -9,7 +9,6 @@ import hashlib
 import inspect
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from superconv_ray.data.catalog import DATASETS, DatasetFacts
 from superconv_ray.models import MODELS
 from superconv_ray.study import Budget, FromRangeTest, Study
 from superconv_ray.trial import Trial, check_field_names
+from superconv_ray.wording import unknown_name
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
@@ -227,9 +227,9 @@ def _resolve_sources(template: Trial, sources: _Sources) -> Trial:
     """The template with its data set and model checked, and data_count and digests filled in."""
     facts = sources.facts.get(template.dataset)
     if facts is None:
-        raise ValueError(_unknown("dataset", template.dataset, sources.facts))
+        raise ValueError(unknown_name("dataset", template.dataset, sources.facts))
     if template.model not in sources.model_min_sizes:
-        raise ValueError(_unknown("model", template.model, sources.model_min_sizes))
+        raise ValueError(unknown_name("model", template.model, sources.model_min_sizes))
     _check_shape(template, facts, sources.model_min_sizes[template.model])
     count, fraction = _resolve_count(template, facts)
     return replace(
@@ -238,16 +238,6 @@ def _resolve_sources(template: Trial, sources: _Sources) -> Trial:
         data_fraction=fraction,
         dataset_digest=sources.dataset_digests.get(template.dataset),
         model_digest=sources.model_digests.get(template.model),
-    )
-
-
-def _unknown(name: str, value: str, choices: Iterable[str]) -> str:
-    listed = ", ".join(map(repr, choices))
-    near = get_close_matches(value, list(choices), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return (
-        f"{name} must be one of {listed} or given to the study as {name}s={{...}}, "
-        f"got {value!r}{hint}"
     )
 
 
@@ -332,7 +322,7 @@ def _range_test(
     training = replace(template, max_lr=reading.high).complete()
     return replace(
         held_out,
-        # The momentum that the training will have at the same learning rate (1803.09820, 4.3)
+        # Falling as in the training while the learning rate rises (1803.09820, section 4.3)
         momentum=training.momentum,
         min_momentum=training.min_momentum,
         policy=f"range_test_{reading.scale}",

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from functools import cache, cached_property, partial
 from itertools import pairwise
 from numbers import Integral, Real
@@ -16,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from superconv_ray import schedules
 from superconv_ray.data.catalog import AUGMENTATIONS
+from superconv_ray.wording import did_you_mean
 
 RESULTS_VERSION = 1
 """Part of every id. Raised when a change of this package makes the same settings train differently,
@@ -248,8 +248,7 @@ def check_field_names(names: Mapping[str, object], where: str) -> None:
     """
     for name in names:
         if name not in field_names():
-            near = get_close_matches(name, field_names(), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            hint = did_you_mean(name, field_names()) or "."
             raise ValueError(
                 f"{where}: {name!r} is not a field of a trial{hint} Fields: "
                 + ", ".join(field_names())
@@ -307,5 +306,4 @@ def _cast(name: str, value: Any, kind: Any) -> Any:
 
 def _hint(rule: _Rule, value: Any) -> str:
     choices = getattr(rule.holds, "__self__", ())
-    near = get_close_matches(str(value), choices, n=1) if choices else []
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return did_you_mean(value, choices)

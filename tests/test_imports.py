@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "schedules": set(),
     "outcome": set(),
     "tables": set(),
+    "wording": set(),
     "files": set(),
     "data": set(),
     "data.allocation": set(),
@@ -27,14 +28,14 @@ ALLOWED: dict[str, set[str]] = {
     "data.subsets": {"data.allocation"},
     "data.readers": {"data.catalog", "data.dataset", "data.subsets"},
     "data.batches": {"data.catalog", "data.dataset", "data.seeds"},
-    "models": set(),
+    "models": {"wording"},
     "models.lenet": set(),
     "models.resnet": set(),
     "models.small_cnn": set(),
-    "trial": {"schedules", "data.catalog"},
+    "trial": {"schedules", "data.catalog", "wording"},
     "study": {"trial", "models", "data.allocation", "data.catalog", "data.dataset"},
     "plan": {
-        *("schedules", "trial", "study", "models"),
+        *("schedules", "trial", "study", "models", "wording"),
         *("data.allocation", "data.catalog", "data.dataset"),
     },
     "analysis": set(),
@@ -70,7 +71,7 @@ FOR_ITS_VERSION = {("execution.worker", ""), ("execution.session", "")}
 """Results note the version of the package, which stands at its top."""
 
 PLANNING = (
-    *("", "schedules", "outcome", "tables", "trial", "study", "plan", "models"),
+    *("", "schedules", "outcome", "tables", "wording", "trial", "study", "plan", "models"),
     *("data", "data.allocation", "data.seeds", "data.catalog"),
 )
 

@@ -6,13 +6,14 @@ on a machine that has no torch.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from superconv_ray.wording import unknown_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,7 +78,7 @@ def build_model(
         TypeError: a callable that does not take the three keywords, or returns no `nn.Module`.
     """
     if isinstance(model, str) and model not in MODELS:
-        raise ValueError(_unknown(model))
+        raise ValueError(unknown_name("model", model, MODELS))
     if len(input_shape) not in (1, 3) or min(input_shape) < 1:
         raise ValueError(
             "input_shape must be (channels, height, width), or (features,) for vectors, each at "
@@ -141,13 +142,6 @@ def _check_signature(model: Callable[..., object], arguments: Mapping[str, objec
         raise TypeError(
             f"model {_name(model)} must accept {_SIGNATURE}, got {signature}: {error}"
         ) from None
-
-
-def _unknown(name: str) -> str:
-    known = ", ".join(repr(known) for known in MODELS)
-    message = f"model must be one of {known} or given to the study as models={{...}}, got {name!r}"
-    nearest = difflib.get_close_matches(name.lower(), MODELS, n=1)
-    return f"{message}; did you mean {nearest[0]!r}?" if nearest else message
 
 
 def _name(model: Callable[..., object]) -> str:
