@@ -712,7 +712,7 @@ def test_rows_evaluate_eval_count_samples_and_the_last_row_all() -> None:
 
 def test_how_often_rows_are_due_does_not_change_the_training() -> None:
     for interval in (1, 1000):
-        run = trained(make_trial(eval_interval=interval, eval_count=None))
+        run = trained(make_trial(eval_interval=interval))
         got = {name: bits(value) for name, value in run.model.state_dict().items()}
         assert got == never_cut_off("plain")["weights"]
 
