@@ -121,9 +121,9 @@ def status_command(study: Study, store: StoreOption = DEFAULT_STORE) -> int:
         f"{len(planner.outcomes)} done (of which {counts['diverged']} diverged), "
         f"{len(failures)} failed, {planner.left} left"
     )
-    for trial_id, failure in failures.items():
-        last = failure["error"].strip().splitlines()
-        typer.echo(f"failed: {trial_id}: {last[-1]}")
+    for failure in failures.values():
+        lines = [line for line in failure["error"].splitlines() if line.strip()]
+        typer.echo(f"failed: {' | '.join(lines[-2:])}")  # what was raised, and by which trial
     return 0
 
 
@@ -152,7 +152,9 @@ def main(study: StudySource, arguments: list[str] | None = None) -> None:
             ``def study(dataset: str = "digits")`` gives ``--dataset``.
         arguments: Instead of the process's own.
     """
-    study_app(study)(arguments)
+    with _errors_in_one_line():
+        application = study_app(study)
+    application(arguments)
 
 
 def study_app(study: StudySource) -> typer.Typer:
@@ -205,10 +207,10 @@ def _errors_in_one_line() -> Iterator[None]:
         if os.environ.get("SUPERCONV_TRACEBACK"):
             raise
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        sys.exit(130)
 
 
 def load_study(path: Path) -> StudySource:
@@ -218,8 +220,8 @@ def load_study(path: Path) -> StudySource:
         FileNotFoundError: There is no such file.
         ValueError: The file defines no `study`.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no study file {path}")
+    if not path.is_file() or path.suffix != ".py":
+        raise FileNotFoundError(f"no study file {path}; it must be a Python file, *.py")
     sys.path.insert(0, str(path.resolve().parent))
     specification = importlib.util.spec_from_file_location(path.stem, path)
     assert specification is not None
@@ -236,7 +238,8 @@ def load_study(path: Path) -> StudySource:
 
 
 app = typer.Typer(
-    help="Measure super-convergence: run studies and look at their results.",
+    help="Measure super-convergence: superconv COMMAND STUDY.py [OPTIONS], where a study's own "
+    "parameters are options as well.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -245,6 +248,8 @@ app = typer.Typer(
 
 def _of_file(command: str) -> Callable[..., None]:
     def run(context: typer.Context, study: Path) -> None:
+        if study == Path("--help"):
+            main(_no_study, [command, "--help"])
         with _errors_in_one_line():
             source = load_study(study)
         main(source, [command, *context.args])
@@ -253,8 +258,16 @@ def _of_file(command: str) -> Callable[..., None]:
     return run
 
 
+def _no_study() -> Study:
+    raise ValueError("no study file was given")
+
+
 for _name in COMMANDS:
     app.command(
         _name,
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        context_settings={
+            "allow_extra_args": True,
+            "ignore_unknown_options": True,
+            "help_option_names": [],  # --help is the study's to answer: it has further flags
+        },
     )(_of_file(_name))

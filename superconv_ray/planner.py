@@ -43,6 +43,7 @@ class Membership:
     trial_id: str
     arm: str
     cell: int
+    data_fraction: float | None
     role: Literal["range_test", "training"]
     max_lr_source: Literal["given", "range_test"]
     max_lr_rule: str | None = None
@@ -186,6 +187,7 @@ class Planner:
                 trial_id=trial.id,
                 arm=cell.arm,
                 cell=index,
+                data_fraction=trial.data_fraction,
                 role=role,
                 max_lr_source="range_test" if read else "given",
                 max_lr_rule=read.rule if read else None,

@@ -75,6 +75,7 @@ _MEMBERSHIP = {
     "trial_id": (pa.string(), "a trial that the study uses"),
     "arm": (pa.string(), "arm it belongs to"),
     "cell": (pa.int64(), "number of the arm x sweep-point cell"),
+    "data_fraction": (pa.float64(), "limited labels as this study asked for them"),
     "role": (pa.string(), "'range_test' (chooses max_lr) or 'training' (is measured)"),
     "max_lr_source": (pa.string(), "'given' or 'range_test'"),
     "max_lr_rule": (pa.string(), "rule by which max_lr was read off"),

@@ -223,7 +223,9 @@ class Store:
         only = _is_any_of(members["trial_id"].unique())
         wanted = columns and ["trial_id", *(c for c in columns if c != "trial_id")]
         table = self._read("trials", schema.TRIALS, _all_of(only, filters), wanted)
-        return members.merge(_to_pandas(table), on="trial_id", how="inner")
+        # A trial that several studies share keeps the data_fraction that the first one asked for.
+        rows = _to_pandas(table).drop(columns="data_fraction", errors="ignore")
+        return members.merge(rows, on="trial_id", how="inner")
 
     def curves(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -111,7 +112,9 @@ class TrainingRun:
         """Measurements of a finished run; the last curve row is its evaluation at the end."""
         started = time.perf_counter()
         status: Status = "diverged" if self.diverged else "completed"
-        train_loss, train_accuracy = self._evaluate_training(self._probe)
+        with _own_randomness(self.device):
+            self._seed_step()  # for models that draw random numbers at test time as well
+            train_loss, train_accuracy = self._evaluate_training(self._probe)
         self.eval_seconds += time.perf_counter() - started
         measurements = {
             "steps_done": self.step,
@@ -147,18 +150,18 @@ class TrainingRun:
         """Take up a state of the same trial.
 
         Raises:
-            ValueError: The state is of another trial, or unreadable.
+            ValueError: The state is of another trial or does not fit the model, or is unreadable.
         """
         try:
             state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
+            if state["trial_id"] != self.trial.id:
+                raise ValueError(f"it is of trial {state['trial_id']}")
+            self.model.load_state_dict(state["model"])
+            self._optimizer.load_state_dict(state["optimizer"])
         except Exception as error:
             raise ValueError(
-                f"checkpoint of trial {self.trial.id} is unreadable: {error}"
+                f"checkpoint of trial {self.trial.id} cannot be restored: {error}"
             ) from None
-        if state["trial_id"] != self.trial.id:
-            raise ValueError(f"checkpoint is of trial {state['trial_id']}, not {self.trial.id}")
-        self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
         self.step, self.diverged = state["step"], state["diverged"]
         self._pending, self._pending_steps = state["pending"], state["pending_steps"]
         self._window, self.curve = state["window"], state["curve"]
@@ -264,6 +267,8 @@ class TrainingRun:
             if has_statistics:
                 reestimated = self._evaluate_held_out(count)
         part = "validation" if self.trial.validation_fraction else "test"
+        # The step just done may have ruined what the loss, computed before it, still showed whole.
+        self.diverged |= not math.isfinite(loss_now)
         self.curve.append(
             {
                 "step": self.step,
@@ -375,7 +380,8 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> N
         if "betas" in group:
             group["betas"] = (momentum, group["betas"][1])
         else:
-            group["momentum"] = momentum
+            # At exactly 0 torch's SGD leaves its buffer as it is, stale for the step after.
+            group["momentum"] = momentum or sys.float_info.min
 
 
 def row_steps(steps: int, interval: int) -> frozenset[int]:

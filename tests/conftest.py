@@ -18,7 +18,7 @@ settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
-def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def ray_session() -> Iterator[Any]:
     """A Ray of two CPUs and a small object store, started once; needs no token on loopback."""
     os.environ["RAY_AUTH_MODE"] = "disabled"
     import ray

@@ -132,15 +132,15 @@ def test_memberships_say_where_max_lr_came_from() -> None:
     test = plan.cells[0].range_tests[0]
     given_lr = plan.cells[1].trainings[0]
     before = {
-        Membership(test.id, "a", 0, "range_test", "given"),
-        Membership(given_lr.id, "b", 1, "training", "given"),
+        Membership(test.id, "a", 0, 1.0, "range_test", "given"),
+        Membership(given_lr.id, "b", 1, 1.0, "training", "given"),
     }
     assert set(planner.memberships) == before
     taken(planner)
     planner.tell(test.id, peak_at(0.4))
     (read,) = plan.cells[0].trainings_at(0.4)
     unlocked = Membership(
-        *(read.id, "a", 0),
+        *(read.id, "a", 0, 1.0),
         role="training",
         max_lr_source="range_test",
         max_lr_rule="accuracy_peak",

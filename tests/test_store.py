@@ -700,3 +700,14 @@ def test_a_store_works_on_filesystems_that_are_not_the_local_disk(
     assert store.studies() == ["one"]
     assert sorted(store.trials("one")["arm"]) == ["a", "b"]
     assert len(store.curves(filters=[("step", "==", 2)])) == 3
+
+
+def test_a_shared_trial_has_the_data_fraction_that_each_study_asked_for(store: Store) -> None:
+    asked = {"a": 0.1, "b": 0.1001}
+    trial = make_trial(data_fraction=asked["a"])
+    store.write_result(trial, Outcome("completed"), [])
+    for name, fraction in asked.items():
+        member = {"trial_id": trial.id, "arm": "x", "cell": 0, "data_fraction": fraction}
+        store.write_study(name, {"name": name}, [member])
+    found = {name: store.trials(name)["data_fraction"].tolist() for name in asked}
+    assert found == {name: [fraction] for name, fraction in asked.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -223,7 +224,10 @@ def run_ray(
                 callbacks=[WorkerEvents(searcher)],
             ),
         )
-        with _quiet("ray.tune.analysis.experiment_analysis"):  # misses Tune's per-trial files
+        with (
+            _quiet("ray.tune.analysis.experiment_analysis"),  # misses Tune's per-trial files
+            _quiet("ray.tune.tune"),  # after Ctrl-C advises Tuner.restore
+        ):
             tuner.fit()
     if planner.to_come:  # Tune takes the first Ctrl-C for itself
         raise KeyboardInterrupt
@@ -238,7 +242,9 @@ def _slots(nodes: Iterable[Mapping[str, float]], cpus: float, gpus: float) -> in
         for node in nodes
     )
     if not slots:
-        sizes = {f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes}
+        sizes = {
+            f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes
+        }
         raise ValueError(
             f"a trial of {cpus:g} CPUs and {gpus:g} GPUs does not fit any node of the cluster, "
             f"which have {', or '.join(sorted(sizes))}"
@@ -252,6 +258,8 @@ def _connection(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if address:
+        _check_reachable(address)
     ray.init(
         address=address,
         include_dashboard=None if address else False,
@@ -262,6 +270,17 @@ def _connection(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try a wrong host:port for more than three minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        return  # "auto", "local", "ray://...": for Ray to judge
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(f"no Ray cluster at address {address!r}: {error}") from None
 
 
 @contextlib.contextmanager
@@ -303,6 +322,7 @@ def _tune_environment() -> Iterator[None]:
         "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # the planner is rebuilt from the store
         "TUNE_MAX_PENDING_TRIALS_PG": "1",
         "RAY_AIR_NEW_OUTPUT": "0",  # the display is our own
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's model may read files by relative paths
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
