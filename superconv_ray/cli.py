@@ -117,7 +117,7 @@ def status_command(study: Study, store: StoreOption = DEFAULT_STORE) -> int:
     own = {member.trial_id for member in planner.memberships}
     failures = {id_: failure for id_, failure in opened.failures().items() if id_ in own}
     typer.echo(
-        f"study {study.name} in {opened.files.uri}: {planner.total} trials, "
+        f"study {study.name} in {opened.files.place}: {planner.total} trials, "
         f"{len(planner.outcomes)} done (of which {counts['diverged']} diverged), "
         f"{len(failures)} failed, {planner.left} left"
     )

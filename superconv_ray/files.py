@@ -15,6 +15,13 @@ _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 """pyarrow's names of the filesystems on which a file appears when it is complete."""
 
 
+def without_secrets(text: str) -> str:
+    """A path or URI without the user, password and options that a URI may hold."""
+    if "://" not in text:
+        return text
+    return re.sub(r"//[^/@:]*:[^/@]*@", "//", text.partition("?")[0])
+
+
 class Files:
     """A folder on a local disk or an object store.
 
@@ -41,9 +48,7 @@ class Files:
     @property
     def place(self) -> str:
         """The path or URI without the secrets that a URI may hold, for messages."""
-        if "://" not in self.uri:
-            return self.uri
-        return re.sub(r"//[^/@:]*:[^/@]*@", "//", self.uri.partition("?")[0])
+        return without_secrets(self.uri)
 
     def path(self, name: str) -> str:
         """Full path of a file inside the folder, as its filesystem wants it."""

@@ -25,6 +25,7 @@ from superconv_ray.data.batches import (
     prepare,
 )
 from superconv_ray.data.catalog import Augment
+from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.seeds import derive_seed
 from superconv_ray.data.subsets import limited_subset
 from superconv_ray.models import build_model
@@ -335,6 +336,28 @@ class TrainingRun:
             module.load_state_dict(state)
             module.momentum = self.trial.bn_momentum
         self.model.train()
+
+
+def check_model(source: ModelSource, dataset: Dataset, dropout: float) -> None:
+    """Build a model for a data set and show it two test inputs.
+
+    Raises:
+        ValueError: It has nothing to train, or its logits are not [n, classes].
+        Exception: Whatever the user's own code raises.
+    """
+    classes = dataset.classes
+    with _own_randomness(torch.device("cpu")), torch.no_grad():
+        model = build_model(
+            source, input_shape=dataset.input_shape, classes=classes, dropout=dropout
+        ).eval()
+        shape = tuple(model(torch.zeros(2, *dataset.input_shape)).shape)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError(f"model must have parameters to train, {source!r} has none")
+    if shape != (2, classes):
+        raise ValueError(
+            f"model must give logits [n, {classes}] for inputs [n, "
+            f"{', '.join(map(str, dataset.input_shape))}], {source!r} gives {list(shape)} for n=2"
+        )
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import settings
+from typer.testing import CliRunner, Result
 
 # One thread, like a trial's single CPU: results are compared bit for bit with Ray workers'.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,3 +40,42 @@ def ray_session() -> Iterator[Any]:
 @pytest.fixture
 def store_uri(tmp_path: Path) -> str:
     return str(tmp_path / "store")
+
+
+@pytest.fixture
+def superconv(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command line, called in this process: ``superconv("run", path, "--local")``."""
+    # A study file is imported, with its folder first in the path; undone at the end.
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(*arguments: object) -> Result:
+        from superconv_ray.cli import app
+
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return call
+
+
+def results(uri: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All trials and curves of a store, without what differs between two runs: time and place."""
+    from superconv_ray import open_store
+
+    store = open_store(uri)
+    trials = store.trials().drop(columns=["train_seconds", "eval_seconds", "finished_at", "host"])
+    curves = store.curves().drop(columns="train_seconds").astype({"trial_id": str})
+    return (
+        trials.sort_values("trial_id", ignore_index=True),
+        curves.sort_values(["trial_id", "step"], ignore_index=True),
+    )
+
+
+@pytest.fixture
+def assert_same_results() -> Callable[[str, str], None]:
+    """Whether two stores hold the same trials, each once, and the same numbers bit for bit."""
+
+    def check(uri: str, expected_uri: str) -> None:
+        for got, expected in zip(results(uri), results(expected_uri), strict=True):
+            assert len(expected)
+            pd.testing.assert_frame_equal(got, expected, check_exact=True)
+
+    return check

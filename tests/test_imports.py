@@ -61,7 +61,8 @@ ALLOWED: dict[str, set[str]] = {
         *("execution.progress", "execution.worker"),
     },
     "execution.session": {
-        *("", "plan", "planner", "outcome", "store", "models", "data.dataset", "data.readers"),
+        *("", "plan", "planner", "outcome", "files", "store", "training"),
+        *("data.dataset", "data.readers"),
         *("execution.progress", "execution.worker", "execution.local", "execution.ray_tune"),
     },
     "cli": {"study", "plan", "planner", "store", "summary", "tables", "execution.session"},

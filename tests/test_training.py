@@ -31,6 +31,7 @@ from superconv_ray.training import (
     DIVERGENCE_FACTOR,
     TrainingRun,
     build_optimizer,
+    check_model,
     resolve_precision,
     row_steps,
     set_rates,
@@ -219,7 +220,9 @@ def test_a_finished_run_does_not_train_on() -> None:
 def test_a_state_of_another_trial_is_refused() -> None:
     state = new_run(make_trial()).state()
     other = new_run(make_trial(seed=1))
-    with pytest.raises(ValueError, match=f"{other.trial.id} cannot be .*is of trial {make_trial().id}"):
+    with pytest.raises(
+        ValueError, match=f"{other.trial.id} cannot be .*is of trial {make_trial().id}"
+    ):
         other.restore(state)
 
 
@@ -906,3 +909,34 @@ def test_what_a_users_model_raises_comes_through() -> None:
 
     with pytest.raises(RuntimeError, match="no use for 4 dimensions"):
         trained(make_trial(), Raises)
+
+
+# A user's model, before anything is trained
+
+
+class NoParameters(nn.Module):
+    def __init__(self, **_: object) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :10]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (NoParameters, "must have parameters to train"),
+        (lambda **_: nn.Sequential(nn.Flatten(), nn.Linear(64, 7)), r"logits \[n, 10\].*\[2, 7\]"),
+    ],
+)
+def test_a_model_that_cannot_classify_is_refused(
+    model: Callable[..., nn.Module], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_model(model, load_dataset("digits"), 0.0)
+
+
+def test_trying_a_model_leaves_the_random_state_alone() -> None:
+    before = torch.get_rng_state()
+    check_model("small_cnn", load_dataset("digits"), 0.1)
+    assert torch.equal(torch.get_rng_state(), before)

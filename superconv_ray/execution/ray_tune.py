@@ -113,8 +113,8 @@ class PlannerSearcher(Searcher):  # type: ignore[misc]
         trial = self._given[trial_id]
         settings = {name: value for name, value in trial.settings().items() if value is not None}
         error = (
-            f"given up after {MAX_FAILURES + 1} attempts, all of which ended outside of the trial's "
-            f"own code:\n{reasons}\ntrial {trial.id}: {settings}"
+            f"given up: in {MAX_FAILURES + 1} attempts no worker came to the trial's end\n"
+            f"{reasons}\ntrial {trial.id}: {settings}"
         )
         self._store.write_failure(trial, error)
         self._end(trial_id, Outcome("failed", error=error))

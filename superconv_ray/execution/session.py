@@ -17,6 +17,7 @@ from rich.console import Console
 
 from superconv_ray import __version__
 from superconv_ray.execution.progress import Progress
+from superconv_ray.files import without_secrets
 from superconv_ray.outcome import Outcome
 from superconv_ray.plan import Plan
 from superconv_ray.planner import READ_COLUMN, Planner
@@ -186,20 +187,18 @@ def _load_datasets(planner: Planner, options: RunOptions) -> Mapping[str, Datase
 
 
 def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
-    """Build each of the user's models once for each of its data sets, before anything is trained.
+    """Try each of the user's models once with each of its data sets, before anything is trained.
 
     Raises:
-        ValueError, TypeError: As `build_model`, or whatever the user's code raises.
+        ValueError, TypeError: As `check_model`, or whatever the user's code raises.
     """
-    from superconv_ray.models import build_model
-
     trials = {trial for cell in plan.cells for trial in cell.trainings}
     uses = {(t.model, t.dataset, t.dropout) for t in trials if t.model in plan.study.models}
     for model, dataset, dropout in sorted(uses):
         if dataset in datasets:
-            shape, classes = datasets[dataset].input_shape, datasets[dataset].classes
-            build = plan.study.models[model]
-            build_model(build, input_shape=shape, classes=classes, dropout=dropout)
+            from superconv_ray.training import check_model
+
+            check_model(plan.study.models[model], datasets[dataset], dropout)
 
 
 def _write_study(store: Store, plan: Plan, planner: Planner) -> None:
@@ -221,7 +220,7 @@ def _write_study(store: Store, plan: Plan, planner: Planner) -> None:
         "python": platform.python_version(),
         "commit": _git_commit(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "command": " ".join(sys.argv),
+        "command": " ".join(map(without_secrets, sys.argv)),
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     store.write_study(study.name, definition, [asdict(member) for member in planner.memberships])
