@@ -17,7 +17,7 @@ from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, 
 def study(
     dataset: str = "fashion_mnist",
     model: str = "resnet20",
-    fractions: list[float] = [0.005, 0.02, 0.1, 0.3, 1.0],  # noqa: B006 - typer copies it
+    fractions: tuple[float, ...] = (0.005, 0.02, 0.1, 0.3, 1.0),
     steps: int = 2000,
     batch_size: int = 128,
     seeds: int = 5,

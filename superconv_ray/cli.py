@@ -6,7 +6,6 @@ Heavy modules are imported by the command that needs them, so that `plan` answer
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.util
 import inspect
 import os
@@ -14,9 +13,10 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
-import typer
+import click
 
 from superconv_ray.plan import make_plan
 from superconv_ray.study import Study
@@ -25,9 +25,12 @@ from superconv_ray.tables import text_table
 StudySource = Study | Callable[..., Study]
 """A study, or a function that makes one; the function's parameters become flags."""
 
-DEFAULT_STORE = "results"
-
-StoreOption = Annotated[str, typer.Option(help="Path or URI (s3://, gs://, abfs://) of the store.")]
+store_option = click.option(
+    "--store",
+    default="results",
+    show_default=True,
+    help="Path or URI (s3://, gs://, abfs://) of the store.",
+)
 
 
 def plan_command(study: Study) -> int:
@@ -52,29 +55,31 @@ def plan_command(study: Study) -> int:
             ]
         )
     headings = ["arm", "point", "labels", "steps", "max_lr", "range tests", "trainings"]
-    typer.echo(f"study {study.name}: {study.question}".rstrip(": "))
-    typer.echo(text_table(headings, rows))
-    typer.echo(
+    click.echo(f"study {study.name}: {study.question}".rstrip(": "))
+    click.echo(text_table(headings, rows))
+    click.echo(
         f"{len(plan.cells)} cells, {len(unique)} trials ({tests} range tests, "
         f"{len(unique) - tests} trainings), {steps:,} steps"
     )
     return 0
 
 
+@store_option
+@click.option("--address", help="Ray cluster; default: this machine's, else a new local one.")
+@click.option("--local", is_flag=True, help="In this process, without Ray.")
+@click.option("--data-dir", type=Path, help="Folder with the data set's files.")
+@click.option("--max-trials", type=int, help="Start at most this many trials.")
+@click.option("--cpus-per-trial", default=1.0, help="CPUs, and threads, of a trial.")
+@click.option("--gpus-per-trial", type=float, help="Default: one each, if there are any.")
 def run_command(
     study: Study,
-    store: StoreOption = DEFAULT_STORE,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster; default: this machine's, else a new local one."),
-    ] = None,
-    local: Annotated[bool, typer.Option("--local", help="In this process, without Ray.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the data set's files.")] = None,
-    max_trials: Annotated[int | None, typer.Option(help="Start at most this many trials.")] = None,
-    cpus_per_trial: Annotated[float, typer.Option(help="CPUs, and threads, of a trial.")] = 1.0,
-    gpus_per_trial: Annotated[
-        float | None, typer.Option(help="GPUs of a trial; default: one each, if there are any.")
-    ] = None,
+    store: str,
+    address: str | None,
+    local: bool,
+    data_dir: Path | None,
+    max_trials: int | None,
+    cpus_per_trial: float,
+    gpus_per_trial: float | None,
 ) -> int:
     """Train what is missing of the study; what the store has is not trained again."""
     plan = make_plan(study)
@@ -93,17 +98,18 @@ def run_command(
         gpus_per_trial=gpus_per_trial,
     )
     summary = run_plan(plan, options, Console())
-    typer.echo(
+    click.echo(
         f"study {study.name}: {summary.trained} trials trained, {summary.found} found in the store,"
         f" {summary.diverged} diverged, {len(summary.failed)} failed, {summary.left} left"
     )
     for reason in summary.blocked:
-        typer.echo(f"not run: {reason}", err=True)
+        click.echo(f"not run: {reason}", err=True)
     show_command(study, store)
     return 1 if summary.failed or summary.blocked else 0
 
 
-def status_command(study: Study, store: StoreOption = DEFAULT_STORE) -> int:
+@store_option
+def status_command(study: Study, store: str) -> int:
     """Print how much of the study is done, diverged, failed and left."""
     plan = make_plan(study)
 
@@ -116,23 +122,24 @@ def status_command(study: Study, store: StoreOption = DEFAULT_STORE) -> int:
     counts = Counter(planner.outcomes.values())
     own = {member.trial_id for member in planner.memberships}
     failures = {id_: failure for id_, failure in opened.failures().items() if id_ in own}
-    typer.echo(
+    click.echo(
         f"study {study.name} in {opened.files.place}: {planner.total} trials, "
         f"{len(planner.outcomes)} done (of which {counts['diverged']} diverged), "
         f"{len(failures)} failed, {planner.left} left"
     )
     for failure in failures.values():
         lines = [line for line in failure["error"].splitlines() if line.strip()]
-        typer.echo(f"failed: {' | '.join(lines[-2:])}")  # what was raised, and by which trial
+        click.echo(f"failed: {' | '.join(lines[-2:])}")  # what was raised, and by which trial
     return 0
 
 
-def show_command(study: Study, store: StoreOption = DEFAULT_STORE) -> int:
+@store_option
+def show_command(study: Study, store: str) -> int:
     """Print the study's results: every arm with its interval, and the paired gaps."""
     from superconv_ray.store import open_store
     from superconv_ray.summary import results_text
 
-    typer.echo(results_text(open_store(store), study.name))
+    click.echo(results_text(open_store(store), study.name))
     return 0
 
 
@@ -152,47 +159,66 @@ def main(study: StudySource, arguments: list[str] | None = None) -> None:
             ``def study(dataset: str = "digits")`` gives ``--dataset``.
         arguments: Instead of the process's own.
     """
-    with _errors_in_one_line():
-        application = study_app(study)
-    application(arguments)
+    study_app(study).main(arguments)
 
 
-def study_app(study: StudySource) -> typer.Typer:
+def study_app(study: StudySource) -> click.Group:
     """The four commands, bound to a study."""
-    application = typer.Typer(
-        add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False
-    )
+    application = click.Group(no_args_is_help=True)
     for name, command in COMMANDS.items():
-        application.command(name)(_bind(command, study))
+        application.add_command(_bind(name, command, study))
     return application
 
 
-def _bind(command: Callable[..., int], source: StudySource) -> Callable[..., None]:
+def _bind(name: str, command: Callable[..., int], source: StudySource) -> click.Command:
     """The command with the study's own parameters as further flags."""
-    own = {} if isinstance(source, Study) else dict(inspect.signature(source).parameters)
-    options = dict(inspect.signature(command, eval_str=True).parameters)
-    del options["study"]
-    if both := sorted(own.keys() & options.keys()):
-        raise ValueError(
-            f"a study cannot have a parameter {both[0]!r}: it is a flag of the command"
-        )
-    types = {} if isinstance(source, Study) else inspect.get_annotations(source, eval_str=True)
+    flags = {} if isinstance(source, Study) else study_flags(source)
+    options = list(reversed(getattr(command, "__click_params__", [])))
+    if both := sorted(flags.keys() & {option.name for option in options}):
+        raise ValueError(f"a study cannot have a parameter {both[0]!r}: it is a flag of {name!r}")
 
-    @functools.wraps(command)
     def bound(**given: Any) -> None:
         with _errors_in_one_line():
-            study = source if isinstance(source, Study) else source(**{n: given[n] for n in own})
-            code = command(study, **{name: given[name] for name in options})
-        raise typer.Exit(code)
+            own = {flag: given.pop(flag) for flag in flags}
+            study = source if isinstance(source, Study) else source(**own)
+            code = command(study, **given)
+        raise click.exceptions.Exit(code)
 
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [
-        *(p.replace(kind=keyword, annotation=types.get(n, str)) for n, p in own.items()),
-        *(p.replace(kind=keyword) for p in options.values()),
-    ]
-    bound.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    bound.__annotations__ = {p.name: p.annotation for p in parameters}
-    return bound
+    return click.Command(
+        name, params=[*flags.values(), *options], callback=bound, help=command.__doc__
+    )
+
+
+def study_flags(source: Callable[..., Study]) -> dict[str, click.Option]:
+    """A flag for every parameter of a function that makes a study.
+
+    Raises:
+        TypeError: A parameter has no default, or a type that no flag can have.
+    """
+    kinds = inspect.get_annotations(source, eval_str=True)
+    return {
+        name: _flag(name, kinds.get(name, str), parameter.default)
+        for name, parameter in inspect.signature(source).parameters.items()
+    }
+
+
+def _flag(name: str, kind: Any, default: Any) -> click.Option:
+    flag = "--" + name.replace("_", "-")
+    if isinstance(kind, UnionType):
+        kind = next(arm for arm in get_args(kind) if arm is not type(None))
+    many = get_origin(kind) in (list, tuple)
+    single = get_args(kind)[0] if many else kind
+    if default is inspect.Parameter.empty or single not in (str, int, float, bool, Path):
+        raise TypeError(
+            f"a study's parameter must have a default and be a str, int, float, bool, Path or a "
+            f"list of these, to become a flag; {name!r} is {kind!r}"
+        )
+    if single is bool:
+        return click.Option([f"{flag}/--no-{flag[2:]}"], default=default, show_default=True)
+    help_text = "May be given several times." if many else None
+    return click.Option(
+        [flag], type=single, multiple=many, default=default, show_default=True, help=help_text
+    )
 
 
 @contextlib.contextmanager
@@ -206,10 +232,10 @@ def _errors_in_one_line() -> Iterator[None]:
     except (ValueError, TypeError, OSError) as error:
         if os.environ.get("SUPERCONV_TRACEBACK"):
             raise
-        typer.echo(f"error: {error}", err=True)
+        click.echo(f"error: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        typer.echo("interrupted: the same command goes on from here", err=True)
+        click.echo("interrupted: the same command goes on from here", err=True)
         sys.exit(130)
 
 
@@ -237,37 +263,22 @@ def load_study(path: Path) -> StudySource:
     return study
 
 
-app = typer.Typer(
-    help="Measure super-convergence: superconv COMMAND STUDY.py [OPTIONS], where a study's own "
-    "parameters are options as well.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+@click.group(no_args_is_help=True)
+def app() -> None:
+    """Measure super-convergence: run studies and look at their results."""
 
 
-def _of_file(command: str) -> Callable[..., None]:
-    def run(context: typer.Context, study: Path) -> None:
-        if study == Path("--help"):
-            main(_no_study, [command, "--help"])
+def _of_file(name: str) -> click.Command:
+    @click.argument("study", type=Path)
+    @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+    def run(study: Path, flags: tuple[str, ...]) -> None:
         with _errors_in_one_line():
             source = load_study(study)
-        main(source, [command, *context.args])
+        main(source, [name, *flags])
 
-    run.__doc__ = COMMANDS[command].__doc__
-    return run
-
-
-def _no_study() -> Study:
-    raise ValueError("no study file was given")
+    anything = {"ignore_unknown_options": True, "help_option_names": []}
+    return click.command(name, help=COMMANDS[name].__doc__, context_settings=anything)(run)
 
 
 for _name in COMMANDS:
-    app.command(
-        _name,
-        context_settings={
-            "allow_extra_args": True,
-            "ignore_unknown_options": True,
-            "help_option_names": [],  # --help is the study's to answer: it has further flags
-        },
-    )(_of_file(_name))
+    app.add_command(_of_file(_name))

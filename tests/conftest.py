@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from hypothesis import settings
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 # One thread, like a trial's single CPU: results are compared bit for bit with Ray workers'.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
