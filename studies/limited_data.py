@@ -9,6 +9,25 @@ averaging and a single baseline run each. Here both arms share seeds, subsets, i
 batch order, iterations and BN settings; 1cycle's max_lr is read off range tests on labels held out
 of the limited ones. The baseline is a convention, not tuned: this is no fair fight yet, and the
 effort is printed.
+
+Measured with ``--model small_cnn --steps 1000`` on Fashion-MNIST, 2026-11-22, two cores of an AMD
+EPYC (bf16), 58 minutes while other work ran on the same cores. Test accuracy in %, mean and 95 % t
+interval over 5 seeds; the gap is in points, paired by seed and subset:
+
+    labels          one_cycle          piecewise   one_cycle - piecewise
+       300  75.4 [73.2, 77.5]  75.0 [73.1, 76.9]       +0.4 [-0.4, +1.1]
+      1200  82.5 [82.0, 82.9]  81.6 [81.2, 82.0]       +0.9 [+0.5, +1.3]
+      6000  84.6 [83.5, 85.6]  84.4 [83.8, 85.1]       +0.1 [-0.9, +1.2]
+     18000  84.9 [84.3, 85.5]  84.7 [84.2, 85.3]       +0.2 [-0.6, +1.0]
+     60000  85.1 [84.4, 85.8]  84.9 [84.4, 85.4]       +0.2 [-0.2, +0.6]
+
+    effort: one_cycle 25,000 training steps + 6,250 range-test steps; piecewise 25,000, max_lr given
+
+So at this size there is no sign of a gain that grows as labels shrink: 1cycle is ahead by a few
+tenths of a point, and only at 1,200 labels (of five cells, not corrected for that) does the interval
+leave out zero. The range tests never found a peak below their upper end, 3: at 300 labels max_lr was
+2.63, elsewhere 2.99. With running and with re-estimated BN statistics the accuracies agree to 0.2
+points, so that confound plays no part here.
 """
 
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, main
