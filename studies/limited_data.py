@@ -24,10 +24,10 @@ interval over 5 seeds; the gap is in points, paired by seed and subset:
     effort: one_cycle 25,000 training steps + 6,250 range-test steps; piecewise 25,000, max_lr given
 
 So at this size there is no sign of a gain that grows as labels shrink: 1cycle is ahead by a few
-tenths of a point, and only at 1,200 labels (of five cells, not corrected for that) does the interval
-leave out zero. The range tests never found a peak below their upper end, 3: at 300 labels max_lr was
-2.63, elsewhere 2.99. With running and with re-estimated BN statistics the accuracies agree to 0.2
-points, so that confound plays no part here.
+tenths of a point, and only at 1,200 labels (one of five cells, not corrected for that) does the
+interval leave out zero. The range tests found no peak well below their upper end, 3: at 300 labels
+max_lr was 2.63, elsewhere 2.99. Mean accuracies with running and with re-estimated BN statistics
+agree to 0.2 points, so that confound plays no part here.
 """
 
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, main
