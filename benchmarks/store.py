@@ -3,9 +3,10 @@
     python benchmarks/store.py [--trials 10000] [--rows 100] [--tune-trials 1000]
 
 Made-up trials are written one by one as a worker writes them, and folded by `compact`. A fresh
-process then times `trials()` and `curves()`. "ExperimentAnalysis" is how Tune reads an experiment,
-from result.json; "read_csv" is pandas over the same trials' progress.csv. One trial is run and
-logged by Tune itself, then copied under other ids. Tune's figures are of fewer trials, scaled up.
+process then times `trials()` and `curves()`. "ExperimentAnalysis" is how Tune's ResultGrid reads
+an experiment, from result.json; "read_csv" is pandas over the same trials' progress.csv. Tune runs
+and logs one trial, which is then copied under other ids; its times and bytes are of fewer trials,
+scaled up. Peak memory is of the whole process, imports included, and is not scaled.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ def write_store(folder: Path, trials: int, rows: int) -> dict[str, float]:
         "compact": time.perf_counter() - started,
         "bytes_parts": before,
         "bytes": bytes_in(folder),
+        "peak": peak_memory(),
     }
 
 
@@ -134,8 +136,8 @@ def bytes_in(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def write_tune(folder: Path, trials: int, rows: int) -> Path:
-    """One trial run by Tune with its default loggers, then copied; gives the experiment's folder."""
+def write_tune(folder: Path, trials: int, rows: int) -> None:
+    """Have Tune run and log one trial, in folder/experiment, then copy it under other ids."""
     import ray
     from ray import tune
 
@@ -168,7 +170,6 @@ def write_tune(folder: Path, trials: int, rows: int) -> Path:
             (target / name).write_text(text.replace(trial_id, copy))
     state["trial_data"] += [[text.replace(trial_id, copy) for text in entry] for copy in copies]
     state_file.write_text(json.dumps(state))
-    return experiment
 
 
 def read_store(folder: Path) -> dict[str, Any]:
@@ -179,17 +180,21 @@ def read_store(folder: Path) -> dict[str, Any]:
     }
 
 
-def read_tune(folder: Path, way: str) -> dict[str, Any]:
+def read_analysis(folder: Path) -> dict[str, Any]:
     from ray import tune
 
-    def analysis() -> pd.DataFrame:
-        return pd.concat(tune.ExperimentAnalysis(folder).trial_dataframes.values())
+    def read() -> pd.DataFrame:
+        frames: dict[str, pd.DataFrame] = tune.ExperimentAnalysis(folder).trial_dataframes
+        return pd.concat(frames.values())
 
-    def read_csv() -> pd.DataFrame:
+    return {"curves": timed(read), "peak": peak_memory()}
+
+
+def read_csv(folder: Path) -> dict[str, Any]:
+    def read() -> pd.DataFrame:
         return pd.concat(pd.read_csv(path) for path in folder.glob("*/progress.csv"))
 
-    ways = {"ExperimentAnalysis": analysis, "read_csv": read_csv}
-    return {"curves": timed(ways[way]), "peak": peak_memory()}
+    return {"curves": timed(read), "peak": peak_memory()}
 
 
 def timed(read: Callable[[], pd.DataFrame]) -> dict[str, Any]:
@@ -206,8 +211,9 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def in_fresh_process(way: str, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--read", way, str(folder)]
+def in_fresh_process(part: str, folder: Path, trials: int, rows: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--part", part, str(folder)]
+    command += ["--trials", str(trials), "--rows", str(rows)]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     return found
@@ -218,56 +224,58 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--tune-trials", type=int, default=1000)
-    parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.read:
-        way, folder = arguments.read[0], Path(arguments.read[1])
-        print(json.dumps(read_tune(folder, way) if way in TUNE_READS else read_store(folder)))
-        return
     trials, rows, tune_trials = arguments.trials, arguments.rows, arguments.tune_trials
+    if arguments.part:
+        part, folder = arguments.part[0], Path(arguments.part[1])
+        parts: dict[str, Callable[[], Any]] = {
+            "write_store": lambda: write_store(folder, trials, rows),
+            "write_tune": lambda: write_tune(folder, trials, rows),
+            "read_store": lambda: read_store(folder),
+            "ExperimentAnalysis": lambda: read_analysis(folder),
+            "read_csv": lambda: read_csv(folder),
+        }
+        print(json.dumps(parts[part]()))
+        return
     with tempfile.TemporaryDirectory() as scratch:
-        written = write_store(Path(scratch) / "store", trials, rows)
-        store = in_fresh_process("store", Path(scratch) / "store")
-        experiment = write_tune(Path(scratch), tune_trials, rows)
-        tune = {way: in_fresh_process(way, experiment) for way in TUNE_READS}
-        tune_bytes = bytes_in(experiment) * trials / tune_trials
-    assert store["trials"]["rows"] == trials
-    assert store["curves"]["rows"] == trials * rows
-    report(trials, rows, tune_trials, written, store, tune, tune_bytes)
-
-
-def report(
-    trials: int,
-    rows: int,
-    tune_trials: int,
-    written: dict[str, float],
-    store: dict[str, Any],
-    tune: dict[str, dict[str, Any]],
-    tune_bytes: float,
-) -> None:
-    print(f"store of {trials:,} trials with {rows} curve rows each; Tune's of {tune_trials:,}, scaled")
-    lines = []
-    for name, target in TARGET_SECONDS.items():
-        read = store[name]
-        ok = "ok" if read["median"] < target else "MISSED"
-        line = [f"{name}()", f"{read['best']:.2f}", f"{read['median']:.2f}", f"< {target}", ok]
-        lines.append([*line, "", f"{store['peak'] / 1e6:,.0f}"])
-    for way, read in tune.items():
-        assert read["curves"]["rows"] == tune_trials * rows
-        best, median = (read["curves"][k] * trials / tune_trials for k in ("best", "median"))
-        ratio = f"{median / store['curves']['median']:.0f}x"
-        line = [way, f"{best:.1f}", f"{median:.1f}", "", "", ratio, f"{read['peak'] / 1e6:,.0f}"]
-        lines.append(line)
-    headings = ["", "best s", "median s", "target", "", "/ curves()", "peak MB"]
-    print(text_table(headings, lines))
+        store, experiment = Path(scratch) / "store", Path(scratch) / "experiment"
+        written = in_fresh_process("write_store", store, trials, rows)
+        ours = in_fresh_process("read_store", store, trials, rows)
+        in_fresh_process("write_tune", Path(scratch), tune_trials, rows)
+        tune = {way: in_fresh_process(way, experiment, tune_trials, rows) for way in TUNE_READS}
+        written["bytes_tune"] = bytes_in(experiment) * trials / tune_trials
+    counts = [ours["trials"]["rows"], ours["curves"]["rows"]]
+    counts += [read["curves"]["rows"] for read in tune.values()]
+    assert counts == [trials, trials * rows, *[tune_trials * rows] * len(tune)], counts
     print(
-        f"a trial's row and curve are written in {1000 * written['write'] / trials:.1f} ms; "
-        f"compact() took {written['compact']:.1f} s"
+        f"store of {trials:,} trials with {rows} curve rows each; Tune's {tune_trials:,} scaled up"
+    )
+    report(ours, tune, trials / tune_trials)
+    print(
+        f"write_result: {1000 * written['write'] / trials:.1f} ms a trial; "
+        f"compact(): {written['compact']:.1f} s, peak {written['peak'] / 1e6:,.0f} MB"
     )
     print(
         f"on disk: {written['bytes'] / 1e6:,.0f} MB, {written['bytes_parts'] / 1e6:,.0f} MB before "
-        f"compact(), Tune's {tune_bytes / 1e6:,.0f} MB"
+        f"compact(), {written['bytes_tune'] / 1e6:,.0f} MB of Tune's"
     )
+
+
+def report(ours: dict[str, Any], tune: dict[str, dict[str, Any]], scale: float) -> None:
+    lines = []
+    for name, target in TARGET_SECONDS.items():
+        best, median = ours[name]["best"], ours[name]["median"]
+        verdict = "ok" if median < target else "MISSED"
+        line = [f"{name}()", f"{best:.2f}", f"{median:.2f}", f"< {target}", verdict, ""]
+        lines.append([*line, f"{ours['peak'] / 1e6:,.0f}"])
+    for way, read in tune.items():
+        best, median = scale * read["curves"]["best"], scale * read["curves"]["median"]
+        ratio = f"{median / ours['curves']['median']:.0f}x"
+        line = [way, f"{best:.1f}", f"{median:.1f}", "", "", ratio]
+        lines.append([*line, f"{read['peak'] / 1e6:,.0f}"])
+    headings = ["", "best s", "median s", "target", "", "/ curves()", "peak MB"]
+    print(text_table(headings, lines))
 
 
 if __name__ == "__main__":

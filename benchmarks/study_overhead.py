@@ -1,16 +1,18 @@
 """What running a study costs on top of its training: wall time, driver CPU and driver memory.
 
-    python benchmarks/study_overhead.py [--trials 300] [--function-trials 20] [--memory-trials 3000]
+    python benchmarks/study_overhead.py [--trials 300] [--function-trials 20]
+                                        [--memory-trials 3000]
 
-"study": trials of about 50 ms through the whole path, `run_plan` on Ray Tune, on 2 slots. "function":
-the same trials as a plain Tune function trainable, with all of Tune's defaults. "memory": trials of
-one step, so many that the driver's growth shows. Each is a process of its own. Let
+"study": trials of about 50 ms through the whole path, `run_plan` on Ray Tune, on 2 slots.
+"function": the same trials as a plain function trainable, with all of Tune's defaults. "memory":
+trials of one step, so many that the driver's growth shows. Each is a process of its own. Let
 
     overhead per trial = (wall - training / slots) / trials,
 
-where training sums the trials' train_seconds + eval_seconds. It counts from the end of the fourth
-trial, when every slot is warm, to the end of the run, clean-up and compaction included; what was
-before is "start". Driver CPU is of all threads of the driver in the same time.
+where training sums the trials' train_seconds + eval_seconds. It is counted from the end of the
+fourth trial, when every slot is warm, to the end of the run, clean-up and compaction included; what
+comes before is "start". Driver CPU is that of all threads of the driver in the same time; memory is
+the growth of the resident set from the 300th trial (or a tenth of all) to the last.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from superconv_ray import Arm, Study, Trial, iterations
+from superconv_ray import Study, Trial, iterations
 from superconv_ray.outcome import Outcome
 from superconv_ray.plan import Plan, make_plan
 from superconv_ray.planner import Planner
@@ -36,11 +38,11 @@ from superconv_ray.tables import text_table
 
 SLOTS = 2
 WARM_UP = 2 * SLOTS  # trials
-LABELS = 200
-BATCH = 32
+EARLY = 300  # trials after which memory is looked at first
 TARGET_WALL_MS = 40
 TARGET_CPU_MS = 10
 TARGET_MEMORY_KB = 100
+COLUMNS = ["start s", "training ms", "wall ms", "overhead ms", "driver CPU ms", "memory KB"]
 
 
 @dataclass(frozen=True)
@@ -57,59 +59,81 @@ def mark() -> Mark:
     return Mark(time.perf_counter(), time.process_time(), pages * os.sysconf("SC_PAGE_SIZE"))
 
 
+@dataclass
+class Run:
+    """Marks at the beginning, at each trial's end and at the end; each trial's training seconds."""
+
+    begin: Mark = field(default_factory=mark)
+    trials: list[Mark] = field(default_factory=list)
+    training: list[float] = field(default_factory=list)
+    end: Mark | None = None
+
+    def ended(self, measurements: Any) -> None:
+        """A trial has ended."""
+        self.trials.append(mark())
+        self.training.append(measurements["train_seconds"] + measurements["eval_seconds"])
+
+    def figures(self) -> dict[str, float]:
+        """What the table shows; all but "start s" per trial."""
+        assert self.end is not None
+        warm, counted = self.trials[WARM_UP - 1], len(self.trials) - WARM_UP
+        wall, training = self.end.wall - warm.wall, sum(self.training[WARM_UP:])
+        early = min(EARLY, len(self.trials) // 10)
+        growth = self.trials[-1].memory - self.trials[early - 1].memory
+        return {
+            "start s": warm.wall - self.begin.wall,
+            "training ms": 1000 * training / counted,
+            "wall ms": 1000 * wall / counted,
+            "overhead ms": 1000 * (wall - training / SLOTS) / counted,
+            "driver CPU ms": 1000 * (self.end.cpu - warm.cpu) / counted,
+            "memory KB": growth / 1000 / (len(self.trials) - early),
+        }
+
+
 def plan_of(trials: int, steps: int, batch: int) -> Plan:
-    """Trials that differ in their seed alone, and look at their curve as little as can be."""
-    study = Study(
-        name="overhead",
-        base=Trial(data_count=LABELS, batch_size=batch, eval_interval=steps, eval_count=1),
-        arms={"one_cycle": Arm(policy="one_cycle", max_lr=0.1)},
-        budget=iterations(steps),
-        seeds=trials,
+    """Trials that differ in their seed alone, and evaluate as little as can be."""
+    base = Trial(
+        data_count=200,
+        validation_fraction=0.2,
+        batch_size=batch,
+        eval_interval=steps,
+        eval_count=1,
+        policy="one_cycle",
+        max_lr=0.1,
     )
-    return make_plan(study)
+    return make_plan(Study(name="overhead", base=base, budget=iterations(steps), seeds=trials))
 
 
-def start_ray() -> None:
-    import ray
-
-    ray.init(
-        num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="warning"
-    )
-
-
-def run_study(plan: Plan) -> tuple[Mark, list[Mark], Mark, list[float]]:
-    """Marks at the start, when each trial ended, and at the end; training seconds of each."""
+def run_study(plan: Plan) -> Run:
+    """As `python study.py run` does it."""
     from rich.console import Console
 
     from superconv_ray.execution import session
 
-    marks, training = [], []
+    run = Run()
 
     class MarkingPlanner(Planner):
         def tell(self, trial_id: str, outcome: Outcome) -> None:
             super().tell(trial_id, outcome)
-            marks.append(mark())
-            training.append(_training_seconds(outcome.measurements))
+            run.ended(outcome.measurements)
 
-    begin = mark()
     start_ray()
-    with (
-        tempfile.TemporaryDirectory() as store,
-        patch.object(session, "Planner", MarkingPlanner),
-    ):
-        summary = session.run_plan(plan, session.RunOptions(store=store), Console(file=io.StringIO()))
-        end = mark()
+    with tempfile.TemporaryDirectory() as store:
+        options = session.RunOptions(store=store)
+        with patch.object(session, "Planner", MarkingPlanner):
+            summary = session.run_plan(plan, options, Console(file=io.StringIO()))
+        run.end = mark()
     if summary.failed or summary.left:
         raise RuntimeError(f"the study did not go through: {summary}")
-    return begin, marks, end, training
+    return run
 
 
-def run_function(plan: Plan) -> tuple[Mark, list[Mark], Mark, list[float]]:
-    """The same as a Tune user would write it: load, train, report."""
+def run_function(plan: Plan) -> Run:
+    """As one would write it with Tune alone: load, train, report."""
     from ray import tune
 
-    trials = plan.distinct_trials()
-    marks, training = [], []
+    run = Run()
+    first, *others = plan.distinct_trials()
 
     def train(config: dict[str, Any]) -> None:
         import torch
@@ -119,66 +143,39 @@ def run_function(plan: Plan) -> tuple[Mark, list[Mark], Mark, list[float]]:
         from superconv_ray.training import TrainingRun
 
         torch.set_num_threads(1)
-        trial = replace(trials[0], seed=config["seed"], subset_seed=config["seed"])
+        trial = replace(first, seed=config["seed"], subset_seed=config["seed"])
         data = to_device(load_dataset(trial.dataset, None), torch.device("cpu"))
-        run = TrainingRun(trial, data, trial.model)
-        run.train()
-        tune.report(dict(run.outcome().measurements))
+        training = TrainingRun(trial, data, trial.model)
+        training.train()
+        tune.report(dict(training.outcome().measurements))
 
     class Marking(tune.Callback):  # type: ignore[misc]
-        def on_trial_complete(
-            self, iteration: int, trials: list[Any], trial: Any, **info: Any
-        ) -> None:
-            marks.append(mark())
-            training.append(_training_seconds(trial.last_result))
+        def on_trial_complete(self, trial: Any, **_: Any) -> None:
+            run.ended(trial.last_result)
 
-    begin = mark()
     start_ray()
     with tempfile.TemporaryDirectory() as folder:
         tune.Tuner(
             train,
-            param_space={"seed": tune.grid_search([trial.seed for trial in trials])},
+            param_space={"seed": tune.grid_search([trial.seed for trial in (first, *others)])},
             run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Marking()]),
         ).fit()
-        end = mark()
-    return begin, marks, end, training
+        run.end = mark()
+    return run
 
 
-def _training_seconds(measurements: Any) -> float:
-    return float(measurements["train_seconds"] + measurements["eval_seconds"])
+def start_ray() -> None:
+    import ray
+
+    ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="warning")
 
 
-def figures(run: tuple[Mark, list[Mark], Mark, list[float]]) -> dict[str, float]:
-    begin, marks, end, training = run
-    warm, trials = marks[WARM_UP - 1], len(marks) - WARM_UP
-    spent = sum(training[WARM_UP:])
-    early = min(len(marks) // 10, 300)
-    return {
-        "start_s": warm.wall - begin.wall,
-        "training_ms": 1000 * spent / trials,
-        "wall_ms": 1000 * (end.wall - warm.wall) / trials,
-        "overhead_ms": 1000 * (end.wall - warm.wall - spent / SLOTS) / trials,
-        "cpu_ms": 1000 * (end.cpu - warm.cpu) / trials,
-        "memory_kb": (marks[-1].memory - marks[early - 1].memory) / 1000 / (len(marks) - early),
-    }
-
-
-def part(name: str, trials: int, steps: int) -> None:
-    """One measurement, in a process of its own; prints its figures as JSON."""
-    if name == "memory":
-        plan = plan_of(trials, steps=1, batch=8)
-    else:
-        plan = plan_of(trials, steps, BATCH)
-    print(json.dumps(figures((run_function if name == "function" else run_study)(plan))))
-
-
-def measure(name: str, trials: int, steps: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--part", name, "--trials", str(trials)]
-    result = subprocess.run(
-        [*command, "--steps", str(steps)], stdout=subprocess.PIPE, text=True, check=True
-    )
-    found: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
-    return found
+def in_fresh_process(part: str, trials: int, steps: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--part", part, "--trials", str(trials)]
+    command += ["--steps", str(steps)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    figures: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
+    return figures
 
 
 def main() -> None:
@@ -186,44 +183,40 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--function-trials", type=int, default=20)
     parser.add_argument("--memory-trials", type=int, default=3000)
-    parser.add_argument("--steps", type=int, default=30, help="steps a trial, for about 50 ms")
+    parser.add_argument("--steps", type=int, default=15, help="steps a trial, for about 50 ms")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
-        part(arguments.part, arguments.trials, arguments.steps)
+        plan = plan_of(arguments.trials, arguments.steps, 8 if arguments.part == "memory" else 32)
+        run = run_function if arguments.part == "function" else run_study
+        print(json.dumps(run(plan).figures()))
         return
-    study = measure("study", arguments.trials, arguments.steps)
-    function = measure("function", arguments.function_trials, arguments.steps)
-    memory = measure("memory", arguments.memory_trials, arguments.steps)
+    if min(arguments.trials, arguments.function_trials, arguments.memory_trials) < 10:
+        parser.error("each part needs at least 10 trials")
+    study = in_fresh_process("study", arguments.trials, arguments.steps)
+    function = in_fresh_process("function", arguments.function_trials, arguments.steps)
+    memory = in_fresh_process("memory", arguments.memory_trials, 1)
+
     print(f"overhead of a study on {SLOTS} slots; digits, small_cnn, {arguments.steps} steps")
-    runs = [
-        (f"study, {arguments.trials} trials", study),
-        (f"function trainable, {arguments.function_trials} trials", function),
-        (f"study, {arguments.memory_trials} trials of 1 step", memory),
-    ]
-    columns = {
-        "start s": "start_s",
-        "training ms": "training_ms",
-        "wall ms": "wall_ms",
-        "overhead ms": "overhead_ms",
-        "driver CPU ms": "cpu_ms",
-        "memory KB": "memory_kb",
+    parts = {
+        f"study, {arguments.trials} trials": study,
+        f"function, {arguments.function_trials} trials": function,
+        f"memory, {arguments.memory_trials} trials": memory,
     }
-    rows = [[name, *(f"{run[key]:.1f}" for key in columns.values())] for name, run in runs]
-    print(text_table(["per trial", *columns], rows))
+    rows = [[name, *(f"{run[key]:.1f}" for key in COLUMNS)] for name, run in parts.items()]
+    print(text_table(["per trial", *COLUMNS], rows))
     checks = [
-        ("overhead, wall ms", study["overhead_ms"], TARGET_WALL_MS),
-        ("driver CPU ms", study["cpu_ms"], TARGET_CPU_MS),
-        ("driver memory KB", memory["memory_kb"], TARGET_MEMORY_KB),
+        ("study: overhead ms", study["overhead ms"], TARGET_WALL_MS),
+        ("study: driver CPU ms", study["driver CPU ms"], TARGET_CPU_MS),
+        ("memory: memory KB", memory["memory KB"], TARGET_MEMORY_KB),
     ]
     rows = [
         [name, f"{value:.1f}", f"<= {target}", "ok" if value <= target else "MISSED"]
         for name, value, target in checks
     ]
-    print()
     print(text_table(["per trial", "measured", "target", ""], rows))
-    ratio = function["overhead_ms"] / study["overhead_ms"]
-    print(f"overhead of the function trainable / of the study: {ratio:.0f}x")
+    ratio = function["overhead ms"] / study["overhead ms"]
+    print(f"overhead of a function trainable / of a study: {ratio:.0f}x")
 
 
 if __name__ == "__main__":

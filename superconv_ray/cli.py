@@ -159,7 +159,9 @@ def main(study: StudySource, arguments: list[str] | None = None) -> None:
             ``def study(dataset: str = "digits")`` gives ``--dataset``.
         arguments: Instead of the process's own.
     """
-    study_app(study).main(arguments)
+    with _errors_in_one_line():
+        application = study_app(study)
+    application.main(arguments)
 
 
 def study_app(study: StudySource) -> click.Group:
@@ -265,19 +267,30 @@ def load_study(path: Path) -> StudySource:
 
 @click.group(no_args_is_help=True)
 def app() -> None:
-    """Measure super-convergence: run studies and look at their results."""
+    """Measure super-convergence: superconv COMMAND STUDY.py [OPTIONS].
+
+    Run studies and look at their results. The options are the same for every study, and those that
+    it defines itself: superconv COMMAND STUDY.py --help.
+    """
 
 
 def _of_file(name: str) -> click.Command:
     @click.argument("study", type=Path)
     @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
     def run(study: Path, flags: tuple[str, ...]) -> None:
+        if study == Path("--help"):
+            main(_no_study, [name, "--help"])
         with _errors_in_one_line():
             source = load_study(study)
         main(source, [name, *flags])
 
     anything = {"ignore_unknown_options": True, "help_option_names": []}
     return click.command(name, help=COMMANDS[name].__doc__, context_settings=anything)(run)
+
+
+def _no_study() -> Study:
+    """Stands for any study where only the options that all of them have are asked for."""
+    raise ValueError("no study file was given")
 
 
 for _name in COMMANDS:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import settings
 from click.testing import CliRunner, Result
+from hypothesis import settings
 
 # One thread, like a trial's single CPU: results are compared bit for bit with Ray workers'.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,6 +227,7 @@ def run_ray(
             ),
         )
         with (
+            _ctrl_c_given_back(),
             _quiet("ray.tune.analysis.experiment_analysis"),  # misses Tune's per-trial files
             _quiet("ray.tune.tune"),  # after Ctrl-C advises Tuner.restore
         ):
@@ -301,6 +304,17 @@ def _is_installed(module: ModuleType) -> bool:
     """Whether a module is part of an installed package, and so to be expected on every node."""
     parts = Path(module.__file__ or "").parts
     return "site-packages" in parts or "dist-packages" in parts or module.__file__ is None
+
+
+@contextlib.contextmanager
+def _ctrl_c_given_back() -> Iterator[None]:
+    """Tune catches Ctrl-C, and would go on to do so when it has ended."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,113 @@
+"""The studies in studies/: that they plan, and as far as it is cheap that they run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import Result
+
+from superconv_ray import open_store
+from superconv_ray.data.readers import DATA_DIR_VARIABLE, find_files
+
+STUDIES = Path(__file__).parents[1] / "studies"
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.py")), ids=lambda path: path.stem)
+def test_every_study_plans_and_opens_with_its_question_and_its_command(
+    path: Path, superconv: Callable[..., Result]
+) -> None:
+    plan = superconv("plan", path)
+    assert plan.exit_code == 0, plan.stderr
+    title, _, command, *_ = path.read_text().splitlines()
+    assert title.startswith('"""')
+    assert command.strip().startswith(f"python studies/{path.name} run")
+
+
+def test_the_quickstart_compares_two_arms_at_four_data_fractions(
+    superconv: Callable[..., Result],
+) -> None:
+    lines = superconv("plan", STUDIES / "quickstart.py").stdout.splitlines()
+    assert lines[-1] == "8 cells, 60 trials (20 range tests, 40 trainings), 14,000 steps"
+    assert [line.split()[:2] for line in lines[2:-1]] == [
+        [arm, f"data_fraction={fraction}"]
+        for fraction in (0.05, 0.1, 0.3, 1.0)
+        for arm in ("one_cycle", "piecewise")
+    ]
+
+
+def test_limited_data_takes_its_data_set_and_its_size_from_flags(
+    superconv: Callable[..., Result],
+) -> None:
+    flags = ["--dataset", "cifar10", "--fractions", 0.01, "--fractions", 0.1, "--seeds", 2]
+    plan = superconv("plan", STUDIES / "limited_data.py", *flags, "--steps", 100)
+    title, _, *cells, total = plan.stdout.splitlines()
+    assert title.startswith("study limited_data_cifar10_resnet20: ")
+    # 1 % and 10 % of CIFAR-10's 50,000 training images
+    assert [line.split()[:3] for line in cells] == [
+        ["one_cycle", "data_fraction=0.01", "500"],
+        ["piecewise", "data_fraction=0.01", "500"],
+        ["one_cycle", "data_fraction=0.1", "5,000"],
+        ["piecewise", "data_fraction=0.1", "5,000"],
+    ]
+    # A range test takes 100 steps at least
+    assert total == "4 cells, 12 trials (4 range tests, 8 trainings), 1,200 steps"
+
+
+@pytest.mark.skipif(
+    find_files("fashion_mnist", Path(os.environ.get(DATA_DIR_VARIABLE, "/nowhere"))) is None,
+    reason=f"no Fashion-MNIST in ${DATA_DIR_VARIABLE}",
+)
+def test_limited_data_runs_on_fashion_mnist(
+    superconv: Callable[..., Result], store_uri: str
+) -> None:
+    flags = ["--model", "small_cnn", "--fractions", 0.005, "--steps", 20, "--seeds", 1]
+    path = STUDIES / "limited_data.py"
+    run = superconv("run", path, "--local", *flags, "--max-trials", 2, "--store", store_uri)
+    assert run.exit_code == 0, run.output
+    assert "2 trials trained, 0 found in the store, 0 diverged, 0 failed, 1 left" in run.stdout
+    trials = open_store(store_uri).trials()
+    assert sorted(trials["policy"]) == ["one_cycle", "range_test_linear"]
+    assert list(trials["data_count"]) == [300, 300]
+    assert trials["train_accuracy"].max() > 0.2  # guessing: 0.1
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_own_data_runs_from_a_parquet_file_to_its_table(
+    tmp_path: Path, superconv: Callable[..., Result], store_uri: str
+) -> None:
+    """On Ray Tune; a data set and a model of the user's travel to the workers."""
+    table = tmp_path / "flowers.parquet"
+    flowers(200).to_parquet(table)
+    flags = ["--table", str(table), "--seeds", "1", "--store", store_uri]
+    path = str(STUDIES / "own_data.py")
+    run = superconv("run", path, *flags)
+    assert run.exit_code == 0, run.output
+    # Two fractions, each with a range test and two arms
+    assert "study own_data: 6 trials trained, 0 found in the store" in run.stdout
+    assert "one_cycle - cosine" in run.stdout
+    trials = open_store(store_uri).trials("own_data")
+    # Every fifth of 200 rows is for testing; the range tests hold a fifth of the others out
+    assert sorted(set(trials["data_count"])) == [32, 160]
+    best = trials[(trials["data_count"] == 160) & (trials["role"] == "training")]
+    assert (best["test_accuracy"] > 0.9).all()
+
+    # Started the other way it is the same study: the ids of own data and models are
+    done = subprocess.run(
+        [sys.executable, path, "run", *flags], capture_output=True, text=True, check=True
+    )
+    assert "0 trials trained, 6 found in the store" in done.stdout
+
+
+def flowers(count: int) -> pd.DataFrame:
+    """Two kinds that differ in both of their features."""
+    labels = np.arange(count) % 2
+    noise = np.random.default_rng(0).normal(size=(count, 2))
+    frame = pd.DataFrame(noise + 4.0 * labels[:, np.newaxis], columns=["petal", "sepal"])
+    return frame.assign(label=np.where(labels, "iris", "rose"))
