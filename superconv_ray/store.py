@@ -45,6 +45,11 @@ _PART = re.compile(r"([0-9a-f]{20})\.parquet")
 _IDS = b"superconv_ray.trial_ids"
 
 
+# A part has few rows and is soon folded: what compresses well costs more there than it saves.
+_PART_FORM = {"compression": "snappy", "use_dictionary": False}
+_COMPACT_FORM = {"compression": "zstd", "row_group_size": 64 * 1024}
+
+
 class StoreError(OSError):
     """The store cannot be read or written, and why."""
 
@@ -249,8 +254,12 @@ class Store:
 
     # Files
 
-    def _write_table(self, name: str, table: pa.Table) -> None:
-        self.files.write(name, _encode(table))
+    def _write_table(
+        self, name: str, table: pa.Table, form: Mapping[str, Any] = _PART_FORM
+    ) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, **form)
+        self.files.write(name, sink.getvalue())
 
     def _list(self, folder: str) -> _Listing:
         """The table's files. A compact file that goes while its footer is read: listed anew."""
@@ -339,7 +348,7 @@ class Store:
             content = rows.replace_schema_metadata(
                 {**(table.metadata or {}), _IDS: json.dumps(ids)}
             )
-            self._write_table(f"{folder}/{name}", content)
+            self._write_table(f"{folder}/{name}", content, _COMPACT_FORM)
             merged = {old: known for old, known in merged.items() if old != name}
         for name in [*merged, *(f"{trial_id}.parquet" for trial_id in parts)]:
             self.files.delete(f"{folder}/{name}")
@@ -356,12 +365,6 @@ def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
 def _plain(value: Any) -> Any:
     """What JSON does not know: a numpy number, or an object such as `from_range_test` makes."""
     return value.item() if isinstance(value, np.generic) else repr(value)
-
-
-def _encode(table: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", row_group_size=64 * 1024)
-    return sink.getvalue()
 
 
 def _retry_vanished(read: Callable[[], Result]) -> Result:

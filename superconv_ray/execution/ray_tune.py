@@ -48,6 +48,9 @@ class Assignment:
     def __repr__(self) -> str:
         return self.trial.id
 
+    def __deepcopy__(self, _: object) -> Assignment:
+        return self  # immutable, and Tune copies every config
+
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     """A warm actor that trains one trial after another; see `Worker`."""
@@ -68,6 +71,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Train for a slice of time."""
         outcome = self._worker.work(SLICE_SECONDS)
         return {"done": outcome is not None, "outcome": outcome}
+
+    def get_auto_filled_metrics(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """None of Tune's own metrics: nobody reads them, and the driver would keep them all."""
+        return {}
 
     def cleanup(self) -> None:
         """Called when the actor is stopped; after Ctrl-C that is in the midst of a trial."""
@@ -152,6 +159,16 @@ class WorkerEvents(tune.Callback):  # type: ignore[misc]
     ) -> None:
         """A worker takes on a trial."""
         self._searcher.started(trial.trial_id)
+
+    def on_trial_complete(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[Any],  # noqa: ARG002
+        trial: Any,
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        """The planner has the outcome: Tune need not keep it, or write it into its own state."""
+        trial.last_result.pop("outcome", None)
 
     def on_trial_error(
         self,
@@ -267,8 +284,9 @@ def _connection(address: str | None) -> Iterator[None]:
         address=address,
         include_dashboard=None if address else False,
         log_to_driver=False,
-        logging_level="warning",
+        logging_level="error",  # Ray's advice on start, such as on tokens, is for its operators
     )
+    logging.getLogger("ray").setLevel(logging.WARNING)
     try:
         yield
     finally:
