@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+import torch
 from click.testing import Result
 from rich.console import Console
 from torch import Tensor, nn
@@ -40,7 +42,9 @@ def study(**changes: Any) -> Study:
     """Six trials of ten steps: two seeds of two arms, and of the range tests of one of them."""
     settings: dict[str, Any] = {
         "name": "tiny",
-        "base": Trial(dataset="digits", model="small_cnn", batch_size=16, dropout=0.2),
+        "base": Trial(
+            dataset="digits", model="small_cnn", batch_size=16, dropout=0.2, eval_interval=5
+        ),
         "sweep": grid(data_count=(60,)),
         "arms": {
             "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test(steps=10, points=5)),
@@ -52,7 +56,7 @@ def study(**changes: Any) -> Study:
     return Study(**{**settings, **changes})
 
 
-def own_model(build: Callable[..., nn.Module], **changes: Any) -> Study:
+def own_model(build: Callable[..., nn.Module]) -> Study:
     """Two arms of a trial each; one uses the user's model."""
     return study(
         arms={
@@ -61,7 +65,6 @@ def own_model(build: Callable[..., nn.Module], **changes: Any) -> Study:
         },
         models={"own": build},
         seeds=1,
-        **changes,
     )
 
 
@@ -126,38 +129,40 @@ def test_trials_curves_and_numbers_are_those_of_a_local_run_and_are_not_trained_
 
 
 @pytest.fixture(scope="module")
-def eight_trials(
+def notes(
     ray_session: Any,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
-) -> list[list[str]]:
-    """Process and working directory of each of eight trials of one arm."""
-    folder = tmp_path_factory.mktemp("eight_trials")
+) -> pd.DataFrame:
+    """What eight trials of two CPUs saw around them: process, folder, threads."""
+    file = tmp_path_factory.mktemp("notes") / "notes"
 
     def note(step: int) -> None:
         if step == 1:
-            with (folder / "notes").open("a") as file:
-                file.write(f"{os.getpid()} {os.getcwd()}\n")
+            with file.open("a") as lines:
+                lines.write(f"{os.getpid()},{os.getcwd()},{torch.get_num_threads()}\n")
 
     given = study(
         arms={"own": Arm(model="own", policy="constant", max_lr=0.05)},
         models={"own": linear(note)},
         seeds=8,
     )
-    assert run(given, str(folder / "store")).trained == 8
-    return [line.split() for line in (folder / "notes").read_text().splitlines()]
+    assert run(given, str(file.with_name("store")), cpus_per_trial=2).trained == 8
+    return pd.read_csv(file, names=["process", "folder", "threads"])
 
 
-def test_a_worker_takes_on_one_trial_after_another(eight_trials: list[list[str]]) -> None:
+def test_a_worker_takes_on_one_trial_after_another(notes: pd.DataFrame) -> None:
     """A process a trial would cost seconds for each."""
-    assert len(eight_trials) == 8
-    assert len({process for process, _ in eight_trials}) <= 2
+    assert len(notes) == 8
+    assert notes["process"].nunique() == 1
 
 
-def test_a_users_model_sees_the_folder_that_the_study_was_started_in(
-    eight_trials: list[list[str]],
-) -> None:
+def test_a_users_model_sees_the_folder_that_the_study_was_started_in(notes: pd.DataFrame) -> None:
     """Weights that a model reads by a relative path are found by the driver: by workers too."""
-    assert {folder for _, folder in eight_trials} == {os.getcwd()}
+    assert set(notes["folder"]) == {os.getcwd()}
+
+
+def test_a_trial_computes_with_as_many_threads_as_it_has_cpus(notes: pd.DataFrame) -> None:
+    assert set(notes["threads"]) == {2}
 
 
 def test_a_data_set_lies_once_in_the_shared_memory_of_a_node(ray_session: Any) -> None:
@@ -180,12 +185,6 @@ def test_a_data_set_lies_once_in_the_shared_memory_of_a_node(ray_session: Any) -
 
 
 # Resources
-
-
-def test_a_trial_computes_with_as_many_threads_as_it_has_cpus(store_uri: str) -> None:
-    given = study(arms={"constant": study().arms["constant"]}, seeds=1)
-    assert run(given, store_uri, cpus_per_trial=2).trained == 1
-    assert list(open_store(store_uri).trials()["threads"]) == [2]
 
 
 def test_a_trial_that_is_too_big_for_the_cluster_is_told_before_anything_is_trained(

@@ -37,7 +37,7 @@ def study(**changes: Any) -> Study:
     """Six trials of ten steps: two seeds of two arms, and of the range tests of one of them."""
     settings: dict[str, Any] = {
         "name": "tiny",
-        "base": Trial(dataset="digits", model="small_cnn", batch_size=16),
+        "base": Trial(dataset="digits", model="small_cnn", batch_size=16, eval_interval=5),
         "sweep": grid(data_count=(60,)),
         "arms": {
             "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test(steps=10, points=5)),
