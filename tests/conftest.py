@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from hypothesis import settings
 
 # One thread, like a trial's single CPU: results are compared bit for bit with Ray workers'.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A suite that a script starts in the background inherits an ignored SIGINT, and so would everything
+# it starts; the tests of Ctrl-C need the default.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("suite", deadline=None, max_examples=50)
 settings.load_profile("suite")

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,10 @@ def study(**changes: Any) -> Study:
     return Study(**{**settings, **changes})
 
 
-def own_model(build: Callable[..., nn.Module]) -> Study:
-    """Two arms of a trial each; one uses the user's model."""
-    return study(
-        arms={
-            "own": Arm(model="own", policy="constant", max_lr=0.05),
-            "built_in": Arm(policy="constant", max_lr=0.05),
-        },
-        models={"own": build},
-        seeds=1,
-    )
+def own_model(build: Callable[..., nn.Module], seeds: int = 1) -> Study:
+    """One arm, which uses the user's model."""
+    own = Arm(model="own", policy="constant", max_lr=0.05)
+    return study(arms={"own": own}, models={"own": build}, seeds=seeds)
 
 
 def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> Summary:
@@ -141,11 +136,7 @@ def notes(
             with file.open("a") as lines:
                 lines.write(f"{os.getpid()},{os.getcwd()},{torch.get_num_threads()}\n")
 
-    given = study(
-        arms={"own": Arm(model="own", policy="constant", max_lr=0.05)},
-        models={"own": linear(note)},
-        seeds=8,
-    )
+    given = own_model(linear(note), seeds=8)
     assert run(given, str(file.with_name("store")), cpus_per_trial=2).trained == 8
     return pd.read_csv(file, names=["process", "folder", "threads"])
 
@@ -235,18 +226,73 @@ def test_a_trial_is_never_spread_over_two_nodes(
 # Trials that raise, workers that die
 
 
-def test_a_trial_that_raises_fails_alone_and_is_reported_with_its_settings(
-    store_uri: str,
-) -> None:
+@dataclass(frozen=True)
+class Mishaps:
+    """A run of three trials: one raises, one kills its worker each time, and one is in order."""
+
+    summary: Summary
+    screen: str
+    failures: dict[str, dict[str, Any]]
+    deaths: int
+
+    def error_of(self, model: str) -> str:
+        (failure,) = [f for f in self.failures.values() if f["settings"]["model"] == model]
+        trial_id, error = failure["trial_id"], str(failure["error"])
+        assert trial_id in self.summary.failed
+        assert error.splitlines()[-1].startswith(f"trial {trial_id}: {{'dataset': 'digits', ")
+        return error
+
+
+@pytest.fixture(scope="module")
+def mishaps(
+    ray_session: Any,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Mishaps:
+    folder = tmp_path_factory.mktemp("mishaps")
+
     def fail(step: int) -> None:
         raise RuntimeError(f"no luck in step {step}")
 
+    def die(step: int) -> None:
+        with (folder / "deaths").open("a") as file:
+            file.write(f"{step}\n")
+        os._exit(1)
+
+    given = study(
+        arms={
+            "dies": Arm(model="dies", policy="constant", max_lr=0.05),
+            "fails": Arm(model="fails", policy="constant", max_lr=0.05),
+            "in_order": Arm(policy="constant", max_lr=0.05),
+        },
+        models={"dies": linear(die), "fails": linear(fail)},
+        seeds=1,
+    )
     screen = io.StringIO()
-    summary = run(own_model(linear(fail)), store_uri, screen)
-    assert (summary.trained, len(summary.failed), summary.left) == (1, 1, 0)
-    assert "RuntimeError: no luck in step 1" in screen.getvalue()
-    (failure,) = open_store(store_uri).failures().values()
-    assert f"trial {summary.failed[0]}: {{'dataset': 'digits', " in failure["error"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_tune, "MAX_FAILURES", 1)
+        summary = run(given, str(folder / "store"), screen)
+    failures = open_store(folder / "store").failures()
+    deaths = len((folder / "deaths").read_text().split())
+    return Mishaps(summary, screen.getvalue(), failures, deaths)
+
+
+def test_trials_that_fail_do_not_keep_others_from_their_end(mishaps: Mishaps) -> None:
+    assert mishaps.summary.trained == 1
+    assert len(mishaps.summary.failed) == 2
+    assert mishaps.summary.left == 0
+
+
+def test_a_trial_that_raises_is_reported_with_its_settings(mishaps: Mishaps) -> None:
+    assert "RuntimeError: no luck in step 1\n" in mishaps.error_of("fails")
+    assert "RuntimeError: no luck in step 1\n" in mishaps.screen
+
+
+def test_a_trial_whose_worker_always_dies_is_given_up_and_reported(mishaps: Mishaps) -> None:
+    assert mishaps.deaths == 2
+    error = mishaps.error_of("dies")
+    assert error.startswith("given up: in 2 attempts no worker came to the trial's end\n")
+    assert "The actor died" in error
+    assert "dies constant max_lr=0.05 seed=0: failed" in mishaps.screen
 
 
 def test_a_trial_goes_on_from_its_checkpoint_when_its_worker_has_died(
@@ -271,27 +317,6 @@ def test_a_trial_goes_on_from_its_checkpoint_when_its_worker_has_died(
     run(given, str(tmp_path / "whole"), local=True)
     assert_same_results(store_uri, str(tmp_path / "whole"))
     assert os.listdir(Path(store_uri, "checkpoints")) == []
-
-
-def test_a_trial_whose_worker_always_dies_is_given_up_and_the_others_are_not(
-    store_uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ray_tune, "MAX_FAILURES", 1)
-
-    def die(step: int) -> None:
-        with Path(f"{store_uri}.deaths").open("a") as file:
-            file.write(f"{step}\n")
-        os._exit(1)
-
-    screen = io.StringIO()
-    summary = run(own_model(linear(die)), store_uri, screen)
-    assert (summary.trained, len(summary.failed), summary.left) == (1, 1, 0)
-    assert len(Path(f"{store_uri}.deaths").read_text().split()) == 2
-    (failure,) = open_store(store_uri).failures().values()
-    for text in (failure["error"], screen.getvalue()):
-        assert "in 2 attempts no worker came to the trial's end" in text
-        assert "The actor died" in text
-        assert f"trial {summary.failed[0]}: {{'dataset': 'digits', " in text
 
 
 def test_why_workers_cannot_be_set_up_is_told(
