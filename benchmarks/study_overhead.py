@@ -4,8 +4,10 @@
                                         [--memory-trials 3000]
 
 "study": trials of about 50 ms through the whole path, `run_plan` on Ray Tune, on 2 slots.
-"function": the same trials as a plain function trainable, with all of Tune's defaults. "memory":
-trials of one step, so many that the driver's growth shows. Each is a process of its own. Let
+"bare": what Tune alone costs on this machine when used as sparingly: warm actors that keep a core
+busy for 50 ms, no loggers, nothing stored. "function": the study's trials as a plain function
+trainable, with all of Tune's defaults. "memory": trials of one step, so many that the driver's
+growth shows. Each is a process of its own. Let
 
     overhead per trial = (wall - training / slots) / trials,
 
@@ -20,6 +22,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -39,6 +42,7 @@ from superconv_ray.tables import text_table
 SLOTS = 2
 WARM_UP = 2 * SLOTS  # trials
 EARLY = 300  # trials after which memory is looked at first
+BARE_SECONDS = 0.05  # that a trial of "bare" takes
 TARGET_WALL_MS = 40
 TARGET_CPU_MS = 10
 TARGET_MEMORY_KB = 100
@@ -117,9 +121,9 @@ def run_study(plan: Plan) -> Run:
             super().tell(trial_id, outcome)
             run.ended(outcome.measurements)
 
-    start_ray()
+    cpus = len(os.sched_getaffinity(0)) / SLOTS
     with tempfile.TemporaryDirectory() as store:
-        options = session.RunOptions(store=store)
+        options = session.RunOptions(store=store, cpus_per_trial=cpus)
         with patch.object(session, "Planner", MarkingPlanner):
             summary = session.run_plan(plan, options, Console(file=io.StringIO()))
         run.end = mark()
@@ -130,6 +134,7 @@ def run_study(plan: Plan) -> Run:
 
 def run_function(plan: Plan) -> Run:
     """As one would write it with Tune alone: load, train, report."""
+    import ray
     from ray import tune
 
     run = Run()
@@ -153,7 +158,7 @@ def run_function(plan: Plan) -> Run:
         def on_trial_complete(self, trial: Any, **_: Any) -> None:
             run.ended(trial.last_result)
 
-    start_ray()
+    ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="warning")
     with tempfile.TemporaryDirectory() as folder:
         tune.Tuner(
             train,
@@ -164,10 +169,52 @@ def run_function(plan: Plan) -> Run:
     return run
 
 
-def start_ray() -> None:
+def run_bare(plan: Plan) -> Run:
+    """As little as Tune can be asked to do."""
     import ray
+    from ray import tune
+    from ray.tune.search import Searcher
 
+    run = Run()
+    seeds = [trial.seed for trial in plan.distinct_trials()]
+
+    class Busy(tune.Trainable):  # type: ignore[misc]
+        def reset_config(self, new_config: dict[str, Any]) -> bool:  # noqa: ARG002
+            return True
+
+        def step(self) -> dict[str, Any]:
+            until = time.perf_counter() + BARE_SECONDS
+            while time.perf_counter() < until:
+                pass
+            return {"done": True}
+
+    class Seeds(Searcher):  # type: ignore[misc]
+        def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
+            return {"seed": seeds.pop()} if seeds else Searcher.FINISHED
+
+        def on_trial_complete(self, *_: Any, **__: Any) -> None:
+            run.ended({"train_seconds": BARE_SECONDS, "eval_seconds": 0.0})
+
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_GLOBAL_CHECKPOINT_S": "1e9"}
     ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="warning")
+    with tempfile.TemporaryDirectory() as folder:
+        tune.Tuner(
+            tune.with_resources(Busy, {"cpu": 1}),
+            tune_config=tune.TuneConfig(
+                search_alg=Seeds(),
+                num_samples=-1,
+                reuse_actors=True,
+                max_concurrent_trials=SLOTS,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=folder,
+                verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        ).fit()
+        run.end = mark()
+    return run
 
 
 def in_fresh_process(part: str, trials: int, steps: int) -> dict[str, float]:
@@ -183,23 +230,25 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--function-trials", type=int, default=20)
     parser.add_argument("--memory-trials", type=int, default=3000)
-    parser.add_argument("--steps", type=int, default=15, help="steps a trial, for about 50 ms")
+    parser.add_argument("--steps", type=int, default=9, help="steps a trial, for about 50 ms")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
         plan = plan_of(arguments.trials, arguments.steps, 8 if arguments.part == "memory" else 32)
-        run = run_function if arguments.part == "function" else run_study
+        run = {"bare": run_bare, "function": run_function}.get(arguments.part, run_study)
         print(json.dumps(run(plan).figures()))
         return
     if min(arguments.trials, arguments.function_trials, arguments.memory_trials) < 10:
         parser.error("each part needs at least 10 trials")
     study = in_fresh_process("study", arguments.trials, arguments.steps)
+    bare = in_fresh_process("bare", arguments.trials, arguments.steps)
     function = in_fresh_process("function", arguments.function_trials, arguments.steps)
     memory = in_fresh_process("memory", arguments.memory_trials, 1)
 
     print(f"overhead of a study on {SLOTS} slots; digits, small_cnn, {arguments.steps} steps")
     parts = {
         f"study, {arguments.trials} trials": study,
+        f"bare, {arguments.trials} trials": bare,
         f"function, {arguments.function_trials} trials": function,
         f"memory, {arguments.memory_trials} trials": memory,
     }
@@ -215,8 +264,12 @@ def main() -> None:
         for name, value, target in checks
     ]
     print(text_table(["per trial", "measured", "target", ""], rows))
-    ratio = function["overhead ms"] / study["overhead ms"]
-    print(f"overhead of a function trainable / of a study: {ratio:.0f}x")
+    for name, other, key in (
+        ("overhead of a study / of bare Tune", bare, "overhead ms"),
+        ("driver CPU of a study / of bare Tune", bare, "driver CPU ms"),
+        ("overhead of a study / of a function trainable", function, "overhead ms"),
+    ):
+        print(f"{name}: {study[key] / other[key]:.3g}x")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,12 +42,22 @@ Filters: TypeAlias = pc.Expression | Sequence[tuple[str, str, Any]] | None
 
 Result = TypeVar("Result")
 MAX_COMPACT_FILES = 8
+PARTS_AT_ONCE = 1000
+"""Parts folded into one compact file: bounds the memory that a compaction takes."""
+PARALLEL_REQUESTS = 4
+"""Files read or deleted at a time: an object store answers each only after some milliseconds."""
 _PART = re.compile(r"([0-9a-f]{20})\.parquet")
 _IDS = b"superconv_ray.trial_ids"
 
 
-# A part has few rows and is soon folded: what compresses well costs more there than it saves.
-_PART_FORM = {"compression": "snappy", "use_dictionary": False}
+# A part has few rows and is soon folded: what helps to read large files costs more there than it
+# saves. The schema with its descriptions, three quarters of a part, is that of the compact files.
+_PART_FORM = {
+    "compression": "snappy",
+    "use_dictionary": False,
+    "write_statistics": False,
+    "store_schema": False,
+}
 _COMPACT_FORM = {"compression": "zstd", "row_group_size": 64 * 1024}
 
 
@@ -68,6 +79,14 @@ class _Listing:
     @property
     def ids(self) -> frozenset[str]:
         return self.parts | self.compacted
+
+    def each_trial_once(self) -> Iterator[tuple[str, pc.Expression | None]]:
+        """Every compact file, and which of its rows to read lest a trial come twice."""
+        seen = frozenset[str]()
+        for name, ids in self.compact.items():
+            again = sorted(seen & ids)
+            yield name, ~_is_any_of(again) if again else None
+            seen |= ids
 
 
 def open_store(uri: str | Path) -> Store:
@@ -299,26 +318,23 @@ class Store:
         """The union of compact files and parts, every finished trial once."""
         trials = self._list("trials")
         listing = trials if folder == "trials" else self._list(folder)
-        pieces, seen = [], frozenset[str]()
-        for name, ids in listing.compact.items():
-            again = seen & ids
-            once = ~_is_any_of(sorted(again)) if again else None
-            pieces.append(([f"{folder}/{name}"], once))
-            seen |= ids
-        fresh = sorted((listing.parts & trials.ids) - seen)
-        pieces.append(([f"{folder}/{trial_id}.parquet" for trial_id in fresh], None))
+        fresh = sorted((listing.parts & trials.ids) - listing.compacted)
+        pieces = [([name], once) for name, once in listing.each_trial_once()]
+        pieces.append(([f"{trial_id}.parquet" for trial_id in fresh], None))
         return pa.concat_tables(
-            self._scan(names, table, _all_of(once, filters), columns) for names, once in pieces
+            self._scan(folder, names, table, _all_of(once, filters), columns)
+            for names, once in pieces
         )
 
     def _scan(
         self,
+        folder: str,
         names: Sequence[str],
         table: pa.Schema,
         condition: pc.Expression | None,
         columns: Sequence[str] | None,
     ) -> pa.Table:
-        paths = [self.files.path(name) for name in names]
+        paths = [self.files.path(f"{folder}/{name}") for name in names]
         typed = _with_dictionary(table)
         source = ds.dataset(
             paths,
@@ -329,29 +345,50 @@ class Store:
         return source.to_table(columns=list(columns) if columns else None, filter=condition)
 
     def _compact(self, folder: str, table: pa.Schema, foldable: frozenset[str]) -> None:
-        """Write the parts, and the compact files if there are many, as one file; then delete them.
+        """Fold the parts, then the compact files if there are many; what is folded is deleted.
 
         A crash in between leaves trials in two files, which readers sort out.
         """
         listing = self._list(folder)
-        parts = listing.parts & foldable
-        merged = listing.compact if len(listing.compact) >= MAX_COMPACT_FILES else {}
-        if not parts and not merged:
+        parts = sorted(listing.parts & foldable)
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            for start in range(0, len(parts), PARTS_AT_ONCE):
+                ids = parts[start : start + PARTS_AT_ONCE]
+                names = [f"{folder}/{trial_id}.parquet" for trial_id in ids]
+                contents = dict(zip(ids, pool.map(self.files.read, names), strict=True))
+                # What is gone, another process has folded.
+                found = [i for i in ids if contents[i] and i not in listing.compacted]
+                if found:
+                    pieces = pa.concat_tables(_read_part(contents[i]) for i in found)
+                    self._write_compact(folder, pieces.combine_chunks().cast(table), found)
+                list(pool.map(self.files.delete, names))
+        _retry_vanished(lambda: self._merge(folder, table))
+
+    def _merge(self, folder: str, table: pa.Schema) -> None:
+        """Fold the compact files into one if there are many."""
+        listing = self._list(folder)
+        if len(listing.compact) <= MAX_COMPACT_FILES:
             return
-        ids = sorted((parts - listing.compacted).union(*merged.values()))
-        if ids:
-            rows = self._read(folder, table, _is_any_of(ids), None)
-            rows = rows.cast(table).sort_by(
-                [(name, "ascending") for name in ("trial_id", "step") if name in table.names]
-            )
-            name = f"compact-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}.parquet"
-            content = rows.replace_schema_metadata(
-                {**(table.metadata or {}), _IDS: json.dumps(ids)}
-            )
-            self._write_table(f"{folder}/{name}", content, _COMPACT_FORM)
-            merged = {old: known for old, known in merged.items() if old != name}
-        for name in [*merged, *(f"{trial_id}.parquet" for trial_id in parts)]:
+        rows = pa.concat_tables(
+            self._scan(folder, [name], table, once, None)
+            for name, once in listing.each_trial_once()
+        )
+        by = [(name, "ascending") for name in ("trial_id", "step") if name in table.names]
+        rows = rows.cast(table).combine_chunks().sort_by(by)
+        merged = self._write_compact(folder, rows, sorted(listing.compacted))
+        for name in listing.compact.keys() - {merged}:
             self.files.delete(f"{folder}/{name}")
+
+    def _write_compact(self, folder: str, rows: pa.Table, ids: Sequence[str]) -> str:
+        """Write the rows of these trials, sorted by them, as a file named after them."""
+        name = f"compact-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}.parquet"
+        footer = {**(rows.schema.metadata or {}), _IDS: json.dumps(ids)}
+        self._write_table(f"{folder}/{name}", rows.replace_schema_metadata(footer), _COMPACT_FORM)
+        return name
+
+
+def _read_part(content: bytes | None) -> pa.Table:
+    return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
 
 
 def _is_compact(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -47,16 +48,16 @@ def store_uri(tmp_path: Path) -> str:
     return str(tmp_path / "store")
 
 
-@pytest.fixture
-def superconv(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+@pytest.fixture(scope="session")
+def superconv() -> Callable[..., Result]:
     """The command line, called in this process: ``superconv("run", path, "--local")``."""
-    # A study file is imported, with its folder first in the path; undone at the end.
-    monkeypatch.setattr(sys, "path", list(sys.path))
 
     def call(*arguments: object) -> Result:
         from superconv_ray.cli import app
 
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "path", list(sys.path))  # a study's folder is put first
+            return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
     return call
 
@@ -84,3 +85,29 @@ def assert_same_results() -> Callable[[str, str], None]:
             pd.testing.assert_frame_equal(got, expected, check_exact=True)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def copy_sleepy_study() -> Callable[[Path], Path]:
+    """Put the study for kills and interruptions into a folder, which is to be its own."""
+    study = Path(__file__).parent / "execution" / "sleepy_study.py"
+    return lambda folder: Path(shutil.copy(study, folder))
+
+
+@pytest.fixture
+def sleepy_study(tmp_path: Path, copy_sleepy_study: Callable[[Path], Path]) -> Path:
+    return copy_sleepy_study(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def never_interrupted(
+    tmp_path_factory: pytest.TempPathFactory,
+    copy_sleepy_study: Callable[[Path], Path],
+    superconv: Callable[..., Result],
+) -> str:
+    """The store of that study after a run from its beginning to its end."""
+    folder = tmp_path_factory.mktemp("never_interrupted")
+    path, store = copy_sleepy_study(folder), str(folder / "store")
+    (folder / "awake").touch()
+    assert superconv("run", path, "--local", "--store", store).exit_code == 0
+    return store

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from click.testing import Result
 
 from superconv_ray import open_store
 
-SLEEPY_STUDY = Path(__file__).parent / "execution" / "sleepy_study.py"
 SUPERCONV = str(Path(sys.executable).with_name("superconv"))
 PATIENCE = 120.0
 """Seconds that a test waits for another process."""
@@ -406,12 +404,14 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def interrupted(
+    copy_sleepy_study: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Session:
     folder = tmp_path_factory.mktemp("interrupted")
-    path = shutil.copy(SLEEPY_STUDY, folder)
+    path = copy_sleepy_study(folder)
     terminal, inside = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, path, "run", "--local", "--store", str(folder / "store")],
+        [sys.executable, str(path), "run", "--local", "--store", str(folder / "store")],
         stdin=inside,
         stdout=inside,
         stderr=subprocess.PIPE,
@@ -454,16 +454,16 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
     interrupted: Session,
     superconv: Callable[..., Result],
     assert_same_results: Callable[[str, str], None],
+    never_interrupted: str,
 ) -> None:
     assert interrupted.exit_code == 130
     assert interrupted.errors == "interrupted: the same command goes on from here\n"
-    store, whole = str(interrupted.folder / "store"), str(interrupted.folder / "whole")
+    store = str(interrupted.folder / "store")
     assert len(open_store(store).trials()) == 1
     assert len(os.listdir(Path(store, "checkpoints"))) == 1
     (interrupted.folder / "awake").touch()
-    path = interrupted.folder / SLEEPY_STUDY.name
+    path = interrupted.folder / "sleepy_study.py"
     result = superconv("run", path, "--local", "--store", store)
     assert (result.exit_code, "6 of 6 trials done" in result.stdout) == (0, True)
     assert os.listdir(Path(store, "checkpoints")) == []
-    superconv("run", path, "--local", "--store", whole)
-    assert_same_results(store, whole)
+    assert_same_results(store, never_interrupted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -80,12 +80,16 @@ def test_limited_data_runs_on_fashion_mnist(
 
 @pytest.mark.usefixtures("ray_session")
 def test_own_data_runs_from_a_parquet_file_to_its_table(
-    tmp_path: Path, superconv: Callable[..., Result], store_uri: str
+    tmp_path: Path,
+    superconv: Callable[..., Result],
+    store_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """On Ray Tune; a data set and a model of the user's travel to the workers."""
     table = tmp_path / "flowers.parquet"
     flowers(200).to_parquet(table)
-    flags = ["--table", str(table), "--seeds", "1", "--store", store_uri]
+    flags = ["--table", str(table), "--seeds", "1", "--store", store_uri, "--cpus-per-trial", "2"]
     path = str(STUDIES / "own_data.py")
     run = superconv("run", path, *flags)
     assert run.exit_code == 0, run.output
@@ -97,12 +101,13 @@ def test_own_data_runs_from_a_parquet_file_to_its_table(
     assert sorted(set(trials["data_count"])) == [32, 160]
     best = trials[(trials["data_count"] == 160) & (trials["role"] == "training")]
     assert (best["test_accuracy"] > 0.9).all()
+    assert set(trials["threads"]) == {2}  # as many as CPUs
 
     # Started the other way it is the same study: the ids of own data and models are
-    done = subprocess.run(
-        [sys.executable, path, "run", *flags], capture_output=True, text=True, check=True
-    )
-    assert "0 trials trained, 6 found in the store" in done.stdout
+    monkeypatch.setattr(sys, "argv", [path, "run", *flags])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(path, run_name="__main__")
+    assert "study own_data: 0 trials trained, 6 found in the store" in capsys.readouterr().out
 
 
 def flowers(count: int) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 What makes short trials cheap (measured, see benchmarks/study_overhead.py): warm actors that keep
 torch and the data set, no per-trial loggers because rows go to the store, one Tune result per slice
-of some seconds, and as many trials pending as there are slots.
+of some seconds, and no trials waiting on a Ray that cannot grow.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def run_ray(
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
-        _connection(address),
+        _connection(address) as fixed_size,
         _tune_environment(),
         _shipped_by_value(planner.plan.study.models.values()),
         tempfile.TemporaryDirectory() as scratch,
@@ -217,7 +217,9 @@ def run_ray(
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_slots(nodes, cpus_per_trial, gpus))
+        # Where the cluster can grow, trials that wait are what makes it; elsewhere they only cost.
+        slots = _slots(nodes, cpus_per_trial, gpus)
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
         job = make_job(gpus > 0)
         trainable = tune.with_parameters(
             TrialTrainable,
@@ -230,6 +232,7 @@ def run_ray(
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 num_samples=-1,
+                max_concurrent_trials=slots if fixed_size else None,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
@@ -273,14 +276,17 @@ def _slots(nodes: Iterable[Mapping[str, float]], cpus: float, gpus: float) -> in
 
 
 @contextlib.contextmanager
-def _connection(address: str | None) -> Iterator[None]:
-    """Use the Ray that is there; one that is started here is stopped here."""
+def _connection(address: str | None) -> Iterator[bool]:
+    """Use the Ray that is there; one that is started here is stopped here.
+
+    Yields whether its size is fixed: no autoscaler adds nodes to one that was started here.
+    """
     if ray.is_initialized():
-        yield
+        yield False
         return
     if address:
         _check_reachable(address)
-    ray.init(
+    context = ray.init(
         address=address,
         include_dashboard=None if address else False,
         log_to_driver=False,
@@ -288,7 +294,8 @@ def _connection(address: str | None) -> Iterator[None]:
     )
     logging.getLogger("ray").setLevel(logging.WARNING)
     try:
-        yield
+        # A session is named after the process that started it.
+        yield context.address_info["session_dir"].endswith(f"_{os.getpid()}")
     finally:
         ray.shutdown()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,13 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-import torch
 from click.testing import Result
 from rich.console import Console
 from torch import Tensor, nn
@@ -29,10 +28,9 @@ from superconv_ray.execution import ray_tune
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.session import RunOptions, Summary, run_plan
 from superconv_ray.execution.worker import Job
-from superconv_ray.plan import Plan, make_plan
+from superconv_ray.plan import make_plan
 from superconv_ray.planner import Planner
 
-SLEEPY_STUDY = Path(__file__).with_name("sleepy_study.py")
 PATIENCE = 180.0
 """Seconds that a test waits for another process."""
 
@@ -57,21 +55,17 @@ def study(**changes: Any) -> Study:
     return Study(**{**settings, **changes})
 
 
-def own_model(build: Callable[..., nn.Module], seeds: int = 1) -> Study:
-    """One arm, which uses the user's model."""
-    own = Arm(model="own", policy="constant", max_lr=0.05)
-    return study(arms={"own": own}, models={"own": build}, seeds=seeds)
-
-
 def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> Summary:
     console = Console(file=screen or io.StringIO(), width=200)
     return run_plan(make_plan(given), RunOptions(store=uri, **options), console)
 
 
-def run_with_job(plan: Plan, *, max_trials: int | None = None, **job: Any) -> Planner:
+def run_with_job(
+    given: Study, screen: io.StringIO | None = None, max_trials: int | None = None, **job: Any
+) -> Planner:
     """The runner alone, on digits, with any `Job`."""
-    planner = Planner(plan, max_trials=max_trials)
-    with Progress(planner, Console(file=io.StringIO())) as progress:
+    planner = Planner(make_plan(given), max_trials=max_trials)
+    with Progress(planner, Console(file=screen or io.StringIO(), width=200)) as progress:
         datasets = {"digits": load_dataset("digits")}
         ray_tune.run_ray(planner, lambda gpu: Job(gpu=gpu, **job), datasets, progress)
     return planner
@@ -104,56 +98,64 @@ def linear(before_step: Callable[[int], None]) -> Callable[..., nn.Module]:
     return build
 
 
-# The same as in one process
+# A run without any disturbance
 
 
-def test_trials_curves_and_numbers_are_those_of_a_local_run_and_are_not_trained_again(
-    tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
-) -> None:
-    given = study()
-    assert run(given, store_uri) == Summary(
-        trained=6, found=0, diverged=0, failed=(), blocked=(), left=0
-    )
-    run(given, str(tmp_path / "local"), local=True)
-    assert_same_results(store_uri, str(tmp_path / "local"))
-    again = run(study(), store_uri)
-    assert (again.trained, again.found) == (0, 6)
+@dataclass(frozen=True)
+class Run:
+    """A run of sixteen trials; four use a model of the user's, which notes where it runs."""
 
-
-# Workers
+    study: Study
+    store: str
+    summary: Summary
+    processes: list[str]
+    folders: list[str]
 
 
 @pytest.fixture(scope="module")
-def notes(
+def undisturbed(
     ray_session: Any,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
-) -> pd.DataFrame:
-    """What eight trials of two CPUs saw around them: process, folder, threads."""
-    file = tmp_path_factory.mktemp("notes") / "notes"
+) -> Run:
+    folder = tmp_path_factory.mktemp("undisturbed")
 
     def note(step: int) -> None:
         if step == 1:
-            with file.open("a") as lines:
-                lines.write(f"{os.getpid()},{os.getcwd()},{torch.get_num_threads()}\n")
+            with (folder / "notes").open("a") as file:
+                file.write(f"{os.getpid()} {os.getcwd()}\n")
 
-    given = own_model(linear(note), seeds=8)
-    assert run(given, str(file.with_name("store")), cpus_per_trial=2).trained == 8
-    return pd.read_csv(file, names=["process", "folder", "threads"])
+    arms = {**study().arms, "own": Arm(model="own", policy="constant", max_lr=0.05)}
+    given = study(arms=arms, models={"own": linear(note)}, seeds=4)
+    summary = run(given, str(folder / "store"))
+    notes = [line.split() for line in (folder / "notes").read_text().splitlines()]
+    processes, folders = ([note[k] for note in notes] for k in range(2))
+    return Run(given, str(folder / "store"), summary, processes, folders)
 
 
-def test_a_worker_takes_on_one_trial_after_another(notes: pd.DataFrame) -> None:
+def test_every_trial_is_trained_once_and_none_again(undisturbed: Run) -> None:
+    assert undisturbed.summary == Summary(
+        trained=16, found=0, diverged=0, failed=(), blocked=(), left=0
+    )
+    again = run(undisturbed.study, undisturbed.store)
+    assert (again.trained, again.found) == (0, 16)
+
+
+def test_trials_curves_and_numbers_are_those_of_a_local_run(
+    undisturbed: Run, store_uri: str, assert_same_results: Callable[[str, str], None]
+) -> None:
+    run(undisturbed.study, store_uri, local=True)
+    assert_same_results(undisturbed.store, store_uri)
+
+
+def test_a_worker_takes_on_one_trial_after_another(undisturbed: Run) -> None:
     """A process a trial would cost seconds for each."""
-    assert len(notes) == 8
-    assert notes["process"].nunique() == 1
+    assert len(undisturbed.processes) == 4
+    assert len(set(undisturbed.processes)) <= 2
 
 
-def test_a_users_model_sees_the_folder_that_the_study_was_started_in(notes: pd.DataFrame) -> None:
+def test_a_users_model_sees_the_folder_that_the_study_was_started_in(undisturbed: Run) -> None:
     """Weights that a model reads by a relative path are found by the driver: by workers too."""
-    assert set(notes["folder"]) == {os.getcwd()}
-
-
-def test_a_trial_computes_with_as_many_threads_as_it_has_cpus(notes: pd.DataFrame) -> None:
-    assert set(notes["threads"]) == {2}
+    assert set(undisturbed.folders) == {os.getcwd()}
 
 
 def test_a_data_set_lies_once_in_the_shared_memory_of_a_node(ray_session: Any) -> None:
@@ -228,17 +230,20 @@ def test_a_trial_is_never_spread_over_two_nodes(
 
 @dataclass(frozen=True)
 class Mishaps:
-    """A run of three trials: one raises, one kills its worker each time, and one is in order."""
+    """A run of four trials. One raises, one kills its worker each time, one kills it once."""
 
-    summary: Summary
+    study: Study
+    store: str
+    outcomes: dict[str, str]
     screen: str
-    failures: dict[str, dict[str, Any]]
-    deaths: int
+    deaths: list[str]
+    steps: list[str]
 
     def error_of(self, model: str) -> str:
-        (failure,) = [f for f in self.failures.values() if f["settings"]["model"] == model]
+        failures = open_store(self.store).failures()
+        (failure,) = [f for f in failures.values() if f["settings"]["model"] == model]
         trial_id, error = failure["trial_id"], str(failure["error"])
-        assert trial_id in self.summary.failed
+        assert self.outcomes[trial_id] == "failed"
         assert error.splitlines()[-1].startswith(f"trial {trial_id}: {{'dataset': 'digits', ")
         return error
 
@@ -250,36 +255,37 @@ def mishaps(
 ) -> Mishaps:
     folder = tmp_path_factory.mktemp("mishaps")
 
+    def note(file: str, step: int) -> None:
+        with (folder / file).open("a") as lines:
+            lines.write(f"{step}\n")
+
     def fail(step: int) -> None:
         raise RuntimeError(f"no luck in step {step}")
 
     def die(step: int) -> None:
-        with (folder / "deaths").open("a") as file:
-            file.write(f"{step}\n")
+        note("deaths", step)
         os._exit(1)
 
-    given = study(
-        arms={
-            "dies": Arm(model="dies", policy="constant", max_lr=0.05),
-            "fails": Arm(model="fails", policy="constant", max_lr=0.05),
-            "in_order": Arm(policy="constant", max_lr=0.05),
-        },
-        models={"dies": linear(die), "fails": linear(fail)},
-        seeds=1,
-    )
-    screen = io.StringIO()
+    def die_once(step: int) -> None:
+        note("steps", step)
+        if step == 6 and not (folder / "died").exists():
+            (folder / "died").touch()
+            os._exit(1)
+
+    models = {"dies": linear(die), "dies_once": linear(die_once), "fails": linear(fail)}
+    arms = {name: Arm(model=name, policy="constant", max_lr=0.05) for name in models}
+    given = study(arms={**arms, "in_order": study().arms["constant"]}, models=models, seeds=1)
+    store, screen = str(folder / "store"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_tune, "MAX_FAILURES", 1)
-        summary = run(given, str(folder / "store"), screen)
-    failures = open_store(folder / "store").failures()
-    deaths = len((folder / "deaths").read_text().split())
-    return Mishaps(summary, screen.getvalue(), failures, deaths)
+        planner = run_with_job(given, screen, store=store, models=models, checkpoint_seconds=0.0)
+    deaths, steps = ((folder / file).read_text().split() for file in ("deaths", "steps"))
+    return Mishaps(given, store, planner.outcomes, screen.getvalue(), deaths, steps)
 
 
 def test_trials_that_fail_do_not_keep_others_from_their_end(mishaps: Mishaps) -> None:
-    assert mishaps.summary.trained == 1
-    assert len(mishaps.summary.failed) == 2
-    assert mishaps.summary.left == 0
+    assert sorted(mishaps.outcomes.values()) == ["completed", "completed", "failed", "failed"]
+    assert set(open_store(mishaps.store).trials()["model"]) == {"small_cnn", "dies_once"}
 
 
 def test_a_trial_that_raises_is_reported_with_its_settings(mishaps: Mishaps) -> None:
@@ -288,35 +294,25 @@ def test_a_trial_that_raises_is_reported_with_its_settings(mishaps: Mishaps) -> 
 
 
 def test_a_trial_whose_worker_always_dies_is_given_up_and_reported(mishaps: Mishaps) -> None:
-    assert mishaps.deaths == 2
+    assert mishaps.deaths == ["1", "1"]
     error = mishaps.error_of("dies")
     assert error.startswith("given up: in 2 attempts no worker came to the trial's end\n")
     assert "The actor died" in error
     assert "dies constant max_lr=0.05 seed=0: failed" in mishaps.screen
 
 
-def test_a_trial_goes_on_from_its_checkpoint_when_its_worker_has_died(
-    tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
+def test_a_trial_goes_on_from_its_checkpoint_when_its_worker_has_died(mishaps: Mishaps) -> None:
+    # The sixth step, in which the first worker died, is the first of the second worker
+    assert mishaps.steps == [*"123456", *"12345"]
+    assert os.listdir(Path(mishaps.store, "checkpoints")) == []
+
+
+def test_numbers_are_not_changed_by_the_death_of_a_worker(
+    mishaps: Mishaps, store_uri: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
-    died = tmp_path / "died"
-
-    def die_once(step: int) -> None:
-        with (tmp_path / "steps").open("a") as file:
-            file.write(f"{step}\n")
-        if step == 6 and not died.exists():
-            died.touch()
-            os._exit(1)
-
-    given = own_model(linear(die_once))
-    planner = run_with_job(
-        make_plan(given), store=store_uri, models=given.models, checkpoint_seconds=0.0
-    )
-    assert set(planner.outcomes.values()) == {"completed"}
-    steps = (tmp_path / "steps").read_text().split()
-    assert steps == [*"123456", *"12345"]  # the sixth, which was cut off, is the second's first
-    run(given, str(tmp_path / "whole"), local=True)
-    assert_same_results(store_uri, str(tmp_path / "whole"))
-    assert os.listdir(Path(store_uri, "checkpoints")) == []
+    arms = {name: mishaps.study.arms[name] for name in ("dies_once", "in_order")}
+    run(replace(mishaps.study, arms=arms), store_uri, local=True)
+    assert_same_results(mishaps.store, store_uri)
 
 
 def test_why_workers_cannot_be_set_up_is_told(
@@ -325,9 +321,8 @@ def test_why_workers_cannot_be_set_up_is_told(
     """As on a node that lacks a package which a model needs."""
     monkeypatch.setattr(ray_tune, "MAX_FAILURES", 0)
     given = study(arms={"constant": study().arms["constant"]}, seeds=1)
-    planner = run_with_job(
-        make_plan(given), store=store_uri, models={"needs": NeedsWhatOnlyTheDriverHas()}
-    )
+    models = {"needs": NeedsWhatOnlyTheDriverHas()}
+    planner = run_with_job(given, store=store_uri, models=models)
     assert set(planner.outcomes.values()) == {"failed"}
     (failure,) = open_store(store_uri).failures().values()
     assert "ModuleNotFoundError: No module named 'only_here'" in failure["error"]
@@ -339,11 +334,6 @@ class NeedsWhatOnlyTheDriverHas:
 
 
 # Interrupted, killed, continued
-
-
-@pytest.fixture
-def sleepy_study(tmp_path: Path) -> Path:
-    return Path(shutil.copy(SLEEPY_STUDY, tmp_path))
 
 
 @pytest.fixture
@@ -365,8 +355,8 @@ def start(sleepy_study: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     yield run_study
     for process in started:
-        process.kill()
-        process.communicate()
+        with process:
+            process.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -385,8 +375,9 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     start: Callable[..., subprocess.Popen[str]],
     superconv: Callable[..., Result],
     assert_same_results: Callable[[str, str], None],
+    never_interrupted: str,
 ) -> None:
-    store, whole = str(tmp_path / "store"), str(tmp_path / "whole")
+    store = str(tmp_path / "store")
     address = ray_session.get_runtime_context().gcs_address
     process = start("--store", store, "--address", address)
     wait_for(tmp_path / "asleep", process)
@@ -399,14 +390,13 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     (tmp_path / "awake").touch()
     result = superconv("run", sleepy_study, "--store", store, "--local")
     assert (result.exit_code, "6 of 6 trials done" in result.stdout) == (0, True), result.output
-    superconv("run", sleepy_study, "--store", whole, "--local")
-    assert_same_results(store, whole)
+    assert_same_results(store, never_interrupted)
     assert os.listdir(Path(store, "checkpoints")) == []
 
 
 def test_ctrl_c_works_as_before_when_a_run_is_over(store_uri: str) -> None:
     before = signal.getsignal(signal.SIGINT)
-    run_with_job(make_plan(study()), max_trials=0, store=store_uri, models={})
+    run_with_job(study(), max_trials=0, store=store_uri, models={})
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -416,24 +406,24 @@ def test_a_study_whose_driver_is_killed_goes_on_as_if_nothing_had_happened(
     start: Callable[..., subprocess.Popen[str]],
     superconv: Callable[..., Result],
     assert_same_results: Callable[[str, str], None],
+    never_interrupted: str,
 ) -> None:
-    store, whole = str(tmp_path / "store"), str(tmp_path / "whole")
+    store = str(tmp_path / "store")
     process = start("--store", store)  # on a Ray of its own, which dies with it
     wait_for(tmp_path / "asleep", process)
     process.kill()
-    process.communicate()
+    process.wait()
     (tmp_path / "awake").touch()
-    result = superconv("run", sleepy_study, "--store", store)
+    result = superconv("run", sleepy_study, "--store", store, "--local")
     assert (result.exit_code, "6 of 6 trials done" in result.stdout) == (0, True), result.output
-    superconv("run", sleepy_study, "--store", whole, "--local")
-    assert_same_results(store, whole)
+    assert_same_results(store, never_interrupted)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", "localhost:99999"])
 def test_an_address_at_which_nobody_listens_is_told_at_once(
-    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+    address: str, store_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = start("--store", str(tmp_path / "store"), "--address", "127.0.0.1:1")
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
-    assert errors.startswith("error: no Ray cluster at address '127.0.0.1:1': ")
-    assert len(errors.splitlines()) == 1
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(ConnectionError, match=f"no Ray cluster at address '{re.escape(address)}'"):
+        run(study(), store_uri, address=address)
+    assert len(open_store(store_uri).trials()) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +27,6 @@ from superconv_ray.plan import make_plan
 from superconv_ray.store import StoreError
 from superconv_ray.training import TrainingRun
 
-SLEEPY_STUDY = Path(__file__).with_name("sleepy_study.py")
 PATIENCE = 120.0
 """Seconds that a test waits for another process."""
 
@@ -398,21 +396,21 @@ def test_ctrl_c_saves_the_trial_and_the_study_as_far_as_it_has_come(
 
 def test_a_study_whose_process_is_killed_goes_on_as_if_nothing_had_happened(
     tmp_path: Path,
+    sleepy_study: Path,
     superconv: Callable[..., Result],
     assert_same_results: Callable[[str, str], None],
+    never_interrupted: str,
 ) -> None:
-    path = Path(shutil.copy(SLEEPY_STUDY, tmp_path))
-    store, whole = tmp_path / "store", tmp_path / "whole"
-    command = [sys.executable, str(path), "run", "--local", "--store", str(store)]
+    store = str(tmp_path / "store")
+    command = [sys.executable, str(sleepy_study), "run", "--local", "--store", store]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         wait_for(tmp_path / "asleep", process)
         process.kill()
     (tmp_path / "awake").touch()
-    assert len(trained_at(str(store))) == 1  # the first range test; it came before
-    result = superconv("run", path, "--local", "--store", store)
+    assert len(trained_at(store)) == 1  # the first range test; it came before
+    result = superconv("run", sleepy_study, "--local", "--store", store)
     assert "study sleepy: 5 trials trained, 1 found in the store" in result.stdout, result.output
-    superconv("run", path, "--local", "--store", whole)
-    assert_same_results(str(store), str(whole))
+    assert_same_results(store, never_interrupted)
 
 
 def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
