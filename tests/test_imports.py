@@ -41,7 +41,11 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": set(),
     "analysis.range_test": set(),
     "analysis.comparison": set(),
-    "planner": {"trial", "study", "plan", "outcome", "analysis.range_test"},
+    "analysis.intervals": set(),
+    "analysis.sequential": {"analysis.intervals"},
+    "tuning": {"study", "trial"},
+    "choosing": {"trial", "study", "plan", "outcome", "tuning", "analysis.range_test"},
+    "planner": {"trial", "study", "plan", "outcome", "choosing", "analysis.sequential"},
     "training": {
         *("trial", "outcome", "models"),
         *("data.batches", "data.catalog", "data.dataset", "data.seeds", "data.subsets"),
@@ -61,7 +65,7 @@ ALLOWED: dict[str, set[str]] = {
         *("execution.progress", "execution.worker"),
     },
     "execution.session": {
-        *("", "plan", "planner", "outcome", "files", "store", "training"),
+        *("", "study", "plan", "choosing", "planner", "outcome", "files", "store", "training"),
         *("data.dataset", "data.readers"),
         *("execution.progress", "execution.worker", "execution.local", "execution.ray_tune"),
     },

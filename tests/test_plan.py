@@ -130,7 +130,7 @@ def test_all_arms_share_seeds_subsets_and_budget_at_every_point() -> None:
     )
     for cell in plan.cells:
         assert [trial.seed for trial in cell.trainings] == [4, 9, 2]
-        complete = cell.trainings_at(1.0) if cell.reading else cell.trainings
+        complete = cell.trainings_with(max_lr=1.0) if cell.reading else cell.trainings
         assert [trial.subset_seed for trial in complete] == [4, 9, 2]
         assert {trial.steps for trial in complete} == {400}
         if cell.reading:
@@ -166,7 +166,9 @@ def ids_by_hand(plan: Plan) -> list[str]:
     found = []
     for cell in plan.cells:
         found += [trial.id for trial in cell.range_tests]
-        found += [t.id for t in (cell.trainings_at(0.5) if cell.reading else cell.trainings)]
+        found += [
+            t.id for t in (cell.trainings_with(max_lr=0.5) if cell.reading else cell.trainings)
+        ]
     return found
 
 
@@ -249,7 +251,7 @@ def test_a_range_test_differs_from_its_training_in_schedule_and_measurement_alon
         base=base(data_count=500, weight_decay=1e-4, dropout=0.1, augment="flip", eval_count=50),
         arms={"a": Arm(max_lr=from_range_test(high=2.0))},
     )
-    for test, training in zip(cell.range_tests, cell.trainings_at(0.5), strict=True):
+    for test, training in zip(cell.range_tests, cell.trainings_with(max_lr=0.5), strict=True):
         differing = {
             f.name for f in fields(Trial) if getattr(test, f.name) != getattr(training, f.name)
         }
@@ -291,7 +293,7 @@ def test_range_tests_hold_out_limited_labels_and_see_no_test_label(fraction: flo
         arms={"a": Arm(max_lr=from_range_test(validation_fraction=0.5))},
     )
     labels = np.repeat(np.arange(10), DATASETS["digits"].train_class_counts)
-    for test, training in zip(cell.range_tests, cell.trainings_at(1.0), strict=True):
+    for test, training in zip(cell.range_tests, cell.trainings_with(max_lr=1.0), strict=True):
         assert test.validation_fraction == 0.5  # which makes the loop measure on no test label
         used, limited = (
             limited_subset(
@@ -310,9 +312,9 @@ def test_range_tests_hold_out_limited_labels_and_see_no_test_label(fraction: flo
 def test_trainings_wait_for_their_max_lr_alone() -> None:
     cell = the_cell(arms={"a": Arm(max_lr=from_range_test())})
     assert [trial.max_lr for trial in cell.trainings] == [None, None]
-    assert [trial.max_lr for trial in cell.trainings_at(0.7)] == [0.7, 0.7]
+    assert [trial.max_lr for trial in cell.trainings_with(max_lr=0.7)] == [0.7, 0.7]
     given = the_cell(arms={"a": Arm(max_lr=0.7)})
-    assert cell.trainings_at(0.7) == given.trainings
+    assert cell.trainings_with(max_lr=0.7) == given.trainings
 
 
 def test_arms_with_equal_range_tests_share_them() -> None:

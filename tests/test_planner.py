@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from superconv_ray.choosing import READ_COLUMN
 from superconv_ray.outcome import Outcome, Status
 from superconv_ray.plan import Plan, make_plan
-from superconv_ray.planner import READ_COLUMN, Membership, Planner, Signal
+from superconv_ray.planner import Membership, Planner, Signal
 from superconv_ray.study import Arm, Study, Sweep, from_range_test, grid, iterations
 from superconv_ray.trial import Trial
 
@@ -89,7 +90,7 @@ def test_trainings_come_when_the_last_of_their_range_tests_has_ended() -> None:
     planner.tell(first.id, peak_at(0.4))
     trainings = taken(planner)
     assert names(trainings) == [("training", 1437, 0.4, 0), ("training", 1437, 0.4, 1)]
-    assert tuple(trainings) == plan.cells[0].trainings_at(0.4)
+    assert tuple(trainings) == plan.cells[0].trainings_with(max_lr=0.4)
     assert planner.next() is Signal.WAIT
     for trial in trainings:
         planner.tell(trial.id, DONE)
@@ -126,25 +127,25 @@ def test_trainings_that_became_ready_come_before_what_was_ready_already() -> Non
     assert [trial.policy for trial in taken(planner)] == ["one_cycle", "piecewise"]
 
 
-def test_memberships_say_where_max_lr_came_from() -> None:
+def test_memberships_say_what_was_chosen_and_from_what() -> None:
     plan = plan_of({"a": READ, "b": GIVEN}, seeds=1)
     planner = Planner(plan)
     test = plan.cells[0].range_tests[0]
     given_lr = plan.cells[1].trainings[0]
     before = {
-        Membership(test.id, "a", 0, 1.0, "range_test", "given"),
-        Membership(given_lr.id, "b", 1, 1.0, "training", "given"),
+        Membership(test.id, "a", 0, 1.0, "range_test"),
+        Membership(given_lr.id, "b", 1, 1.0, "training"),
     }
     assert set(planner.memberships) == before
     taken(planner)
     planner.tell(test.id, peak_at(0.4))
-    (read,) = plan.cells[0].trainings_at(0.4)
+    (read,) = plan.cells[0].trainings_with(max_lr=0.4)
     unlocked = Membership(
         *(read.id, "a", 0, 1.0),
         role="training",
-        max_lr_source="range_test",
-        max_lr_rule="accuracy_peak",
-        max_lr_trials=(test.id,),
+        chosen=("max_lr",),
+        chosen_by="accuracy_peak",
+        chosen_from=(test.id,),
     )
     assert set(planner.memberships) == {*before, unlocked}
 
@@ -200,7 +201,7 @@ def test_a_failed_range_test_blocks_its_cell_alone() -> None:
         (plan.cells[0], "a range test of this cell failed; it is run again with the next run")
     ]
     rest = taken(planner)
-    assert rest == list(plan.cells[2].trainings_at(0.4))
+    assert rest == list(plan.cells[2].trainings_with(max_lr=0.4))
     for trial in rest:
         planner.tell(trial.id, DONE)
     assert planner.next() is Signal.FINISHED
@@ -325,11 +326,11 @@ def test_data_sets_are_needed_while_trials_of_theirs_are_to_come() -> None:
     assert Planner(plan).datasets_needed() == {"digits", "mnist"}
     digits, mnist = (cell.range_tests[0] for cell in plan.cells)
     recorded = {digits.id: peak_at(0.4)}
-    recorded |= {trial.id: DONE for trial in plan.cells[0].trainings_at(0.4)}
+    recorded |= {trial.id: DONE for trial in plan.cells[0].trainings_with(max_lr=0.4)}
     assert Planner(plan, recorded.get).datasets_needed() == {"mnist"}
     recorded[mnist.id] = peak_at(0.5)
     assert Planner(plan, recorded.get).datasets_needed() == {"mnist"}
-    recorded |= {trial.id: DONE for trial in plan.cells[1].trainings_at(0.5)}
+    recorded |= {trial.id: DONE for trial in plan.cells[1].trainings_with(max_lr=0.5)}
     finished = Planner(plan, recorded.get)
     assert finished.datasets_needed() == set()
     assert finished.next() is Signal.FINISHED
@@ -487,4 +488,4 @@ def test_a_failed_range_test_is_run_again_and_its_cell_goes_on() -> None:
     (retried,) = taken(again)
     assert retried == second
     again.tell(retried.id, peak_at(0.4))
-    assert taken(again) == list(plan.cells[0].trainings_at(0.4))
+    assert taken(again) == list(plan.cells[0].trainings_with(max_lr=0.4))
