@@ -801,8 +801,8 @@ def test_a_swept_budget_stretches_the_schedules() -> None:
             Arm(max_lr=tuned(0.1, 1)),
             {"validation_fraction": 0.1},
             (
-                "validation_fraction must be 0 with tuned(...): tuning holds out labels by itself, and "
-                "the trainings are measured on test labels; got 0.1"
+                "validation_fraction must be 0 with tuned(...): tuning holds out labels by itself, "
+                "and the trainings are measured on test labels; got 0.1"
             ),
         ),
     ],
