@@ -155,9 +155,14 @@ def status_command(study: Study, store: str) -> int:
 def show_command(study: Study, store: str) -> int:
     """Print the study's results: every arm with its interval, and the paired gaps."""
     from superconv_ray.store import open_store
-    from superconv_ray.summary import results_text
+    from superconv_ray.summary import frame_text, results_text
 
-    click.echo(results_text(open_store(store), study.name))
+    opened = open_store(store)
+    click.echo(results_text(opened, study.name))
+    trials = opened.trials(study.name)
+    if study.tables and "training" in set(trials["role"]):
+        for title, frame in study.tables(trials, opened.curves(study.name)).items():
+            click.echo(f"\n{title}\n{frame_text(frame)}")
     return 0
 
 

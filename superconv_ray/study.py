@@ -15,6 +15,7 @@ from superconv_ray.models import MODELS
 from superconv_ray.trial import Trial
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import nn
 
     from superconv_ray.data.dataset import Dataset
@@ -335,6 +336,8 @@ class Study:
         seeds: How many replicates, or which seeds, or `at_least`. A seed fixes initial weights,
             subset (unless `base` sets subset_seed) and batch order, for all arms alike.
         tuning: The effort spent on each cell's settings that are `tuned`.
+        tables: What to print besides the arms' accuracies: a function of the study's trials and
+            curves, as `Store.trials` and `Store.curves` give them, that returns frames by title.
         datasets: The user's own data sets by name: a `Dataset`, or a function that loads one.
         models: The user's own models by name: called as
             ``build(input_shape=..., classes=..., dropout=...)``, return an `nn.Module`. Ids change
@@ -352,6 +355,7 @@ class Study:
     tuning: Tuning = field(default_factory=Tuning)
     datasets: Mapping[str, Dataset | Callable[[], Dataset]] = field(default_factory=dict)
     models: Mapping[str, Callable[..., nn.Module]] = field(default_factory=dict)
+    tables: Callable[[pd.DataFrame, pd.DataFrame], Mapping[str, pd.DataFrame]] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):

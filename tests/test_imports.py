@@ -43,6 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     "analysis.comparison": set(),
     "analysis.intervals": set(),
     "analysis.sequential": {"analysis.intervals"},
+    "analysis.optimum": set(),
+    "analysis.timing": set(),
     "tuning": {"study", "trial"},
     "choosing": {"trial", "study", "plan", "outcome", "tuning", "analysis.range_test"},
     "planner": {"trial", "study", "plan", "outcome", "choosing", "analysis.sequential"},
