@@ -40,7 +40,13 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis": set(),
     "analysis.range_test": set(),
-    "analysis.comparison": set(),
+    "analysis.intervals": set(),
+    "analysis.sequential": {"analysis.intervals"},
+    "analysis.paired": {"analysis.intervals"},
+    "analysis.verdicts": {"analysis.paired"},
+    "analysis.comparison": {
+        *("analysis.intervals", "analysis.sequential", "analysis.paired", "analysis.verdicts"),
+    },
     "planner": {"trial", "study", "plan", "outcome", "analysis.range_test"},
     "training": {
         *("trial", "outcome", "models"),
@@ -48,7 +54,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "schema": {"trial"},
     "store": {"files", "schema", "outcome", "trial"},
-    "summary": {"store", "tables", "analysis.comparison"},
+    "summary": {
+        *("store", "tables", "analysis.intervals", "analysis.comparison", "analysis.verdicts"),
+    },
     "execution": set(),
     "execution.progress": {"outcome", "planner", "trial"},
     "execution.worker": {

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from superconv_ray.analysis.comparison import Interval, arm_summary, mean_interval, paired_gap
+from superconv_ray.analysis.comparison import arm_summary, paired_gap
+from superconv_ray.analysis.intervals import Interval, mean_interval
 
 
 def run(arm: str, seed: int, accuracy: float, count: int = 100, **other: Any) -> dict[str, Any]:
