@@ -230,16 +230,17 @@ def _paired_runs(
         if name not in set(trainings["arm"]):
             known = ", ".join(map(repr, sorted(set(trainings["arm"])))) or "none"
             raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
+    number = trainings.groupby(list(by), dropna=False).ngroup() if by else 0
+    sides = trainings[["seed", "subset_seed", "arm"]].assign(
+        point=number, value=trainings[value], diverged=trainings["status"] == "diverged"
+    )
     pair = ["point", "seed", "subset_seed"]
-    trainings["point"] = trainings.groupby(list(by), dropna=False).ngroup() if by else 0
     for name in (arm, *baselines):
-        if trainings[trainings["arm"] == name].duplicated(pair).any():
+        if sides[sides["arm"] == name].duplicated(pair).any():
             raise ValueError(
                 f"by must tell points apart, but arm {name!r} has several trainings with the same "
                 f"{', '.join([*by, *pair[1:]])}"
             )
-    trainings["diverged"] = trainings["status"] == "diverged"
-    sides = trainings[[*pair, "arm", value, "diverged"]].rename(columns={value: "value"})
     runs = pd.concat(
         [
             sides[sides["arm"] == arm]
@@ -249,22 +250,23 @@ def _paired_runs(
         ]
     )
     runs["gap"] = (runs["value"] - runs["value_baseline"]).round(DECIMALS)
-    points = trainings.drop_duplicates("point").set_index("point")[list(by)].sort_index()
-    return points, runs
+    points = trainings[list(by)].set_axis(sides["point"], axis=0)
+    return points[~points.index.duplicated()].sort_index(), runs
 
 
 def _pairing(cells: Any) -> pd.DataFrame:
     """How many runs each side has, and how many of them diverged."""
-    return cells.agg(
+    counts: pd.DataFrame = cells.agg(
         runs=("arm", "count"),
         runs_baseline=("arm_baseline", "count"),
         diverged=("diverged", "sum"),
         diverged_baseline=("diverged_baseline", "sum"),
     )
+    return counts
 
 
 def _resampled(
-    runs: pd.DataFrame, index: pd.MultiIndex, confidence: float, generator: np.random.Generator
+    runs: pd.DataFrame, index: pd.Index[Any], confidence: float, generator: np.random.Generator
 ) -> pd.DataFrame:
     """What is computed from the gaps themselves, of all cells with the same number of pairs."""
     columns = ["p", "improvement_probability", "bootstrap_low", "bootstrap_high"]
@@ -280,7 +282,7 @@ def _resampled(
 
 
 def _equal_counts(
-    runs: pd.DataFrame, index: pd.MultiIndex
+    runs: pd.DataFrame, index: pd.Index[Any]
 ) -> Iterator[tuple[npt.NDArray[np.intp], Floats]]:
     """Positions in `index` of the cells with n pairs, and their gaps [cells, n], for every n."""
     pairs = runs.dropna(subset="gap")

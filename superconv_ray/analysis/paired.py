@@ -5,8 +5,6 @@ Arrays in, arrays out: the rows of `gaps` [cells, n] are comparisons, the column
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import numpy.typing as npt
 from scipy import special
@@ -39,13 +37,24 @@ def sign_flip_p(gaps: Floats, generator: np.random.Generator) -> Floats:
     """
     n = gaps.shape[1]
     if n <= EXACT_UP_TO:
-        # A pattern and its opposite are equally far from 0: one of the two is enough.
-        signs = np.array([(1.0, *rest) for rest in itertools.product((1.0, -1.0), repeat=n - 1)])
+        sums = (_sums_of_all_signs(row) for row in gaps)
     else:
         signs = generator.choice((-1.0, 1.0), size=(PATTERNS + 1, n))
         signs[0] = 1
-    sums = (np.abs(signs @ row).round(DECIMALS) for row in gaps)
-    return np.array([(distance >= distance[0]).mean() for distance in sums])
+        sums = iter(gaps @ signs.T)
+    # What was observed comes first; rounding errors must not tell equal sums apart.
+    return np.array([(np.abs(row) >= abs(row[0]) - 10**-DECIMALS).mean() for row in sums])
+
+
+def _sums_of_all_signs(gaps: Floats) -> Floats:
+    """Sums under every sign pattern [2^(n - 1)], the observed one first.
+
+    The first sign stays: a pattern and its opposite are equally far from 0.
+    """
+    sums = gaps[:1]
+    for gap in gaps[1:]:
+        sums = np.concatenate((sums + gap, sums - gap))
+    return sums
 
 
 def smallest_p(n: int) -> float:
@@ -84,7 +93,8 @@ def hedges_d(mean: npt.ArrayLike, sd: npt.ArrayLike, n: npt.ArrayLike) -> Floats
     count, spread = np.asarray(n, dtype=np.float64), np.asarray(sd, dtype=np.float64)
     freedom = np.where(count > 2, count - 1, np.nan)
     correction = np.exp(special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2))
-    effect: Floats = correction * np.sqrt(2 / freedom) * mean / np.where(spread > 0, spread, np.nan)
+    scale = correction * np.sqrt(2 / freedom)
+    effect: Floats = scale * np.asarray(mean) / np.where(spread > 0, spread, np.nan)
     return effect
 
 
@@ -116,6 +126,6 @@ def seeds_needed(distance: npt.ArrayLike, sd: npt.ArrayLike, confidence: float) 
     critical = special.stdtrit(n - 1, (1 + confidence) / 2)
     detectable = special.nctdtrinc(n - 1, 1 - POWER, critical) / np.sqrt(n)  # falls with n
     spread = np.asarray(sd, dtype=np.float64)
-    effect = distance / np.where(spread > 0, spread, np.nan)
+    effect = np.asarray(distance) / np.where(spread > 0, spread, np.nan)
     index = np.searchsorted(-detectable, -effect)
     return np.where(index < len(n), n[np.minimum(index, len(n) - 1)], np.nan)

@@ -33,7 +33,7 @@ def verdicts(table: pd.DataFrame, margin: float) -> pd.Series[str]:
     return pd.Series(found, table.index)
 
 
-def further_seeds(table: pd.DataFrame, margin: float, confidence: float) -> pd.Series[int]:
+def further_seeds(table: pd.DataFrame, margin: float, confidence: float) -> pd.Series[Any]:
     """How many more pairs would decide an undecided row, missing where it cannot be said.
 
     Of the two bounds, 0 below the mean and `margin` above it, the farther one is left behind first.
@@ -46,10 +46,11 @@ def further_seeds(table: pd.DataFrame, margin: float, confidence: float) -> pd.S
     distance = np.maximum(table["mean"], margin - table["mean"])
     missing = seeds_needed(distance, table["sd"], confidence) - table["n"]
     open_ones = _comparable(table) & (table["verdict"] == UNDECIDED)
-    return missing.clip(lower=1).where(open_ones).astype("Int64")
+    further: pd.Series[Any] = missing.clip(lower=1).where(open_ones).astype("Int64")
+    return further
 
 
-def note(row: Mapping[str, Any], confidence: float) -> str:
+def note(row: Mapping[Any, Any], confidence: float) -> str:
     """What a reader of a row must know, and what cannot be said of it; often nothing.
 
     Args:
@@ -64,7 +65,7 @@ def _comparable(rows: Any) -> Any:
     return (rows["sd"] > 0) & (rows["diverged_baseline"] < rows["runs_baseline"])
 
 
-def _on_pairs(row: Mapping[str, Any]) -> Iterator[str]:
+def _on_pairs(row: Mapping[Any, Any]) -> Iterator[str]:
     n, sides = row["n"], [(row["arm"], row["runs"]), (row["baseline"], row["runs_baseline"])]
     lacking = [repr(name) for name, runs in sides if not runs]
     if lacking:
@@ -83,7 +84,7 @@ def _on_pairs(row: Mapping[str, Any]) -> Iterator[str]:
         yield "two pairs are too few for an effect size"
 
 
-def _on_divergence(row: Mapping[str, Any]) -> Iterator[str]:
+def _on_divergence(row: Mapping[Any, Any]) -> Iterator[str]:
     for side in ("arm", "baseline"):
         suffix = "_baseline" if side == "baseline" else ""
         runs, diverged = row[f"runs{suffix}"], row[f"diverged{suffix}"]
@@ -94,7 +95,7 @@ def _on_divergence(row: Mapping[str, Any]) -> Iterator[str]:
             yield f"{row[side]!r} diverged in {diverged} of {_runs(runs)}, counted as scored"
 
 
-def _on_decision(row: Mapping[str, Any], alpha: float) -> Iterator[str]:
+def _on_decision(row: Mapping[Any, Any], alpha: float) -> Iterator[str]:
     n = row["n"]
     if n > 1 and smallest_p(n) > alpha:
         yield f"p cannot be below {smallest_p(n):.2g} with {n} pairs"

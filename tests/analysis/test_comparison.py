@@ -9,10 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from superconv_ray.analysis.comparison import arm_summary, paired_gap
-from superconv_ray.analysis.intervals import Interval, mean_interval
 
 
 def run(arm: str, seed: int, accuracy: float, count: int = 100, **other: Any) -> dict[str, Any]:
@@ -48,51 +46,6 @@ TWO_POINTS = frame(
     run("b", 1, 0.94, count=1000),
     run("b", 0, 0.80, count=1000),
 )
-
-
-# Intervals
-
-
-def test_an_interval_is_students_by_hand() -> None:
-    # Mean 2, standard deviation 1; t(0.975, 2) = 4.3027; 4.3027 / sqrt(3) = 2.4841
-    assert mean_interval([1, 2, 3]) == pytest.approx((2, -0.4841, 4.4841, 3), abs=1e-4)
-    # Standard error 0.01; t(0.975, 1) = 12.7062
-    assert mean_interval([0.90, 0.92]) == pytest.approx((0.91, 0.782938, 1.037062, 2), abs=1e-6)
-
-
-@given(
-    st.lists(st.floats(0, 1), min_size=2, max_size=30).filter(lambda v: np.std(v) > 1e-6),
-    st.sampled_from([0.5, 0.9, 0.95, 0.99]),
-)
-def test_an_interval_is_that_of_scipy(values: list[float], confidence: float) -> None:
-    low, high = stats.t.interval(
-        confidence, len(values) - 1, loc=np.mean(values), scale=stats.sem(values)
-    )
-    interval = mean_interval(values, confidence)
-    assert interval == pytest.approx((np.mean(values), low, high, len(values)), abs=1e-12)
-
-
-def test_equal_values_make_an_interval_of_no_width() -> None:
-    assert mean_interval([0.5, 0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 3)
-
-
-def test_one_value_says_nothing_of_its_uncertainty() -> None:
-    mean, low, high, n = mean_interval([0.5])
-    assert (mean, n) == (0.5, 1)
-    assert math.isnan(low)
-    assert math.isnan(high)
-
-
-@pytest.mark.parametrize("values", [[], [0.5, math.nan], [math.inf, 0.5], 0.5, [[0.5]]])
-def test_values_that_have_no_interval_are_rejected(values: Any) -> None:
-    with pytest.raises(ValueError, match="values must be at least one, and finite, got"):
-        mean_interval(values)
-
-
-@pytest.mark.parametrize("confidence", [0, 1, 95])
-def test_a_confidence_is_a_probability(confidence: float) -> None:
-    with pytest.raises(ValueError, match=rf"confidence must be in \(0, 1\), got {confidence}"):
-        mean_interval([1, 2], confidence)
 
 
 # Arms
