@@ -153,14 +153,14 @@ def compare(
         confidence: Coverage of the intervals.
         margin: Smallest gain that counts, in units of `value`.
         looks: Largest number of looks at the data, if seeds were added until the sign was decided
-            (see `sequential_interval`): the t intervals are widened to hold at any look.
+            (see `sequential_interval`): t intervals and p_holm then hold at any look.
         seed: Of the bootstrap and of sign patterns drawn at random.
 
     Returns:
         Columns: `by`, arm, baseline;
         mean, low, high (t interval), n (pairs; runs without a partner do not count);
         bootstrap_low, bootstrap_high (BCa; one look);
-        p (sign-flip test), p_holm (corrected for the rows of this table);
+        p (sign-flip test; one look), p_holm (corrected for the rows of this table and the looks);
         effect_size (Hedges' correction of d_z; 3 pairs at least),
         improvement_probability (share of pairs in which the arm is better);
         verdict; further_seeds (pairs that would decide an undecided row with 80 % power if the
@@ -168,18 +168,23 @@ def compare(
         note (what cannot be said of this row, and why; empty if there is nothing to note).
 
     Raises:
-        ValueError: As `paired_gap`; or `confidence`, `margin` or `looks` is impossible.
+        ValueError: As `paired_gap`; or `confidence`, `margin` or `looks` is impossible; or there is
+            no baseline, or the arm is its own.
     """
     if not (np.isfinite(margin) and margin > 0):
         raise ValueError(f"margin must be finite and > 0, got {margin}")
     coverage = confidence_per_look(looks, confidence)
     baselines = [baseline] if isinstance(baseline, str) else list(baseline)
+    if not baselines:
+        raise ValueError("baseline must name at least one arm, got none")
+    if arm in baselines:
+        raise ValueError(f"baseline must be another arm than {arm!r}, got {baseline!r}")
     points, runs = _paired_runs(trials, arm, baselines, by, value)
     cells = runs.groupby(["point", "rank"])
     table = _intervals(cells["gap"], coverage).join(_pairing(cells))
     generator = np.random.default_rng(seed)
     table = table.join(_resampled(runs, table.index, confidence, generator))
-    table["p_holm"] = holm(table["p"])
+    table["p_holm"] = holm(table["p"] * looks)
     table["effect_size"] = hedges_d(table["mean"], table["sd"], table["n"])
     table["verdict"] = verdicts(table, margin)
     table["further_seeds"] = further_seeds(table, margin, coverage)
@@ -222,8 +227,8 @@ def _paired_runs(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The points (`by`, numbered), and every run of the arm or a baseline next to its partner.
 
-    Runs have the columns point, rank (of the baseline), gap (NaN without a partner), and for both
-    sides whether the run is there and whether it diverged.
+    Runs have the columns point, rank (of the baseline) and gap (NaN without a partner), and for
+    both sides arm and diverged, with the suffix _baseline for that; missing where no run is.
     """
     trainings = _trainings(trials, by, value)
     for name in (arm, *baselines):
@@ -231,8 +236,9 @@ def _paired_runs(
             known = ", ".join(map(repr, sorted(set(trainings["arm"])))) or "none"
             raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
     number = trainings.groupby(list(by), dropna=False).ngroup() if by else 0
+    diverged = (trainings["status"] == "diverged").astype(float)  # missing without a partner
     sides = trainings[["seed", "subset_seed", "arm"]].assign(
-        point=number, value=trainings[value], diverged=trainings["status"] == "diverged"
+        point=number, value=trainings[value], diverged=diverged
     )
     pair = ["point", "seed", "subset_seed"]
     for name in (arm, *baselines):
@@ -256,13 +262,13 @@ def _paired_runs(
 
 def _pairing(cells: Any) -> pd.DataFrame:
     """How many runs each side has, and how many of them diverged."""
-    counts: pd.DataFrame = cells.agg(
+    counts = cells.agg(
         runs=("arm", "count"),
         runs_baseline=("arm_baseline", "count"),
         diverged=("diverged", "sum"),
         diverged_baseline=("diverged_baseline", "sum"),
     )
-    return counts
+    return pd.DataFrame(counts).astype(int)
 
 
 def _resampled(

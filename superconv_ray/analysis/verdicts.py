@@ -100,7 +100,7 @@ def _on_decision(row: Mapping[Any, Any], alpha: float) -> Iterator[str]:
     if n > 1 and smallest_p(n) > alpha:
         yield f"p cannot be below {smallest_p(n):.2g} with {n} pairs"
     elif row["verdict"] == SUPER_CONVERGES and row["p_holm"] > alpha:
-        yield f"better by itself, but with p > {alpha:.2g} over all rows together"
+        yield f"better by itself, but p > {alpha:.2g} once corrected"
     if row["verdict"] == UNDECIDED and _comparable(row) and pd.isna(row["further_seeds"]):
         yield f"it would take more than {MAX_SEEDS:,} seeds to decide"
 

@@ -25,10 +25,9 @@ def decided_at_any_look(gaps: npt.NDArray[np.float64], confidence: float) -> npt
     """Whether t intervals of [studies, n] exclude 0 at any look; the package's rule, vectorised."""
     decided = np.zeros(len(gaps), dtype=bool)
     for n in range(AT_LEAST, UP_TO + 1):
-        seen = gaps[:, :n]
-        decided |= np.abs(seen.mean(axis=1)) > half_widths(
-            seen.std(axis=1, ddof=1), np.full(len(gaps), n), confidence
-        )
+        mean, sd = gaps[:, :n].mean(axis=1), gaps[:, :n].std(axis=1, ddof=1)
+        half = half_widths(sd, np.full(len(gaps), n), confidence)
+        decided |= (np.abs(mean) > half) & (np.ptp(gaps[:, :n], axis=1) > 0)
     return decided
 
 
@@ -44,8 +43,8 @@ def test_peeking_decides_falsely_in_at_most_five_percent(
     gaps = measured(np.random.default_rng(0).normal(size=(20_000, UP_TO)))
     naive = decided_at_any_look(gaps, 0.95).mean()
     sequential = decided_at_any_look(gaps, confidence_per_look(LOOKS)).mean()
-    # Measured: 15 % and 2.3 %
-    assert naive > 0.12
+    # Found: 18 % and 2.4 %
+    assert naive > 0.15
     assert sequential < 0.05
 
 
