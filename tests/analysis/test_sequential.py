@@ -109,7 +109,7 @@ def test_gaps_without_spread_decide_nothing(gap: float) -> None:
     ],
 )
 def test_an_impossible_question_is_rejected(arguments: dict[str, Any], message: str) -> None:
-    given = {"gaps": [0.1, 0.2, 0.3], "at_least": 3, "up_to": 12} | arguments
+    given: dict[str, Any] = {"gaps": [0.1, 0.2, 0.3], "at_least": 3, "up_to": 12, **arguments}
     with pytest.raises(ValueError, match=message):
         sign_decided(given.pop("gaps"), **given)
 
