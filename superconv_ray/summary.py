@@ -46,7 +46,7 @@ def results_text(store: Store, study: str) -> str:
         lines = [title, _arm_table(data, sweep), ""]
     else:
         table = compare(data, arms[0], arms[1:], KEYS, "accuracy")
-        lines = [f"{title}; gap in points, paired by seed and subset"]
+        lines = [f"{title}; gap: {arms[0]} minus baseline in points, paired by seed and subset"]
         lines += [_gap_table(data, table, sweep), "", LEGEND, *_notes(table, sweep)]
     lines += [*_stale_statistics(data, sweep), _effort(trials, definition), _hardware(trainings)]
     return "\n".join([*lines, where])

@@ -114,7 +114,10 @@ def test_the_whole_text_is_title_table_effort_hardware_and_places(store: Store) 
     study.add("a", 0.5, role="range_test")
     assert study.text() == "\n".join(
         [
-            "test accuracy in %, mean [95 % t interval]; gap in points, paired by seed and subset",
+            (
+                "test accuracy in %, mean [95 % t interval]; gap: a minus baseline in points, "
+                "paired by seed and subset"
+            ),
             (
                 "dropout  labels                a  baseline     its accuracy               gap"
                 "      p    verdict  seeds"

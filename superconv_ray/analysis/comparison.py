@@ -20,6 +20,7 @@ from superconv_ray.analysis.intervals import (
 from superconv_ray.analysis.paired import hedges_d, holm, improvement_probability, sign_flip_p
 from superconv_ray.analysis.sequential import confidence_per_look
 from superconv_ray.analysis.verdicts import MARGIN, further_seeds, note, verdicts
+from superconv_ray.wording import did_you_mean
 
 _RESULTS = (
     *Interval._fields,
@@ -43,7 +44,7 @@ def arm_summary(
         Columns: `by`, arm, mean, low, high, n, diverged.
 
     Raises:
-        ValueError: A training's `value` is not finite.
+        ValueError: A training's `value` is not finite, or there is no such column.
     """
     trainings = _trainings(trials, by, value)
     trainings["diverged"] = trainings["status"] == "diverged"
@@ -118,7 +119,7 @@ def paired_gap(
 
     Raises:
         ValueError: One of the arms has no training, or several with the same seed and subset at one
-            point: then `by` does not tell the points apart. Or a training's `value` is not finite.
+            point: then `by` does not tell the points apart. Or as `arm_summary`.
     """
     points, runs = _paired_runs(trials, arm, [baseline], by, value)
     gaps = _intervals(runs.dropna(subset="gap").groupby("point")["gap"])
@@ -207,6 +208,10 @@ def _intervals(values: Any, confidence: float = CONFIDENCE) -> pd.DataFrame:
 
 def _trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """Every training once an arm and point, also if cells of the study share it."""
+    for field, name in [*(("by", name) for name in by), ("value", value)]:
+        if name not in trials:
+            hint = did_you_mean(name, trials.columns)
+            raise ValueError(f"{field} must be of the trials' columns, got {name!r}{hint}")
     trainings = trials[trials["role"] == "training"].copy()
     lacking = trainings[~np.isfinite(trainings[value].to_numpy(np.float64, na_value=np.nan))]
     if len(lacking):
