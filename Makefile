@@ -21,6 +21,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/analysis.py
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/demo.py
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison import Interval, arm_summary, paired_gap
+from superconv_ray.analysis.comparison import arm_summary, compare, effort
+from superconv_ray.analysis.intervals import Interval
+from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.store import Store
 from superconv_ray.tables import text_table
 
+KEYS = ["point", "data_count"]
+"""n is shown at every point of the sweep: intervals over labels are what this package is about."""
+NOTABLE = 0.01
+"""How far accuracies with running and re-estimated BN statistics are apart to be told."""
+LEGEND = (
+    f"verdict, from the gap's interval: {SUPER_CONVERGES} above 0, {DOES_NOT} below "
+    f"{100 * MARGIN:+.1f}, else {UNDECIDED}, with the seeds that would decide it at 80 % power\n"
+    "p: sign-flip test of the gap, Holm-corrected for all rows"
+)
+
 
 def results_text(store: Store, study: str) -> str:
-    """Every arm's accuracy with its interval, the first arm's gap to the others, and places.
+    """Accuracies of every arm, the first arm's gaps to the others with a verdict, and the cost.
 
     The accuracy is that on the test set, or on validation labels where a training holds some out.
 
@@ -27,44 +39,65 @@ def results_text(store: Store, study: str) -> str:
     where = f"tables: {store.files.place} (trials/, curves/, studies/)"
     if trainings.empty:
         return f"no finished trainings of study {study!r} yet\n{where}"
-    notes = [_effort(trials, definition), _hardware(trainings), where]
-    return "\n".join([_results_table(trainings, definition), "", *notes])
-
-
-def _results_table(trainings: pd.DataFrame, definition: Mapping[str, Any]) -> str:
     arms = [arm for arm in definition["arms"] if arm in set(trainings["arm"])]
+    data, sweep = _at_points(trainings, definition), definition["sweep"]
+    title = f"{_labels(trainings)} accuracy in %, mean [95 % t interval]"
+    if len(arms) == 1:
+        lines = [title, _arm_table(data, sweep), ""]
+    else:
+        table = compare(data, arms[0], arms[1:], KEYS, "accuracy")
+        lines = [f"{title}; gap: {arms[0]} minus baseline in points, paired by seed and subset"]
+        lines += [_gap_table(data, table, sweep), "", LEGEND, *_notes(table, sweep)]
+    lines += [*_stale_statistics(data, sweep), _effort(trials, definition), _hardware(trainings)]
+    return "\n".join([*lines, where])
+
+
+def _at_points(trainings: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
+    """Trainings with the sweep's point they belong to, and the accuracies to compare.
+
+    By the sweep's points and not by the trials' columns: None and lists do not group, and a trial
+    that another study has trained tells the data_fraction that was asked for there.
+    """
     sweep = definition["sweep"]
-    # By the sweep's points and not by the trials' columns: None and lists do not group, and a trial
-    # that another study has trained tells the data_fraction that was asked for there.
     point_of_cell = {cell["cell"]: sweep.index(cell["point"]) for cell in definition["cells"]}
-    data = trainings.assign(
-        point=trainings["cell"].map(point_of_cell),
-        accuracy=trainings["test_accuracy"].fillna(trainings["validation_accuracy"]),
-    )
-    # n is shown at every point: intervals over labels are what this package is about
-    keys = ["point", "data_count"]
-    summary = arm_summary(data, keys, "accuracy").set_index([*keys, "arm"])
-    gaps = {
-        other: paired_gap(data, arms[0], other, keys, "accuracy").set_index(keys)
-        for other in arms[1:]
+    data = trainings.assign(point=trainings["cell"].map(point_of_cell))
+    for kind in ("accuracy", "accuracy_reestimated"):
+        data[kind] = trainings[f"test_{kind}"].fillna(trainings[f"validation_{kind}"])
+    return data
+
+
+def _arm_table(data: pd.DataFrame, sweep: Sequence[Mapping[str, Any]]) -> str:
+    summary = arm_summary(data, KEYS, "accuracy").to_dict("records")
+    settings = [_settings(row, sweep) for row in summary]
+    lines = [
+        [*at.values(), _accuracy(row), str(row["n"])]
+        for at, row in zip(settings, summary, strict=True)
+    ]
+    return text_table([*settings[0], summary[0]["arm"], "seeds"], lines)
+
+
+def _gap_table(data: pd.DataFrame, table: pd.DataFrame, sweep: Sequence[Mapping[str, Any]]) -> str:
+    summary = {
+        (*(row[key] for key in KEYS), row["arm"]): _accuracy(row)
+        for row in arm_summary(data, KEYS, "accuracy").to_dict("records")
     }
-    rows = []
-    for key in dict.fromkeys(key[:-1] for key in summary.index):
-        settings = {**sweep[key[0]], "data_count": key[1]}
-        cells = [_cell(summary, (*key, arm)) for arm in arms]
-        differences = [_gap(gaps[other], key) for other in arms[1:]]
-        counts = {
-            int(summary.loc[(*key, arm), "n"]) for arm in arms if (*key, arm) in summary.index
-        }
-        seeds = "/".join(map(str, sorted(counts)))
-        rows.append([*map(_short, settings.values()), *cells, *differences, seeds])
-    headings = ["labels" if name == "data_count" else name for name in settings]
-    headings += [*arms, *(f"{arms[0]} - {other}" for other in arms[1:]), "seeds"]
-    title = (
-        f"{_labels(trainings)} accuracy in %, mean [95 % t interval]; "
-        "gaps in points, paired by seed and subset"
-    )
-    return f"{title}\n{text_table(headings, rows)}"
+    lines = []
+    for row in table.to_dict("records"):
+        point = [row[key] for key in KEYS]
+        settings = _settings(row, sweep)
+        accuracies = [summary.get((*point, row[side]), "-") for side in ("arm", "baseline")]
+        gap = _interval(row, "+") if row["n"] else "-"
+        result = [gap, _probability(row["p_holm"]), _verdict(row), str(row["n"])]
+        lines.append([*settings.values(), accuracies[0], row["baseline"], accuracies[1], *result])
+    headings = [*settings, row["arm"], "baseline", "its accuracy", "gap", "p", "verdict", "seeds"]
+    return text_table(headings, lines)
+
+
+def _settings(row: Mapping[Any, Any], sweep: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What tells a row's point from others, by heading."""
+    settings = {**sweep[row["point"]], "data_count": row["data_count"]}
+    labels = {name: "labels" if name == "data_count" else name for name in settings}
+    return {labels[name]: _short(value) for name, value in settings.items()}
 
 
 def _labels(trainings: pd.DataFrame) -> str:
@@ -74,19 +107,12 @@ def _labels(trainings: pd.DataFrame) -> str:
     return "validation" if held_out.all() else "validation (where labels are held out) or test"
 
 
-def _cell(summary: pd.DataFrame, key: tuple[Any, ...]) -> str:
-    if key not in summary.index:
-        return "-"
-    row = summary.loc[key]
-    diverged = f" ({int(row['diverged'])} diverged)" if row["diverged"] else ""
+def _accuracy(row: Mapping[Any, Any]) -> str:
+    diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
     return _interval(row) + diverged
 
 
-def _gap(gaps: pd.DataFrame, key: tuple[Any, ...]) -> str:
-    return _interval(gaps.loc[key], "+") if key in gaps.index else "-"
-
-
-def _interval(row: Mapping[str, Any] | pd.Series[Any], sign: str = "") -> str:
+def _interval(row: Mapping[Any, Any], sign: str = "") -> str:
     interval = Interval(*(row[name] for name in Interval._fields))
     text = f"{100 * interval.mean:{sign}.1f}"
     if math.isnan(interval.low):
@@ -94,19 +120,69 @@ def _interval(row: Mapping[str, Any] | pd.Series[Any], sign: str = "") -> str:
     return f"{text} [{100 * interval.low:{sign}.1f}, {100 * interval.high:{sign}.1f}]"
 
 
+def _probability(p: float) -> str:
+    if math.isnan(p):
+        return "-"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def _verdict(row: Mapping[Any, Any]) -> str:
+    if pd.isna(row["further_seeds"]):
+        return str(row["verdict"])
+    return f"{row['verdict']}, {row['further_seeds']:,} more"
+
+
+def _notes(table: pd.DataFrame, sweep: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every note once, with the rows it is about."""
+    several = table["baseline"].nunique() > 1
+    rows: dict[str, list[str]] = {}
+    for row in table.to_dict("records"):
+        against = f" against {row['baseline']}" if several else ""
+        for text in filter(None, row["note"].split("; ")):
+            rows.setdefault(text, []).append(_place(row, sweep) + against)
+    return [
+        f"note: {text} ({'all rows' if len(places) == len(table) else '; '.join(places)})"
+        for text, places in rows.items()
+    ]
+
+
+def _place(row: Mapping[Any, Any], sweep: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in _settings(row, sweep).items())
+
+
+def _stale_statistics(data: pd.DataFrame, sweep: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where BN's running statistics, and not generalisation, are what the accuracy shows."""
+    kinds = ["accuracy", "accuracy_reestimated"]
+    means = data.dropna(subset=kinds).groupby([*KEYS, "arm"])[kinds].mean().reset_index()
+    return [
+        f"note: with re-estimated BN statistics {row['arm']!r} has "
+        f"{100 * row['accuracy_reestimated']:.1f} % instead of {100 * row['accuracy']:.1f} % "
+        f"({_place(row, sweep)})"
+        for row in means.to_dict("records")
+        if abs(row["accuracy_reestimated"] - row["accuracy"]) >= NOTABLE
+    ]
+
+
 def _effort(trials: pd.DataFrame, definition: Mapping[str, Any]) -> str:
     """What each arm cost, choosing hyper-parameters included: unequal effort must be seen."""
+    spent = effort(trials)
     parts = []
     for arm in definition["arms"]:
-        own = trials[trials["arm"] == arm]
-        steps = own.groupby("role")["steps_done"].sum()
-        part = f"{arm}: {int(steps.get('training', 0)):,} training steps"
-        if "range_test" in steps:
-            part += f" + {int(steps['range_test']):,} range-test steps to choose max_lr"
-        else:
-            part += ", max_lr given"
-        parts.append(part)
+        own = spent[spent["arm"] == arm]
+        trained = own["role"] == "training"
+        training, *_ = [*_spent(own[trained]), "no training yet"]
+        choosing = " + ".join(_spent(own[~trained]))
+        chosen = f" + {choosing} to choose settings" if choosing else ", settings given"
+        parts.append(f"{arm}: {training}{chosen}")
     return "effort: " + "; ".join(parts)
+
+
+def _spent(rows: pd.DataFrame) -> list[str]:
+    return [
+        f"{row['steps']:,} steps in {row['trials']:,} {row['role'].replace('_', ' ')} "
+        + ("trial" if row["trials"] == 1 else "trials")
+        for row in rows.to_dict("records")
+    ]
 
 
 def _hardware(trainings: pd.DataFrame) -> str:

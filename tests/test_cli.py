@@ -156,7 +156,7 @@ def test_run_status_and_show_tell_of_one_study(
         "study tiny: 6 trials trained, 0 found in the store, 0 diverged, 0 failed, 0 left\n"
         in ran.stdout
     )
-    assert "one_cycle - constant" in shown.stdout
+    assert "gap: one_cycle minus baseline" in shown.stdout
     assert f"tables: {store_uri}" in shown.stdout
     assert ran.stdout.endswith(shown.stdout)
 

@@ -40,9 +40,14 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis": set(),
     "analysis.range_test": set(),
-    "analysis.comparison": set(),
     "analysis.intervals": set(),
     "analysis.sequential": {"analysis.intervals"},
+    "analysis.paired": {"analysis.intervals"},
+    "analysis.verdicts": {"analysis.paired"},
+    "analysis.comparison": {
+        *("wording", "analysis.intervals", "analysis.sequential"),
+        *("analysis.paired", "analysis.verdicts"),
+    },
     "analysis.optimum": set(),
     "analysis.timing": set(),
     "tuning": {"study", "trial"},
@@ -54,7 +59,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "schema": {"trial"},
     "store": {"files", "schema", "outcome", "trial"},
-    "summary": {"store", "tables", "analysis.comparison"},
+    "summary": {
+        *("store", "tables", "analysis.intervals", "analysis.comparison", "analysis.verdicts"),
+    },
     "execution": set(),
     "execution.progress": {"outcome", "planner", "trial"},
     "execution.worker": {
@@ -186,6 +193,10 @@ def loaded(code: str) -> list[str]:
 def test_importing_the_package_imports_nothing_heavy() -> None:
     assert loaded("import superconv_ray") == []
     assert loaded("from superconv_ray import *") != []  # the probe sees what there is to see
+
+
+def test_whether_seeds_are_enough_is_decided_with_numpy_and_scipy_alone() -> None:
+    assert loaded("import superconv_ray.analysis.sequential") == ["numpy", "scipy"]
 
 
 RUN_PLAN = """

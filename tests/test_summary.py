@@ -13,6 +13,8 @@ from superconv_ray.summary import results_text
 from superconv_ray.trial import Trial
 
 NAME = "hand_made"
+GAP = ["baseline", "its accuracy", "gap", "p", "verdict", "seeds"]
+"""Headings next to the first arm's, of two arms or more."""
 
 
 class HandMade:
@@ -96,8 +98,11 @@ def test_accuracies_and_gaps_are_means_with_t_intervals_over_the_seeds(store: St
     # one_cycle: mean 85, s = 5, half = 12.4207; piecewise: mean 77, s = 6.2450, half = 15.5133;
     # gaps 10, 8, 6: mean 8, s = 2, half = 4.9683
     assert study.table() == [
-        ["data_fraction", "labels", "one_cycle", "piecewise", "one_cycle - piecewise", "seeds"],
-        ["0.05", "72", "85.0 [72.6, 97.4]", "77.0 [61.5, 92.5]", "+8.0 [+3.0, +13.0]", "3"],
+        ["data_fraction", "labels", "one_cycle", *GAP],
+        [
+            *("0.05", "72", "85.0 [72.6, 97.4]", "piecewise", "77.0 [61.5, 92.5]"),
+            *("+8.0 [+3.0, +13.0]", "0.250", "super-converges", "3"),
+        ],
     ]
 
 
@@ -109,14 +114,35 @@ def test_the_whole_text_is_title_table_effort_hardware_and_places(store: Store) 
     study.add("a", 0.5, role="range_test")
     assert study.text() == "\n".join(
         [
-            "test accuracy in %, mean [95 % t interval]; gaps in points, paired by seed and subset",
-            "dropout  labels                a                b             a - b  seeds",
-            "0            72  90.0 [one seed]  80.0 [one seed]  +10.0 [one seed]      1",
-            "0.5          72  80.0 [one seed]  70.0 [one seed]  +10.0 [one seed]      1",
+            (
+                "test accuracy in %, mean [95 % t interval]; gap: a minus baseline in points, "
+                "paired by seed and subset"
+            ),
+            (
+                "dropout  labels                a  baseline     its accuracy               gap"
+                "      p    verdict  seeds"
+            ),
+            (
+                "0            72  90.0 [one seed]         b  80.0 [one seed]  +10.0 [one seed]"
+                "  1.000  undecided      1"
+            ),
+            (
+                "0.5          72  80.0 [one seed]         b  70.0 [one seed]  +10.0 [one seed]"
+                "  1.000  undecided      1"
+            ),
             "",
             (
-                "effort: a: 200 training steps + 100 range-test steps to choose max_lr; "
-                "b: 200 training steps, max_lr given"
+                "verdict, from the gap's interval: super-converges above 0, does not below +0.5, "
+                "else undecided, with the seeds that would decide it at 80 % power"
+            ),
+            "p: sign-flip test of the gap, Holm-corrected for all rows",
+            (
+                "note: one pair has no spread: no interval, and no telling how many more would "
+                "decide (all rows)"
+            ),
+            (
+                "effort: a: 200 steps in 2 training trials + 100 steps in 1 range test trial to "
+                "choose settings; b: 200 steps in 2 training trials, settings given"
             ),
             "hardware: some CPU; fp32; 6 s of training",
             f"tables: {store.files.uri} (trials/, curves/, studies/)",
@@ -137,7 +163,9 @@ def test_only_runs_with_a_partner_of_the_same_seed_make_up_a_gap(store: Store) -
     for seed, accuracy in enumerate([0.7, 0.6]):
         study.add("b", accuracy, seed=seed)
     row = study.table()[1]
-    assert row[-2:] == ["+20.0 [+20.0, +20.0]", "2/3"]
+    assert row[-4:] == ["+20.0 [+20.0, +20.0]", "0.500", "undecided", "2"]
+    assert "note: 1 run of 'a' without a partner left out (all rows)" in study.text()
+    assert "note: all 2 gaps are equal: no spread to judge by (all rows)" in study.text()
 
 
 def test_an_arm_that_is_not_done_yet_is_left_out(store: Store) -> None:
@@ -145,10 +173,13 @@ def test_an_arm_that_is_not_done_yet_is_left_out(store: Store) -> None:
     study.add("a", 0.9)
     study.add("c", 0.7)
     assert study.table() == [
-        ["labels", "a", "c", "a - c", "seeds"],
-        ["72", "90.0 [one seed]", "70.0 [one seed]", "+20.0 [one seed]", "1"],
+        ["labels", "a", *GAP],
+        [
+            *("72", "90.0 [one seed]", "c", "70.0 [one seed]"),
+            *("+20.0 [one seed]", "1.000", "undecided", "1"),
+        ],
     ]
-    assert "b: 0 training steps" in study.text()
+    assert "b: no training yet" in study.text()
 
 
 def test_a_cell_that_is_not_done_yet_is_a_dash(store: Store) -> None:
@@ -156,7 +187,11 @@ def test_a_cell_that_is_not_done_yet_is_a_dash(store: Store) -> None:
     study.add("a", 0.9)
     study.add("b", 0.8)
     study.add("a", 0.7, point=1, dropout=0.5)
-    assert study.table()[2] == ["0.5", "72", "70.0 [one seed]", "-", "-", "1"]
+    assert study.table()[2] == [
+        *("0.5", "72", "70.0 [one seed]", "b", "-"),
+        *("-", "-", "undecided", "0"),
+    ]
+    assert "note: no finished training of 'b' here (dropout 0.5, labels 72)" in study.text()
 
 
 def test_diverged_runs_count_with_what_they_scored_and_are_told(store: Store) -> None:
@@ -166,9 +201,10 @@ def test_diverged_runs_count_with_what_they_scored_and_are_told(store: Store) ->
         study.add("b", 0.1, seed=seed, status="diverged" if seed else "completed")
     row = study.table()[1]
     assert row[1] == "90.0 [90.0, 90.0]"
-    assert row[2] == "10.0 [10.0, 10.0] (1 diverged)"
-    assert row[3] == "+80.0 [+80.0, +80.0]"
-    assert "b: 140 training steps" in study.text()
+    assert row[3] == "10.0 [10.0, 10.0] (1 diverged)"
+    assert row[4] == "+80.0 [+80.0, +80.0]"
+    assert "b: 140 steps in 2 training trials" in study.text()
+    assert "note: 'b' diverged in 1 of 2 runs, counted as scored (all rows)" in study.text()
 
 
 def test_points_keep_the_order_of_the_sweep(store: Store) -> None:
@@ -201,7 +237,7 @@ def test_settings_that_are_lists_or_not_set_can_be_swept(store: Store) -> None:
         study.add("a", 0.9, point=point, **settings)
         study.add("b", 0.8, point=point, **settings)
     assert [row[0] for row in study.table()[1:]] == ["-", "0.25/0.5"]
-    assert [row[-2] for row in study.table()[1:]] == ["+10.0 [one seed]"] * 2
+    assert [row[-4] for row in study.table()[1:]] == ["+10.0 [one seed]"] * 2
 
 
 def test_trials_that_another_study_trained_stand_at_this_studys_point(store: Store) -> None:
@@ -225,11 +261,56 @@ def test_trainings_with_held_out_labels_are_compared_on_these(store: Store) -> N
                 measured={"validation_accuracy": accuracy},
             )
     assert study.text().startswith("validation accuracy in %")
-    assert study.table()[1][1:4] == [
+    assert study.table()[1][1:5] == [
         "90.0 [90.0, 90.0]",
+        "b",
         "70.0 [70.0, 70.0]",
         "+20.0 [+20.0, +20.0]",
     ]
+
+
+def test_an_undecided_row_says_how_many_seeds_would_decide_it(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    for seed, gain in enumerate((0.00, 0.03, 0.06)):
+        study.add("a", 0.8 + gain, seed=seed)
+        study.add("b", 0.8, seed=seed)
+    # Mean 3, s = 3: the t test of an effect of 1 reaches 80 % power with 10 pairs, 7 more.
+    assert study.table()[1][-4:] == ["+3.0 [-4.5, +10.5]", "0.500", "undecided, 7 more", "3"]
+
+
+def test_every_other_arm_has_a_row_against_the_first(store: Store) -> None:
+    study = HandMade(store, ("a", "b", "c"))
+    for arm, accuracies in {"a": (0.9, 0.91), "b": (0.8, 0.81), "c": (0.7, 0.72)}.items():
+        for seed, accuracy in enumerate(accuracies):
+            study.add(arm, accuracy, seed=seed)
+    assert [row[2] for row in study.table()[1:]] == ["b", "c"]
+    # Two sign patterns are as extreme as either: p = 1/2, doubled by Holm.
+    assert [row[-3] for row in study.table()[1:]] == ["1.000", "1.000"]
+    assert "all 2 gaps are equal: no spread to judge by (labels 72 against b)" in study.text()
+
+
+def test_accuracies_that_show_stale_batch_norm_statistics_are_told(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    study.add("a", 0.900, measured={"test_accuracy_reestimated": 0.905})
+    study.add("b", 0.623, measured={"test_accuracy_reestimated": 0.824})
+    (line,) = [line for line in study.text().splitlines() if "statistics" in line]
+    assert line == (
+        "note: with re-estimated BN statistics 'b' has 82.4 % instead of 62.3 % (labels 72)"
+    )
+
+
+def test_the_cost_of_choosing_is_told_role_by_role(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    study.add("a", 0.9)
+    study.add("b", 0.8)
+    study.add("a", 0.5, role="range_test")
+    for rate in (0.5, 0.6):
+        study.add("b", 0.5, role="tuning", max_lr=rate)
+    assert (
+        "effort: a: 100 steps in 1 training trial + 100 steps in 1 range test trial to choose "
+        "settings; b: 100 steps in 1 training trial + 200 steps in 2 tuning trials to choose "
+        "settings"
+    ) in study.text()
 
 
 def test_different_precisions_are_called_out(store: Store) -> None:

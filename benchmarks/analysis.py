@@ -1,0 +1,90 @@
+"""How long the tables of `superconv_ray.analysis` take for many trials.
+
+    python benchmarks/analysis.py [--trials 10000] [--rounds 5]
+
+Made-up trainings of two arms, from many points with two seeds each to few with twenty. One function
+a table; a table's worst case must stay below its target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from superconv_ray.analysis.comparison import arm_summary, compare, generalization_gap
+from superconv_ray.tables import text_table
+
+SEEDS = (2, 5, 16, 20)
+"""Seeds a point: the most points, the usual, the most sign patterns, sign patterns drawn."""
+TARGET_SECONDS = 1.0
+
+
+def make_trials(count: int, seeds: int) -> pd.DataFrame:
+    """Trainings of arms "a" and "b" at as many points as it takes."""
+    number = np.arange(count // (2 * seeds) * 2 * seeds)
+    generator = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "trial_id": number.astype(str),
+            "arm": np.where(number % 2, "a", "b"),
+            "role": "training",
+            "status": "completed",
+            "data_count": number // (2 * seeds),
+            "seed": number // 2 % seeds,
+            "subset_seed": number // 2 % seeds,
+            "train_accuracy": 1.0,
+            "test_accuracy": generator.normal(0.7, 0.01, len(number)),
+        }
+    )
+
+
+def time_compare(trials: pd.DataFrame) -> None:
+    compare(trials, "a", "b", ["data_count"])
+
+
+def time_arm_summary(trials: pd.DataFrame) -> None:
+    arm_summary(trials, ["data_count"])
+
+
+def time_generalization_gap(trials: pd.DataFrame) -> None:
+    generalization_gap(trials, ["data_count"])
+
+
+TABLES: dict[str, Callable[[pd.DataFrame], None]] = {
+    "compare": time_compare,
+    "arm_summary": time_arm_summary,
+    "generalization_gap": time_generalization_gap,
+}
+
+
+def seconds(make_table: Callable[[pd.DataFrame], None], trials: pd.DataFrame) -> float:
+    started = time.perf_counter()
+    make_table(trials)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    frames = {seeds: make_trials(arguments.trials, seeds) for seeds in SEEDS}
+    rows = []
+    for name, make_table in TABLES.items():
+        medians = [
+            statistics.median(seconds(make_table, trials) for _ in range(arguments.rounds))
+            for trials in frames.values()
+        ]
+        verdict = "ok" if max(medians) < TARGET_SECONDS else "MISSED"
+        rows.append([name, *(f"{median:.3f}" for median in medians), verdict])
+    print(f"median seconds for {arguments.trials:,} trials; target: < {TARGET_SECONDS}")
+    print(text_table(["table", *(f"{seeds} seeds" for seeds in SEEDS), ""], rows))
+
+
+if __name__ == "__main__":
+    main()
