@@ -40,6 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis": set(),
     "analysis.range_test": set(),
+    "analysis.lr_rules": set(),
+    "analysis.range_test_tables": {"analysis.lr_rules", "analysis.range_test"},
     "analysis.comparison": set(),
     "planner": {"trial", "study", "plan", "outcome", "analysis.range_test"},
     "training": {
@@ -65,7 +67,16 @@ ALLOWED: dict[str, set[str]] = {
         *("data.dataset", "data.readers"),
         *("execution.progress", "execution.worker", "execution.local", "execution.ray_tune"),
     },
-    "cli": {"study", "plan", "planner", "store", "summary", "tables", "execution.session"},
+    "report": set(),
+    "report.charts": set(),
+    "lr_find": {
+        *("trial", "study", "plan", "store", "tables", "report.charts"),
+        "analysis.range_test_tables",
+    },
+    "cli": {
+        *("study", "plan", "planner", "store", "summary", "tables", "lr_find"),
+        "execution.session",
+    },
     "": {"study", "trial", "cli", "store", "data.dataset"},
 }
 FOR_ITS_VERSION = {("execution.worker", ""), ("execution.session", "")}

@@ -1,0 +1,157 @@
+"""Charts as Altair objects, from frames that can be had without them.
+
+Needs the optional packages of ``pip install 'superconv_ray[charts]'``. Colours are those of Okabe
+and Ito, which the colour-blind can tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b6b6b"
+WIDTH = 640
+PNG_SCALE = 2.0
+
+
+def range_test_chart(
+    table: pd.DataFrame, rules: pd.DataFrame, curves: pd.DataFrame, titles: Mapping[int, str]
+) -> alt.VConcatChart:
+    """LR range tests, one below the other: accuracy, losses and every rule's rate over the LR.
+
+    Args:
+        table: From `range_test_table`, by "cell"; a row a test.
+        rules: From `suggestions`, by "cell".
+        curves: From `mean_curves`, by "cell".
+        titles: What to call each cell.
+    """
+    tests = [
+        _one_test(
+            row,
+            rules[(rules["cell"] == row["cell"]) & rules["lr"].notna()],
+            curves[curves["cell"] == row["cell"]],
+            titles[row["cell"]],
+        )
+        for row in table.to_dict("records")
+    ]
+    return (
+        alt.vconcat(*tests, spacing=40)
+        .resolve_scale(x="independent", color="independent")
+        .configure_axis(labelFontSize=11, titleFontSize=12, titleFontWeight="normal")
+        .configure_view(stroke="#cccccc")
+    )
+
+
+def save_chart(chart: alt.VConcatChart, path: Path) -> None:
+    """Write a chart as PNG, SVG, or an HTML page that needs no network.
+
+    Raises:
+        ValueError: The file's name ends in none of .png, .svg, .html.
+        OSError: The file cannot be written.
+    """
+    if path.suffix == ".png":
+        path.write_bytes(vl_convert.vegalite_to_png(chart.to_json(), scale=PNG_SCALE))
+    elif path.suffix == ".svg":
+        path.write_text(vl_convert.vegalite_to_svg(chart.to_json()))
+    elif path.suffix == ".html":
+        path.write_text(chart.to_html(inline=True))
+    else:
+        raise ValueError(f"a chart's file must end in .png, .svg or .html, got {str(path)!r}")
+
+
+def _one_test(
+    row: Mapping[str, Any], rules: pd.DataFrame, curve: pd.DataFrame, title: str
+) -> alt.VConcatChart:
+    rates = pd.concat([curve["lr"], rules["lr"]])
+    scale = alt.Scale(type="log", domain=[rates.min() / 1.2, rates.max() * 1.2], nice=False)
+    band = _band(row, scale)
+    heading = alt.TitleParams(
+        title,
+        subtitle=f"{row['verdict']}: shaded are the rates with at least 95 % of the peak accuracy",
+        anchor="start",
+        fontSize=13,
+        subtitleColor=GREY,
+    )
+    panels = (_accuracy(curve, row, scale), _losses(curve, row, scale), _rules(rules, scale))
+    panels = tuple((band + panel).properties(width=WIDTH) for panel in panels)
+    heights = (200, 160, 22 * len(rules))
+    sized = [panel.properties(height=h) for panel, h in zip(panels, heights, strict=True)]
+    return alt.vconcat(*sized, spacing=6, title=heading).resolve_scale(color="independent")
+
+
+def _rate_axis(scale: alt.Scale, *, titled: bool = False) -> alt.X:
+    axis = alt.Axis(
+        title="learning rate (log scale)" if titled else None,
+        labels=titled,
+        format="~g",
+        labelOverlap=True,
+        gridOpacity=0.4,
+    )
+    return alt.X("lr:Q", scale=scale, axis=axis)
+
+
+def _band(row: Mapping[str, Any], scale: alt.Scale) -> alt.LayerChart:
+    """The plateau, and where a seed first diverged."""
+    edges = pd.DataFrame({"lr": [row["plateau_low"]], "end": [row["plateau_high"]]})
+    shade = alt.Chart(edges).mark_rect(color=GREEN, opacity=0.13)
+    lost = alt.Chart(pd.DataFrame({"lr": [row["divergence_lr"]]}).dropna())
+    return alt.layer(
+        shade.encode(x=alt.X("lr:Q", scale=scale), x2="end:Q"),
+        lost.mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(x=alt.X("lr:Q", scale=scale)),
+    )
+
+
+def _accuracy(curve: pd.DataFrame, row: Mapping[str, Any], scale: alt.Scale) -> alt.LayerChart:
+    points = curve.assign(
+        accuracy=100 * curve["accuracy"], smoothed=100 * curve["smoothed_accuracy"]
+    )
+    x = _rate_axis(scale)
+    y_title = f"{row['labels']} accuracy (%)"
+    base = alt.Chart(points).encode(x=x)
+    peak = pd.DataFrame({"lr": [row["peak_lr"]], "smoothed": [100 * row["peak_accuracy"]]})
+    mark = alt.Chart(peak.assign(text=f"peak {row['peak_lr']:g}")).encode(x=x, y="smoothed:Q")
+    return alt.layer(
+        base.mark_circle(color=BLUE, opacity=0.35, size=18).encode(
+            y=alt.Y("accuracy:Q", title=y_title)
+        ),
+        base.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("smoothed:Q", title=y_title)),
+        mark.mark_point(color=ORANGE, filled=True, size=70),
+        mark.mark_text(dy=-11, color=ORANGE, fontWeight="bold").encode(text="text:N"),
+    )
+
+
+def _losses(curve: pd.DataFrame, row: Mapping[str, Any], scale: alt.Scale) -> alt.Chart:
+    names = {"train_loss": "training", "held_out_loss": str(row["labels"])}
+    long = curve.rename(columns=names).melt("lr", list(names.values()), "loss of", "loss")
+    colour = alt.Scale(domain=list(names.values()), range=[PURPLE, BLUE])
+    return (
+        alt.Chart(long[long["loss"] > 0])
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=_rate_axis(scale),
+            y=alt.Y("loss:Q", title="cross-entropy (log scale)", scale=alt.Scale(type="log")),
+            color=alt.Color("loss of:N", scale=colour, title="loss"),
+            strokeDash=alt.StrokeDash("loss of:N", legend=None, sort=list(names.values())),
+        )
+    )
+
+
+def _rules(rules: pd.DataFrame, scale: alt.Scale) -> alt.LayerChart:
+    """Every rule's rate on a line of its own, so that none hides another."""
+    family = rules.assign(family=rules["source"].str.split().str[0])
+    base = alt.Chart(family.assign(text=rules["lr"].map("{:.3g}".format))).encode(
+        x=_rate_axis(scale, titled=True), y=alt.Y("rule:N", sort=None, title=None)
+    )
+    colour = alt.Scale(domain=["Smith", "fastai", "Lightning"], range=[ORANGE, BLUE, GREEN])
+    return alt.layer(
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            color=alt.Color("family:N", scale=colour, title="rule of"),
+            shape=alt.Shape("family:N", title="rule of", scale=alt.Scale(domain=colour["domain"])),
+        ),
+        base.mark_text(align="left", dx=8).encode(text="text:N"),
+    )
