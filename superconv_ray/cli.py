@@ -1,5 +1,7 @@
 """The command line: ``superconv plan|run|status|show STUDY.py`` and ``python STUDY.py plan|...``.
 
+``superconv lr-find [STUDY.py]`` runs LR range tests alone.
+
 Heavy modules are imported by the command that needs them, so that `plan` answers at once.
 """
 

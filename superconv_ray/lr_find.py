@@ -141,11 +141,9 @@ def _measured(row: pd.Series[Any]) -> Iterator[str]:
 
 
 def _rules_table(rules: pd.DataFrame) -> str:
-    rows = [
-        [rule.rule, "-" if math.isnan(rule.lr) else f"{rule.lr:.3g}", rule.sets, rule.source]
-        for rule in rules.itertuples()
-    ]
-    return text_table(["rule", "lr", "sets", "source"], rows)
+    columns = ["rule", "lr", "sets", "note", "source"]
+    shown = rules.assign(lr=["-" if math.isnan(lr) else f"{lr:.3g}" for lr in rules["lr"]])
+    return text_table(columns, [list(map(str, row)) for row in shown[columns].to_numpy()])
 
 
 def _draw(

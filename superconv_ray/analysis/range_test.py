@@ -274,7 +274,7 @@ def regularisation(rates: Floats, train_loss: Floats, held_out_loss: Floats) -> 
 
 def finite_part(*arrays: Floats) -> tuple[Floats, ...]:
     """Arrays of shape [n], cut where the first of them is not finite."""
-    length = _first(~np.isfinite(arrays).all(axis=0))
+    length = _first(~np.logical_and.reduce(np.isfinite(arrays)))
     return tuple(array[:length] for array in arrays)
 
 

@@ -209,7 +209,8 @@ class _Tests:
     def divergence(self) -> npt.NDArray[np.float64]:
         """The rate at which each replicate diverged, NaN for those that did not."""
         left = np.array([divergence_rate(self.rates, loss) for loss in self.train_losses])
-        return np.fmin(left, self.lost)
+        first: npt.NDArray[np.float64] = np.fmin(left, self.lost)
+        return first
 
     @property
     def divergence_lr(self) -> float:
@@ -241,9 +242,9 @@ def _tests(group: pd.DataFrame) -> _Tests:
     """One group's rows, sorted by step, as matrices."""
     labels = _labels(group)
     # A diverged run's last row is where that was noticed, at a rate of its own: see `Planner`.
-    last = ~group.duplicated("trial_id", keep="last")
-    noticed = group[last & (group["status"] == "diverged")].set_index("trial_id")["lr"]
-    kept = group.drop(index=group.index[last & (group["status"] == "diverged")])
+    noticing = ~group.duplicated("trial_id", keep="last") & (group["status"] == "diverged")
+    noticed = group[noticing].set_index("trial_id")["lr"]
+    kept = group[~noticing]
     kept = kept.assign(point=kept.groupby("trial_id").cumcount())
     ids = group["trial_id"].unique()
 
@@ -307,14 +308,14 @@ def _read(tests: _Tests, generator: np.random.Generator) -> _Reading:
             *(tests.divergence_lr, False, ""),
         )
     rates, smoothed = smoothed_accuracy(tests.rates, tests.accuracy)
-    peak, margin = int(np.argmax(smoothed)), smoothing_window(len(tests.rates)) // 2
+    peak, margin = int(np.argmax(smoothed)), smoothing_window(len(tests.rates))
     noise = float((tests.accuracy[tests.positive] - smoothed).std())
     interval = peak_interval(tests.rates, tests.accuracies, generator)
     flat = plateau(rates, smoothed)
     unknown = interval.decades > NOISE_DECADES and not (
         flat.low <= interval.low and interval.high <= flat.high
     )
-    at_upper_end = peak >= len(rates) - 1 - margin and math.isnan(tests.divergence_lr)
+    at_upper_end = peak >= len(rates) - margin and math.isnan(tests.divergence_lr)
     return _Reading(
         peak_accuracy=float(smoothed[peak]),
         peak_lr=float(rates[peak]),
@@ -323,7 +324,7 @@ def _read(tests: _Tests, generator: np.random.Generator) -> _Reading:
         regular=regularisation(tests.rates, tests.train_loss, tests.held_out_loss),
         divergence_lr=tests.divergence_lr,
         noisy=bool(np.ptp(smoothed) <= NOISE_FACTOR * noise) or unknown,
-        end="upper" if at_upper_end else "lower" if peak <= margin else "",
+        end="upper" if at_upper_end else "lower" if peak < margin else "",
     )
 
 

@@ -15,6 +15,8 @@ import pandas as pd
 import vl_convert
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b6b6b"
+FAMILIES = {"Smith": ORANGE, "fastai": BLUE, "Lightning": GREEN}
+"""Colour of a rule by the first word of its source."""
 WIDTH = 640
 PNG_SCALE = 2.0
 
@@ -37,14 +39,14 @@ def range_test_chart(
             curves[curves["cell"] == row["cell"]],
             titles[row["cell"]],
         )
-        for row in table.to_dict("records")
+        for _, row in table.iterrows()
     ]
-    return (
-        alt.vconcat(*tests, spacing=40)
-        .resolve_scale(x="independent", color="independent")
+    chart: alt.VConcatChart = (
+        _stacked(*tests, spacing=40)
         .configure_axis(labelFontSize=11, titleFontSize=12, titleFontWeight="normal")
         .configure_view(stroke="#cccccc")
     )
+    return chart
 
 
 def save_chart(chart: alt.VConcatChart, path: Path) -> None:
@@ -65,23 +67,35 @@ def save_chart(chart: alt.VConcatChart, path: Path) -> None:
 
 
 def _one_test(
-    row: Mapping[str, Any], rules: pd.DataFrame, curve: pd.DataFrame, title: str
+    row: pd.Series[Any], rules: pd.DataFrame, curve: pd.DataFrame, title: str
 ) -> alt.VConcatChart:
     rates = pd.concat([curve["lr"], rules["lr"]])
-    scale = alt.Scale(type="log", domain=[rates.min() / 1.2, rates.max() * 1.2], nice=False)
+    scale = alt.Scale(type="log", domain=[rates.min() / 1.2, rates.max() * 1.5], nice=False)
     band = _band(row, scale)
     heading = alt.TitleParams(
         title,
-        subtitle=f"{row['verdict']}: shaded are the rates with at least 95 % of the peak accuracy",
+        subtitle=f"verdict: {row['verdict']}; shaded: at least 95 % of the peak accuracy",
         anchor="start",
         fontSize=13,
         subtitleColor=GREY,
     )
-    panels = (_accuracy(curve, row, scale), _losses(curve, row, scale), _rules(rules, scale))
-    panels = tuple((band + panel).properties(width=WIDTH) for panel in panels)
-    heights = (200, 160, 22 * len(rules))
-    sized = [panel.properties(height=h) for panel, h in zip(panels, heights, strict=True)]
-    return alt.vconcat(*sized, spacing=6, title=heading).resolve_scale(color="independent")
+    panels = {
+        200: _accuracy(curve, row, scale),
+        160: _losses(curve, row, scale),
+        22 * len(rules): _rules(rules, scale),
+    }
+    sized = [
+        alt.layer(*band, *layers, width=WIDTH, height=height) for height, layers in panels.items()
+    ]
+    return _stacked(*sized, spacing=6, title=heading)
+
+
+def _stacked(*charts: Any, **settings: Any) -> alt.VConcatChart:
+    """Altair charts below one another, each with its own legend."""
+    stacked: alt.VConcatChart = alt.vconcat(*charts, **settings).resolve_scale(
+        color="independent", shape="independent", strokeDash="independent"
+    )
+    return stacked
 
 
 def _rate_axis(scale: alt.Scale, *, titled: bool = False) -> alt.X:
@@ -95,63 +109,81 @@ def _rate_axis(scale: alt.Scale, *, titled: bool = False) -> alt.X:
     return alt.X("lr:Q", scale=scale, axis=axis)
 
 
-def _band(row: Mapping[str, Any], scale: alt.Scale) -> alt.LayerChart:
+def _band(row: pd.Series[Any], scale: alt.Scale) -> list[alt.Chart]:
     """The plateau, and where a seed first diverged."""
     edges = pd.DataFrame({"lr": [row["plateau_low"]], "end": [row["plateau_high"]]})
     shade = alt.Chart(edges).mark_rect(color=GREEN, opacity=0.13)
     lost = alt.Chart(pd.DataFrame({"lr": [row["divergence_lr"]]}).dropna())
-    return alt.layer(
-        shade.encode(x=alt.X("lr:Q", scale=scale), x2="end:Q"),
-        lost.mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(x=alt.X("lr:Q", scale=scale)),
-    )
+    x = alt.X("lr:Q", scale=scale)
+    return [
+        shade.encode(x=x, x2="end:Q"),
+        lost.mark_rule(color=ORANGE, strokeDash=[5, 4]).encode(x=x),
+    ]
 
 
-def _accuracy(curve: pd.DataFrame, row: Mapping[str, Any], scale: alt.Scale) -> alt.LayerChart:
-    points = curve.assign(
+def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], scale: alt.Scale) -> list[alt.Chart]:
+    percent = curve.assign(
         accuracy=100 * curve["accuracy"], smoothed=100 * curve["smoothed_accuracy"]
     )
-    x = _rate_axis(scale)
-    y_title = f"{row['labels']} accuracy (%)"
-    base = alt.Chart(points).encode(x=x)
-    peak = pd.DataFrame({"lr": [row["peak_lr"]], "smoothed": [100 * row["peak_accuracy"]]})
-    mark = alt.Chart(peak.assign(text=f"peak {row['peak_lr']:g}")).encode(x=x, y="smoothed:Q")
-    return alt.layer(
-        base.mark_circle(color=BLUE, opacity=0.35, size=18).encode(
-            y=alt.Y("accuracy:Q", title=y_title)
-        ),
-        base.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("smoothed:Q", title=y_title)),
-        mark.mark_point(color=ORANGE, filled=True, size=70),
-        mark.mark_text(dy=-11, color=ORANGE, fontWeight="bold").encode(text="text:N"),
+    x, title = _rate_axis(scale), f"{row['labels']} accuracy (%)"
+    base = alt.Chart(percent).encode(x=x)
+    peak = pd.DataFrame(
+        {
+            "lr": [row["peak_lr"]],
+            "smoothed": [100 * row["peak_accuracy"]],
+            "text": [f"peak {row['peak_lr']:g}"],
+        }
     )
+    mark = alt.Chart(peak).encode(x=x, y=alt.Y("smoothed:Q", title=title))
+    return [
+        base.mark_circle(color=BLUE, opacity=0.35, size=18).encode(
+            y=alt.Y("accuracy:Q", title=title)
+        ),
+        base.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("smoothed:Q", title=title)),
+        mark.mark_point(color=ORANGE, filled=True, size=70, opacity=1),
+        mark.mark_text(dy=14, color=ORANGE, fontWeight="bold").encode(text="text:N"),
+    ]
 
 
-def _losses(curve: pd.DataFrame, row: Mapping[str, Any], scale: alt.Scale) -> alt.Chart:
+def _losses(curve: pd.DataFrame, row: pd.Series[Any], scale: alt.Scale) -> list[alt.Chart]:
     names = {"train_loss": "training", "held_out_loss": str(row["labels"])}
-    long = curve.rename(columns=names).melt("lr", list(names.values()), "loss of", "loss")
-    colour = alt.Scale(domain=list(names.values()), range=[PURPLE, BLUE])
-    return (
+    order = list(names.values())
+    long = curve.rename(columns=names).melt("lr", order, "loss of", "loss")
+    y = alt.Y(
+        "loss:Q",
+        title="cross-entropy (log scale)",
+        scale=alt.Scale(type="log"),
+        axis=alt.Axis(tickCount=4, gridOpacity=0.4, format="~g"),
+    )
+    lines = (
         alt.Chart(long[long["loss"] > 0])
         .mark_line(strokeWidth=2)
         .encode(
             x=_rate_axis(scale),
-            y=alt.Y("loss:Q", title="cross-entropy (log scale)", scale=alt.Scale(type="log")),
-            color=alt.Color("loss of:N", scale=colour, title="loss"),
-            strokeDash=alt.StrokeDash("loss of:N", legend=None, sort=list(names.values())),
+            y=y,
+            color=alt.Color("loss of:N", scale=alt.Scale(domain=order, range=[PURPLE, BLUE])),
+            strokeDash=alt.StrokeDash(
+                "loss of:N", scale=alt.Scale(domain=order, range=[[1, 0], [5, 3]])
+            ),
         )
     )
+    return [lines]
 
 
-def _rules(rules: pd.DataFrame, scale: alt.Scale) -> alt.LayerChart:
+def _rules(rules: pd.DataFrame, scale: alt.Scale) -> list[alt.Chart]:
     """Every rule's rate on a line of its own, so that none hides another."""
-    family = rules.assign(family=rules["source"].str.split().str[0])
-    base = alt.Chart(family.assign(text=rules["lr"].map("{:.3g}".format))).encode(
+    named = rules.assign(
+        family=rules["source"].str.split().str[0], text=rules["lr"].map("{:.3g}".format)
+    )
+    base = alt.Chart(named).encode(
         x=_rate_axis(scale, titled=True), y=alt.Y("rule:N", sort=None, title=None)
     )
-    colour = alt.Scale(domain=["Smith", "fastai", "Lightning"], range=[ORANGE, BLUE, GREEN])
-    return alt.layer(
+    families = list(FAMILIES)
+    colours = alt.Scale(domain=families, range=list(FAMILIES.values()))
+    return [
         base.mark_point(filled=True, size=70, opacity=1).encode(
-            color=alt.Color("family:N", scale=colour, title="rule of"),
-            shape=alt.Shape("family:N", title="rule of", scale=alt.Scale(domain=colour["domain"])),
+            color=alt.Color("family:N", scale=colours, title="rule of"),
+            shape=alt.Shape("family:N", scale=alt.Scale(domain=families), title="rule of"),
         ),
         base.mark_text(align="left", dx=8).encode(text="text:N"),
-    )
+    ]
