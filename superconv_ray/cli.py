@@ -14,6 +14,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -66,7 +67,7 @@ def plan_command(study: Study) -> int:
     return 0
 
 
-def run_options(command: Callable[..., int]) -> Callable[..., int]:
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that say where and how trials are run, as `RunOptions` has them."""
     options = (
         store_option,
@@ -322,15 +323,11 @@ for _name in COMMANDS:
 @run_options
 def lr_find(
     study: Path | None,
-    dataset: str | None,
-    model: str | None,
-    data_fraction: float | None,
-    batch_size: int | None,
     seeds: int | None,
     test_labels: bool,
     picture: tuple[Path, ...],
     **given: Any,
-) -> int:
+) -> None:
     """Run LR range tests and print what every known rule reads off them.
 
     Of a built-in data set and model, or of STUDY's base and sweep, in which the flags change what
@@ -340,24 +337,14 @@ def lr_find(
 
     with _errors_in_one_line():
         finder.check_pictures(picture)
-        reading = from_range_test(
-            **{name: given.pop(name) for name in inspect.signature(from_range_test).parameters}
-        )
-        changes = {
-            name: value
-            for name, value in {
-                "dataset": dataset,
-                "model": model,
-                "data_fraction": data_fraction,
-                "batch_size": batch_size,
-            }.items()
-            if value is not None
-        }
-        source = load_study(study) if study else None
-        found = source() if callable(source) else source
-        plan = range_tests_alone(
-            make_plan(finder.lr_find_study(found, changes, reading, seeds, test_labels=test_labels))
-        )
+        changes = {name: given.pop(name) for name in finder.CHANGEABLE}
+        settings = {name: given.pop(name) for name in inspect.signature(from_range_test).parameters}
+        reading = from_range_test(**settings)
+        if test_labels:
+            reading = replace(reading, validation_fraction=0.0)
+        source = load_study(study) if study else finder.default_study(changes)
+        found = source if isinstance(source, Study) else source()
+        plan = range_tests_alone(make_plan(finder.lr_find_study(found, changes, reading, seeds)))
         complete = _run(plan, given)
         for line in finder.answers(plan, given["store"], picture):
             click.echo(line)

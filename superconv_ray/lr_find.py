@@ -16,39 +16,39 @@ from superconv_ray.trial import Trial
 if TYPE_CHECKING:
     import pandas as pd
 
+CHANGEABLE = ("dataset", "model", "data_fraction", "batch_size")
+"""Fields of a trial that the command sets instead of the study."""
 PICTURES = (".png", ".svg", ".html")
 
 
+def default_study(changes: Mapping[str, Any]) -> Study:
+    """What is tested where no study is given, named after its data set and model."""
+    base = Trial()
+    names = [changes[name] or getattr(base, name) for name in ("dataset", "model")]
+    return Study(name="_".join(names), budget=iterations(2000), base=base)
+
+
 def lr_find_study(
-    study: Study | None,
-    changes: Mapping[str, Any],
-    reading: FromRangeTest,
-    seeds: int | None = None,
-    *,
-    test_labels: bool = False,
+    study: Study, changes: Mapping[str, Any], reading: FromRangeTest, seeds: int | None
 ) -> Study:
-    """The study whose range tests are asked for.
+    """The study whose range tests are asked for; `plan.range_tests_alone` makes them its trials.
 
     Args:
-        study: Whose base, sweep, data sets and models to use; None: one of defaults.
-        changes: Fields of a trial to set in the base and to leave out of the sweep.
-        reading: The range test, from `from_range_test`.
+        study: Whose base, sweep, budget, data sets and models to use.
+        changes: Value by name of the fields of `CHANGEABLE`: set in the base and left out of the
+            sweep. None: as the study has it.
+        reading: The range test, from `from_range_test`; with validation_fraction 0 it is measured
+            on test labels.
         seeds: How many replicates; None: the study's.
-        test_labels: Hold out no labels, measure on test labels.
     """
+    changes = {name: value for name, value in changes.items() if value is not None}
     if "data_fraction" in changes:
-        changes = {**changes, "data_count": None}
-    if study is None:
-        base = Trial(**changes)
-        study = Study(name=f"{base.dataset}_{base.model}", budget=iterations(2000), base=base)
-    fixed = {"max_lr", *changes}
+        changes["data_count"] = None
     points: list[Mapping[str, Any]] = []
     for point in study.sweep.points:
-        kept = {name: value for name, value in point.items() if name not in fixed}
+        kept = {k: v for k, v in point.items() if k not in ("max_lr", *changes)}
         if kept not in points:
             points.append(kept)
-    if test_labels:
-        reading = replace(reading, validation_fraction=0.0)
     return replace(
         study,
         name=f"lr_find_{study.name}",

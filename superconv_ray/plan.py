@@ -107,12 +107,12 @@ def make_plan(study: Study) -> Plan:
 
 def range_tests_alone(plan: Plan) -> Plan:
     """The plan's range tests, each once, as what is measured: no training follows them."""
-    cells = {
-        tuple(test.id for test in cell.range_tests): Cell(cell.arm, cell.point, cell.range_tests)
-        for cell in reversed(plan.cells)
-        if cell.range_tests
-    }
-    return replace(plan, cells=tuple(reversed(cells.values())))
+    cells: dict[tuple[str, ...], Cell] = {}
+    for cell in plan.cells:
+        if cell.range_tests:
+            ids = tuple(test.id for test in cell.range_tests)
+            cells.setdefault(ids, Cell(cell.arm, cell.point, cell.range_tests))
+    return replace(plan, cells=tuple(cells.values()))
 
 
 @dataclass(frozen=True)

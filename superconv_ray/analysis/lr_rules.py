@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 
-FASTAI_SKIP_BEGIN = 0.1
-"""Share of a curve's points that fastai leaves out at its beginning."""
+FASTAI_SKIP_BEGIN = 10
+"""fastai leaves out the first of so many points of a curve: with 10, a tenth at its beginning."""
 FASTAI_SKIP_END = 5
 """Points that fastai leaves out at a curve's end."""
 LIGHTNING_SKIP_BEGIN = 10

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -190,22 +191,22 @@ class _Tests:
         """Whether anything was measured that a learning rate can be read off."""
         return bool(self.positive.any() and self.accuracies.any())
 
-    @property
+    @cached_property
     def accuracy(self) -> npt.NDArray[np.float64]:
-        mean: npt.NDArray[np.float64] = self.accuracies.mean(axis=0)
-        return mean
+        """Mean over replicates, shape [points]."""
+        return _mean(self.accuracies)
 
-    @property
+    @cached_property
     def train_loss(self) -> npt.NDArray[np.float64]:
-        mean: npt.NDArray[np.float64] = self.train_losses.mean(axis=0)
-        return mean
+        """Mean over replicates, NaN from where one was lost."""
+        return _mean(self.train_losses)
 
-    @property
+    @cached_property
     def held_out_loss(self) -> npt.NDArray[np.float64]:
-        mean: npt.NDArray[np.float64] = self.held_out_losses.mean(axis=0)
-        return mean
+        """Mean over replicates, NaN from where one was lost."""
+        return _mean(self.held_out_losses)
 
-    @property
+    @cached_property
     def divergence(self) -> npt.NDArray[np.float64]:
         """The rate at which each replicate diverged, NaN for those that did not."""
         left = np.array([divergence_rate(self.rates, loss) for loss in self.train_losses])
@@ -216,6 +217,11 @@ class _Tests:
     def divergence_lr(self) -> float:
         """The least rate at which a replicate diverged, or NaN."""
         return float(np.fmin.reduce(self.divergence))
+
+
+def _mean(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    mean: npt.NDArray[np.float64] = matrix.mean(axis=0)
+    return mean
 
 
 def _groups(curves: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str, Any], _Tests]]:
@@ -417,7 +423,7 @@ def _suggest(tests: _Tests) -> dict[str, tuple[float, str]]:
 
 def _suggest_by_loss(tests: _Tests) -> dict[str, tuple[float, str]]:
     rates, losses = finite_part(tests.rates[tests.positive], tests.train_loss[tests.positive])
-    fastai = slice(int(lr_rules.FASTAI_SKIP_BEGIN * len(rates)), -lr_rules.FASTAI_SKIP_END)
+    fastai = slice(len(rates) // lr_rules.FASTAI_SKIP_BEGIN, -lr_rules.FASTAI_SKIP_END)
     lightning = slice(lr_rules.LIGHTNING_SKIP_BEGIN, -lr_rules.LIGHTNING_SKIP_END)
     rules = {
         lr_rules.valley: fastai,

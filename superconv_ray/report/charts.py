@@ -72,9 +72,10 @@ def _one_test(
     rates = pd.concat([curve["lr"], rules["lr"]])
     scale = alt.Scale(type="log", domain=[rates.min() / 1.2, rates.max() * 1.5], nice=False)
     band = _band(row, scale)
+    diverged = "; dashed: a seed diverges" if row["diverged"] else ""
     heading = alt.TitleParams(
         title,
-        subtitle=f"verdict: {row['verdict']}; shaded: at least 95 % of the peak accuracy",
+        subtitle=f"verdict: {row['verdict']}; shaded: at least 95 % of the peak accuracy{diverged}",
         anchor="start",
         fontSize=13,
         subtitleColor=GREY,
@@ -103,7 +104,8 @@ def _rate_axis(scale: alt.Scale, *, titled: bool = False) -> alt.X:
         title="learning rate (log scale)" if titled else None,
         labels=titled,
         format="~g",
-        labelOverlap=True,
+        labelOverlap="greedy",
+        labelSeparation=6,
         gridOpacity=0.4,
     )
     return alt.X("lr:Q", scale=scale, axis=axis)
@@ -130,16 +132,21 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], scale: alt.Scale) -> lis
     peak = pd.DataFrame(
         {
             "lr": [row["peak_lr"]],
+            "low": [row["low"]],
+            "high": [row["high"]],
             "smoothed": [100 * row["peak_accuracy"]],
             "text": [f"peak {row['peak_lr']:g}"],
         }
     )
-    mark = alt.Chart(peak).encode(x=x, y=alt.Y("smoothed:Q", title=title))
+    y = alt.Y("smoothed:Q", title=title)
+    mark = alt.Chart(peak).encode(x=x, y=y)
+    interval = alt.Chart(peak.dropna()).mark_rule(color=ORANGE, strokeWidth=3)
     return [
         base.mark_circle(color=BLUE, opacity=0.35, size=18).encode(
             y=alt.Y("accuracy:Q", title=title)
         ),
-        base.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("smoothed:Q", title=title)),
+        base.mark_line(color=BLUE, strokeWidth=2).encode(y=y),
+        interval.encode(x=alt.X("low:Q", scale=scale), x2="high:Q", y=y),
         mark.mark_point(color=ORANGE, filled=True, size=70, opacity=1),
         mark.mark_text(dy=14, color=ORANGE, fontWeight="bold").encode(text="text:N"),
     ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from superconv_ray.analysis import lr_rules
 from superconv_ray.analysis.range_test import accuracy_peak
 from superconv_ray.analysis.range_test_tables import (
     RULES,
+    Verdict,
     join_range_tests,
     mean_curves,
     range_test_table,
@@ -259,6 +260,29 @@ def test_a_rate_of_zero_is_no_point_of_a_log_scale() -> None:
     curves = replicates(hill(), hill(), rates=rates)
     assert mean_curves(curves)["lr"].tolist() == rates[1:].tolist()
     assert suggestions(curves)["lr"].notna().all()
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=30), min_size=1, max_size=4),
+    st.lists(st.booleans(), min_size=4, max_size=4),
+)
+def test_any_curve_gets_a_verdict_and_its_rates_lie_in_the_test(
+    accuracies: list[list[float]], diverged: list[bool]
+) -> None:
+    rates = np.linspace(0, 3, POINTS)
+    curves = pd.concat(
+        [
+            curve(accuracy, seed, rates=rates, status="diverged" if lost else "completed")
+            for seed, (accuracy, lost) in enumerate(zip(accuracies, diverged, strict=False))
+        ]
+    )
+    row = only_row(curves)
+    assert row.verdict in get_args(Verdict)
+    if row.verdict == "nothing measured":
+        assert suggestions(curves)["lr"].isna().all()
+    else:
+        assert 0 < row.plateau_low <= row.peak_lr <= row.plateau_high <= 3
+        assert suggestions(curves)["lr"].dropna().between(0, 3).all()
 
 
 # Frames
