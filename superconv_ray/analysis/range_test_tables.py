@@ -247,16 +247,19 @@ def _groups(curves: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str,
 def _tests(group: pd.DataFrame) -> _Tests:
     """One group's rows, sorted by step, as matrices."""
     labels = _labels(group)
+    replicate, ids = pd.factorize(group["trial_id"])
     # A diverged run's last row is where that was noticed, at a rate of its own: see `Planner`.
-    noticing = ~group.duplicated("trial_id", keep="last") & (group["status"] == "diverged")
-    noticed = group[noticing].set_index("trial_id")["lr"]
-    kept = group[~noticing]
-    kept = kept.assign(point=kept.groupby("trial_id").cumcount())
-    ids = group["trial_id"].unique()
+    last = ~group.duplicated("trial_id", keep="last").to_numpy()
+    noticed = last & (group["status"] == "diverged").to_numpy(bool)
+    lost = np.full(len(ids), np.nan)
+    lost[replicate[noticed]] = group["lr"].to_numpy(np.float64)[noticed]
+    kept, rows = group[~noticed], replicate[~noticed]
+    points = kept.groupby(rows).cumcount().to_numpy()
 
     def matrix(name: str) -> npt.NDArray[np.float64]:
-        wide = kept.pivot(index="trial_id", columns="point", values=name).reindex(ids)
-        return wide.to_numpy(np.float64, na_value=np.nan)
+        filled = np.full((len(ids), points.max(initial=-1) + 1), np.nan)
+        filled[rows, points] = kept[name].to_numpy(np.float64, na_value=np.nan)
+        return filled
 
     lr = matrix("lr")
     rates = lr[np.isfinite(lr).sum(axis=1).argmax()]
@@ -271,7 +274,7 @@ def _tests(group: pd.DataFrame) -> _Tests:
         accuracies=np.nan_to_num(matrix(f"{labels}_accuracy_reestimated")),
         train_losses=matrix("train_loss"),
         held_out_losses=matrix(f"{labels}_loss"),
-        lost=noticed.reindex(ids).to_numpy(np.float64, na_value=np.nan),
+        lost=lost,
     )
 
 

@@ -285,3 +285,28 @@ def test_a_short_stretch_is_taken_for_noise() -> None:
     train = np.array([2, 1.9, 1.8, 2.1, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1])
     held_out = np.linspace(2, 1, 10)
     assert np.isnan(regularisation(np.array(TENTHS), train, held_out)).all()
+
+
+# The published tests, at the few points that are known of them
+
+
+def test_the_published_figure_4_shows_regularisation() -> None:
+    # arXiv 1708.07120: from LR 0 to 2 training loss goes .061 -> .178, test loss .616 -> .400
+    rates = np.linspace(0, 2, 41)
+    found = regularisation(rates, np.linspace(0.061, 0.178, 41), np.linspace(0.616, 0.4, 41))
+    assert (found.low, found.high) == (0.05, 2.0)  # a rate of 0 is none
+    assert found.train_loss_change == pytest.approx(0.117 * 39 / 40)
+    assert found.held_out_loss_change == pytest.approx(-0.216 * 39 / 40)
+
+
+@pytest.mark.parametrize(
+    ("peak_lr", "peak", "at_3", "reaches_the_end"),
+    [(1.2, 0.816, 0.784, True), (1.5, 0.831, 0.785, False), (2.3, 0.518, 0.408, False)],
+    ids=["CIFAR-10, 5k iterations", "CIFAR-10, 20k", "CIFAR-100, 20k"],
+)
+def test_a_published_test_is_on_its_plateau_at_3_if_it_keeps_95_percent_there(
+    peak_lr: float, peak: float, at_3: float, reaches_the_end: bool
+) -> None:
+    rates = np.linspace(0.05, 3, 60)
+    accuracy = np.interp(rates, [0, peak_lr, 3], [0, peak, at_3])
+    assert (plateau(rates, accuracy).high == 3) == reaches_the_end
