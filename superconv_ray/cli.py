@@ -1,5 +1,7 @@
 """The command line: ``superconv plan|run|status|show STUDY.py`` and ``python STUDY.py plan|...``.
 
+``superconv lr-find [STUDY.py]`` runs LR range tests alone.
+
 Heavy modules are imported by the command that needs them, so that `plan` answers at once.
 """
 
@@ -11,15 +13,16 @@ import inspect
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
 
 import click
 
-from superconv_ray.plan import Cell, make_plan
-from superconv_ray.study import AtLeast, Study
+from superconv_ray.plan import Cell, Plan, make_plan, range_tests_alone
+from superconv_ray.study import AtLeast, Study, from_range_test
 from superconv_ray.tables import text_table
 
 StudySource = Study | Callable[..., Study]
@@ -82,48 +85,46 @@ def _count(least: int, most: int) -> str:
     return str(most) if least == most else f"{least}-{most}"
 
 
-@store_option
-@click.option("--address", help="Ray cluster; default: this machine's, else a new local one.")
-@click.option("--local", is_flag=True, help="In this process, without Ray.")
-@click.option("--data-dir", type=Path, help="Folder with the data set's files.")
-@click.option("--max-trials", type=int, help="Start at most this many trials.")
-@click.option("--cpus-per-trial", default=1.0, help="CPUs, and threads, of a trial.")
-@click.option("--gpus-per-trial", type=float, help="Default: one each, if there are any.")
-def run_command(
-    study: Study,
-    store: str,
-    address: str | None,
-    local: bool,
-    data_dir: Path | None,
-    max_trials: int | None,
-    cpus_per_trial: float,
-    gpus_per_trial: float | None,
-) -> int:
-    """Train what is missing of the study; what the store has is not trained again."""
-    plan = make_plan(study)
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that say where and how trials are run, as `RunOptions` has them."""
+    options = (
+        store_option,
+        click.option(
+            "--address", help="Ray cluster; default: this machine's, else a new local one."
+        ),
+        click.option("--local", is_flag=True, help="In this process, without Ray."),
+        click.option("--data-dir", type=Path, help="Folder with the data set's files."),
+        click.option("--max-trials", type=int, help="Start at most this many trials."),
+        click.option("--cpus-per-trial", default=1.0, help="CPUs, and threads, of a trial."),
+        click.option("--gpus-per-trial", type=float, help="Default: one each, if there are any."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
+
+@run_options
+def run_command(study: Study, **where: Any) -> int:
+    """Train what is missing of the study; what the store has is not trained again."""
+    complete = _run(make_plan(study), where)
+    show_command(study, where["store"])
+    return 0 if complete else 1
+
+
+def _run(plan: Plan, where: Mapping[str, Any]) -> bool:
+    """Train what is missing and say how it went; whether no trial failed and no cell is blocked."""
     from rich.console import Console
 
     from superconv_ray.execution.session import RunOptions, run_plan
 
-    options = RunOptions(
-        store=store,
-        local=local,
-        address=address,
-        data_dir=data_dir,
-        max_trials=max_trials,
-        cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
-    )
-    summary = run_plan(plan, options, Console())
+    summary = run_plan(plan, RunOptions(**where), Console())
     click.echo(
-        f"study {study.name}: {summary.trained} trials trained, {summary.found} found in the store,"
-        f" {summary.diverged} diverged, {len(summary.failed)} failed, {summary.left} left"
+        f"study {plan.study.name}: {summary.trained} trials trained, {summary.found} found in the "
+        f"store, {summary.diverged} diverged, {len(summary.failed)} failed, {summary.left} left"
     )
     for reason in summary.blocked:
         click.echo(f"not run: {reason}", err=True)
-    show_command(study, store)
-    return 1 if summary.failed or summary.blocked else 0
+    return not (summary.failed or summary.blocked)
 
 
 @store_option
@@ -318,3 +319,56 @@ def _no_study() -> Study:
 
 for _name in COMMANDS:
     app.add_command(_of_file(_name))
+
+
+@app.command("lr-find")
+@click.argument("study", type=Path, required=False)
+@click.option("--dataset", help="Instead of the study's; without a study: digits.")
+@click.option("--model", help="Instead of the study's; without a study: small_cnn.")
+@click.option("--data-fraction", type=float, help="Limited labels, in (0, 1].")
+@click.option("--batch-size", type=int, help="Samples per step.")
+@click.option("--seeds", type=int, help="Range tests; without a study: 3.")
+@click.option("--high", default=3.0, show_default=True, help="Learning rate at the end.")
+@click.option("--low", type=float, help="At the beginning; default: 0, or 1e-5 if exponential.")
+@click.option("--scale", default="linear", show_default=True, help="linear or exponential.")
+@click.option("--steps", type=int, help="Length; default: a quarter of the study's budget, or 500.")
+@click.option("--points", default=50, show_default=True, help="Measurements on the way.")
+@click.option("--validation-fraction", default=0.2, show_default=True, help="Labels held out.")
+@click.option("--test-labels", is_flag=True, help="Measure on test labels: to repeat a figure.")
+@click.option(
+    "--picture",
+    type=Path,
+    multiple=True,
+    default=["lr_find.png"],
+    show_default=True,
+    help="*.png, *.svg or *.html. May be given several times.",
+)
+@run_options
+def lr_find(
+    study: Path | None,
+    seeds: int | None,
+    test_labels: bool,
+    picture: tuple[Path, ...],
+    **given: Any,
+) -> None:
+    """Run LR range tests and print what every known rule reads off them.
+
+    Of a built-in data set and model, or of STUDY's base and sweep, in which the flags change what
+    they name. Nothing else is trained; the results are in the store like those of any study.
+    """
+    from superconv_ray import lr_find as finder
+
+    with _errors_in_one_line():
+        finder.check_pictures(picture)
+        changes = {name: given.pop(name) for name in finder.CHANGEABLE}
+        settings = {name: given.pop(name) for name in inspect.signature(from_range_test).parameters}
+        reading = from_range_test(**settings)
+        if test_labels:
+            reading = replace(reading, validation_fraction=0.0)
+        source = load_study(study) if study else finder.default_study(changes)
+        found = source if isinstance(source, Study) else source()
+        plan = range_tests_alone(make_plan(finder.lr_find_study(found, changes, reading, seeds)))
+        complete = _run(plan, given)
+        for line in finder.answers(plan, given["store"], picture):
+            click.echo(line)
+    raise click.exceptions.Exit(0 if complete else 1)

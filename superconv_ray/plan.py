@@ -134,6 +134,16 @@ def make_plan(study: Study) -> Plan:
     return Plan(study, tuple(cell for cells in points for cell in cells), sources.datasets)
 
 
+def range_tests_alone(plan: Plan) -> Plan:
+    """The plan's range tests, each once, as what is measured: no training follows them."""
+    cells: dict[tuple[str, ...], Cell] = {}
+    for cell in plan.cells:
+        if cell.range_tests:
+            ids = tuple(test.id for test in cell.range_tests)
+            cells.setdefault(ids, Cell(cell.arm, cell.point, cell.range_tests))
+    return replace(plan, cells=tuple(cells.values()))
+
+
 @dataclass(frozen=True)
 class _Sources:
     """What can be named as data set or model, and the hashes of what the user brought."""

@@ -48,6 +48,8 @@ ALLOWED: dict[str, set[str]] = {
         *("wording", "analysis.intervals", "analysis.sequential"),
         *("analysis.paired", "analysis.verdicts"),
     },
+    "analysis.lr_rules": set(),
+    "analysis.range_test_tables": {"analysis.lr_rules", "analysis.range_test"},
     "analysis.optimum": set(),
     "analysis.timing": set(),
     "tuning": {"study", "trial"},
@@ -78,7 +80,16 @@ ALLOWED: dict[str, set[str]] = {
         *("data.dataset", "data.readers"),
         *("execution.progress", "execution.worker", "execution.local", "execution.ray_tune"),
     },
-    "cli": {"study", "plan", "planner", "store", "summary", "tables", "execution.session"},
+    "report": set(),
+    "report.charts": set(),
+    "lr_find": {
+        *("trial", "study", "plan", "store", "tables", "report.charts"),
+        "analysis.range_test_tables",
+    },
+    "cli": {
+        *("study", "plan", "planner", "store", "summary", "tables", "lr_find"),
+        "execution.session",
+    },
     "": {"study", "trial", "cli", "store", "data.dataset"},
 }
 FOR_ITS_VERSION = {("execution.worker", ""), ("execution.session", "")}

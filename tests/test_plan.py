@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.subsets import limited_subset
-from superconv_ray.plan import RANGE_TEST_EVAL_COUNT, Cell, Plan, make_plan
+from superconv_ray.plan import RANGE_TEST_EVAL_COUNT, Cell, Plan, make_plan, range_tests_alone
 from superconv_ray.study import (
     Arm,
     Budget,
@@ -317,6 +317,25 @@ def test_trainings_wait_for_their_max_lr_alone() -> None:
     assert [trial.max_lr for trial in cell.trainings_with(max_lr=0.7)] == [0.7, 0.7]
     given = the_cell(arms={"a": Arm(max_lr=0.7)})
     assert cell.trainings_with(max_lr=0.7) == given.trainings
+
+
+def test_range_tests_alone_are_each_tested_once_and_followed_by_no_training() -> None:
+    arms = {
+        "tested": Arm(max_lr=from_range_test()),
+        "given": Arm(max_lr=0.2),
+        "longer_tail": Arm(max_lr=from_range_test(), tail_fraction=0.3),
+    }
+    plan = make_plan(study(arms=arms, sweep=grid(dropout=(0.0, 0.5))))
+    alone = range_tests_alone(plan)
+    assert [(cell.arm, cell.point["dropout"]) for cell in alone.cells] == [
+        ("tested", 0.0),
+        ("tested", 0.5),
+    ]
+    assert [cell.trainings for cell in alone.cells] == [
+        plan.cells[0].range_tests,
+        plan.cells[3].range_tests,
+    ]
+    assert not any(cell.range_tests or cell.reading for cell in alone.cells)
 
 
 def test_arms_with_equal_range_tests_share_them() -> None:

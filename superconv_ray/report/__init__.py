@@ -1,0 +1,1 @@
+"""What a person looks at: charts of frames that `superconv_ray.analysis` makes."""
