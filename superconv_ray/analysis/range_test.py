@@ -227,11 +227,11 @@ def slow_point(rates: Floats, accuracy: Floats, smoothed: Floats) -> SlowPoint:
 
 
 def divergence_rate(rates: Floats, train_loss: Floats) -> float:
-    """The rate at which a replicate's training loss left it; NaN if it never did.
+    """The rate from which on a replicate's training loss stays far above its best; NaN if none.
 
-    That is where the smoothed loss exceeds `DIVERGENCE_FACTOR` times its best so far, fastai's rule
-    to end a test, and has lost half of what was learned as well: a loss that is nearly 0 may grow
-    fourfold and still be small.
+    From there to the end the smoothed loss exceeds `DIVERGENCE_FACTOR` times its best so far,
+    fastai's rule to end a test, and half of what was learned is lost as well: a loss that is nearly
+    0 may grow fourfold and still be small. A loss that comes back has not diverged.
 
     Args:
         rates: Shape [n].
@@ -243,7 +243,7 @@ def divergence_rate(rates: Floats, train_loss: Floats) -> float:
     smoothed = smooth(train_loss, smoothing_window(len(rates)))
     best = np.minimum.accumulate(smoothed)
     left = (smoothed > DIVERGENCE_FACTOR * best) & (smoothed > (smoothed[0] + best) / 2)
-    return float(rates[np.argmax(left)]) if left.any() else math.nan
+    return float(rates[np.argmax(_to_the_end(left))]) if left[-1] else math.nan
 
 
 def regularisation(rates: Floats, train_loss: Floats, held_out_loss: Floats) -> Regularisation:
@@ -277,6 +277,12 @@ def finite_part(*arrays: Floats) -> tuple[Floats, ...]:
     """Arrays of shape [n], cut where the first of them is not finite."""
     length = _first(~np.logical_and.reduce(np.isfinite(arrays)))
     return tuple(array[:length] for array in arrays)
+
+
+def _to_the_end(condition: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Whether a condition holds from here to the end, point by point."""
+    held: npt.NDArray[np.bool_] = np.logical_and.accumulate(condition[::-1])[::-1]
+    return held
 
 
 def _first(condition: npt.NDArray[np.bool_]) -> int:

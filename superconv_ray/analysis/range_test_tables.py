@@ -324,6 +324,7 @@ def _read(tests: _Tests, generator: np.random.Generator) -> _Reading:
     unknown = interval.decades > NOISE_DECADES and not (
         flat.low <= interval.low and interval.high <= flat.high
     )
+    lost_below = tests.divergence_lr <= rates[peak]
     at_upper_end = peak >= len(rates) - margin and math.isnan(tests.divergence_lr)
     return _Reading(
         peak_accuracy=float(smoothed[peak]),
@@ -332,7 +333,7 @@ def _read(tests: _Tests, generator: np.random.Generator) -> _Reading:
         plateau=flat,
         regular=regularisation(tests.rates, tests.train_loss, tests.held_out_loss),
         divergence_lr=tests.divergence_lr,
-        noisy=bool(np.ptp(smoothed) <= NOISE_FACTOR * noise) or unknown,
+        noisy=bool(np.ptp(smoothed) <= NOISE_FACTOR * noise or unknown or lost_below),
         end="upper" if at_upper_end else "lower" if peak < margin else "",
     )
 
@@ -372,8 +373,8 @@ def _judge(tests: _Tests, reading: _Reading) -> tuple[Verdict, str]:
         )
     if reading.noisy:
         return "too noisy", (
-            "The accuracy's rise, or its peak's place, cannot be told from noise. Run more seeds, "
-            "more steps or more held-out labels."
+            "The accuracy's rise, or its peak's place, cannot be told from noise, or a seed "
+            "diverged below the peak. Run more seeds, more steps or more held-out labels."
         )
     if reading.end == "upper":
         return "not bracketed", (
@@ -403,7 +404,7 @@ def _advise(tests: _Tests, reading: _Reading, *, reaches_end: bool) -> Iterator[
     if reaches_end and math.isnan(reading.divergence_lr):
         yield "The plateau goes on to the end of the test: a higher one would tell how wide it is."
     if math.isfinite(reading.divergence_lr):
-        yield f"Training diverges from {reading.divergence_lr:.3g} on: stay well below."
+        yield f"The first seed diverges at {reading.divergence_lr:.3g}: stay well below."
     if len(tests.accuracies) == 1:
         yield "One seed has no interval: run several."
     if tests.labels == "test":

@@ -248,6 +248,7 @@ def test_growth_ends_where_accuracy_slows_is_ragged_or_falls(
         # of three: 2, 1.4, 1.07, 0.6, 0.4, 0.4, 1.6, 2.2, 3.9, 4. Best 0.4: 1.6 is not above four
         # times that, 2.2 is, and has lost more than half of 2 - 0.4
         ([2, 1.2, 1, 1, -0.2, 0.4, 1, 3.4, 2.2, 4], 0.8),
+        ([2, 1, 0.5, 0.1, 0.1, 9, 9, 9, 0.1, 0.1], math.nan),  # it comes back
         ([2, 1, 0.5, 0.1, 0.1, 0.1, 0.6, 0.6, 0.6, 0.6], math.nan),  # fourfold, but small
         ([2, 1.9, 1.8, 1.7, 1.6, 1.6, 1.7, 1.8, 2.2, 2.4], math.nan),  # all is lost, but not much
         ([2, 1, 0.5, math.nan, 9, 9, 9, 9, 9, 9], math.nan),  # what follows is not looked at

@@ -172,7 +172,13 @@ def test_a_lost_seed_makes_a_rate_of_divergence_and_counts_as_accuracy_zero() ->
     row = only_row(pd.concat([curve(rising, 0), cut(rising, 40, 1.03, 1)]))
     assert (row.diverged, row.divergence_lr, row.verdict) == (1, 1.03, "diverges")
     assert row.peak_lr < RATES[40]
-    assert "Training diverges from 1.03 on" in row.advice
+    assert "The first seed diverges at 1.03: stay well below." in row.advice
+
+
+def test_a_seed_that_diverges_below_the_peak_leaves_it_unknown() -> None:
+    row = only_row(pd.concat([cut(hill().tolist(), 20, 0.02, 0), curve(hill(), 1)]))
+    assert (row.diverged, row.divergence_lr, row.verdict) == (1, 0.02, "too noisy")
+    assert "a seed diverged below the peak" in row.advice
 
 
 def test_seeds_that_all_diverge_are_read_up_to_there() -> None:
