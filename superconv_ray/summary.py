@@ -45,11 +45,17 @@ def results_text(store: Store, study: str) -> str:
     if len(arms) == 1:
         lines = [title, _arm_table(data, sweep), ""]
     else:
-        table = compare(data, arms[0], arms[1:], KEYS, "accuracy")
+        table = compare(data, arms[0], arms[1:], KEYS, "accuracy", looks=_looks(definition))
         lines = [f"{title}; gap: {arms[0]} minus baseline in points, paired by seed and subset"]
         lines += [_gap_table(data, table, sweep), "", LEGEND, *_notes(table, sweep)]
     lines += [*_stale_statistics(data, sweep), _effort(trials, definition), _hardware(trainings)]
     return "\n".join([*lines, where])
+
+
+def _looks(definition: Mapping[str, Any]) -> int:
+    """How often a study looks at its gaps: seeds added while looking need wider intervals."""
+    further = definition["further_seeds"]
+    return further["up_to"] - further["least"] + 1 if further else 1
 
 
 def _at_points(trainings: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:

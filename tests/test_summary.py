@@ -28,6 +28,7 @@ class HandMade:
             {"cell": number, "arm": arm, "point": point}
             for number, (point, arm) in enumerate((p, a) for p in self.points for a in arms)
         ]
+        self.further_seeds: dict[str, Any] | None = None
         self._members: list[dict[str, Any]] = []
 
     def add(
@@ -74,6 +75,7 @@ class HandMade:
             "arms": dict.fromkeys(self.arms, "Arm()"),
             "sweep": self.points,
             "cells": self.cells,
+            "further_seeds": self.further_seeds,
         }
         self.store.write_study(NAME, definition, self._members)
         return results_text(self.store, NAME)
@@ -344,3 +346,13 @@ def test_secrets_in_the_stores_uri_are_not_printed(tmp_path: Path) -> None:
     study = HandMade(store, ("a",))
     store.files.uri = "s3://key:secret@bucket/folder?region=here"
     assert study.text().endswith("tables: s3://bucket/folder (trials/, curves/, studies/)")
+
+
+def test_seeds_that_were_added_while_looking_make_the_verdict_more_careful(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    for seed, gap in enumerate((0.02, 0.03, 0.04)):  # t interval 0.5 to 5.5 points
+        study.add("a", 0.8 + gap, seed=seed)
+        study.add("b", 0.8, seed=seed)
+    assert "super-converges" in study.text()
+    study.further_seeds = {"least": 3, "up_to": 12, "until": "decided"}
+    assert "super-converges" not in study.text().split("\n\n")[0]
