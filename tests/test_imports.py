@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "data.readers": {"data.catalog", "data.dataset", "data.subsets"},
     "data.batches": {"data.catalog", "data.dataset", "data.seeds"},
     "models": {"wording"},
+    "models.ghost_batch_norm": set(),
     "models.lenet": set(),
     "models.resnet": set(),
     "models.small_cnn": set(),
@@ -42,8 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     "analysis.range_test": set(),
     "analysis.comparison": set(),
     "planner": {"trial", "study", "plan", "outcome", "analysis.range_test"},
+    "hessian_free": set(),
     "training": {
-        *("trial", "outcome", "models"),
+        *("trial", "outcome", "models", "models.ghost_batch_norm", "hessian_free"),
         *("data.batches", "data.catalog", "data.dataset", "data.seeds", "data.subsets"),
     },
     "schema": {"trial"},
