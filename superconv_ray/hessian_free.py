@@ -57,7 +57,8 @@ class HessianFreeEstimate:
         elif left == 0 and self._straight_on is not None:
             bend = (self._straight_on - self._weights()).abs().sum().item()
             self._straight_on = None
-            self._take(self._moved / bend if self._moved and bend else math.nan)
+            there_is_one = 0 < self._moved < math.inf and 0 < bend < math.inf
+            self._take(self._moved / bend if there_is_one else math.nan)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on to the same numbers."""
@@ -74,11 +75,11 @@ class HessianFreeEstimate:
         self._moved, self._straight_on = state["moved"], state["straight_on"]
 
     def _take(self, estimate: float) -> None:
-        self.latest = estimate if math.isfinite(estimate) else math.nan
+        self.latest = estimate
         if math.isnan(self.smoothed):
-            self.smoothed = self.latest
-        elif not math.isnan(self.latest):
-            self.smoothed += SMOOTHING * (self.latest - self.smoothed)
+            self.smoothed = estimate
+        elif not math.isnan(estimate):
+            self.smoothed += SMOOTHING * (estimate - self.smoothed)
 
     def _weights(self) -> Tensor:
         return torch.cat([p.detach().flatten() for p in self._parameters])

@@ -69,8 +69,8 @@ def move(estimate: HessianFreeEstimate, weight: nn.Parameter, *path: float) -> N
 
 @pytest.mark.parametrize(
     "path",
-    [(1.0, 2.0), (0.0, 1.0), (0.0, 0.0), (math.inf, 1.0), (1.0, math.nan)],
-    ids=["straight", "moves late", "rests", "infinite", "not a number"],
+    [(1.0, 2.0), (0.0, 1.0), (0.0, 0.0), (math.inf, 1.0), (1.0, math.inf), (1.0, math.nan)],
+    ids=["straight", "moves late", "rests", "infinite", "infinite later", "not a number"],
 )
 def test_where_there_is_no_estimate_it_is_nan_and_the_smoothed_one_stays(
     path: tuple[float, float],
