@@ -24,6 +24,10 @@ _MEASURED = {
     "steps_done": (pa.int64(), "optimiser steps taken; fewer than steps if diverged"),
     "train_loss": (pa.float64(), "cross-entropy on training samples (at most 10,000), at the end"),
     "train_accuracy": (pa.float64(), "accuracy on the same samples"),
+    "train_accuracy_reestimated": (
+        pa.float64(),
+        "the same with BN statistics re-estimated on these samples",
+    ),
     "validation_loss": (pa.float64(), "cross-entropy on the held-out part of the limited labels"),
     "validation_accuracy": (pa.float64(), "accuracy on the same"),
     "validation_accuracy_reestimated": (pa.float64(), "the same with re-estimated BN statistics"),
@@ -67,6 +71,14 @@ _CURVE = {
         "the same with BN statistics re-estimated on eval_count training samples",
     ),
     "eval_count": (pa.int64(), "samples evaluated for this row"),
+    "hessian_free_lr": (
+        pa.float64(),
+        "latest Hessian-free estimate of the learning rate; null if there is none",
+    ),
+    "hessian_free_lr_smoothed": (
+        pa.float64(),
+        "0.1 of each new estimate and 0.9 of what it was; null before the first",
+    ),
     "train_seconds": (pa.float64(), "time in optimiser steps so far"),
 }
 

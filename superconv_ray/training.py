@@ -28,7 +28,9 @@ from superconv_ray.data.catalog import Augment
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.seeds import derive_seed
 from superconv_ray.data.subsets import limited_subset
+from superconv_ray.hessian_free import HessianFreeEstimate
 from superconv_ray.models import build_model
+from superconv_ray.models.ghost_batch_norm import with_ghost_batches
 from superconv_ray.outcome import Outcome, Status
 from superconv_ray.trial import Trial
 
@@ -67,6 +69,10 @@ class TrainingRun:
         self._select_samples()
         self.model = self._build(model)
         self._optimizer = build_optimizer(self.trial, self.model)
+        interval = self.trial.hessian_free_interval
+        self._hessian_free = (
+            HessianFreeEstimate(_trainable(self.model), interval) if interval else None
+        )
         self._row_steps = row_steps(self._steps, cast("int", self.trial.eval_interval))
         self._pending = torch.zeros(2, device=self.device)  # loss, correct since the last look
         self._pending_steps = 0
@@ -95,7 +101,7 @@ class TrainingRun:
                     loss = F.cross_entropy(logits, y)
                 self._optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                self._optimizer.step()
+                self._update_weights(lr)
                 self._count(loss, logits, y)
                 self.step += 1
                 record = self.step in self._row_steps
@@ -115,14 +121,17 @@ class TrainingRun:
         status: Status = "diverged" if self.diverged else "completed"
         with _own_randomness(self.device):
             self._seed_step()  # for models that draw random numbers at test time as well
-            train_loss, train_accuracy = self._evaluate_training(self._probe)
+            train_loss, train_accuracy, reestimated = self._evaluate_both(
+                (self._data.train_inputs, self._data.train_labels), self._probe, None
+            )
         self.eval_seconds += time.perf_counter() - started
         measurements = {
             "steps_done": self.step,
             "train_loss": train_loss,
             "train_accuracy": train_accuracy,
+            "train_accuracy_reestimated": reestimated,
             **{k: v for k, v in self.curve[-1].items() if k.startswith(("validation", "test"))},
-            "parameters": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+            "parameters": sum(p.numel() for p in _trainable(self.model)),
             "precision_used": self.precision,
             "train_seconds": self.train_seconds,
             "eval_seconds": self.eval_seconds,
@@ -142,6 +151,7 @@ class TrainingRun:
             "pending_steps": self._pending_steps,
             "window": self._window,
             "curve": self.curve,
+            "hessian_free": self._hessian_free.state() if self._hessian_free else None,
             "seconds": [self.train_seconds, self.eval_seconds],
         }
         torch.save(state, buffer)
@@ -166,6 +176,8 @@ class TrainingRun:
         self.step, self.diverged = state["step"], state["diverged"]
         self._pending, self._pending_steps = state["pending"], state["pending_steps"]
         self._window, self.curve = state["window"], state["curve"]
+        if self._hessian_free:
+            self._hessian_free.restore(state["hessian_free"])
         self.train_seconds, self.eval_seconds = state["seconds"]
 
     # Setting up
@@ -214,6 +226,8 @@ class TrainingRun:
                 classes=self._classes,
                 dropout=self.trial.dropout,
             )
+        if self.trial.ghost_batch_size:
+            model = with_ghost_batches(model, self.trial.ghost_batch_size)
         for module in _batch_norms(model):
             module.momentum = self.trial.bn_momentum
         return model.to(self.device).to(memory_format=torch.channels_last)
@@ -236,6 +250,14 @@ class TrainingRun:
             torch.cuda.default_generators[self.device.index].manual_seed(seed)
         else:
             torch.default_generator.manual_seed(seed)
+
+    def _update_weights(self, lr: float) -> None:
+        """The optimiser's step, watched where the trial asks for Hessian-free estimates."""
+        if self._hessian_free is None:
+            self._optimizer.step()
+        else:
+            with self._hessian_free.watch(self.step, lr):
+                self._optimizer.step()
 
     def _count(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
         """Add to the sums on the device, without waiting for it."""
@@ -263,10 +285,8 @@ class TrainingRun:
         self._window = [0.0, 0.0, 0]
         batch = self.trial.batch_size
         count = None if self.finished else self.trial.eval_count
-        loss_now, accuracy = reestimated = self._evaluate_held_out(count)
-        with self._reestimated_statistics(count) as has_statistics:
-            if has_statistics:
-                reestimated = self._evaluate_held_out(count)
+        evaluated = self._held_out_order[:count]
+        loss_now, accuracy, reestimated = self._evaluate_both(self._held_out, evaluated, count)
         part = "validation" if self.trial.validation_fraction else "test"
         # The step just done may have ruined what the loss, computed before it, still showed whole.
         self.diverged |= not math.isfinite(loss_now)
@@ -281,18 +301,38 @@ class TrainingRun:
                 "train_accuracy": correct / (steps * batch),
                 f"{part}_loss": loss_now,
                 f"{part}_accuracy": accuracy,
-                f"{part}_accuracy_reestimated": reestimated[1],
-                "eval_count": len(self._held_out_order[:count]),
+                f"{part}_accuracy_reestimated": reestimated,
+                "eval_count": len(evaluated),
+                **self._hessian_free_columns(),
                 "train_seconds": self.train_seconds,
             }
         )
         self.eval_seconds += time.perf_counter() - started
 
-    def _evaluate_held_out(self, count: int | None) -> tuple[float, float]:
-        return self._evaluate(*self._held_out, self._held_out_order[:count])
+    def _hessian_free_columns(self) -> dict[str, float]:
+        if self._hessian_free is None:
+            return {}
+        return {
+            "hessian_free_lr": self._hessian_free.latest,
+            "hessian_free_lr_smoothed": self._hessian_free.smoothed,
+        }
 
-    def _evaluate_training(self, indices: Tensor) -> tuple[float, float]:
-        return self._evaluate(self._data.train_inputs, self._data.train_labels, indices)
+    def _evaluate_both(
+        self, samples: tuple[Tensor, Tensor], indices: Tensor, count: int | None
+    ) -> tuple[float, float, float]:
+        """Loss and accuracy with BN's running statistics, and accuracy with re-estimated ones.
+
+        Args:
+            samples: Inputs and labels.
+            indices: Which of them.
+            count: Training samples to re-estimate statistics on; None: as many as there may be.
+        """
+        loss, accuracy = self._evaluate(*samples, indices)
+        reestimated = accuracy
+        with self._reestimated_statistics(count) as has_statistics:
+            if has_statistics:
+                _, reestimated = self._evaluate(*samples, indices)
+        return loss, accuracy, reestimated
 
     def _evaluate(self, inputs: Tensor, labels: Tensor, indices: Tensor) -> tuple[float, float]:
         """Mean cross-entropy and accuracy, the model as at test time; it is left training."""
@@ -379,7 +419,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 
 def build_optimizer(trial: Trial, model: nn.Module) -> torch.optim.Optimizer:
     """The trial's update rule over a model's parameters; its rates are set before every step."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters = _trainable(model)
     spared = [p for p in parameters if trial.weight_decay_on == "weights" and p.ndim < 2]
     decayed = [p for p in parameters if not any(p is other for other in spared)]
     groups = [
@@ -414,6 +454,10 @@ def row_steps(steps: int, interval: int) -> frozenset[int]:
     """
     early = {2**k for k in range(interval.bit_length()) if 2**k < min(interval, steps)}
     return frozenset(early | set(range(interval, steps, interval)) | {steps})
+
+
+def _trainable(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
 
 
 def _batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

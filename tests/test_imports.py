@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "data.readers": {"data.catalog", "data.dataset", "data.subsets"},
     "data.batches": {"data.catalog", "data.dataset", "data.seeds"},
     "models": {"wording"},
+    "models.ghost_batch_norm": set(),
     "models.lenet": set(),
     "models.resnet": set(),
     "models.small_cnn": set(),
@@ -55,8 +56,9 @@ ALLOWED: dict[str, set[str]] = {
     "tuning": {"study", "trial"},
     "choosing": {"trial", "study", "plan", "outcome", "tuning", "analysis.range_test"},
     "planner": {"trial", "study", "plan", "outcome", "choosing", "analysis.sequential"},
+    "hessian_free": set(),
     "training": {
-        *("trial", "outcome", "models"),
+        *("trial", "outcome", "models", "models.ghost_batch_norm", "hessian_free"),
         *("data.batches", "data.catalog", "data.dataset", "data.seeds", "data.subsets"),
     },
     "schema": {"trial"},

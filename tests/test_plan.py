@@ -311,6 +311,44 @@ def test_range_tests_hold_out_limited_labels_and_see_no_test_label(fraction: flo
         assert len(limited.validation) == 0
 
 
+def bn_momenta(plan: Plan) -> list[float | None]:
+    return [trial.bn_momentum for cell in plan.cells for trial in cell.trainings[:1]]
+
+
+def test_bn_momentum_scales_with_the_budget_from_base_sweep_or_arm() -> None:
+    assert bn_momenta(make_plan(study(base=base(bn_momentum_steps=20)))) == [20 / 400]
+    swept = study(sweep=grid(bn_momentum_steps=(20, 100)))
+    assert bn_momenta(make_plan(swept)) == [20 / 400, 100 / 400]
+    arms = {"scaled": Arm(bn_momentum_steps=20), "fixed": Arm(bn_momentum=0.001)}
+    assert bn_momenta(make_plan(study(arms=arms))) == [20 / 400, 0.001]
+
+
+def test_a_range_test_scales_the_bn_momentum_to_its_own_length() -> None:
+    cell = the_cell(
+        base=base(bn_momentum_steps=20), arms={"a": Arm(max_lr=from_range_test(steps=200))}
+    )
+    assert {test.bn_momentum for test in cell.range_tests} == {20 / 200}
+    assert {trial.bn_momentum for trial in cell.trainings_at(0.5)} == {20 / 400}
+
+
+def test_bn_momentum_is_fixed_or_scaled() -> None:
+    fixed = base(bn_momentum=0.05)
+    assert error(base=fixed, arms={"a": Arm(bn_momentum_steps=500)}) == (
+        "arm 'a': set bn_momentum or bn_momentum_steps and leave the other None; got "
+        "bn_momentum=0.05 and bn_momentum_steps=500.0"
+    )
+    # An arm takes back what the base has set
+    plan = make_plan(study(base=fixed, arms={"a": Arm(bn_momentum=None, bn_momentum_steps=20)}))
+    assert bn_momenta(plan) == [20 / 400]
+
+
+def test_ghost_batches_divide_the_batch_of_every_cell() -> None:
+    assert the_cell(base=base(ghost_batch_size=8)).trainings[0].ghost_batch_size == 8
+    assert error(sweep=grid(batch_size=(32, 40)), arms={"a": Arm(ghost_batch_size=16)}) == (
+        "arm 'a' at batch_size=40: ghost_batch_size must divide batch_size (40), got 16"
+    )
+
+
 def test_trainings_wait_for_their_max_lr_alone() -> None:
     cell = the_cell(arms={"a": Arm(max_lr=from_range_test())})
     assert [trial.max_lr for trial in cell.trainings] == [None, None]

@@ -25,6 +25,7 @@ from superconv_ray.data.batches import (
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.data.subsets import limited_subset
+from superconv_ray.models.ghost_batch_norm import GhostBatchNorm
 from superconv_ray.outcome import Outcome
 from superconv_ray.training import (
     CHECK_INTERVAL,
@@ -139,6 +140,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": "adam", "max_lr": 0.01, "dropout": 0.2},
     "adamw": {"optimizer": "adamw", "max_lr": 0.01, "weight_decay": 0.1, "augment": "crop"},
     "bf16": {"precision": "bf16", "dropout": 0.3, "augment": "flip"},
+    "ghost batches": {"ghost_batch_size": 4, "precision": "bf16", "dropout": 0.2},
+    "hessian-free": {"hessian_free_interval": 3, "dropout": 0.2},
     "validation": {"validation_fraction": 0.2, "policy": "range_test_linear", "max_lr": 2.0},
     "epochs end within batches": {"data_count": 37, "batch_size": 11},
     "diverging": {"policy": "range_test_exponential", "start_lr": 1e-3, "max_lr": 1e9},
@@ -162,7 +165,9 @@ def test_another_seed_gives_other_weights_subset_and_curve() -> None:
     assert rows(trained(make_trial(seed=1))) != never_cut_off("plain")["rows"]
 
 
-@pytest.mark.parametrize("variant", ["dropout and augmentation", "nesterov", "adamw"])
+@pytest.mark.parametrize(
+    "variant", ["dropout and augmentation", "nesterov", "adamw", "ghost batches", "hessian-free"]
+)
 def test_cut_off_after_every_single_step_it_ends_as_if_never_cut_off(variant: str) -> None:
     trial = make_trial(**VARIANTS[variant])
     run = new_run(trial)
@@ -303,6 +308,7 @@ def first_batches(run: TrainingRun, count: int = 3) -> list[tuple[bytes, bytes]]
         {"optimizer": "adam", "max_lr": 0.001},
         {"steps": 80},
         {"bn_momentum": 0.5},
+        {"ghost_batch_size": 4},
         {"dropout": 0.5},
     ],
 )
@@ -429,12 +435,20 @@ def test_stale_running_statistics_hide_an_accuracy_that_reestimated_ones_show() 
     run = trained(make_trial(bn_momentum=0.001, steps=100, data_count=300))
     before = {name: bits(value) for name, value in run.model.state_dict().items()}
     measurements = run.outcome().measurements
-    assert measurements["test_accuracy"] < 0.5
-    assert measurements["test_accuracy_reestimated"] > 0.85
+    assert run.curve[-1]["train_accuracy"] > 0.95  # with the statistics of every batch itself
+    for part in ("train", "test"):
+        assert measurements[f"{part}_accuracy"] < 0.5
+        assert measurements[f"{part}_accuracy_reestimated"] > 0.85
     assert measurements["test_accuracy"] == run.curve[-1]["test_accuracy"]
     after = {name: bits(value) for name, value in run.model.state_dict().items()}
     assert after == before
     assert run.model.training
+
+
+def test_the_batch_norm_momentum_changes_no_trained_weight() -> None:
+    run = trained(make_trial(bn_momentum=0.001))
+    for name, _ in run.model.named_parameters():
+        assert weight(run, name) == never_cut_off("plain")["weights"][name]
 
 
 def test_reestimated_statistics_are_averages_over_the_training_samples() -> None:
@@ -473,6 +487,77 @@ def test_a_model_without_batch_norm_reports_equal_accuracies() -> None:
         measurements = run.outcome().measurements
         expected = measurements[f"{part}_accuracy"]
         assert measurements[f"{part}_accuracy_reestimated"] == expected > 0.5
+        expected = measurements["train_accuracy"]
+        assert measurements["train_accuracy_reestimated"] == expected > 0.5
+
+
+# Ghost batches
+
+
+def test_ghost_batches_are_groups_of_the_batch_in_every_batch_norm() -> None:
+    run = new_run(make_trial(ghost_batch_size=4, bn_momentum=0.37))
+    replaced = [m for m in run.model.modules() if isinstance(m, GhostBatchNorm)]
+    assert [(norm.group_size, norm.momentum) for norm in replaced] == [(4, 0.37)] * 3
+    assert [type(norm) for norm in norms(new_run(make_trial()).model)] == [nn.BatchNorm2d] * 3
+
+
+def test_ghost_batches_change_the_training() -> None:
+    curve = rows(trained(make_trial(ghost_batch_size=4)))
+    assert curve[0]["train_loss"] != never_cut_off("plain")["rows"][0]["train_loss"]
+
+
+def test_statistics_are_reestimated_on_whole_batches_whatever_the_ghost_batches() -> None:
+    run, plain = trained(make_trial(ghost_batch_size=4)), new_run(make_trial())
+    plain.model.load_state_dict(run.model.state_dict())
+    plain.step, plain.curve = run.step, run.curve
+    measurements = plain.outcome().measurements
+    assert measured(run.outcome()) == exactly(measurements)
+    assert measurements["test_accuracy_reestimated"] > 0.6
+
+
+def test_ghost_batches_of_a_users_own_batch_norm_are_refused() -> None:
+    class OwnNorm(nn.BatchNorm1d):
+        pass
+
+    def own(**_: Any) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), OwnNorm(64), nn.Linear(64, 10))
+
+    with pytest.raises(ValueError, match=r"'1' of the model is of class OwnNorm"):
+        new_run(make_trial(ghost_batch_size=4), own)
+    assert new_run(make_trial(), own)
+
+
+# Hessian-free estimates
+
+
+def test_hessian_free_estimates_do_not_change_the_training() -> None:
+    run = trained(make_trial(hessian_free_interval=2))
+    assert everything(run)["weights"] == never_cut_off("plain")["weights"]
+    estimates = ("hessian_free_lr", "hessian_free_lr_smoothed")
+    plain = [{k: v for k, v in row.items() if k not in estimates} for row in rows(run)]
+    assert plain == never_cut_off("plain")["rows"]
+    assert not [name for name in never_cut_off("plain")["rows"][-1] if name in estimates]
+
+
+def test_a_row_has_the_latest_hessian_free_estimate_of_the_parameters_alone() -> None:
+    trial = make_trial(policy="constant", hessian_free_interval=3, eval_interval=1, max_lr=0.1)
+    run = new_run(trial)
+    iterates = []
+    while not run.finished:
+        iterates.append(torch.cat([p.detach().double().flatten() for p in run.model.parameters()]))
+        run.train(pause=lambda: True)
+    # With the steps 2-3 and 5-6 of interval 3; the rows between repeat what was found last
+    expected = []
+    for end in (3, 6):
+        w0, w1, w2 = iterates[end - 2 : end + 1]
+        expected.append((0.1 * (w1 - w0).abs().sum() / (2 * w1 - w0 - w2).abs().sum()).item())
+    first, second = expected
+    latest = [row["hessian_free_lr"] for row in run.curve[:8]]
+    assert np.isnan(latest[:2]).all()
+    assert latest[2:] == pytest.approx([first] * 3 + [second] * 3, rel=1e-3)
+    smoothed = [row["hessian_free_lr_smoothed"] for row in run.curve[:8]]
+    smooth = 0.1 * second + 0.9 * first
+    assert smoothed[2:] == pytest.approx([first] * 3 + [smooth] * 3, rel=1e-3)
 
 
 # Optimisers

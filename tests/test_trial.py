@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,8 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "model_digest": (NAME, ["\t"]),
     "dropout": (SHARE, [1.0, -0.5]),
     "bn_momentum": (FRACTION, [0.0, 1.1]),
+    "bn_momentum_steps": (POSITIVE, [0.0, -1.0, NAN, INF]),
+    "ghost_batch_size": (COUNT, [0, -1]),
     "optimizer": ("one of 'sgd', 'nesterov', 'adam', 'adamw'", ["lion"]),
     "beta2": (SHARE, [1.0]),
     "weight_decay": (NOT_NEGATIVE, [-1e-4, NAN, INF]),
@@ -82,6 +85,7 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "warmup_fraction": (SHARE, [1.0]),
     "eval_interval": (COUNT, [0, 10**30]),
     "eval_count": (COUNT, [-1]),
+    "hessian_free_interval": ("an integer in [2, 2**63)", [1, 0]),
     "seed": (SEED, [-1, 2**31]),
 }
 
@@ -97,6 +101,8 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "model_digest": ({}, "0123"),
     "dropout": ({}, 0.1),
     "bn_momentum": ({}, 0.01),
+    "bn_momentum_steps": ({}, 10),
+    "ghost_batch_size": ({}, 32),
     "optimizer": ({}, "nesterov"),
     "beta2": ({"optimizer": "adam"}, 0.99),
     "weight_decay": ({}, 1e-4),
@@ -122,6 +128,7 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "warmup_fraction": ({"policy": "cosine"}, 0.1),
     "eval_interval": ({}, 11),
     "eval_count": ({}, 999),
+    "hessian_free_interval": ({}, 2),
     "seed": ({"subset_seed": 0}, 1),
 }
 
@@ -227,6 +234,21 @@ def test_min_momentum_is_at_most_the_momentum() -> None:
         Trial(momentum=0.8, min_momentum=0.85)
 
 
+def test_ghost_batches_divide_the_batch() -> None:
+    assert Trial(batch_size=1000, ghost_batch_size=125).ghost_batch_size == 125
+    for size in (48, 256):
+        with pytest.raises(
+            ValueError, match=rf"^ghost_batch_size must divide batch_size \(128\), got {size}$"
+        ):
+            Trial(batch_size=128, ghost_batch_size=size)
+
+
+def test_the_bn_momentum_is_given_in_one_of_two_ways() -> None:
+    with pytest.raises(ValueError, match=r"^set bn_momentum or bn_momentum_steps") as caught:
+        Trial(bn_momentum=0.1, bn_momentum_steps=500)
+    assert str(caught.value).endswith("got bn_momentum=0.1 and bn_momentum_steps=500.0")
+
+
 def test_a_default_that_contradicts_a_setting_is_found_when_the_trial_is_completed() -> None:
     with pytest.raises(ValueError, match=r"min_momentum must be <= momentum \(0\.8\), got 0\.85"):
         replace(TRAINING, momentum=0.8).complete()
@@ -329,6 +351,34 @@ def test_completion_fills_in_the_defaults_of_adamw_with_weight_decay() -> None:
     assert (full.eval_interval, full.subset_seed) == (1, 5)
 
 
+# Moving-average fractions for iterations in the ICLR submission of 1708.07120, table 1
+@pytest.mark.parametrize(
+    ("momentum_steps", "steps", "fraction"),
+    [(600, 20_000, 0.97), (500, 10_000, 0.95), (600, 4_000, 0.85), (400, 2_000, 0.80)],
+)
+def test_the_bn_momentum_scales_with_the_length_of_the_run(
+    momentum_steps: float, steps: int, fraction: float
+) -> None:
+    scaled = replace(TRAINING, steps=steps, bn_momentum_steps=momentum_steps).complete()
+    assert scaled.bn_momentum == pytest.approx(1 - fraction)
+    assert scaled.bn_momentum_steps is None
+
+
+def test_the_bn_momentum_of_a_short_run_is_one_at_most() -> None:
+    assert replace(TRAINING, steps=200, bn_momentum_steps=500).complete().bn_momentum == 1.0
+
+
+def test_the_bn_momentum_is_pytorchs_unless_it_is_set() -> None:
+    assert TRAINING.complete().bn_momentum == torch.nn.BatchNorm2d(1).momentum == 0.1
+
+
+def test_equal_bn_settings_are_equal_trials_however_they_are_given() -> None:
+    given = replace(TRAINING, bn_momentum=0.05)
+    assert replace(TRAINING, bn_momentum_steps=10).complete() == given.complete()
+    assert replace(TRAINING, bn_momentum_steps=20).id == TRAINING.id  # 20 / 200 steps is 0.1
+    assert replace(TRAINING, ghost_batch_size=TRAINING.batch_size).complete() == TRAINING.complete()
+
+
 @pytest.mark.parametrize("policy", schedules.POLICIES)
 def test_completion_sets_exactly_what_the_policy_uses(policy: str) -> None:
     everything = replace(
@@ -390,6 +440,10 @@ def test_unused_fields_name_the_setting_that_makes_them_so() -> None:
     )
     adam = Trial(optimizer="adam", weight_decay=0.1).unused_fields()
     assert not adam.keys() & {"beta2", "weight_decay_on"}
+    assert Trial(batch_size=64, ghost_batch_size=64).unused_fields()["ghost_batch_size"] == (
+        "batch_size"
+    )
+    assert "ghost_batch_size" not in Trial(batch_size=64, ghost_batch_size=32).unused_fields()
 
 
 # Ids

@@ -1,0 +1,85 @@
+"""The learning rate that the curvature along the path suggests, from the weights alone."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SMOOTHING = 0.1
+"""Weight of a new estimate in the smoothed one."""
+
+
+class HessianFreeEstimate:
+    """Simplified Hessian-free estimates of the learning rate, one every `interval` steps.
+
+    From three successive iterates w0, w1, w2 of all learnable parameters:
+    lr * sum |w1 - w0| / sum |2 w1 - w0 - w2|, lr being that of the step from w0 to w1. An estimate
+    is taken with the last two of every `interval` steps. It is NaN where nothing moved in the
+    first of the two, or nothing bent the path, or weights are not finite.
+
+    For gradient descent at a constant rate it is the displacement over the change of the gradient:
+    on a quadratic in one dimension exactly 1 / curvature. With momentum or Adam the displacement
+    is not -lr times the gradient, and the estimate tells how straight the path is, in units of lr:
+    compare it between runs with the same optimiser and momentum only. At rates so small that a
+    step is lost in float32's rounding of the weights it is noise.
+
+    Source: arXiv 1708.07120v3, eq. 8 summed over all weights: `latest`; `smoothed` is 0.1 of a new
+    estimate and 0.9 of what it was, starting at the first estimate.
+
+    Args:
+        parameters: What is trained; buffers, such as BN's running statistics, stay out.
+        interval: Steps from one estimate to the next, at least 2.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], interval: int) -> None:
+        self.latest = self.smoothed = math.nan
+        self._parameters = list(parameters)
+        self._interval = interval
+        self._moved = math.nan  # lr * sum |w1 - w0|
+        self._straight_on: Tensor | None = None  # 2 w1 - w0, where a straight path would lead
+
+    @contextlib.contextmanager
+    def watch(self, step: int, lr: float) -> Iterator[None]:
+        """Around the optimiser's step: the `step`-th of the run, from 0 on, at a learning rate."""
+        left = -(step + 1) % self._interval  # steps to the next estimate, after this one
+        before = self._weights() if left == 1 else None
+        yield
+        if before is not None:
+            after = self._weights()
+            move = after - before
+            self._moved = lr * move.abs().sum().item()
+            self._straight_on = after + move
+        elif left == 0 and self._straight_on is not None:
+            bend = (self._straight_on - self._weights()).abs().sum().item()
+            self._straight_on = None
+            there_is_one = 0 < self._moved < math.inf and 0 < bend < math.inf
+            self._take(self._moved / bend if there_is_one else math.nan)
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on to the same numbers."""
+        return {
+            "latest": self.latest,
+            "smoothed": self.smoothed,
+            "moved": self._moved,
+            "straight_on": self._straight_on,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the `state` of an estimate of the same run."""
+        self.latest, self.smoothed = state["latest"], state["smoothed"]
+        self._moved, self._straight_on = state["moved"], state["straight_on"]
+
+    def _take(self, estimate: float) -> None:
+        self.latest = estimate
+        if math.isnan(self.smoothed):
+            self.smoothed = estimate
+        elif not math.isnan(estimate):
+            self.smoothed += SMOOTHING * (estimate - self.smoothed)
+
+    def _weights(self) -> Tensor:
+        return torch.cat([p.detach().flatten() for p in self._parameters])
