@@ -40,7 +40,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis": set(),
     "analysis.range_test": set(),
-    "analysis.comparison": set(),
+    "analysis.replicates": set(),
+    "analysis.comparison": {"analysis.replicates"},
+    "analysis.reach": {"analysis.comparison", "analysis.replicates"},
+    "analysis.speedup": {"analysis.comparison", "analysis.reach"},
     "planner": {"trial", "study", "plan", "outcome", "analysis.range_test"},
     "training": {
         *("trial", "outcome", "models"),

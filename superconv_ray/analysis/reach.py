@@ -1,0 +1,160 @@
+"""Where along an axis, steps or labels, a baseline reaches what an arm has: the one interpolation.
+
+`speedup` and `label_worth` are this table along steps and along labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from superconv_ray.analysis.comparison import CONFIDENCE
+from superconv_ray.analysis.replicates import Curve, FloatArray, arm_curves, redrawn_means
+
+DRAWS = 2000
+RESULTS = ["mean", "reached_at", "factor", "low", "high", "censored", "seeds", "note"]
+
+
+def first_reached(axis: FloatArray, means: FloatArray, targets: FloatArray) -> FloatArray:
+    """Natural logarithm of the axis where a mean curve first reaches each target.
+
+    Between neighbouring points the curve is a straight line over the logarithm of the axis. Where
+    it falls again, its running maximum counts: a curve's points are runs of their own, so whoever
+    has more steps or labels may use fewer and keep the better accuracy. (Isotonic regression would
+    average a peak away and have the baseline need more than it does.) The largest of noisy means is
+    on average too large, which favours the baseline.
+
+    Args:
+        axis: Shape [points], ascending and > 0.
+        means: Shape [draws, points].
+        targets: Shape [draws, targets].
+
+    Returns:
+        Shape [draws, targets]; inf where the curve never gets there, -inf where its first point is
+        above the target already.
+    """
+    best = np.maximum.accumulate(means, axis=1)
+    after = (best[:, np.newaxis, :] < targets[:, :, np.newaxis]).sum(axis=2)
+    right = np.clip(after, 1, len(axis) - 1) if len(axis) > 1 else np.zeros_like(after)
+    left = np.maximum(right - 1, 0)
+    low, high = (np.take_along_axis(best, index, axis=1) for index in (left, right))
+    rise = high - low
+    share = np.divide(targets - low, rise, out=np.zeros_like(rise), where=rise > 0)
+    position = np.log(axis)[left] + share * np.log(axis[right] / axis[left])
+    position = np.where(after == len(axis), np.inf, position)
+    return np.where(targets < best[:, :1], -np.inf, np.where(after == 0, np.log(axis[0]), position))
+
+
+def reach_table(
+    trials: pd.DataFrame,
+    arm: str,
+    baseline: str,
+    axis: str,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """How much further along an axis the baseline must go to have what the arm has.
+
+    Args:
+        trials: As from ``open_store(...).trials(study)``; finished trainings count, a diverged one
+            with what it measured.
+        arm: Name of the arm.
+        baseline: Name of the arm that is to catch up.
+        axis: Column of steps or labels.
+        by: Columns that tell curves apart.
+        value: Column to reach; more must be better.
+        seed: Of the redrawn means (`redrawn_means`: paired by seed and subset).
+        confidence: Coverage of the intervals, in (0, 1).
+
+    Returns:
+        Columns: `by`, `axis` (where the arm was run), mean (of the arm), reached_at (where the
+        baseline is as good), factor = reached_at / `axis` with low and high, censored, seeds (of
+        the arm there), note. Censored ">": the baseline never gets there; factor is what the end of
+        its curve allows to say, a lower bound. "<": it is better already where its curve begins;
+        an upper bound. An open end of an interval is 0 or inf. NaN is what cannot be said, and the
+        note says why.
+
+    Raises:
+        ValueError: As `arm_curves`.
+    """
+    rows: list[tuple[object, ...]] = []
+    for key, curves in arm_curves(trials, [arm, baseline], axis, by, value):
+        if arm not in curves:
+            continue
+        own, other = curves[arm], curves.get(baseline)
+        found = (
+            _nothing_reached(own, f"no training of {baseline!r} here")
+            if other is None
+            else _reached(own, other, baseline, seed, confidence)
+        )
+        points = zip(own.axis, found.itertuples(index=False, name=None), strict=True)
+        rows += [(*key, point, *row) for point, row in points]
+    return pd.DataFrame(rows, columns=[*by, axis, *RESULTS]).astype({axis: trials[axis].dtype})
+
+
+def _reached(arm: Curve, baseline: Curve, name: str, seed: int, confidence: float) -> pd.DataFrame:
+    """Columns RESULTS, one row a point of the arm."""
+    (position,) = first_reached(baseline.axis, baseline.means[np.newaxis], arm.means[np.newaxis])
+    targets, means = redrawn_means([arm, baseline], DRAWS, confidence, seed)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    # an order statistic, because a censored draw is infinite and cannot be averaged
+    low, high = np.quantile(
+        first_reached(baseline.axis, means, targets), tails, axis=0, method="inverted_cdf"
+    )
+    begin, end = np.log(baseline.axis[[0, -1]])
+    reached = np.exp(np.clip(position, begin, end))
+    table = pd.DataFrame(
+        {
+            "mean": arm.means,
+            "reached_at": reached,
+            "factor": reached / arm.axis,
+            # of what lies beyond the curve's ends only the ends are known
+            "low": np.exp(np.minimum(low, end)) / arm.axis,
+            "high": np.exp(np.maximum(high, begin)) / arm.axis,
+            "censored": np.select([position > end, position < begin], [">", "<"], ""),
+            "seeds": arm.counts,
+            "note": [
+                _note(at, count, baseline, name)
+                for at, count in zip(position, arm.counts, strict=True)
+            ],
+        }
+    )
+    if baseline.counts.min() < 2:
+        table[["low", "high"]] = np.nan
+    table.loc[arm.counts < 2, ["low", "high"]] = np.nan
+    nothing = _nothing_reached(arm, "every training of the arm diverged here")
+    table[arm.lost] = nothing[arm.lost]
+    return table
+
+
+def _nothing_reached(arm: Curve, why: str) -> pd.DataFrame:
+    table = pd.DataFrame({"mean": arm.means, "seeds": arm.counts}).reindex(columns=RESULTS)
+    return table.assign(censored="", note=why)
+
+
+def _note(position: float, count: int, baseline: Curve, name: str) -> str:
+    """What a reader must know of one row."""
+    notes = []
+    if position == np.inf:
+        notes.append(f"{name!r} does not get there by {baseline.axis[-1]:,.0f}")
+    if position == -np.inf:
+        notes.append(f"{name!r} is better already at {baseline.axis[0]:,.0f}")
+    if baseline.lost.any():
+        notes.append(f"every training of {name!r} diverged at {listed(baseline, baseline.lost)}")
+    if count < 2:
+        notes.append("one seed: no interval")
+    elif baseline.counts.min() < 2:
+        single = listed(baseline, baseline.counts < 2)
+        notes.append(f"one seed of {name!r} at {single}: no interval")
+    return "; ".join(notes)
+
+
+def listed(curve: Curve, chosen: npt.NDArray[np.bool_]) -> str:
+    """Points of a curve's axis in words."""
+    return ", ".join(f"{at:,.0f}" for at in curve.axis[chosen])
