@@ -43,6 +43,10 @@ ALLOWED: dict[str, set[str]] = {
     "analysis.replicates": set(),
     "analysis.comparison": {"analysis.replicates"},
     "analysis.reach": {"analysis.comparison", "analysis.replicates"},
+    "analysis.power_law": {"analysis.replicates"},
+    "analysis.scaling": {
+        *("analysis.comparison", "analysis.power_law", "analysis.reach", "analysis.replicates"),
+    },
     "analysis.speedup": {"analysis.comparison", "analysis.reach"},
     "planner": {"trial", "study", "plan", "outcome", "analysis.range_test"},
     "training": {

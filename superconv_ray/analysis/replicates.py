@@ -79,18 +79,17 @@ class Curve:
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
         """Replicates a point, shape [points]."""
-        return np.isfinite(self.values).sum(axis=1)
+        return np.asarray(np.isfinite(self.values).sum(axis=1))
 
     @cached_property
     def means(self) -> FloatArray:
         """Mean over replicates, shape [points]."""
-        means: FloatArray = np.nanmean(self.values, axis=1)
-        return means
+        return np.asarray(np.nanmean(self.values, axis=1))
 
     @cached_property
     def lost(self) -> npt.NDArray[np.bool_]:
         """Points at which every run diverged, shape [points]."""
-        return self.diverged == self.counts
+        return np.asarray(self.diverged == self.counts)
 
 
 def arm_curves(
