@@ -19,7 +19,7 @@ RESULTS = ["mean", "reached_at", "factor", "low", "high", "censored", "seeds", "
 
 
 def first_reached(axis: FloatArray, means: FloatArray, targets: FloatArray) -> FloatArray:
-    """Natural logarithm of the axis where a mean curve first reaches each target.
+    """Where on its axis a mean curve first reaches each target.
 
     Between neighbouring points the curve is a straight line over the logarithm of the axis. Where
     it falls again, its running maximum counts: a curve's points are runs of their own, so whoever
@@ -33,19 +33,18 @@ def first_reached(axis: FloatArray, means: FloatArray, targets: FloatArray) -> F
         targets: Shape [draws, targets].
 
     Returns:
-        Shape [draws, targets]; inf where the curve never gets there, -inf where its first point is
+        Shape [draws, targets]; inf where the curve never gets there, 0 where its first point is
         above the target already.
     """
     best = np.maximum.accumulate(means, axis=1)
     after = (best[:, np.newaxis, :] < targets[:, :, np.newaxis]).sum(axis=2)
-    right = np.clip(after, 1, len(axis) - 1) if len(axis) > 1 else np.zeros_like(after)
-    left = np.maximum(right - 1, 0)
+    left, right = np.maximum(after - 1, 0), np.minimum(after, len(axis) - 1)
     low, high = (np.take_along_axis(best, index, axis=1) for index in (left, right))
     rise = high - low
     share = np.divide(targets - low, rise, out=np.zeros_like(rise), where=rise > 0)
-    position = np.log(axis)[left] + share * np.log(axis[right] / axis[left])
-    position = np.where(after == len(axis), np.inf, position)
-    return np.where(targets < best[:, :1], -np.inf, np.where(after == 0, np.log(axis[0]), position))
+    reached = axis[left] * (axis[right] / axis[left]) ** share
+    reached = np.where(after == len(axis), np.inf, reached)
+    return np.where(targets < best[:, :1], 0.0, reached)
 
 
 def reach_table(
@@ -100,28 +99,28 @@ def reach_table(
 
 def _reached(arm: Curve, baseline: Curve, name: str, seed: int, confidence: float) -> pd.DataFrame:
     """Columns RESULTS, one row a point of the arm."""
-    (position,) = first_reached(baseline.axis, baseline.means[np.newaxis], arm.means[np.newaxis])
+    (found,) = first_reached(baseline.axis, baseline.means[np.newaxis], arm.means[np.newaxis])
     targets, means = redrawn_means([arm, baseline], DRAWS, confidence, seed)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     # an order statistic, because a censored draw is infinite and cannot be averaged
     low, high = np.quantile(
         first_reached(baseline.axis, means, targets), tails, axis=0, method="inverted_cdf"
     )
-    begin, end = np.log(baseline.axis[[0, -1]])
-    reached = np.exp(np.clip(position, begin, end))
+    begin, end = baseline.axis[[0, -1]]
+    reached = np.clip(found, begin, end)
     table = pd.DataFrame(
         {
             "mean": arm.means,
             "reached_at": reached,
             "factor": reached / arm.axis,
             # of what lies beyond the curve's ends only the ends are known
-            "low": np.exp(np.minimum(low, end)) / arm.axis,
-            "high": np.exp(np.maximum(high, begin)) / arm.axis,
-            "censored": np.select([position > end, position < begin], [">", "<"], ""),
+            "low": np.minimum(low, end) / arm.axis,
+            "high": np.maximum(high, begin) / arm.axis,
+            "censored": np.select([found == np.inf, found == 0], [">", "<"], ""),
             "seeds": arm.counts,
             "note": [
                 _note(at, count, baseline, name)
-                for at, count in zip(position, arm.counts, strict=True)
+                for at, count in zip(found, arm.counts, strict=True)
             ],
         }
     )
@@ -138,12 +137,12 @@ def _nothing_reached(arm: Curve, why: str) -> pd.DataFrame:
     return table.assign(censored="", note=why)
 
 
-def _note(position: float, count: int, baseline: Curve, name: str) -> str:
+def _note(reached: float, count: int, baseline: Curve, name: str) -> str:
     """What a reader must know of one row."""
     notes = []
-    if position == np.inf:
+    if reached == np.inf:
         notes.append(f"{name!r} does not get there by {baseline.axis[-1]:,.0f}")
-    if position == -np.inf:
+    if reached == 0:
         notes.append(f"{name!r} is better already at {baseline.axis[0]:,.0f}")
     if baseline.lost.any():
         notes.append(f"every training of {name!r} diverged at {listed(baseline, baseline.lost)}")

@@ -254,16 +254,15 @@ def why_no_law(curve: Curve) -> list[str]:
     bends = -np.diff(rises / np.diff(np.log(curve.axis))[:, np.newaxis], axis=0)
     wrong = _p_of_positive(np.vstack([rises, bends])) < SIGNIFICANCE / (len(rises) + len(bends))
     n = [f"{at:,.0f}" for at in curve.axis]
-    why = [
-        f"error rises from n = {n[i]} to {n[i + 1]}" for i in np.flatnonzero(wrong[: len(rises)])
-    ]
-    why += [
-        f"not convex: error falls faster after n = {n[i + 1]} than before"
-        for i in np.flatnonzero(wrong[len(rises) :])
-    ]
-    if not why and curve.means[-1] >= curve.means[0]:
-        why = [f"error does not fall from n = {n[0]} to {n[-1]}"]
-    return why
+    if wrong[: len(rises)].any():
+        rising = np.flatnonzero(wrong[: len(rises)])
+        return [f"error rises from n = {n[i]} to {n[i + 1]}" for i in rising]
+    if wrong.any():
+        middle = [n[i + 1] for i in np.flatnonzero(wrong[len(rises) :])]
+        return [f"not convex: error falls faster after n = {at} than before" for at in middle]
+    if curve.means[-1] >= curve.means[0]:
+        return [f"error does not fall from n = {n[0]} to {n[-1]}"]
+    return []
 
 
 def _p_of_positive(samples: FloatArray) -> FloatArray:
