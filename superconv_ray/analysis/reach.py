@@ -87,18 +87,18 @@ def reach_table(
         if arm not in curves:
             continue
         own, other = curves[arm], curves.get(baseline)
-        found = (
-            _nothing_reached(own, f"no training of {baseline!r} here")
-            if other is None
-            else _reached(own, other, baseline, seed, confidence)
-        )
-        points = zip(own.axis, found.itertuples(index=False, name=None), strict=True)
-        rows += [(*key, point, *row) for point, row in points]
+        if other is None:
+            found = _nothing_reached(own, f"no training of {baseline!r} here")
+        else:
+            found = _reached(own, other, baseline, seed, confidence)
+        rows += [(*key, *row) for row in zip(own.axis, *found, strict=True)]
     return pd.DataFrame(rows, columns=[*by, axis, *RESULTS]).astype({axis: trials[axis].dtype})
 
 
-def _reached(arm: Curve, baseline: Curve, name: str, seed: int, confidence: float) -> pd.DataFrame:
-    """Columns RESULTS, one row a point of the arm."""
+def _reached(
+    arm: Curve, baseline: Curve, name: str, seed: int, confidence: float
+) -> list[npt.ArrayLike]:
+    """The columns RESULTS, each of shape [points of the arm]."""
     (found,) = first_reached(baseline.axis, baseline.means[np.newaxis], arm.means[np.newaxis])
     targets, means = redrawn_means([arm, baseline], DRAWS, confidence, seed)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
@@ -107,38 +107,31 @@ def _reached(arm: Curve, baseline: Curve, name: str, seed: int, confidence: floa
         first_reached(baseline.axis, means, targets), tails, axis=0, method="inverted_cdf"
     )
     begin, end = baseline.axis[[0, -1]]
-    reached = np.clip(found, begin, end)
-    table = pd.DataFrame(
-        {
-            "mean": arm.means,
-            "reached_at": reached,
-            "factor": reached / arm.axis,
-            # of what lies beyond the curve's ends only the ends are known
-            "low": np.minimum(low, end) / arm.axis,
-            "high": np.maximum(high, begin) / arm.axis,
-            "censored": np.select([found == np.inf, found == 0], [">", "<"], ""),
-            "seeds": arm.counts,
-            "note": [
-                _note(at, count, baseline, name)
-                for at, count in zip(found, arm.counts, strict=True)
-            ],
-        }
-    )
-    if baseline.counts.min() < 2:
-        table[["low", "high"]] = np.nan
-    table.loc[arm.counts < 2, ["low", "high"]] = np.nan
-    nothing = _nothing_reached(arm, "every training of the arm diverged here")
-    table[arm.lost] = nothing[arm.lost]
-    return table
+    # of what lies beyond the curve's ends only the ends are known
+    ends = np.minimum(low, end), np.maximum(high, begin)
+    uncertain = arm.lost | (np.minimum(arm.counts, baseline.counts.min()) < 2)
+    reached = np.where(arm.lost, np.nan, np.clip(found, begin, end))
+    return [
+        arm.means,
+        reached,
+        reached / arm.axis,
+        *(np.where(uncertain, np.nan, bound) / arm.axis for bound in ends),
+        np.select([arm.lost, found == np.inf, found == 0], ["", ">", "<"], ""),
+        arm.counts,
+        [_note(i, found[i], arm, baseline, name) for i in range(len(found))],
+    ]
 
 
-def _nothing_reached(arm: Curve, why: str) -> pd.DataFrame:
-    table = pd.DataFrame({"mean": arm.means, "seeds": arm.counts}).reindex(columns=RESULTS)
-    return table.assign(censored="", note=why)
+def _nothing_reached(arm: Curve, why: str) -> list[npt.ArrayLike]:
+    nothing = np.full(len(arm.axis), np.nan)
+    censored, note = ([text] * len(arm.axis) for text in ("", why))
+    return [arm.means, *[nothing] * 4, censored, arm.counts, note]
 
 
-def _note(reached: float, count: int, baseline: Curve, name: str) -> str:
+def _note(i: int, reached: float, arm: Curve, baseline: Curve, name: str) -> str:
     """What a reader must know of one row."""
+    if arm.lost[i]:
+        return "every training of the arm diverged here"
     notes = []
     if reached == np.inf:
         notes.append(f"{name!r} does not get there by {baseline.axis[-1]:,.0f}")
@@ -146,7 +139,7 @@ def _note(reached: float, count: int, baseline: Curve, name: str) -> str:
         notes.append(f"{name!r} is better already at {baseline.axis[0]:,.0f}")
     if baseline.lost.any():
         notes.append(f"every training of {name!r} diverged at {listed(baseline, baseline.lost)}")
-    if count < 2:
+    if arm.counts[i] < 2:
         notes.append("one seed: no interval")
     elif baseline.counts.min() < 2:
         single = listed(baseline, baseline.counts < 2)

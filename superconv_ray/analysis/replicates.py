@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -118,26 +118,25 @@ def arm_curves(
     require_distinct(found, [*by, axis])
     if not (found[axis] > 0).fillna(False).all():
         raise ValueError(f"{axis} must be a number > 0 in every training, got {set(found[axis])}")
-    groups = found.groupby(list(by), dropna=False) if by else [((), found)]
+    runs = found[[*by, "arm"]].assign(
+        at=found[axis].astype(np.float64),
+        value=found[value].astype(np.float64),
+        replicate=found.groupby(REPLICATE).ngroup(),
+        diverged=found["status"] == "diverged",
+    )
+    groups = runs.groupby(list(by), dropna=False) if by else [((), runs)]
     for key, group in groups:
-        replicates = pd.MultiIndex.from_frame(
-            group[REPLICATE].drop_duplicates().sort_values(REPLICATE)
-        )
-        yield (
-            key,
-            {
-                str(arm): _curve(own, axis, value, replicates)
-                for arm, own in group.groupby("arm", sort=True)
-            },
-        )
+        column = np.unique(group["replicate"], return_inverse=True)[1]
+        of_arm = group["arm"].to_numpy()
+        own = [(str(arm), of_arm == arm) for arm in sorted(set(of_arm))]
+        yield key, {arm: _curve(group[rows], column[rows], column.max() + 1) for arm, rows in own}
 
 
-def _curve(own: pd.DataFrame, axis: str, value: str, replicates: pd.MultiIndex) -> Curve:
-    points, row = np.unique(own[axis].to_numpy(np.float64), return_inverse=True)
-    column = replicates.get_indexer(pd.MultiIndex.from_frame(own[REPLICATE]))
-    values = np.full((len(points), len(replicates)), np.nan)
-    values[row, column] = own[value].to_numpy(np.float64)
-    diverged = np.bincount(row[(own["status"] == "diverged").to_numpy()], minlength=len(points))
+def _curve(runs: pd.DataFrame, column: npt.NDArray[np.int64], columns: int) -> Curve:
+    points, row = np.unique(runs["at"].to_numpy(), return_inverse=True)
+    values = np.full((len(points), columns), np.nan)
+    values[row, column] = runs["value"].to_numpy()
+    diverged = np.bincount(row[runs["diverged"].to_numpy()], minlength=len(points))
     return Curve(points, values, diverged)
 
 
@@ -168,7 +167,7 @@ def redrawn_means(
     redrawn = []
     for curve in curves:
         n = np.maximum(curve.counts, 2)  # where it is 1 there is no deviation to be scaled
-        scale = stats.t.ppf(tail, n - 1) / stats.norm.ppf(tail) / np.sqrt(n * (n - 1))
+        scale = special.stdtrit(n - 1, tail) / special.ndtri(tail) / np.sqrt(n * (n - 1))
         deviations = np.nan_to_num(curve.values - curve.means[:, np.newaxis])
         redrawn.append(curve.means + noise @ (deviations * scale[:, np.newaxis]).T)
     return redrawn
