@@ -11,13 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from superconv_ray.analysis.replicates import (
-    REPLICATE,
-    require_arms,
-    require_distinct,
-    trainings,
-)
-
 CONFIDENCE = 0.95
 
 
@@ -70,8 +63,8 @@ def arm_summary(
         ValueError: A training's `value` is not finite.
     """
     rows = []
-    found = trainings(trials, by, value)
-    for key, group in found.groupby([*by, "arm"], sort=False, dropna=False):
+    trainings = _trainings(trials, by, value)
+    for key, group in trainings.groupby([*by, "arm"], sort=False, dropna=False):
         interval = mean_interval(group[value])
         diverged = int((group["status"] == "diverged").sum())
         rows.append((*key, *interval, diverged))
@@ -102,14 +95,38 @@ def paired_gap(
         ValueError: One of the arms has no training, or several with the same seed and subset at one
             point: then `by` does not tell the points apart. Or a training's `value` is not finite.
     """
-    found = trainings(trials, by, value)
-    require_arms(found, (arm, baseline))
-    found = found[found["arm"].isin((arm, baseline))]
-    require_distinct(found, by)
-    pair = [*by, *REPLICATE]
-    sides = [found[found["arm"] == name][[*pair, value]] for name in (arm, baseline)]
+    trainings = _trainings(trials, by, value)
+    for name in (arm, baseline):
+        if name not in set(trainings["arm"]):
+            known = ", ".join(map(repr, sorted(set(trainings["arm"])))) or "none"
+            raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
+    pair = [*by, "seed", "subset_seed"]
+    sides = [trainings[trainings["arm"] == name][[*pair, value]] for name in (arm, baseline)]
+    for name, side in zip((arm, baseline), sides, strict=True):
+        if side.duplicated(pair).any():
+            raise ValueError(
+                f"by must tell points apart, but arm {name!r} has several trainings with the same "
+                f"{', '.join(pair)}"
+            )
     pairs = sides[0].merge(sides[1], on=pair, suffixes=("", "_baseline"))
     pairs["gap"] = pairs[value] - pairs[f"{value}_baseline"]
     groups = pairs.groupby(list(by), dropna=False) if by else [((), pairs)]
     rows = [(*key, *mean_interval(group["gap"])) for key, group in groups if len(group)]
     return pd.DataFrame(rows, columns=[*by, *Interval._fields])
+
+
+def _trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """Every training once an arm and point, also if cells of the study share it."""
+    trainings = trials[trials["role"] == "training"].copy()
+    lacking = trainings[~np.isfinite(trainings[value].to_numpy(np.float64, na_value=np.nan))]
+    if len(lacking):
+        raise ValueError(
+            f"{value} must be finite in every training, got {lacking[value].iloc[0]} in trial "
+            f"{lacking['trial_id'].iloc[0]} of arm {lacking['arm'].iloc[0]!r}"
+        )
+    for name in by:
+        if trainings[name].dtype == object:  # milestones come from Parquet as arrays
+            trainings[name] = trainings[name].map(
+                lambda v: tuple(v) if isinstance(v, (list, np.ndarray)) else v
+            )
+    return trainings.drop_duplicates([*by, "arm", "trial_id"])
