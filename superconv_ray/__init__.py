@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 from superconv_ray.study import (
     Arm,
     Study,
+    Tuning,
+    at_least,
     epochs,
     from_range_test,
     grid,
     iterations,
     paired,
     samples,
+    seconds,
+    tuned,
 )
 from superconv_ray.trial import Trial
 
@@ -38,6 +42,8 @@ __all__ = [
     "Dataset",
     "Study",
     "Trial",
+    "Tuning",
+    "at_least",
     "epochs",
     "from_range_test",
     "grid",
@@ -46,6 +52,8 @@ __all__ = [
     "open_store",
     "paired",
     "samples",
+    "seconds",
+    "tuned",
 ]
 
 

@@ -18,8 +18,8 @@ from typing import Any, get_args, get_origin
 
 import click
 
-from superconv_ray.plan import make_plan
-from superconv_ray.study import Study
+from superconv_ray.plan import Cell, make_plan
+from superconv_ray.study import AtLeast, Study
 from superconv_ray.tables import text_table
 
 StudySource = Study | Callable[..., Study]
@@ -38,30 +38,48 @@ def plan_command(study: Study) -> int:
     plan = make_plan(study)
     unique = plan.distinct_trials()
     tests = sum(trial.kind == "range_test" for trial in unique)
+    searched = study.tuning.trials * study.tuning.replicates
+    tuning = [searched if cell.search else 0 for cell in plan.cells]
     steps = sum(trial.steps or 0 for trial in unique)
     rows = []
-    for cell in plan.cells:
+    for cell, tried in zip(plan.cells, tuning, strict=True):
         first = cell.trainings[0]
-        max_lr = "from range test" if cell.reading else f"{first.max_lr:g}"
+        if cell.search:
+            steps += tried * (cell.search.templates[0].steps or 0)
         rows.append(
             [
                 cell.arm,
                 ", ".join(f"{name}={value}" for name, value in cell.point.items()),
                 f"{first.data_count:,}",
                 f"{first.steps:,}",
-                max_lr,
-                str(len(cell.range_tests)),
-                str(len(cell.trainings)),
+                _how_chosen(cell),
+                str(len(cell.range_tests) + tried),
+                _count(study.first_seeds(), len(cell.trainings)),
             ]
         )
-    headings = ["arm", "point", "labels", "steps", "max_lr", "range tests", "trainings"]
+    headings = ["arm", "point", "labels", "steps", "max_lr", "to choose", "trainings"]
     click.echo(f"study {study.name}: {study.question}".rstrip(": "))
     click.echo(text_table(headings, rows))
     click.echo(
-        f"{len(plan.cells)} cells, {len(unique)} trials ({tests} range tests, "
-        f"{len(unique) - tests} trainings), {steps:,} steps"
+        f"{len(plan.cells)} cells, {len(unique) + sum(tuning)} trials ({tests} range tests, "
+        + (f"{sum(tuning)} tuning trials, " if any(tuning) else "")
+        + f"{len(unique) - tests} trainings), {steps:,} steps"
+        + (" at most" if isinstance(study.seeds, AtLeast) else "")
     )
     return 0
+
+
+def _how_chosen(cell: Cell) -> str:
+    if cell.reading:
+        return "from range test"
+    tuned = ", ".join(cell.search.space) if cell.search else ""
+    if cell.search and "max_lr" in cell.search.space:
+        return f"tuned ({tuned})" if len(cell.search.space) > 1 else "tuned"
+    return f"{cell.trainings[0].max_lr:g}" + (f" (tuned: {tuned})" if tuned else "")
+
+
+def _count(least: int, most: int) -> str:
+    return str(most) if least == most else f"{least}-{most}"
 
 
 @store_option
@@ -137,9 +155,14 @@ def status_command(study: Study, store: str) -> int:
 def show_command(study: Study, store: str) -> int:
     """Print the study's results: every arm with its interval, and the paired gaps."""
     from superconv_ray.store import open_store
-    from superconv_ray.summary import results_text
+    from superconv_ray.summary import frame_text, results_text
 
-    click.echo(results_text(open_store(store), study.name))
+    opened = open_store(store)
+    click.echo(results_text(opened, study.name))
+    trials = opened.trials(study.name)
+    if study.tables and "training" in set(trials["role"]):
+        for title, frame in study.tables(trials, opened.curves(study.name)).items():
+            click.echo(f"\n{title}\n{frame_text(frame)}")
     return 0
 
 

@@ -16,8 +16,8 @@ from superconv_ray import schedules
 from superconv_ray.data.allocation import split_counts
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
 from superconv_ray.models import MODELS
-from superconv_ray.study import Budget, FromRangeTest, Study
-from superconv_ray.trial import Trial, check_field_names
+from superconv_ray.study import Budget, FromRangeTest, Study, Tuned
+from superconv_ray.trial import Trial, check_field_names, number_type
 from superconv_ray.wording import unknown_name
 
 if TYPE_CHECKING:
@@ -31,16 +31,36 @@ _SET_BY_STUDY = {
 }
 """Trial fields that neither base, sweep nor arm may set, and where they come from."""
 
+_SHAPES_THE_BUDGET = ("batch_size", "data_count", "data_fraction", "validation_fraction")
+
 
 RANGE_TEST_EVAL_COUNT = 1_000
 """Most held-out samples per point of a range test; points are smoothed and averaged over seeds."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One arm at one point of the sweep: its trainings, one per seed, and its range tests.
+class Search:
+    """What a cell's tuning trials have in common, and what they differ in.
 
-    With `reading`, max_lr is read off the range tests first and the trainings still lack it.
+    Attributes:
+        space: Trial field -> range it is tuned in.
+        templates: One per replicate; labels held out to score on, the tuned fields left open.
+    """
+
+    space: Mapping[str, Tuned]
+    templates: tuple[Trial, ...]
+
+    def trials_at(self, settings: Mapping[str, Any]) -> tuple[Trial, ...]:
+        """The trials that score a combination of the tuned settings, one per replicate."""
+        return tuple(replace(trial, **settings).complete() for trial in self.templates)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm at one point of the sweep: its trainings, one per seed, and what it chooses first.
+
+    With `reading`, max_lr is read off the range tests first, with `search`, settings are tuned
+    first; until then the trainings lack them.
     """
 
     arm: str
@@ -48,10 +68,11 @@ class Cell:
     trainings: tuple[Trial, ...] = ()
     range_tests: tuple[Trial, ...] = ()
     reading: FromRangeTest | None = None
+    search: Search | None = None
 
-    def trainings_at(self, max_lr: float) -> tuple[Trial, ...]:
-        """The trainings of a cell with `reading`, once max_lr is known."""
-        return tuple(replace(trial, max_lr=max_lr).complete() for trial in self.trainings)
+    def trainings_with(self, **settings: Any) -> tuple[Trial, ...]:
+        """The trainings, once the settings that were left open are known."""
+        return tuple(replace(trial, **settings).complete() for trial in self.trainings)
 
     def describe(self) -> str:
         """The cell in words, for messages."""
@@ -61,9 +82,13 @@ class Cell:
     @cached_property
     def signature(self) -> tuple[Any, ...]:
         """Equal for cells that would train the same runs."""
+        if self.search:
+            ends = {name: (space.low, space.high) for name, space in self.search.space.items()}
+            runs = self.search.trials_at({name: high for name, (_, high) in ends.items()})
+            return tuple(trial.id for trial in runs), tuple(sorted(ends.items()))
         if self.reading is None:
             return (tuple(trial.id for trial in self.trainings),)
-        runs = self.trainings_at(self.reading.high)
+        runs = self.trainings_with(max_lr=self.reading.high)
         return tuple(trial.id for trial in runs), tuple(trial.id for trial in self.range_tests)
 
 
@@ -77,13 +102,17 @@ class Plan:
     """The user's own data sets, loaded."""
 
     def distinct_trials(self) -> list[Trial]:
-        """Every trial once, as far as can be told: some trainings still lack their max_lr."""
+        """Every trial once, as far as can be told: some trainings still lack what is chosen first.
+
+        Tuning trials are not among them, nobody knows their settings yet; see `Study.tuning`.
+        """
         distinct: dict[Hashable, Trial] = {}
         for cell in self.cells:
+            chosen = cell.reading or (cell.search and tuple(cell.search.space.items()))
             for trial in cell.range_tests:
                 distinct[trial.id] = trial
             for trial in cell.trainings:
-                distinct[(trial, cell.reading) if cell.reading else trial.id] = trial
+                distinct[(trial, chosen) if chosen else trial.id] = trial
         return list(distinct.values())
 
 
@@ -167,20 +196,25 @@ def _check_base(base: Trial) -> None:
 def _plan_cell(study: Study, arm: str, point: Mapping[str, Any], sources: _Sources) -> Cell:
     where = Cell(arm, point).describe()
     try:
-        settings, reading = _cell_settings(study, arm, point)
+        settings, reading, space = _cell_settings(study, arm, point)
         template = replace(study.base, **settings)
         _reject_unused(study.arms[arm].settings, point, template)
         template = _resolve_sources(template, sources)
         facts = sources.facts[template.dataset]
-        count = sum(_training_counts(template, facts))
-        template = replace(template, steps=study.budget.steps(count, template.batch_size))
-        templates = [replace(template, seed=seed) for seed in study.seed_values()]
-        if reading is None:
-            return Cell(arm, point, tuple(trial.complete() for trial in templates))
-        test = _range_test(template, reading, study.budget, facts)
-        tests = tuple(replace(test, seed=trial.seed).complete() for trial in templates)
-        cell = Cell(arm, point, tuple(templates), tests, reading)
-        cell.trainings_at(reading.high)  # finds errors now that would else wait for the range test
+        budget = study.budget_at(point)
+        template = _with_steps(template, budget, facts)
+        cell = Cell(arm, point, tuple(replace(template, seed=seed) for seed in study.seed_values()))
+        # What a cell cannot be trained with at the ends of its choice is found now, not after it.
+        if space:
+            cell = replace(cell, search=_search(template, study, space, budget, facts))
+            cell.trainings_with(**{name: range_.low for name, range_ in space.items()})
+            cell.trainings_with(**{name: range_.high for name, range_ in space.items()})
+        elif reading:
+            tests = _range_tests(cell, study, reading, facts)
+            cell = replace(cell, range_tests=tests, reading=reading)
+            cell.trainings_with(max_lr=reading.high)
+        else:
+            cell = replace(cell, trainings=cell.trainings_with())
     except (ValueError, TypeError) as error:
         raise type(error)(f"{where}: {error}") from None
     return cell
@@ -188,9 +222,10 @@ def _plan_cell(study: Study, arm: str, point: Mapping[str, Any], sources: _Sourc
 
 def _cell_settings(
     study: Study, arm: str, point: Mapping[str, Any]
-) -> tuple[dict[str, Any], FromRangeTest | None]:
-    """What a cell changes in the base, and how its max_lr is found if it is not given."""
+) -> tuple[dict[str, Any], FromRangeTest | None, dict[str, Tuned]]:
+    """What a cell changes in the base, and what it chooses: max_lr by range test, or by search."""
     own = study.arms[arm].settings
+    point = {name: value for name, value in point.items() if name != "budget"}
     check_field_names(point, "sweep")
     check_field_names(own, "Arm(...)")
     settings = {**point, **own}
@@ -204,10 +239,50 @@ def _cell_settings(
             "'subset_seed' must be the same for all arms, set it in base or sweep; "
             f"got {own['subset_seed']!r}"
         )
+    space = {name: value for name, value in settings.items() if isinstance(value, Tuned)}
+    given = {name: value for name, value in settings.items() if name not in space}
     max_lr = settings.get("max_lr")
     if not isinstance(max_lr, FromRangeTest):
-        return settings, None
-    return {**settings, "max_lr": None}, max_lr
+        return given, None, space
+    if space:
+        raise ValueError(
+            f"max_lr=from_range_test() and {next(iter(space))}=tuned(...) cannot be combined: "
+            "tune max_lr as well, or give the other setting"
+        )
+    return {**given, "max_lr": None}, max_lr, {}
+
+
+def _with_steps(template: Trial, budget: Budget, facts: DatasetFacts) -> Trial:
+    count = sum(_training_counts(template, facts))
+    return replace(template, steps=budget.steps(count, template.batch_size))
+
+
+def _search(
+    template: Trial,
+    study: Study,
+    space: Mapping[str, Tuned],
+    budget: Budget,
+    facts: DatasetFacts,
+) -> Search:
+    """The tuning trials of a cell: as its trainings, but scored on held-out labels."""
+    tuning = study.tuning
+    for name in space:
+        if number_type(name) is None:
+            raise ValueError(f"tuned(...) needs a field that holds one number, got {name!r}")
+        if name in _SHAPES_THE_BUDGET:
+            raise ValueError(
+                f"{name!r} cannot be tuned, because the budget in steps depends on it; sweep it"
+            )
+    if shared := sorted(set(study.seed_values()) & set(tuning.seed_values())):
+        raise ValueError(f"seeds must be < {tuning.FIRST_SEED} with tuned(...), got {shared[0]}")
+    if template.validation_fraction:
+        raise ValueError(
+            "validation_fraction must be 0 with tuned(...): tuning holds out labels by itself, and "
+            f"the trainings are measured on test labels; got {template.validation_fraction}"
+        )
+    held_out = replace(template, validation_fraction=tuning.validation_fraction)
+    held_out = _with_steps(held_out, budget, facts)
+    return Search(space, tuple(replace(held_out, seed=seed) for seed in tuning.seed_values()))
 
 
 def _reject_unused(own: Mapping[str, Any], point: Mapping[str, Any], template: Trial) -> None:
@@ -310,17 +385,19 @@ def _training_counts(template: Trial, facts: DatasetFacts) -> tuple[int, ...]:
     return split.training
 
 
-def _range_test(
-    template: Trial, reading: FromRangeTest, budget: Budget, facts: DatasetFacts
-) -> Trial:
-    """The LR range test of a training: same data and model, scored on held-out labels."""
+def _range_tests(
+    cell: Cell, study: Study, reading: FromRangeTest, facts: DatasetFacts
+) -> tuple[Trial, ...]:
+    """The LR range tests of a cell: its data and model, scored on held-out labels."""
+    template = cell.trainings[0]
     held_out = replace(template, validation_fraction=reading.validation_fraction)
     count = sum(_training_counts(held_out, facts))
     steps = reading.steps
     if steps is None:
+        budget = study.budget_at(cell.point)
         steps = max(100, budget.steps(count, held_out.batch_size) // 4)
     training = replace(template, max_lr=reading.high).complete()
-    return replace(
+    test = replace(
         held_out,
         # Falling as in the training while the learning rate rises (1803.09820, section 4.3)
         momentum=training.momentum,
@@ -332,6 +409,8 @@ def _range_test(
         eval_interval=max(1, steps // reading.points),
         eval_count=RANGE_TEST_EVAL_COUNT,
     )
+    seeds = study.seed_values()[: study.first_seeds()]
+    return tuple(replace(test, seed=seed).complete() for seed in seeds)
 
 
 def _reject_equal_arms(cells: Iterable[Cell]) -> None:

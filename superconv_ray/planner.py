@@ -1,25 +1,23 @@
-"""Which trial comes next: range tests unlock the trainings that need them, cell by cell.
+"""Which trial comes next: what is chosen first, what is measured then, and with how many seeds.
 
 Plain Python: a runner asks `next` and reports with `tell`. The state is never saved; a planner
-that is given the recorded outcomes of an earlier run goes on where that one was.
+that is given the recorded outcomes of an earlier run goes on where that one was. Whatever order
+trials end in, the same trials are run.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
 
-from superconv_ray.analysis.range_test import accuracy_peak
+from superconv_ray.analysis.sequential import sign_decided
+from superconv_ray.choosing import Choice, Role, choice_of
 from superconv_ray.outcome import Outcome
 from superconv_ray.plan import Cell, Plan
+from superconv_ray.study import AtLeast
 from superconv_ray.trial import Trial
-
-READ_COLUMN = "validation_accuracy_reestimated"
-"""What a range test is read on. With BN's running statistics, which lag behind weights that move
-fast, the accuracy at a large learning rate jumps by tens of points from row to row (NOTES.md)."""
 
 
 class Signal(Enum):
@@ -34,20 +32,69 @@ class Membership:
     """A trial's part in a study: one row of the study's table.
 
     Attributes:
-        role: What the trial is for: to choose a hyper-parameter, or to be measured.
-        max_lr_source: "given" by the study, or read off a "range_test".
-        max_lr_rule: The rule it was read by.
-        max_lr_trials: Ids of the range tests it was read off.
+        role: What the trial is for: to choose settings, or to be measured.
+        chosen: The settings of a training that were chosen by experiment.
+        chosen_by: The rule they were chosen by.
+        chosen_from: Ids of the trials they were chosen from.
     """
 
     trial_id: str
     arm: str
     cell: int
     data_fraction: float | None
-    role: Literal["range_test", "training"]
-    max_lr_source: Literal["given", "range_test"]
-    max_lr_rule: str | None = None
-    max_lr_trials: tuple[str, ...] = ()
+    role: Role
+    chosen: tuple[str, ...] = ()
+    chosen_by: str | None = None
+    chosen_from: tuple[str, ...] = ()
+
+
+@dataclass
+class _CellState:
+    """A cell on its way through a run.
+
+    Attributes:
+        locked: Its trials that are not ready yet, further seeds of its point not included.
+        round: The trials of the choice's present round.
+        chosen_from: Ids of the trials of all rounds so far.
+        trainings: All that may be needed, once every setting is known.
+    """
+
+    index: int
+    cell: Cell
+    choice: Choice | None
+    point: _Point
+    locked: int = 0
+    round: tuple[Trial, ...] = ()
+    chosen: tuple[str, ...] = ()
+    chosen_from: tuple[str, ...] = ()
+    trainings: tuple[Trial, ...] = ()
+
+
+@dataclass
+class _Point:
+    """The cells of all arms at one point of the sweep, which always have the same seeds.
+
+    Attributes:
+        seeds: How many seeds every cell may run.
+        further: How many may be added.
+    """
+
+    seeds: int
+    further: int
+    states: list[_CellState] = field(default_factory=list)
+
+    @property
+    def locked(self) -> int:
+        """Trainings with seeds that may be added."""
+        return self.further * len(self.states)
+
+
+@dataclass
+class _Barrier:
+    """What is to be done once a number of trials have ended."""
+
+    missing: int
+    then: Callable[[], None]
 
 
 class Planner:
@@ -56,7 +103,7 @@ class Planner:
     Args:
         plan: The checked study.
         recorded: Outcome of an earlier run by trial id, or None; a recorded trial is never given
-            out again.
+            out again. Must have the measurements and the curve that choices are made by.
         max_trials: Give out at most this many trials, then be finished.
     """
 
@@ -75,18 +122,23 @@ class Planner:
         self._ready: deque[Trial] = deque()
         self._running: dict[str, Trial] = {}
         self._known: set[str] = set()
-        self._locked = 0  # trainings that wait for a range test
-        self._tests: dict[str, Outcome] = {}
-        self._missing: dict[int, int] = {}  # cell -> range tests it still waits for
-        self._waiting: dict[str, list[int]] = {}  # range test -> cells that wait for it
-        for index, cell in enumerate(plan.cells):
-            self._add_cell(index, cell)
-        self._enqueue(_by_seed(plan.cells))
+        self._ended: dict[str, Outcome] = {}
+        self._barriers: dict[str, list[_Barrier]] = {}  # trial -> what waits for it
+        self._due: deque[Callable[[], None]] = deque()
+        self._points: list[_Point] = []
+        self._states: list[_CellState] = []
+        arms = len(plan.study.arms)
+        for start in range(0, len(plan.cells), arms):
+            self._add_point(plan.cells[start : start + arms])
+        self._enqueue(_by_seed([self._begin(state) for state in self._states]))
+        self._settle()
 
     @property
     def left(self) -> int:
-        """Trials not yet ended: ready, running, or waiting for a range test."""
-        return len(self._ready) + len(self._running) + self._locked
+        """Trials not yet ended: ready, running, or waiting for others; at most that many."""
+        locked = sum(state.locked for state in self._states)
+        locked += sum(point.locked for point in self._points)
+        return len(self._ready) + len(self._running) + locked
 
     @property
     def to_come(self) -> int:
@@ -102,9 +154,9 @@ class Planner:
 
     def datasets_needed(self) -> set[str]:
         """Names of the data sets of the trials that are left."""
-        needed = {trial.dataset for trial in self._ready}
-        locked = (self.plan.cells[index] for index, tests in self._missing.items() if tests)
-        return needed | {trial.dataset for cell in locked for trial in cell.trainings}
+        waiting = (state for state in self._states if state.locked or state.point.locked)
+        later = {trial.dataset for state in waiting for trial in state.cell.trainings}
+        return later | {trial.dataset for trial in self._ready}
 
     def next(self) -> Trial | Signal:
         """The next trial to run, or why there is none."""
@@ -125,27 +177,122 @@ class Planner:
             KeyError: The trial was not given out, or has been told already.
         """
         self._note(self._running.pop(trial_id).id, outcome)
+        self._settle()
 
-    def _add_cell(self, index: int, cell: Cell) -> None:
-        for trial in cell.range_tests:
-            self._join(index, cell, trial, "range_test")
-            self._waiting.setdefault(trial.id, []).append(index)
-        if cell.reading is None:
-            for trial in cell.trainings:
-                self._join(index, cell, trial, "training")
-        else:
-            self._missing[index] = len(cell.range_tests)
-            self._locked += len(cell.trainings)
+    # A cell: its choice, then its trainings
+
+    def _add_point(self, cells: Sequence[Cell]) -> None:
+        study = self.plan.study
+        first = study.first_seeds()
+        point = _Point(seeds=first, further=len(study.seed_values()) - first)
+        for cell in cells:
+            choice = choice_of(cell, study.tuning)
+            point.states.append(_CellState(len(self._states), cell, choice, point))
+            self._states.append(point.states[-1])
+        self._points.append(point)
+
+    def _begin(self, state: _CellState) -> tuple[Trial, ...]:
+        """The trials of a cell that are ready at once."""
+        if state.choice is None:
+            return self._release(state, state.cell.trainings)
+        state.locked = state.choice.size + state.point.seeds
+        return self._next_round(state, state.choice)
+
+    def _next_round(self, state: _CellState, choice: Choice) -> tuple[Trial, ...]:
+        state.round = choice.propose()
+        if state.round:
+            state.locked -= len(state.round)
+            state.chosen_from += tuple(trial.id for trial in state.round)
+            self._join(state, state.round, choice.role)
+            self._after(state.round, lambda: self._end_round(state, choice))
+        return state.round
+
+    def _end_round(self, state: _CellState, choice: Choice) -> None:
+        try:
+            choice.tell([self._ended[trial.id] for trial in state.round])
+            trials = self._next_round(state, choice)
+            if not trials:
+                settings = choice.settings()
+                state.chosen = tuple(sorted(settings))
+                trials = self._release(state, state.cell.trainings_with(**settings))
+        except ValueError as error:
+            self.blocked.append((state.cell, str(error)))
+            state.locked = state.point.further = 0
+            return
+        self._enqueue(trials, first=True)
+
+    def _release(self, state: _CellState, trainings: tuple[Trial, ...]) -> tuple[Trial, ...]:
+        """Every setting is known: the trainings that are ready now."""
+        state.locked = 0
+        state.trainings = trainings
+        released = trainings[: state.point.seeds]
+        self._join(state, released, "training")
+        if all(other.trainings for other in state.point.states):
+            self._watch(state.point)
+        return released
+
+    # A point: further seeds, as long as it is open which arm is better
+
+    def _watch(self, point: _Point) -> None:
+        if point.further:
+            trials = [t for state in point.states for t in state.trainings[: point.seeds]]
+            self._after(trials, lambda: self._decide(point))
+
+    def _decide(self, point: _Point) -> None:
+        """Every arm has been measured with the same seeds: add one, or leave it at these."""
+        if not point.further or self._is_decided(point):
+            point.further = 0
+            return
+        point.seeds += 1
+        point.further -= 1
+        added = [state.trainings[point.seeds - 1] for state in point.states]
+        for state, trial in zip(point.states, added, strict=True):
+            self._join(state, (trial,), "training")
+        self._enqueue(added, first=True)
+        self._watch(point)
+
+    def _is_decided(self, point: _Point) -> bool:
+        rule = self.plan.study.seeds
+        assert isinstance(rule, AtLeast), "only such a study adds seeds"
+        arms = [
+            [self._ended[trial.id] for trial in state.trainings[: point.seeds]]
+            for state in point.states
+        ]
+        if any(outcome.status == "failed" for arm in arms for outcome in arm):
+            return True  # the next run tries them again, and goes on from there
+        first, *others = ([_accuracy(outcome) for outcome in arm] for arm in arms)
+        return all(
+            sign_decided(
+                [a - b for a, b in zip(first, other, strict=True)],
+                at_least=rule.least,
+                up_to=rule.up_to,
+            )
+            for other in others
+        )
+
+    # Trials
+
+    def _after(self, trials: Iterable[Trial], then: Callable[[], None]) -> None:
+        """Do something once these have all ended."""
+        missing = {trial.id for trial in trials} - self._ended.keys()
+        if not missing:
+            self._due.append(then)
+        barrier = _Barrier(len(missing), then)
+        for trial_id in missing:
+            self._barriers.setdefault(trial_id, []).append(barrier)
 
     def _note(self, trial_id: str, outcome: Outcome) -> None:
         self.outcomes[trial_id] = outcome.status
-        cells = self._waiting.pop(trial_id, ())
-        if cells:
-            self._tests[trial_id] = outcome
-        for index in cells:
-            self._missing[index] -= 1
-            if not self._missing[index]:
-                self._unlock(index)
+        self._ended[trial_id] = outcome
+        for barrier in self._barriers.pop(trial_id, ()):
+            barrier.missing -= 1
+            if not barrier.missing:
+                self._due.append(barrier.then)
+
+    def _settle(self) -> None:
+        """Do what is due. A loop: recorded trials can end a hundred rounds, one after another."""
+        while self._due:
+            self._due.popleft()()
 
     def _enqueue(self, trials: Iterable[Trial], *, first: bool = False) -> None:
         """Make trials ready, unless they are known already or were recorded by an earlier run."""
@@ -164,51 +311,33 @@ class Planner:
         else:
             self._ready.extend(fresh)
 
-    def _unlock(self, index: int) -> None:
-        """Read a cell's max_lr, now that its range tests have ended, and make it ready."""
-        cell = self.plan.cells[index]
-        self._locked -= len(cell.trainings)
-        try:
-            tests = [self._tests[trial.id] for trial in cell.range_tests]
-            trainings = cell.trainings_at(accuracy_peak([_accuracy_curve(test) for test in tests]))
-        except ValueError as error:
-            self.blocked.append((cell, str(error)))
-            return
-        for trial in trainings:
-            self._join(index, cell, trial, "training")
-        self._enqueue(trainings, first=True)
-
-    def _join(
-        self, index: int, cell: Cell, trial: Trial, role: Literal["range_test", "training"]
-    ) -> None:
-        read = cell.reading if role == "training" else None
-        self.memberships.append(
-            Membership(
-                trial_id=trial.id,
-                arm=cell.arm,
-                cell=index,
-                data_fraction=trial.data_fraction,
-                role=role,
-                max_lr_source="range_test" if read else "given",
-                max_lr_rule=read.rule if read else None,
-                max_lr_trials=tuple(test.id for test in cell.range_tests) if read else (),
+    def _join(self, state: _CellState, trials: Iterable[Trial], role: Role) -> None:
+        chosen = role == "training" and state.choice
+        for trial in trials:
+            self.memberships.append(
+                Membership(
+                    trial_id=trial.id,
+                    arm=state.cell.arm,
+                    cell=state.index,
+                    data_fraction=trial.data_fraction,
+                    role=role,
+                    chosen=state.chosen,
+                    chosen_by=state.choice.rule if chosen and state.choice else None,
+                    chosen_from=state.chosen_from if chosen else (),
+                )
             )
-        )
 
 
-def _by_seed(cells: tuple[Cell, ...]) -> Iterator[Trial]:
+def _by_seed(columns: Sequence[tuple[Trial, ...]]) -> Iterator[Trial]:
     """All trials that are ready at once, first those of every cell's first seed, and so on."""
-    columns: list[tuple[Trial, ...]] = [cell.range_tests or cell.trainings for cell in cells]
     for replicate in range(max(map(len, columns), default=0)):
         for column in columns:
             if replicate < len(column):
                 yield column[replicate]
 
 
-def _accuracy_curve(test: Outcome) -> tuple[list[Any], list[Any]]:
-    if test.status == "failed":
-        raise ValueError("a range test of this cell failed; it is run again with the next run")
-    # A diverged run's last row is where that was noticed, at a rate its replicates need not have
-    # been measured at. From there on it counts as accuracy 0 anyway: see `mean_curve`.
-    rows = test.curve[:-1] if test.status == "diverged" else test.curve
-    return [row["lr"] for row in rows], [row[READ_COLUMN] for row in rows]
+def _accuracy(outcome: Outcome) -> float:
+    """What a training is measured by: test labels, or held-out ones where it holds some out."""
+    test = outcome.measurements.get("test_accuracy")
+    accuracy: float = outcome.measurements["validation_accuracy"] if test is None else test
+    return accuracy

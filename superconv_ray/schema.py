@@ -76,10 +76,10 @@ _MEMBERSHIP = {
     "arm": (pa.string(), "arm it belongs to"),
     "cell": (pa.int64(), "number of the arm x sweep-point cell"),
     "data_fraction": (pa.float64(), "limited labels as this study asked for them"),
-    "role": (pa.string(), "'range_test' (chooses max_lr) or 'training' (is measured)"),
-    "max_lr_source": (pa.string(), "'given' or 'range_test'"),
-    "max_lr_rule": (pa.string(), "rule by which max_lr was read off"),
-    "max_lr_trials": (pa.list_(pa.string()), "range tests it was read off"),
+    "role": (pa.string(), "'range_test', 'tuning' (both choose settings) or 'training' (measured)"),
+    "chosen": (pa.list_(pa.string()), "settings of a training that were chosen by experiment"),
+    "chosen_by": (pa.string(), "rule by which they were chosen"),
+    "chosen_from": (pa.list_(pa.string()), "trials they were chosen from"),
 }
 
 

@@ -118,6 +118,12 @@ def _hardware(trainings: pd.DataFrame) -> str:
     return f"hardware: {devices}; {', '.join(precisions)}{mixed}; {seconds:,.0f} s of training"
 
 
+def frame_text(frame: pd.DataFrame) -> str:
+    """A frame as an aligned text table, numbers to three digits, without the index."""
+    rows = [[_short(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    return text_table([str(name) for name in frame.columns], rows)
+
+
 def _short(value: Any) -> str:
     """A setting as it stands in the table: 0.1, digits, 0.5/0.75, or - if it is not set."""
     if isinstance(value, list):

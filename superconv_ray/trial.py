@@ -255,6 +255,12 @@ def check_field_names(names: Mapping[str, object], where: str) -> None:
             )
 
 
+def number_type(name: str) -> type[int] | type[float] | None:
+    """The type of a field that holds a single number, None for other fields."""
+    kind = _unwrap_optional(_field_kinds()[name])
+    return kind if kind in (int, float) else None
+
+
 def describe_fields() -> list[tuple[str, str, str]]:
     """Name, type and meaning of every field; the README's table is made from this."""
     hints = get_type_hints(Trial)

@@ -22,12 +22,14 @@ from superconv_ray.study import (
     Arm,
     Budget,
     Study,
+    Tuning,
     epochs,
     from_range_test,
     grid,
     iterations,
     paired,
     samples,
+    tuned,
 )
 from superconv_ray.trial import Trial
 
@@ -130,7 +132,7 @@ def test_all_arms_share_seeds_subsets_and_budget_at_every_point() -> None:
     )
     for cell in plan.cells:
         assert [trial.seed for trial in cell.trainings] == [4, 9, 2]
-        complete = cell.trainings_at(1.0) if cell.reading else cell.trainings
+        complete = cell.trainings_with(max_lr=1.0) if cell.reading else cell.trainings
         assert [trial.subset_seed for trial in complete] == [4, 9, 2]
         assert {trial.steps for trial in complete} == {400}
         if cell.reading:
@@ -166,7 +168,9 @@ def ids_by_hand(plan: Plan) -> list[str]:
     found = []
     for cell in plan.cells:
         found += [trial.id for trial in cell.range_tests]
-        found += [t.id for t in (cell.trainings_at(0.5) if cell.reading else cell.trainings)]
+        found += [
+            t.id for t in (cell.trainings_with(max_lr=0.5) if cell.reading else cell.trainings)
+        ]
     return found
 
 
@@ -249,7 +253,7 @@ def test_a_range_test_differs_from_its_training_in_schedule_and_measurement_alon
         base=base(data_count=500, weight_decay=1e-4, dropout=0.1, augment="flip", eval_count=50),
         arms={"a": Arm(max_lr=from_range_test(high=2.0))},
     )
-    for test, training in zip(cell.range_tests, cell.trainings_at(0.5), strict=True):
+    for test, training in zip(cell.range_tests, cell.trainings_with(max_lr=0.5), strict=True):
         differing = {
             f.name for f in fields(Trial) if getattr(test, f.name) != getattr(training, f.name)
         }
@@ -291,7 +295,7 @@ def test_range_tests_hold_out_limited_labels_and_see_no_test_label(fraction: flo
         arms={"a": Arm(max_lr=from_range_test(validation_fraction=0.5))},
     )
     labels = np.repeat(np.arange(10), DATASETS["digits"].train_class_counts)
-    for test, training in zip(cell.range_tests, cell.trainings_at(1.0), strict=True):
+    for test, training in zip(cell.range_tests, cell.trainings_with(max_lr=1.0), strict=True):
         assert test.validation_fraction == 0.5  # which makes the loop measure on no test label
         used, limited = (
             limited_subset(
@@ -310,9 +314,9 @@ def test_range_tests_hold_out_limited_labels_and_see_no_test_label(fraction: flo
 def test_trainings_wait_for_their_max_lr_alone() -> None:
     cell = the_cell(arms={"a": Arm(max_lr=from_range_test())})
     assert [trial.max_lr for trial in cell.trainings] == [None, None]
-    assert [trial.max_lr for trial in cell.trainings_at(0.7)] == [0.7, 0.7]
+    assert [trial.max_lr for trial in cell.trainings_with(max_lr=0.7)] == [0.7, 0.7]
     given = the_cell(arms={"a": Arm(max_lr=0.7)})
-    assert cell.trainings_at(0.7) == given.trainings
+    assert cell.trainings_with(max_lr=0.7) == given.trainings
 
 
 def test_arms_with_equal_range_tests_share_them() -> None:
@@ -736,3 +740,85 @@ def test_a_plan_is_made_without_importing_torch_or_ray() -> None:
     )
     # 2 points, 3 seeds: range tests and trainings of a, trainings of b
     assert done.stdout.split("\n")[:2] == ["18", "[]"]
+
+
+# What is tuned
+
+
+def test_a_tuned_cell_scores_on_held_out_labels_with_seeds_of_its_own() -> None:
+    arms = {"a": Arm(policy="cosine", max_lr=tuned(0.01, 1.0), momentum=tuned(0.5, 0.9, log=False))}
+    cell = the_cell(arms=arms, tuning=Tuning(replicates=2, validation_fraction=0.25))
+    assert cell.search is not None
+    trials = cell.search.trials_at({"max_lr": 0.1, "momentum": 0.8})
+    (training, _) = cell.trainings_with(max_lr=0.1, momentum=0.8)
+    assert [trial.seed for trial in trials] == [2**30, 2**30 + 1]
+    assert {trial.validation_fraction for trial in trials} == {0.25}
+    assert training.validation_fraction == 0.0
+    for trial in trials:
+        held_out = {"seed", "subset_seed", "validation_fraction"}
+        same = trial.settings().keys() - held_out
+        assert {name: trial.settings()[name] for name in same} == {
+            name: training.settings()[name] for name in same
+        }
+
+
+def test_a_swept_budget_stretches_the_schedules() -> None:
+    sweep = grid(budget=(iterations(100), epochs(1)))
+    plan = make_plan(study(budget=None, sweep=sweep))
+    steps = [cell.trainings[0].steps for cell in plan.cells]
+    count, batch = plan.cells[0].trainings[0].data_count, plan.cells[0].trainings[0].batch_size
+    assert count
+    assert steps == [100, -(-count // batch)]
+
+
+@pytest.mark.parametrize(
+    ("arm", "base_changes", "message"),
+    [
+        (
+            Arm(max_lr=from_range_test(), weight_decay=tuned(1e-5, 1e-2)),
+            {},
+            (
+                "max_lr=from_range_test() and weight_decay=tuned(...) cannot be combined: "
+                "tune max_lr as well, or give the other setting"
+            ),
+        ),
+        (
+            Arm(max_lr=tuned(0.1, 1), policy=tuned(1, 2)),
+            {},
+            "tuned(...) needs a field that holds one number, got 'policy'",
+        ),
+        (
+            Arm(max_lr=tuned(0.1, 1), batch_size=tuned(1, 2)),
+            {},
+            "'batch_size' cannot be tuned, because the budget in steps depends on it; sweep it",
+        ),
+        (
+            Arm(max_lr=tuned(0.1, 1), momentum=tuned(0.9, 1.5)),
+            {},
+            "momentum must be in [0, 1), got 1.5",
+        ),
+        (
+            Arm(max_lr=tuned(0.1, 1)),
+            {"validation_fraction": 0.1},
+            (
+                "validation_fraction must be 0 with tuned(...): tuning holds out labels by itself, "
+                "and the trainings are measured on test labels; got 0.1"
+            ),
+        ),
+    ],
+)
+def test_an_impossible_search_is_rejected(
+    arm: Arm, base_changes: dict[str, Any], message: str
+) -> None:
+    assert error(base=base(**base_changes), arms={"a": arm}) == f"arm 'a': {message}"
+
+
+def test_seeds_of_the_search_are_not_those_of_the_study() -> None:
+    arms = {"a": Arm(max_lr=tuned(0.1, 1))}
+    assert "seeds must be < 1073741824 with tuned(...)" in error(arms=arms, seeds=[2**30])
+
+
+def test_arms_that_search_the_same_are_rejected() -> None:
+    arms = {"a": Arm(max_lr=tuned(0.1, 1)), "b": Arm(max_lr=tuned(0.1, 1))}
+    assert "the same trials as arm 'a'" in error(arms=arms)
+    make_plan(study(arms={**arms, "b": Arm(max_lr=tuned(0.1, 2))}))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -9,10 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from superconv_ray.choosing import READ_COLUMN
 from superconv_ray.outcome import Outcome, Status
 from superconv_ray.plan import Plan, make_plan
-from superconv_ray.planner import READ_COLUMN, Membership, Planner, Signal
-from superconv_ray.study import Arm, Study, Sweep, from_range_test, grid, iterations
+from superconv_ray.planner import Membership, Planner, Signal
+from superconv_ray.study import (
+    Arm,
+    AtLeast,
+    Study,
+    Sweep,
+    Tuning,
+    at_least,
+    from_range_test,
+    grid,
+    iterations,
+    tuned,
+)
 from superconv_ray.trial import Trial
 
 RATES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
@@ -22,7 +35,12 @@ LIKE_READ = Arm(policy="triangular", momentum=0.95, min_momentum=0.85, max_lr=fr
 """Needs the same range tests as READ: its momentum is the same."""
 
 
-def plan_of(arms: dict[str, Arm], sweep: Sweep | None = None, seeds: int = 2) -> Plan:
+def plan_of(
+    arms: dict[str, Arm],
+    sweep: Sweep | None = None,
+    seeds: int | AtLeast = 2,
+    tuning: Tuning | None = None,
+) -> Plan:
     return make_plan(
         Study(
             name="x",
@@ -31,6 +49,7 @@ def plan_of(arms: dict[str, Arm], sweep: Sweep | None = None, seeds: int = 2) ->
             sweep=sweep or grid(),
             budget=iterations(40),
             seeds=seeds,
+            tuning=tuning or Tuning(),
         )
     )
 
@@ -89,7 +108,7 @@ def test_trainings_come_when_the_last_of_their_range_tests_has_ended() -> None:
     planner.tell(first.id, peak_at(0.4))
     trainings = taken(planner)
     assert names(trainings) == [("training", 1437, 0.4, 0), ("training", 1437, 0.4, 1)]
-    assert tuple(trainings) == plan.cells[0].trainings_at(0.4)
+    assert tuple(trainings) == plan.cells[0].trainings_with(max_lr=0.4)
     assert planner.next() is Signal.WAIT
     for trial in trainings:
         planner.tell(trial.id, DONE)
@@ -126,25 +145,25 @@ def test_trainings_that_became_ready_come_before_what_was_ready_already() -> Non
     assert [trial.policy for trial in taken(planner)] == ["one_cycle", "piecewise"]
 
 
-def test_memberships_say_where_max_lr_came_from() -> None:
+def test_memberships_say_what_was_chosen_and_from_what() -> None:
     plan = plan_of({"a": READ, "b": GIVEN}, seeds=1)
     planner = Planner(plan)
     test = plan.cells[0].range_tests[0]
     given_lr = plan.cells[1].trainings[0]
     before = {
-        Membership(test.id, "a", 0, 1.0, "range_test", "given"),
-        Membership(given_lr.id, "b", 1, 1.0, "training", "given"),
+        Membership(test.id, "a", 0, 1.0, "range_test"),
+        Membership(given_lr.id, "b", 1, 1.0, "training"),
     }
     assert set(planner.memberships) == before
     taken(planner)
     planner.tell(test.id, peak_at(0.4))
-    (read,) = plan.cells[0].trainings_at(0.4)
+    (read,) = plan.cells[0].trainings_with(max_lr=0.4)
     unlocked = Membership(
         *(read.id, "a", 0, 1.0),
         role="training",
-        max_lr_source="range_test",
-        max_lr_rule="accuracy_peak",
-        max_lr_trials=(test.id,),
+        chosen=("max_lr",),
+        chosen_by="accuracy_peak",
+        chosen_from=(test.id,),
     )
     assert set(planner.memberships) == {*before, unlocked}
 
@@ -200,7 +219,7 @@ def test_a_failed_range_test_blocks_its_cell_alone() -> None:
         (plan.cells[0], "a range test of this cell failed; it is run again with the next run")
     ]
     rest = taken(planner)
-    assert rest == list(plan.cells[2].trainings_at(0.4))
+    assert rest == list(plan.cells[2].trainings_with(max_lr=0.4))
     for trial in rest:
         planner.tell(trial.id, DONE)
     assert planner.next() is Signal.FINISHED
@@ -248,6 +267,128 @@ def test_range_tests_that_diverge_at_once_block_their_cell_with_a_reason() -> No
     assert cell is plan.cells[0]
     assert reason == "a range test must have at least one curve row, got none"
     assert planner.next() is Signal.FINISHED
+
+
+# Search
+
+SEARCH = Arm(policy="cosine", max_lr=tuned(0.01, 10.0))
+
+
+def scores(accuracy: float, loss: float, status: Status = "completed") -> Outcome:
+    return Outcome(status, {"validation_accuracy": accuracy, "validation_loss": loss})
+
+
+def scored(trial: Trial, best: float = 1.0) -> Outcome:
+    """Better the nearer max_lr is to the best one, in decades."""
+    assert trial.max_lr
+    loss = abs(math.log10(trial.max_lr / best))
+    return scores(1 - loss / 10, loss)
+
+
+def test_a_search_proposes_rounds_and_the_trainings_take_the_best() -> None:
+    plan = plan_of({"a": SEARCH}, tuning=Tuning(trials=7, replicates=2, parallel=3))
+    planner = Planner(plan)
+    assert (planner.left, planner.total) == (7 * 2 + 2, 16)
+    told: list[Trial] = []
+    for settings_in_round in (3, 3, 1):
+        trials = taken(planner)
+        assert planner.next() is Signal.WAIT
+        assert [trial.seed for trial in trials] == [2**30, 2**30 + 1] * settings_in_round
+        assert len({trial.max_lr for trial in trials}) == settings_in_round
+        assert {trial.validation_fraction for trial in trials} == {0.2}
+        told += trials
+        for trial in reversed(trials):
+            planner.tell(trial.id, scored(trial))
+    best = min(told, key=lambda trial: abs(math.log10(trial.max_lr or 1))).max_lr
+    assert names(taken(planner)) == [("training", 1437, best, 0), ("training", 1437, best, 1)]
+    assert {(m.role, m.chosen, len(m.chosen_from)) for m in planner.memberships} == {
+        ("tuning", (), 0),
+        ("training", ("max_lr",), 14),
+    }
+
+
+def test_a_search_learns_from_its_scores() -> None:
+    late = []
+    for best in (0.03, 3.0):
+        planner = Planner(plan_of({"a": SEARCH}, seeds=1, tuning=Tuning(trials=16)))
+        tried = []
+        while isinstance(trial := planner.next(), Trial):
+            tried.append(trial)
+            planner.tell(trial.id, scored(trial, best))
+        late.append(sum(math.log10(trial.max_lr or 1) for trial in tried[8:16]) / 8)
+    assert late[0] < 0 < late[1]
+
+
+def test_every_cell_gets_the_same_effort_and_begins_at_the_same_places() -> None:
+    arms = {"a": SEARCH, "b": Arm(policy="linear", max_lr=tuned(0.01, 10.0))}
+    planner = Planner(plan_of(arms, tuning=Tuning(trials=4)))
+    trials = taken(planner)
+    rates = {
+        policy: [t.max_lr for t in trials if t.policy == policy] for policy in ("cosine", "linear")
+    }
+    assert len(rates["cosine"]) == 4
+    assert rates["cosine"] == rates["linear"]
+
+
+def test_a_diverged_tuning_trial_is_the_worst_and_of_equal_accuracies_the_loss_decides() -> None:
+    planner = Planner(plan_of({"a": SEARCH}, seeds=1, tuning=Tuning(trials=3, parallel=3)))
+    first, second, third = taken(planner)
+    planner.tell(first.id, scores(0.9, 0.1, "diverged"))
+    planner.tell(second.id, scores(0.5, 2.0))
+    planner.tell(third.id, scores(0.5, 1.0))
+    assert [trial.max_lr for trial in taken(planner)] == [third.max_lr]
+
+
+def test_a_failed_tuning_trial_blocks_its_cell_alone() -> None:
+    plan = plan_of({"a": SEARCH, "b": GIVEN}, seeds=1, tuning=Tuning(trials=2))
+    planner = Planner(plan)
+    for trial in taken(planner):
+        planner.tell(trial.id, FAILED if trial.policy == "cosine" else DONE)
+    ((cell, reason),) = planner.blocked
+    assert (cell.arm, planner.left) == ("a", 0)
+    assert reason == "a tuning trial of this cell failed; it is run again with the next run"
+
+
+# Seeds that are added until it is decided
+
+
+def adaptive(gap: Callable[[int], float]) -> list[int]:
+    """Seeds run for both arms, if seed s gives this gap between them."""
+    arms = {"a": Arm(policy="cosine", max_lr=0.1), "b": GIVEN}
+    planner = Planner(plan_of(arms, seeds=at_least(3, up_to=6)))
+    assert (planner.left, planner.total) == (12, 12)
+    seeds: dict[str, list[int]] = {"cosine": [], "piecewise": []}
+    while isinstance(trial := planner.next(), Trial):
+        seeds[trial.policy].append(trial.seed)
+        accuracy = 0.5 + (gap(trial.seed) if trial.policy == "cosine" else 0.0)
+        planner.tell(trial.id, Outcome("completed", {"test_accuracy": accuracy}))
+    assert seeds["cosine"] == seeds["piecewise"]
+    assert planner.left == 0
+    return seeds["cosine"]
+
+
+def test_a_clear_gap_needs_no_further_seed() -> None:
+    assert adaptive(lambda seed: 0.2 + 0.001 * seed) == [0, 1, 2]
+    assert adaptive(lambda seed: -0.2 - 0.001 * seed) == [0, 1, 2]
+
+
+def test_seeds_are_added_until_the_sign_is_known_or_there_are_no_more() -> None:
+    assert adaptive(lambda seed: 0.01 * (-1) ** seed) == [0, 1, 2, 3, 4, 5]
+    # Four looks, each at 98.75 %. With 4 seeds the mean is 0.2375, its standard error 0.0625 and
+    # t at 3 degrees 5.4; with 5 they are 0.25, 0.05 and 4.3, and zero is left out.
+    assert adaptive(lambda seed: 0.3 if seed else 0.05) == [0, 1, 2, 3, 4]
+
+
+def test_a_failed_training_stops_the_adding_of_seeds() -> None:
+    arms = {"a": Arm(policy="cosine", max_lr=0.1), "b": GIVEN}
+    planner = Planner(plan_of(arms, seeds=at_least(2, up_to=6)))
+    trials = taken(planner)
+    assert len(trials) == 4
+    for trial in trials[1:]:
+        planner.tell(trial.id, Outcome("completed", {"test_accuracy": 0.5}))
+    planner.tell(trials[0].id, FAILED)
+    assert planner.next() is Signal.FINISHED
+    assert planner.left == 0
 
 
 # Counts
@@ -325,11 +466,11 @@ def test_data_sets_are_needed_while_trials_of_theirs_are_to_come() -> None:
     assert Planner(plan).datasets_needed() == {"digits", "mnist"}
     digits, mnist = (cell.range_tests[0] for cell in plan.cells)
     recorded = {digits.id: peak_at(0.4)}
-    recorded |= {trial.id: DONE for trial in plan.cells[0].trainings_at(0.4)}
+    recorded |= {trial.id: DONE for trial in plan.cells[0].trainings_with(max_lr=0.4)}
     assert Planner(plan, recorded.get).datasets_needed() == {"mnist"}
     recorded[mnist.id] = peak_at(0.5)
     assert Planner(plan, recorded.get).datasets_needed() == {"mnist"}
-    recorded |= {trial.id: DONE for trial in plan.cells[1].trainings_at(0.5)}
+    recorded |= {trial.id: DONE for trial in plan.cells[1].trainings_with(max_lr=0.5)}
     finished = Planner(plan, recorded.get)
     assert finished.datasets_needed() == set()
     assert finished.next() is Signal.FINISHED
@@ -395,8 +536,11 @@ class Run:
 def outcome(trial: Trial, salt: int) -> Outcome:
     chance = Random(f"{trial.id} {salt}")
     status: Status = chance.choices(("completed", "diverged", "failed"), (8, 3, 1))[0]
-    if trial.kind == "training" or status == "failed":
+    if status == "failed":
         return Outcome(status)
+    if trial.kind == "training":
+        measured = ("validation_accuracy", "validation_loss", "test_accuracy")
+        return Outcome(status, {name: chance.random() for name in measured})
     rows = tent(chance.choice(RATES))
     if status == "diverged":
         rows = [*rows[: chance.randrange(2, 10)], {"lr": 0.55, READ_COLUMN: 0.1}]
@@ -407,12 +551,26 @@ orders = st.randoms(use_true_random=False)
 salts = st.integers(0, 1000)
 
 
+SEARCHED = plan_of(
+    {
+        "a": Arm(policy="one_cycle", max_lr=tuned(0.1, 3.0), weight_decay=tuned(1e-5, 1e-2)),
+        "b": Arm(policy="cosine", max_lr=tuned(0.1, 3.0)),
+        "c": READ,
+    },
+    grid(data_fraction=(0.5, 1.0)),
+    seeds=at_least(2, up_to=5),
+    tuning=Tuning(trials=5, replicates=2, parallel=2),
+)
+plans = pytest.mark.parametrize("plan", [PLAN, SEARCHED], ids=["range tests", "search"])
+
+
+@plans
 @settings(max_examples=25)
-@given(orders, orders, salts)
+@given(one=orders, other=orders, salt=salts)
 def test_every_order_of_outcomes_gives_the_same_trials_and_memberships(
-    one: Random, other: Random, salt: int
+    plan: Plan, one: Random, other: Random, salt: int
 ) -> None:
-    runs = [Run(Planner(PLAN), order, salt).go_on() for order in (one, other)]
+    runs = [Run(Planner(plan), order, salt).go_on() for order in (one, other)]
     first, second = (run.planner for run in runs)
     assert runs[0].ids() == runs[1].ids()
     assert set(first.memberships) == set(second.memberships)
@@ -427,17 +585,18 @@ def test_every_order_of_outcomes_gives_the_same_trials_and_memberships(
         assert {member.trial_id for member in run.planner.memberships} == run.ids()
 
 
+@plans
 @settings(max_examples=25)
-@given(orders, salts, st.integers(0, 40), st.integers(0, 40))
+@given(order=orders, salt=salts, kill_after=st.integers(0, 40), kill_again_after=st.integers(0, 40))
 def test_a_planner_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
-    order: Random, salt: int, kill_after: int, kill_again_after: int
+    plan: Plan, order: Random, salt: int, kill_after: int, kill_again_after: int
 ) -> None:
-    whole = Run(Planner(PLAN), order, salt).go_on()
-    killed = Run(Planner(PLAN), order, salt).go_on(kill_after)
+    whole = Run(Planner(plan), order, salt).go_on()
+    killed = Run(Planner(plan), order, salt).go_on(kill_after)
     told = dict(killed.told)
     for ends in (kill_again_after, 10**6):
         recorded = Run(killed.planner, order, salt, told=told).recorded()
-        killed = Run(Planner(PLAN, recorded), order, salt).go_on(ends)
+        killed = Run(Planner(plan, recorded), order, salt).go_on(ends)
         assert not [trial for trial in killed.given_out if recorded(trial.id)]
         assert len(killed.given_out) == len(killed.ids())
         told |= killed.told
@@ -447,31 +606,33 @@ def test_a_planner_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
     assert len(killed.planner.blocked) == len(whole.planner.blocked)
 
 
+@plans
 @settings(max_examples=25)
-@given(orders, salts)
-def test_a_finished_study_is_found_finished(order: Random, salt: int) -> None:
-    whole = Run(Planner(PLAN), order, salt).go_on()
-    again = Planner(PLAN, whole.told.get)
+@given(order=orders, salt=salts)
+def test_a_finished_study_is_found_finished(plan: Plan, order: Random, salt: int) -> None:
+    whole = Run(Planner(plan), order, salt).go_on()
+    again = Planner(plan, whole.told.get)
     assert again.next() is Signal.FINISHED
     assert again.left == 0
     assert again.outcomes == whole.planner.outcomes
     assert set(again.memberships) == set(whole.planner.memberships)
 
 
+@plans
 @settings(max_examples=25)
-@given(orders, salts, st.integers(0, 30))
+@given(order=orders, salt=salts, allowed=st.integers(0, 30))
 def test_runs_of_a_few_trials_each_end_where_one_long_run_does(
-    order: Random, salt: int, allowed: int
+    plan: Plan, order: Random, salt: int, allowed: int
 ) -> None:
-    whole = Run(Planner(PLAN), order, salt).go_on()
-    part = Planner(PLAN, max_trials=allowed)
+    whole = Run(Planner(plan), order, salt).go_on()
+    part = Planner(plan, max_trials=allowed)
     told = {}
     for trial in taken(part):
         told[trial.id] = outcome(trial, salt)
         part.tell(trial.id, told[trial.id])
     assert len(told) <= allowed
     kept = {id_: end for id_, end in told.items() if end.status != "failed"}
-    rest = Run(Planner(PLAN, kept.get), order, salt).go_on()
+    rest = Run(Planner(plan, kept.get), order, salt).go_on()
     assert told | rest.told == whole.told
     assert set(rest.planner.memberships) == set(whole.planner.memberships)
 
@@ -487,4 +648,4 @@ def test_a_failed_range_test_is_run_again_and_its_cell_goes_on() -> None:
     (retried,) = taken(again)
     assert retried == second
     again.tell(retried.id, peak_at(0.4))
-    assert taken(again) == list(plan.cells[0].trainings_at(0.4))
+    assert taken(again) == list(plan.cells[0].trainings_with(max_lr=0.4))

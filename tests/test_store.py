@@ -504,13 +504,13 @@ def test_a_trial_that_is_done_has_not_failed(store: Store) -> None:
 
 def member(seed: int, arm: str, **changes: Any) -> dict[str, Any]:
     row = {"trial_id": make_trial(seed).id, "arm": arm, "cell": 0, "role": "training"}
-    return {**row, "max_lr_source": "given"} | changes
+    return row | changes
 
 
 def test_a_study_is_read_as_it_was_written(store: Store) -> None:
     definition = {"name": "one", "arms": {"a": "Arm()"}}
     tests = [make_trial(8).id, make_trial(9).id]
-    rows = [member(1, "a"), member(2, "b", cell=1, max_lr_trials=tests)]
+    rows = [member(1, "a"), member(2, "b", cell=1, chosen_from=tests)]
     store.write_study("one", definition, rows)
     assert store.study("one") == definition
     members = store.members("one")
@@ -518,8 +518,8 @@ def test_a_study_is_read_as_it_was_written(store: Store) -> None:
     assert members["study"].tolist() == ["one", "one"]
     assert members["arm"].tolist() == ["a", "b"]
     assert members["cell"].tolist() == [0, 1]
-    assert members["max_lr_trials"][1].tolist() == tests
-    assert members["max_lr_rule"].isna().all()
+    assert members["chosen_from"][1].tolist() == tests
+    assert members["chosen_by"].isna().all()
 
 
 def test_a_definition_may_hold_numpy_numbers_and_what_json_does_not_know(store: Store) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,17 @@ from superconv_ray.study import (
     FromRangeTest,
     Study,
     Sweep,
+    Tuned,
+    Tuning,
+    at_least,
     epochs,
     from_range_test,
     grid,
     iterations,
     paired,
     samples,
+    seconds,
+    tuned,
 )
 from superconv_ray.trial import Trial
 
@@ -238,3 +244,83 @@ def test_seeds_differ() -> None:
 def test_seeds_are_integers(seeds: object) -> None:
     with pytest.raises(TypeError, match="seeds must be a count or a sequence of integers, got"):
         study(seeds=seeds).seed_values()
+
+
+# What is chosen, and with how many seeds
+
+
+def test_a_tuned_setting_is_a_range() -> None:
+    assert tuned(1e-3, 1.0) == Tuned(1e-3, 1.0, log=True)
+    assert tuned(0, 0.5, log=False) == Tuned(0, 0.5, log=False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "message"),
+    [
+        (1.0, 0.1, True, "tuned: low must be < high, got 1.0 and 0.1"),
+        (1.0, 1.0, True, "tuned: low must be < high, got 1.0 and 1.0"),
+        (0.0, 1.0, True, "tuned: low must be > 0 with log=True, got 0.0"),
+        (float("nan"), 1.0, True, "tuned: low must be finite, got nan"),
+        (0.1, float("inf"), False, "tuned: high must be finite, got inf"),
+        ("0.1", 1.0, True, "tuned: low must be a number, got '0.1'"),
+    ],
+)
+def test_an_impossible_range_is_rejected(low: Any, high: Any, log: bool, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=f"^{re.escape(message)}$"):
+        tuned(low, high, log=log)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trials": 0}, "tuning: trials must be an integer >= 1, got 0"),
+        ({"parallel": 1.5}, "tuning: parallel must be an integer >= 1, got 1.5"),
+        ({"replicates": True}, "tuning: replicates must be an integer >= 1, got True"),
+        ({"validation_fraction": 0.0}, "tuning: validation_fraction must be in (0, 1), got 0.0"),
+    ],
+)
+def test_an_impossible_effort_is_rejected(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Tuning(**changes)
+
+
+def test_a_number_of_seeds_may_depend_on_what_they_show() -> None:
+    given = study(seeds=at_least(3, up_to=12), arms={"a": Arm(), "b": Arm(policy="cosine")})
+    assert given.first_seeds() == 3
+    assert given.seed_values() == tuple(range(12))
+    assert study(seeds=4).first_seeds() == 4
+
+
+@pytest.mark.parametrize(("least", "up_to"), [(1, 5), (5, 3), (0, 0)])
+def test_an_impossible_number_of_seeds_is_rejected(least: int, up_to: int) -> None:
+    with pytest.raises(ValueError, match="at_least: must be 2 <= least <= up_to"):
+        at_least(least, up_to=up_to)
+
+
+def test_adding_seeds_until_it_is_decided_needs_two_arms() -> None:
+    with pytest.raises(ValueError, match=r"seeds: at_least\(\.\.\.\) needs two arms.*got 1"):
+        study(seeds=at_least(2, up_to=3))
+
+
+def test_a_budget_may_be_left_to_the_sweep() -> None:
+    sweep = grid(budget=(iterations(10), epochs(2)))
+    given = study(budget=None, sweep=sweep)
+    assert [given.budget_at(point) for point in sweep.points] == [iterations(10), epochs(2)]
+    assert repr(epochs(2)) == "epochs(2)"
+    with pytest.raises(ValueError, match="budget is set by the study and by the sweep; choose one"):
+        study(sweep=sweep)
+    with pytest.raises(TypeError, match=r"budget must come from iterations.*got None"):
+        study(budget=None)
+    with pytest.raises(TypeError, match=r"budget must come from iterations.*got 5"):
+        study(budget=None, sweep=grid(budget=(5,)))
+    with pytest.raises(ValueError, match="arms: 'a' cannot set the budget, all arms share it"):
+        study(arms={"a": Arm(budget=iterations(3))})
+
+
+def test_a_budget_of_time_is_made_of_measured_times() -> None:
+    budget = seconds(6.0, {128: 0.02, 512: 0.05})
+    assert (budget.steps(1000, 128), budget.steps(1000, 512)) == (300, 120)
+    with pytest.raises(ValueError, match="got none for batch_size 64; there are: 128, 512"):
+        budget.steps(1000, 64)
+    with pytest.raises(ValueError, match=r"step_seconds must be finite and > 0, got 0\.0 for 64"):
+        seconds(6.0, {64: 0.0})

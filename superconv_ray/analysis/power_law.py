@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from superconv_ray.analysis.replicates import FloatArray
+from superconv_ray.analysis.intervals import Floats
 
 EXPONENTS = (0.02, 3.0)
 """Bounds of b; published exponents are 0.07 to 0.35 (Hestness 2017, arXiv 1712.00409)."""
@@ -30,9 +30,9 @@ NEWTON_STEPS = 8
 REACH = 4.0
 """Longest move of a Newton step, in spacings of the points around."""
 
-Quadratic = tuple[FloatArray, FloatArray, FloatArray]
+Quadratic = tuple[Floats, Floats, Floats]
 """alpha, beta, gamma of ``alpha c^2 - 2 beta c + gamma``: a law's squared error over its floor."""
-Objective = Callable[[Sequence[FloatArray]], FloatArray]
+Objective = Callable[[Sequence[Floats]], Floats]
 """Of one coordinate an axis, each [curves or 1, ...], to values [curves, ...]."""
 
 
@@ -40,14 +40,14 @@ Objective = Callable[[Sequence[FloatArray]], FloatArray]
 class Law:
     """One arm's curves, of which a is eliminated."""
 
-    log_n: FloatArray
+    log_n: Floats
     """Shape [points]: natural logarithm of labels, relative to a reference that arms share."""
-    errors: FloatArray
+    errors: Floats
     """Shape [curves, points]."""
-    weights: FloatArray
+    weights: Floats
     """Shape [points]."""
 
-    def reduced(self, b: FloatArray) -> Quadratic:
+    def reduced(self, b: Floats) -> Quadratic:
         """The squared error as a function of c, the best a for each c put in.
 
         Args:
@@ -59,13 +59,13 @@ class Law:
         yy = _like(self.errors**2 @ self.weights, b)
         return over - x1**2 / xx, y1 - yx * x1 / xx, yy - yx**2 / xx
 
-    def scale(self, b: FloatArray, c: FloatArray) -> FloatArray:
+    def scale(self, b: Floats, c: Floats) -> Floats:
         """The best a at the reference, not below 0, for exponents and floors of shape [curves]."""
         xx, x1, yx = self._products(b)
-        scale: FloatArray = np.maximum((yx - c * x1) / xx, SMALLEST_SCALE)
+        scale: Floats = np.maximum((yx - c * x1) / xx, SMALLEST_SCALE)
         return scale
 
-    def _products(self, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _products(self, b: Floats) -> tuple[Floats, Floats, Floats]:
         powers = np.exp(-b[..., np.newaxis] * self.log_n)
         weighted = powers * self.weights
         with_errors = np.einsum("...p,...p->...", weighted, _like(self.errors, b))
@@ -75,10 +75,10 @@ class Law:
 class Fit(NamedTuple):
     """Laws fitted together; each array has shape [laws, curves]."""
 
-    a: FloatArray
+    a: Floats
     """At the reference."""
-    b: FloatArray
-    c: FloatArray
+    b: Floats
+    c: Floats
 
 
 def fit(laws: Sequence[Law], *, share_exponent: bool = False, share_floor: bool = False) -> Fit:
@@ -91,13 +91,13 @@ def fit(laws: Sequence[Law], *, share_exponent: bool = False, share_floor: bool 
     """
     axes = 1 if share_exponent else len(laws)
 
-    def errors_over_floor(log_b: Sequence[FloatArray]) -> list[Quadratic]:
+    def errors_over_floor(log_b: Sequence[Floats]) -> list[Quadratic]:
         """One a floor."""
         exponents = log_b if axes == len(laws) else [log_b[0]] * len(laws)
         each = [law.reduced(np.exp(b)) for law, b in zip(laws, exponents, strict=True)]
         return [reduce(_add, each)] if share_floor else each
 
-    def squared_error(log_b: Sequence[FloatArray]) -> FloatArray:
+    def squared_error(log_b: Sequence[Floats]) -> Floats:
         least = [
             gamma - np.maximum(beta, 0) ** 2 / alpha
             for alpha, beta, gamma in errors_over_floor(log_b)
@@ -118,7 +118,7 @@ def _add(one: Quadratic, other: Quadratic) -> Quadratic:
     return one[0] + other[0], one[1] + other[1], one[2] + other[2]
 
 
-def _best_of_lattice(objective: Objective, lattice: FloatArray, axes: int) -> FloatArray:
+def _best_of_lattice(objective: Objective, lattice: Floats, axes: int) -> Floats:
     """The point, shape [axes, curves], at which each curve's objective is least."""
     mesh = np.meshgrid(*[lattice] * axes, indexing="ij", sparse=True)
     values = objective([coordinate[np.newaxis] for coordinate in mesh])
@@ -126,7 +126,7 @@ def _best_of_lattice(objective: Objective, lattice: FloatArray, axes: int) -> Fl
     return np.array([lattice[i] for i in np.unravel_index(least, values.shape[1:])])
 
 
-def _polished(objective: Objective, best: FloatArray, lattice: FloatArray) -> FloatArray:
+def _polished(objective: Objective, best: Floats, lattice: Floats) -> Floats:
     """Newton steps from points [axes, curves], on quadratics through the points around each.
 
     Where such a quadratic has no minimum the best of the points is taken.
@@ -151,17 +151,17 @@ def _polished(objective: Objective, best: FloatArray, lattice: FloatArray) -> Fl
     return best
 
 
-def _like(array: FloatArray, b: FloatArray) -> FloatArray:
+def _like(array: Floats, b: Floats) -> Floats:
     """Curves' values [curves, ...] with axes for the grid put in after the first."""
     return array.reshape(len(array), *[1] * (b.ndim - 1), *array.shape[1:])
 
 
-def relative_weights(counts: npt.NDArray[np.int64], errors: FloatArray) -> FloatArray:
+def relative_weights(counts: npt.NDArray[np.int64], errors: Floats) -> Floats:
     """Weights [points] that make squared deviations relative to the error, as in a log-log plot.
 
     An error's spread over seeds grows about as the error itself, and the spread of three seeds is
     too uncertain to be a weight. They sum to 1.
     """
     weights = counts / np.maximum(errors, RESOLUTION) ** 2
-    normalised: FloatArray = weights / weights.sum()
+    normalised: Floats = weights / weights.sum()
     return normalised

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.comparison import CONFIDENCE
-from superconv_ray.analysis.replicates import Curve, FloatArray, arm_curves, redrawn_means
+from superconv_ray.analysis.intervals import CONFIDENCE, Floats
+from superconv_ray.analysis.replicates import Curve, arm_curves, redrawn_means
 
 DRAWS = 2000
 RESULTS = ["mean", "reached_at", "factor", "low", "high", "censored", "seeds", "note"]
 
 
-def first_reached(axis: FloatArray, means: FloatArray, targets: FloatArray) -> FloatArray:
+def first_reached(axis: Floats, means: Floats, targets: Floats) -> Floats:
     """Where on its axis a mean curve first reaches each target.
 
     Between neighbouring points the curve is a straight line over the logarithm of the axis. Where

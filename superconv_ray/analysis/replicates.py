@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-FloatArray = npt.NDArray[np.float64]
+from superconv_ray.analysis.intervals import Floats, check_confidence
 
 REPLICATE = ["seed", "subset_seed"]
 """Columns that tell replicates apart: runs that share them are a pair."""
@@ -69,9 +69,9 @@ def require_distinct(found: pd.DataFrame, by: Sequence[str]) -> None:
 class Curve:
     """What an arm's replicates measured along one axis of the design."""
 
-    axis: FloatArray
+    axis: Floats
     """Shape [points], ascending: steps, or labels."""
-    values: FloatArray
+    values: Floats
     """Shape [points, replicates], NaN where a replicate was not run; every point has one."""
     diverged: npt.NDArray[np.int64]
     """Shape [points]: runs that diverged; they count with what they measured."""
@@ -82,7 +82,7 @@ class Curve:
         return np.asarray(np.isfinite(self.values).sum(axis=1))
 
     @cached_property
-    def means(self) -> FloatArray:
+    def means(self) -> Floats:
         """Mean over replicates, shape [points]."""
         return np.asarray(np.nanmean(self.values, axis=1))
 
@@ -142,7 +142,7 @@ def _curve(runs: pd.DataFrame, column: npt.NDArray[np.int64], columns: int) -> C
 
 def redrawn_means(
     curves: Sequence[Curve], draws: int, confidence: float, seed: int
-) -> list[FloatArray]:
+) -> list[Floats]:
     """Means that other seeds might have given, for whatever is computed from means.
 
     A multiplier bootstrap (Wu 1986): each replicate's deviations from the means are multiplied by
@@ -160,8 +160,7 @@ def redrawn_means(
         Shape [draws, points] a curve. A point with one replicate does not move: its uncertainty is
         unknown, and the caller must say so.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+    check_confidence(confidence)
     tail = (1 + confidence) / 2
     noise = np.random.default_rng(seed).standard_normal((draws, curves[0].values.shape[1]))
     redrawn = []

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from superconv_ray.analysis.comparison import CONFIDENCE
+from superconv_ray.analysis.intervals import CONFIDENCE, Floats
 from superconv_ray.analysis.power_law import EXPONENTS, RESOLUTION, Law, fit, relative_weights
 from superconv_ray.analysis.reach import listed, reach_table
-from superconv_ray.analysis.replicates import Curve, FloatArray, arm_curves, redrawn_means
+from superconv_ray.analysis.replicates import Curve, arm_curves, redrawn_means
 
 LABELS = "data_count"
 DRAWS = 1000
@@ -68,7 +68,7 @@ def scaling_fits(
     return pd.DataFrame(rows, columns=columns)
 
 
-def fit_curve(fit_row: Mapping[str, Any] | pd.Series[Any], n: npt.ArrayLike) -> FloatArray:
+def fit_curve(fit_row: Mapping[str, Any] | pd.Series[Any], n: npt.ArrayLike) -> Floats:
     """Error that a row of `scaling_fits` predicts for n labels, shaped as `n`.
 
     Raises:
@@ -199,7 +199,7 @@ def _laws(curves: Sequence[Curve], confidence: float, seed: int) -> tuple[list[L
     return laws, reference
 
 
-def _intervals(values: FloatArray, confidence: float, certain: bool) -> FloatArray:
+def _intervals(values: Floats, confidence: float, certain: bool) -> Floats:
     """Estimate, low and high, shape [n, 3], of values [n, 1 + draws]; without ends if uncertain."""
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(values[:, 1:], tails, axis=1) if certain else [np.nan, np.nan]
@@ -265,7 +265,7 @@ def why_no_law(curve: Curve) -> list[str]:
     return []
 
 
-def _p_of_positive(samples: FloatArray) -> FloatArray:
+def _p_of_positive(samples: Floats) -> Floats:
     """The p of one-sided t tests that rows have a mean > 0; 1 where NaN leaves less than two."""
     known = np.isfinite(samples)
     n = known.sum(axis=1)
@@ -277,7 +277,7 @@ def _p_of_positive(samples: FloatArray) -> FloatArray:
     return np.where(n > 1, stats.t.sf(t, np.maximum(n - 1, 1)), 1.0)
 
 
-def _compared(laws: Sequence[Law], share_floor: bool) -> FloatArray:
+def _compared(laws: Sequence[Law], share_floor: bool) -> Floats:
     """Difference of b and ratio of a, shape [2, 1 + draws], first law against second."""
     if share_floor:
         b = fit(laws, share_floor=True).b
@@ -287,7 +287,7 @@ def _compared(laws: Sequence[Law], share_floor: bool) -> FloatArray:
     return np.array([b[0] - b[1], a[0] / a[1]])
 
 
-def _verdict(difference: FloatArray, ratio: FloatArray) -> str:
+def _verdict(difference: Floats, ratio: Floats) -> str:
     """Of estimates with their ends, shape [3]; NaN decides nothing."""
     if difference[1] > 0 or difference[2] < 0:
         return "exponent"

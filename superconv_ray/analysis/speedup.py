@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison import CONFIDENCE, arm_summary
+from superconv_ray.analysis.comparison import arm_summary
+from superconv_ray.analysis.intervals import CONFIDENCE
 from superconv_ray.analysis.reach import reach_table
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from superconv_ray import __version__
+from superconv_ray.choosing import LOSS_COLUMN, READ_COLUMN, SCORE_COLUMN
 from superconv_ray.execution.progress import Progress
 from superconv_ray.files import without_secrets
 from superconv_ray.outcome import Outcome
 from superconv_ray.plan import Plan
-from superconv_ray.planner import READ_COLUMN, Planner
+from superconv_ray.planner import Planner
 from superconv_ray.store import Store, open_store
+from superconv_ray.study import AtLeast
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
@@ -113,16 +116,17 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
 
 
 def recorded_outcomes(store: Store, plan: Plan) -> Callable[[str], Outcome | None]:
-    """What the store knows of a plan's trials; the curves of its range tests included."""
+    """What the store knows of a plan's trials: all that its planner decides by."""
     finished = store.finished_ids()
-    tests = {trial.id for cell in plan.cells for trial in cell.range_tests} & finished
     if not finished:
         return lambda _: None
-    frame = store.trials(columns=["trial_id", "status"])
-    outcomes = {
-        trial_id: Outcome(status)
-        for trial_id, status in zip(frame["trial_id"], frame["status"], strict=True)
-    }
+    measured = [SCORE_COLUMN, LOSS_COLUMN, "test_accuracy"]
+    frame = store.trials(columns=["trial_id", "status", *measured])
+    outcomes = {}
+    for trial_id, status, *values in frame.itertuples(index=False):
+        known = {name: v for name, v in zip(measured, values, strict=True) if not math.isnan(v)}
+        outcomes[trial_id] = Outcome(status, known)
+    tests = {trial.id for cell in plan.cells for trial in cell.range_tests} & finished
     if tests:
         curves = store.curves(
             filters=[("trial_id", "in", sorted(tests))],
@@ -130,7 +134,7 @@ def recorded_outcomes(store: Store, plan: Plan) -> Callable[[str], Outcome | Non
         )
         for trial_id, curve in curves.groupby("trial_id", observed=True):
             rows = cast("list[dict[str, Any]]", curve.to_dict("records"))
-            outcomes[str(trial_id)] = Outcome(outcomes[str(trial_id)].status, curve=rows)
+            outcomes[str(trial_id)] = replace(outcomes[str(trial_id)], curve=rows)
     return outcomes.get
 
 
@@ -209,8 +213,10 @@ def _write_study(store: Store, plan: Plan, planner: Planner) -> None:
         "base": {k: v for k, v in study.base.settings().items() if v is not None},
         "sweep": [dict(point) for point in study.sweep.points],
         "arms": {name: repr(arm) for name, arm in study.arms.items()},
-        "budget": asdict(study.budget),
+        "budget": study.budget,
         "seeds": list(study.seed_values()),
+        "further_seeds": asdict(study.seeds) if isinstance(study.seeds, AtLeast) else None,
+        "tuning": asdict(study.tuning) if any(cell.search for cell in plan.cells) else None,
         "cells": [
             {"cell": index, "arm": cell.arm, "point": dict(cell.point)}
             for index, cell in enumerate(plan.cells)

@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 
+from superconv_ray.analysis.intervals import Floats
 from superconv_ray.analysis.power_law import EXPONENTS, Law, fit, relative_weights
-from superconv_ray.analysis.replicates import FloatArray
 
 LOG_N = np.log(np.array([100, 300, 1000, 3000, 10000]) / 1000)
 EVEN = np.full(5, 0.2)
 
 
-def errors(a: float, b: float, c: float) -> FloatArray:
+def errors(a: float, b: float, c: float) -> Floats:
     return a * np.exp(-b * LOG_N) + c
 
 
-def law(*curves: FloatArray, weights: FloatArray = EVEN) -> Law:
+def law(*curves: Floats, weights: Floats = EVEN) -> Law:
     return Law(LOG_N, np.array(curves), weights)
 
 
@@ -41,7 +41,7 @@ def test_the_fit_is_that_of_scipy(seed: int) -> None:
     curve = errors(0.2, 0.4, 0.05) * (1 + 0.03 * random.normal(size=5))
     weights = relative_weights(np.array([5, 5, 5, 3, 3]), curve)
 
-    def deviations(parameters: FloatArray) -> FloatArray:
+    def deviations(parameters: Floats) -> Floats:
         a, b, c = parameters
         return np.sqrt(weights) * (errors(a, b, c) - curve)
 
@@ -79,7 +79,7 @@ def test_a_joint_fit_is_that_of_scipy(share_exponent: bool) -> None:
     random = np.random.default_rng(0)
     curves = [errors(a, 0.4, 0.05) * (1 + 0.03 * random.normal(size=5)) for a in (0.2, 0.15)]
 
-    def deviations(parameters: FloatArray) -> FloatArray:
+    def deviations(parameters: Floats) -> Floats:
         first, second, b, other, c = parameters
         other = b if share_exponent else other
         laws = [errors(first, b, c), errors(second, other, c)]

@@ -185,11 +185,11 @@ def test_the_study_is_recorded_with_its_definition_and_all_its_trials(store_uri:
     store = open_store(store_uri)
     definition = store.study("tiny")
     assert definition["arms"]["constant"] == "Arm(policy='constant', max_lr=0.05)"
-    assert definition["budget"] == {"amount": 10, "unit": "iterations"}
+    assert definition["budget"] == "iterations(10)"
     assert (definition["seeds"], definition["trials"]) == ([0, 1], 6)
     members = store.members("tiny")
     assert set(members["trial_id"]) == set(trained_at(store_uri))
-    assert set(members["max_lr_source"]) == {"given", "range_test"}
+    assert set(members["chosen_by"].dropna()) == {"accuracy_peak"}
 
 
 def test_finished_trials_are_compacted_into_one_file_a_table(store_uri: str) -> None:

@@ -1,0 +1,123 @@
+"""What the planner costs: `next` and `tell` in a study of 10,000 trials, searches included.
+
+    python benchmarks/planner.py [--trials 10000]
+
+"given": trainings alone. "search": two arms that tune max_lr with 200 trials in every cell, so that
+Optuna is told 200 scores a cell. The outcomes are made up; nothing is trained. A call's time is the
+thread's CPU time, and `tell` is where a round ends and the next one is proposed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from superconv_ray import Arm, Study, Trial, Tuning, grid, iterations, tuned
+from superconv_ray.outcome import Outcome
+from superconv_ray.plan import Plan, make_plan
+from superconv_ray.planner import Planner
+from superconv_ray.tables import text_table
+
+TARGET_MS = 2.0
+SEARCH_TRIALS = 200
+SEEDS = 50
+RUNNING = 8
+
+
+def given_plan(trials: int) -> Plan:
+    """Two arms, 50 seeds, and as many points as make up the trials."""
+    points = trials // (2 * SEEDS)
+    return make_plan(
+        Study(
+            name="given",
+            base=Trial(data_count=200, batch_size=16),
+            arms={"a": Arm(max_lr=0.1), "b": Arm(policy="cosine", max_lr=0.1)},
+            sweep=grid(weight_decay=[1e-6 * (1 + i) for i in range(points)]),
+            budget=iterations(100),
+            seeds=SEEDS,
+        )
+    )
+
+
+def search_plan(trials: int) -> Plan:
+    """The same with a search in every cell."""
+    points = max(1, trials // (2 * (SEEDS + SEARCH_TRIALS)))
+    arms = {policy: Arm(policy=policy, max_lr=tuned(1e-3, 10.0)) for policy in ("cosine", "linear")}
+    return make_plan(
+        Study(
+            name="search",
+            base=Trial(data_count=200, batch_size=16),
+            arms=arms,
+            sweep=grid(weight_decay=[1e-6 * (1 + i) for i in range(points)]),
+            budget=iterations(100),
+            seeds=SEEDS,
+            tuning=Tuning(trials=SEARCH_TRIALS),
+        )
+    )
+
+
+def outcome(trial: Trial) -> Outcome:
+    """Any score that differs from trial to trial."""
+    score = int(trial.id[:6], 16) / 16**6
+    names = ("test_accuracy", "validation_accuracy", "validation_loss")
+    return Outcome("completed", dict.fromkeys(names, score))
+
+
+def drive(planner: Planner) -> Iterator[tuple[str, float]]:
+    """Run to the end with several trials in progress; what was called, and its milliseconds."""
+    running: list[Trial] = []
+    while True:
+        while len(running) < RUNNING:
+            trial, milliseconds = timed(planner.next)
+            yield "next", milliseconds
+            if not isinstance(trial, Trial):
+                break
+            running.append(trial)
+        if not running:
+            return
+        ended = running.pop(0)
+        end = outcome(ended)
+        _, milliseconds = timed(lambda: planner.tell(ended.id, end))  # noqa: B023 - called at once
+        yield "tell", milliseconds
+
+
+def timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    started = time.thread_time()
+    result = call()
+    return result, 1000 * (time.thread_time() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--trials", type=int, default=10_000)
+    trials = parser.parse_args().trials
+    rows = []
+    for name, make in (("given", given_plan), ("search", search_plan)):
+        plan = make(trials)
+        planner, start = timed(lambda: Planner(plan))  # noqa: B023
+        calls: dict[str, list[float]] = {"next": [], "tell": []}
+        for call, milliseconds in drive(planner):
+            calls[call].append(milliseconds)
+        both = statistics.mean(calls["next"]) + statistics.mean(calls["tell"])
+        rows.append(
+            [
+                f"{name}, {len(planner.outcomes):,} trials",
+                f"{start:.0f}",
+                f"{statistics.mean(calls['next']):.3f}",
+                f"{max(calls['next']):.3f}",
+                f"{statistics.mean(calls['tell']):.3f}",
+                f"{max(calls['tell']):.1f}",
+                f"{both:.3f}",
+                "ok" if max(calls["next"]) <= TARGET_MS and both <= TARGET_MS else "MISSED",
+            ]
+        )
+    print(f"planner, milliseconds; target: next, and next + tell on average, <= {TARGET_MS:g}")
+    headings = ["", "start", "next", "worst", "tell", "worst", "next + tell", ""]
+    print(text_table(headings, rows))
+
+
+if __name__ == "__main__":
+    main()
