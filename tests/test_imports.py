@@ -53,6 +53,13 @@ ALLOWED: dict[str, set[str]] = {
     "analysis.range_test_tables": {"analysis.lr_rules", "analysis.range_test"},
     "analysis.optimum": set(),
     "analysis.timing": set(),
+    "analysis.replicates": {"analysis.intervals"},
+    "analysis.reach": {"analysis.intervals", "analysis.replicates"},
+    "analysis.power_law": {"analysis.intervals"},
+    "analysis.scaling": {
+        *("analysis.intervals", "analysis.power_law", "analysis.reach", "analysis.replicates"),
+    },
+    "analysis.speedup": {"analysis.comparison", "analysis.intervals", "analysis.reach"},
     "tuning": {"study", "trial"},
     "choosing": {"trial", "study", "plan", "outcome", "tuning", "analysis.range_test"},
     "planner": {"trial", "study", "plan", "outcome", "choosing", "analysis.sequential"},
