@@ -328,7 +328,7 @@ def test_a_range_test_scales_the_bn_momentum_to_its_own_length() -> None:
         base=base(bn_momentum_steps=20), arms={"a": Arm(max_lr=from_range_test(steps=200))}
     )
     assert {test.bn_momentum for test in cell.range_tests} == {20 / 200}
-    assert {trial.bn_momentum for trial in cell.trainings_at(0.5)} == {20 / 400}
+    assert {trial.bn_momentum for trial in cell.trainings_with(max_lr=0.5)} == {20 / 400}
 
 
 def test_bn_momentum_is_fixed_or_scaled() -> None:
