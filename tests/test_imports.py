@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis.lr_rules": set(),
     "analysis.range_test_tables": {"analysis.lr_rules", "analysis.range_test"},
+    "analysis.calibration": {"analysis.range_test_tables"},
     "analysis.optimum": set(),
     "analysis.timing": set(),
     "analysis.replicates": {"analysis.intervals"},
