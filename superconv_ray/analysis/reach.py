@@ -137,8 +137,12 @@ def _note(i: int, reached: float, arm: Curve, baseline: Curve, name: str) -> str
         notes.append(f"{name!r} does not get there by {baseline.axis[-1]:,.0f}")
     if reached == 0:
         notes.append(f"{name!r} is better already at {baseline.axis[0]:,.0f}")
+    if arm.diverged[i]:
+        notes.append(f"{arm.diverged[i]} of {arm.counts[i]} trainings of the arm diverged")
     if baseline.lost.any():
         notes.append(f"every training of {name!r} diverged at {listed(baseline, baseline.lost)}")
+    elif baseline.divergences:
+        notes.append(f"{name!r}: {baseline.divergences}")
     if arm.counts[i] < 2:
         notes.append("one seed: no interval")
     elif baseline.counts.min() < 2:

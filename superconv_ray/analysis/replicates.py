@@ -91,6 +91,12 @@ class Curve:
         """Points at which every run diverged, shape [points]."""
         return np.asarray(self.diverged == self.counts)
 
+    @cached_property
+    def divergences(self) -> str:
+        """How many runs diverged, in words; empty if none did."""
+        lost, runs = self.diverged.sum(), self.counts.sum()
+        return f"{lost} of {runs} trainings diverged, counted as measured" if lost else ""
+
 
 def arm_curves(
     trials: pd.DataFrame, arms: Sequence[str], axis: str, by: Sequence[str], value: str

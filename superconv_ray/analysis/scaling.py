@@ -40,6 +40,7 @@ def scaling_fits(
     """The power law of every arm, with intervals; no law where the curve has another shape.
 
     Weighted least squares on the means over seeds, deviations taken relative to the error, c >= 0.
+    (a is the error above the floor at n = 1, far from any point, and so uncertain where b is.)
     Intervals come from refits to means redrawn with the same seeds for all arms.
 
     Args:
@@ -125,6 +126,7 @@ def compare_scaling(
         ]
         pair = [] if notes else [curves[arm], curves[baseline]]
         laws = _laws(pair, confidence, seed)[0] if pair else []
+        notes += [f"{name!r}: {c.divergences}" for name, c in curves.items() if c.divergences]
         certain = all(curve.counts.min() > 1 for curve in pair)
         if not certain:
             notes.append("one seed at some n: no intervals, so no verdict")
@@ -229,8 +231,8 @@ def _reservations(curve: Curve, b: float) -> list[str]:
         notes.append("one seed: no intervals, and the shape is not tested")
     elif curve.counts.min() < 2:
         notes.append(f"one seed at n = {listed(curve, curve.counts < 2)}: no intervals")
-    if lost := curve.diverged.sum():
-        notes.append(f"{lost} of {curve.counts.sum()} trainings diverged, counted as measured")
+    if curve.divergences:
+        notes.append(curve.divergences)
     return notes
 
 

@@ -198,6 +198,17 @@ def test_an_arm_that_diverged_with_every_seed_has_no_factor() -> None:
     assert back["note"].tolist() == ["every training of 'a' diverged at 100"] * 2
 
 
+def test_trainings_that_diverged_among_others_are_counted_and_named() -> None:
+    own = curve("a", "steps", {100: (0.5, 0.6), 200: (0.7, 0.8)})
+    own.loc[(own["steps"] == 100) & (own["seed"] == 0), "status"] = "diverged"
+    trials = pd.concat([own, own.assign(arm="b")])
+    baseline = "'b': 1 of 4 trainings diverged, counted as measured"
+    assert reach_table(trials, "a", "b", "steps")["note"].tolist() == [
+        f"1 of 2 trainings of the arm diverged; {baseline}",
+        baseline,
+    ]
+
+
 def test_a_point_without_the_baseline_says_so() -> None:
     rows = [run("a", 0, 0.5), run("b", 0, 0.5), run("a", 0, 0.5, data_count=7)]
     table = reach_table(frame(rows), "a", "b", "steps", ["data_count"])
