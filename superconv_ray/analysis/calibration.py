@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from superconv_ray.analysis.range_test_tables import join_range_tests, suggestions
+from superconv_ray.analysis.replicates import REPLICATE, finished_trainings
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -70,12 +71,10 @@ def rule_costs(
 
 def _grid(trials: pd.DataFrame, value: str) -> tuple[Floats, Floats]:
     """Rates in ascending order, and `value` as [seeds, rates]."""
-    trainings = trials[(trials["role"] == "training") & (trials["kind"] == "training")]
+    trainings = finished_trainings(trials[trials["kind"] == "training"], ["max_lr"], value)
     if trainings.empty:
         raise ValueError("there is no finished training to compare the rules' rates with")
-    if not np.isfinite(trainings[value].to_numpy(np.float64, na_value=np.nan)).all():
-        raise ValueError(f"{value} must be finite in every training")
-    table = trainings.pivot_table(index=["seed", "subset_seed"], columns="max_lr", values=value)
+    table = trainings.pivot_table(index=REPLICATE, columns="max_lr", values=value)
     if table.isna().any(axis=None):
         raise ValueError("every max_lr must be run with the same seeds")
     return table.columns.to_numpy(np.float64), table.to_numpy(np.float64)

@@ -18,9 +18,14 @@ from superconv_ray.analysis.intervals import (
     half_widths,
 )
 from superconv_ray.analysis.paired import hedges_d, holm, improvement_probability, sign_flip_p
+from superconv_ray.analysis.replicates import (
+    REPLICATE,
+    finished_trainings,
+    require_arms,
+    require_distinct,
+)
 from superconv_ray.analysis.sequential import confidence_per_look
 from superconv_ray.analysis.verdicts import MARGIN, further_seeds, note, verdicts
-from superconv_ray.wording import did_you_mean
 
 _RESULTS = (
     *Interval._fields,
@@ -46,7 +51,7 @@ def arm_summary(
     Raises:
         ValueError: A training's `value` is not finite, or there is no such column.
     """
-    trainings = _trainings(trials, by, value)
+    trainings = finished_trainings(trials, by, value)
     trainings["diverged"] = trainings["status"] == "diverged"
     groups = trainings.groupby([*by, "arm"], dropna=False)
     summary = _intervals(groups[value]).assign(diverged=groups["diverged"].sum())
@@ -206,27 +211,6 @@ def _intervals(values: Any, confidence: float = CONFIDENCE) -> pd.DataFrame:
     return table[[*Interval._fields, "sd"]]
 
 
-def _trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Every training once an arm and point, also if cells of the study share it."""
-    for field, name in [*(("by", name) for name in by), ("value", value)]:
-        if name not in trials:
-            hint = did_you_mean(name, trials.columns)
-            raise ValueError(f"{field} must be of the trials' columns, got {name!r}{hint}")
-    trainings = trials[trials["role"] == "training"].copy()
-    lacking = trainings[~np.isfinite(trainings[value].to_numpy(np.float64, na_value=np.nan))]
-    if len(lacking):
-        raise ValueError(
-            f"{value} must be finite in every training, got {lacking[value].iloc[0]} in trial "
-            f"{lacking['trial_id'].iloc[0]} of arm {lacking['arm'].iloc[0]!r}"
-        )
-    for name in by:
-        if trainings[name].dtype == object:  # milestones come from Parquet as arrays
-            trainings[name] = trainings[name].map(
-                lambda v: tuple(v) if isinstance(v, (list, np.ndarray)) else v
-            )
-    return trainings.drop_duplicates([*by, "arm", "trial_id"])
-
-
 def _paired_runs(
     trials: pd.DataFrame, arm: str, baselines: Sequence[str], by: Sequence[str], value: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -235,23 +219,16 @@ def _paired_runs(
     Runs have the columns point, rank (of the baseline) and gap (NaN without a partner), and for
     both sides arm and diverged, with the suffix _baseline for that; missing where no run is.
     """
-    trainings = _trainings(trials, by, value)
-    for name in (arm, *baselines):
-        if name not in set(trainings["arm"]):
-            known = ", ".join(map(repr, sorted(set(trainings["arm"])))) or "none"
-            raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
+    trainings = finished_trainings(trials, by, value)
+    require_arms(trainings, (arm, *baselines))
+    trainings = trainings[trainings["arm"].isin((arm, *baselines))]
+    require_distinct(trainings, by)
     number = trainings.groupby(list(by), dropna=False).ngroup() if by else 0
     diverged = (trainings["status"] == "diverged").astype(float)  # missing without a partner
-    sides = trainings[["seed", "subset_seed", "arm"]].assign(
+    sides = trainings[[*REPLICATE, "arm"]].assign(
         point=number, value=trainings[value], diverged=diverged
     )
-    pair = ["point", "seed", "subset_seed"]
-    for name in (arm, *baselines):
-        if sides[sides["arm"] == name].duplicated(pair).any():
-            raise ValueError(
-                f"by must tell points apart, but arm {name!r} has several trainings with the same "
-                f"{', '.join([*by, *pair[1:]])}"
-            )
+    pair = ["point", *REPLICATE]
     runs = pd.concat(
         [
             sides[sides["arm"] == arm]

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from superconv_ray.analysis.replicates import REPLICATE, finished_trainings
+
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
@@ -47,7 +49,7 @@ def optimum(
             one point, or points that were run with different seeds.
     """
     rows = []
-    for key, group in _groups(trials, by):
+    for key, group in _groups(trials, over, by, value):
         grid, table = _by_seed(group, over, value)
         best = grid[_best(table[None])[0]]
         resampled = grid[_best(table[_resamples(len(table), seed)])]
@@ -83,7 +85,10 @@ def optimum_shift(
     Raises:
         ValueError: As `optimum`; or a setting is not > 0, or `along` has one value only.
     """
-    parts = [(key[0], *_by_seed(group, over, value)) for key, group in _groups(trials, [along])]
+    parts = [
+        (key[0], *_by_seed(group, over, value))
+        for key, group in _groups(trials, over, [along], value)
+    ]
     if len(parts) < 2:
         raise ValueError(f"{along} must have at least two values to see a shift along it")
     position = np.array([key for key, _, _ in parts], dtype=np.float64)
@@ -103,20 +108,20 @@ def optimum_shift(
     return pd.DataFrame([row], columns=["slope", "low", "high", "seeds", "verdict"])
 
 
-def _groups(trials: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
-    trainings = trials[trials["role"] == "training"]
-    if trainings.empty:
+def _groups(
+    trials: pd.DataFrame, over: str, by: Sequence[str], value: str
+) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    found = finished_trainings(trials, [over, *by], value)
+    if found.empty:
         raise ValueError("there is no finished training to find an optimum in")
     if not by:
-        return [((), trainings)]
-    return [(tuple(key), group) for key, group in trainings.groupby(list(by), dropna=False)]
+        return [((), found)]
+    return [(tuple(key), group) for key, group in found.groupby(list(by), dropna=False)]
 
 
 def _by_seed(group: pd.DataFrame, over: str, value: str) -> tuple[Floats, Floats]:
     """The grid of `over`, and `value` as [seeds, grid], averaged over all else that differs."""
-    if not np.isfinite(group[value].to_numpy(np.float64, na_value=np.nan)).all():
-        raise ValueError(f"{value} must be finite in every training")
-    table = group.pivot_table(index=["seed", "subset_seed"], columns=over, values=value)
+    table = group.pivot_table(index=REPLICATE, columns=over, values=value)
     if table.isna().any(axis=None):
         raise ValueError(f"every {over} must be run with the same seeds")
     return table.columns.to_numpy(np.float64), table.to_numpy(np.float64)

@@ -12,12 +12,13 @@ import pandas as pd
 from scipy import special
 
 from superconv_ray.analysis.intervals import Floats, check_confidence
+from superconv_ray.wording import did_you_mean
 
 REPLICATE = ["seed", "subset_seed"]
 """Columns that tell replicates apart: runs that share them are a pair."""
 
 
-def trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+def finished_trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """Every training once an arm and point, also if cells of the study share it.
 
     Args:
@@ -30,7 +31,8 @@ def trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFra
     """
     for field, name in [*(("by", name) for name in by), ("value", value)]:
         if name not in trials:
-            raise ValueError(f"{field} must name columns of the trials, which have no {name!r}")
+            hint = did_you_mean(name, trials.columns)
+            raise ValueError(f"{field} must be of the trials' columns, got {name!r}{hint}")
     found = trials[trials["role"] == "training"].copy()
     lacking = found[~np.isfinite(found[value].to_numpy(np.float64, na_value=np.nan))]
     if len(lacking):
@@ -118,7 +120,7 @@ def arm_curves(
     """
     if axis in by:
         raise ValueError(f"by must not hold {axis!r}, along which the curves run, got {list(by)}")
-    found = trainings(trials, [*by, axis], value)
+    found = finished_trainings(trials, [*by, axis], value)
     require_arms(found, arms)
     found = found[found["arm"].isin(arms)] if arms else found
     require_distinct(found, [*by, axis])

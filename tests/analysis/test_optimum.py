@@ -23,7 +23,9 @@ def trials(
     return pd.DataFrame(
         [
             {
+                "trial_id": f"{rate} {decay} {seed}",
                 "role": "training",
+                "arm": "one_cycle",
                 "max_lr": rate,
                 "weight_decay": decay,
                 "seed": seed,

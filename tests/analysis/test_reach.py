@@ -234,8 +234,8 @@ def test_the_same_seed_gives_the_same_table() -> None:
             {"by": ["steps"]},
             r"by must not hold 'steps', along which the curves run, got \['steps'\]",
         ),
-        ({"by": ["depth"]}, "by must name columns of the trials, which have no 'depth'"),
-        ({"value": "accuracy"}, "value must name columns of the trials, which have no 'accuracy'"),
+        ({"by": ["depth"]}, "by must be of the trials' columns, got 'depth'"),
+        ({"value": "accuracy"}, "value must be of the trials' columns, got 'accuracy'"),
         ({"confidence": 95}, r"confidence must be in \(0, 1\), got 95"),
     ],
 )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from superconv_ray.analysis.replicates import Curve, arm_curves, redrawn_means, trainings
+from superconv_ray.analysis.replicates import Curve, arm_curves, finished_trainings, redrawn_means
 from tests.analysis.made import curve, frame, run
 
 
@@ -17,12 +17,12 @@ def curves_of(trials: pd.DataFrame) -> dict[str, Curve]:
 def test_trainings_count_once_and_range_tests_not_at_all() -> None:
     one, other = run("a", 0, 0.5), run("a", 1, 0.6)
     trials = frame([one, {**one, "cell": 3}, other, run("a", 2, np.nan, role="range_test")])
-    assert trainings(trials, [], "test_accuracy")["seed"].tolist() == [0, 1]
+    assert finished_trainings(trials, [], "test_accuracy")["seed"].tolist() == [0, 1]
 
 
 def test_points_may_be_told_apart_by_milestones() -> None:
     trials = frame([run("a", 0, 0.5, milestones=np.array([0.5, 0.75]))])
-    assert trainings(trials, ["milestones"], "test_accuracy")["milestones"].tolist() == [
+    assert finished_trainings(trials, ["milestones"], "test_accuracy")["milestones"].tolist() == [
         (0.5, 0.75)
     ]
 
