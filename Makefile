@@ -22,6 +22,8 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/analysis.py
+	$(BIN)/python benchmarks/analysis_scaling.py
+	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/demo.py
 

@@ -37,6 +37,9 @@ def results_text(store: Store, study: str) -> str:
     trials = store.trials(study)
     trainings = trials[trials["role"] == "training"]
     where = f"tables: {store.files.place} (trials/, curves/, studies/)"
+    if "training" in set(trainings["kind"]):
+        # Range tests that are arms of their own are for the study's own tables to read.
+        trainings = trainings[trainings["kind"] == "training"]
     if trainings.empty:
         return f"no finished trainings of study {study!r} yet\n{where}"
     arms = [arm for arm in definition["arms"] if arm in set(trainings["arm"])]

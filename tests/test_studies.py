@@ -51,13 +51,14 @@ def test_limited_data_takes_its_data_set_and_its_size_from_flags(
     assert title.startswith("study limited_data_cifar10_resnet20: ")
     # 1 % and 10 % of CIFAR-10's 50,000 training images
     assert [line.split()[:3] for line in cells] == [
-        ["one_cycle", "data_fraction=0.01", "500"],
-        ["piecewise", "data_fraction=0.01", "500"],
-        ["one_cycle", "data_fraction=0.1", "5,000"],
-        ["piecewise", "data_fraction=0.1", "5,000"],
+        [arm, f"data_fraction={fraction}", labels]
+        for fraction, labels in ((0.01, "500"), (0.1, "5,000"))
+        for arm in ("one_cycle", "piecewise", "cosine", "linear")
     ]
-    # A range test takes 100 steps at least
-    assert total == "4 cells, 12 trials (4 range tests, 8 trainings), 1,200 steps"
+    # 8 cells of 12 tuning trials and 2 trainings, 100 steps each
+    assert (
+        total == "8 cells, 112 trials (0 range tests, 96 tuning trials, 16 trainings), 11,200 steps"
+    )
 
 
 @pytest.mark.skipif(
@@ -69,12 +70,17 @@ def test_limited_data_runs_on_fashion_mnist(
 ) -> None:
     flags = ["--model", "small_cnn", "--fractions", 0.005, "--steps", 20, "--seeds", 1]
     path = STUDIES / "limited_data.py"
-    run = superconv("run", path, "--local", *flags, "--max-trials", 2, "--store", store_uri)
+    flags += ["--tuning-trials", 2]
+    run = superconv("run", path, "--local", *flags, "--max-trials", 9, "--store", store_uri)
     assert run.exit_code == 0, run.output
-    assert "2 trials trained, 0 found in the store, 0 diverged, 0 failed, 1 left" in run.stdout
+    assert "9 trials trained, 0 found in the store" in run.stdout
+    assert "3 left" in run.stdout  # of 4 arms, each with 2 tuning trials and a training
     trials = open_store(store_uri).trials()
-    assert sorted(trials["policy"]) == ["one_cycle", "range_test_linear"]
-    assert list(trials["data_count"]) == [300, 300]
+    assert trials["validation_fraction"].value_counts().to_dict() == {
+        0.2: 7,
+        0.0: 2,
+    }  # what is unlocked comes first
+    assert set(trials["data_count"]) == {300}
     assert trials["train_accuracy"].max() > 0.2  # guessing: 0.1
 
 
@@ -95,7 +101,7 @@ def test_own_data_runs_from_a_parquet_file_to_its_table(
     assert run.exit_code == 0, run.output
     # Two fractions, each with a range test and two arms
     assert "study own_data: 6 trials trained, 0 found in the store" in run.stdout
-    assert "one_cycle - cosine" in run.stdout
+    assert "gap: one_cycle minus baseline in points" in run.stdout
     trials = open_store(store_uri).trials("own_data")
     # Every fifth of 200 rows is for testing; the range tests hold a fifth of the others out
     assert sorted(set(trials["data_count"])) == [32, 160]
