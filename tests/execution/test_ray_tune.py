@@ -21,7 +21,17 @@ from click.testing import Result
 from rich.console import Console
 from torch import Tensor, nn
 
-from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, open_store
+from superconv_ray import (
+    Arm,
+    Study,
+    Trial,
+    Tuning,
+    from_range_test,
+    grid,
+    iterations,
+    open_store,
+    tuned,
+)
 from superconv_ray.data.batches import to_device
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.execution import ray_tune
@@ -145,6 +155,16 @@ def test_trials_curves_and_numbers_are_those_of_a_local_run(
 ) -> None:
     run(undisturbed.study, store_uri, local=True)
     assert_same_results(undisturbed.store, store_uri)
+
+
+def test_a_search_proposes_the_same_as_in_one_process(
+    tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
+) -> None:
+    arms = {policy: Arm(policy=policy, max_lr=tuned(0.01, 1.0)) for policy in ("linear", "cosine")}
+    given = study(arms=arms, tuning=Tuning(trials=3, parallel=2))
+    assert run(given, store_uri).trained == 10
+    assert run(given, str(tmp_path / "local"), local=True).trained == 10
+    assert_same_results(store_uri, str(tmp_path / "local"))
 
 
 def test_a_worker_takes_on_one_trial_after_another(undisturbed: Run) -> None:

@@ -18,7 +18,18 @@ from click.testing import Result
 from rich.console import Console
 from torch import Tensor, nn
 
-from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, open_store
+from superconv_ray import (
+    Arm,
+    Study,
+    Trial,
+    Tuning,
+    at_least,
+    from_range_test,
+    grid,
+    iterations,
+    open_store,
+    tuned,
+)
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import DatasetNotFoundError, load_dataset
 from superconv_ray.execution.session import RunOptions, Summary, run_plan
@@ -45,6 +56,19 @@ def study(**changes: Any) -> Study:
         "seeds": 2,
     }
     return Study(**{**settings, **changes})
+
+
+def searching_study() -> Study:
+    """Two arms, each with four tuning trials, and two or three seeds."""
+    tuned_lr = tuned(0.01, 1.0)
+    return study(
+        arms={
+            "one_cycle": Arm(policy="one_cycle", max_lr=tuned_lr),
+            "constant": Arm(policy="constant", max_lr=tuned_lr),
+        },
+        seeds=at_least(2, up_to=3),
+        tuning=Tuning(trials=4, parallel=2),
+    )
 
 
 def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> Summary:
@@ -419,3 +443,35 @@ def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
         assert process.poll() is None, "the process has ended"
         assert time.monotonic() < until, f"no {file.name} after {PATIENCE} s"
         time.sleep(0.05)
+
+
+# Searches, and seeds that are added
+
+
+def test_a_search_cut_off_again_and_again_trains_what_one_that_was_not_does(
+    tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
+) -> None:
+    whole = run(searching_study(), str(tmp_path / "whole"))
+    assert whole.left == 0
+    assert whole.trained in (12, 14)  # the third seed is added for both arms, or for none
+    parts = [run(searching_study(), store_uri, max_trials=3) for _ in range(5)]
+    assert [part.trained for part in parts[:4]] == [3, 3, 3, 3]
+    assert sum(part.trained for part in parts) == whole.trained
+    assert_same_results(store_uri, str(tmp_path / "whole"))
+    members = [open_store(uri).members("tiny") for uri in (store_uri, str(tmp_path / "whole"))]
+    for found in members:
+        assert set(found["role"]) == {"tuning", "training"}
+        measured = found[found["role"] == "training"]
+        assert measured["chosen"].map(list).tolist() == [["max_lr"]] * len(measured)
+        assert {len(trials) for trials in measured["chosen_from"]} == {4}
+    assert set(members[0]["trial_id"]) == set(members[1]["trial_id"])
+
+
+def test_a_search_sees_no_test_label(store_uri: str) -> None:
+    run(searching_study(), store_uri)
+    trials = open_store(store_uri).trials("tiny")
+    search = trials[trials["role"] == "tuning"]
+    assert search["test_accuracy"].isna().all()
+    assert search["validation_accuracy"].notna().all()
+    assert set(search["seed"]).isdisjoint(trials.loc[trials["role"] == "training", "seed"])
+    assert set(trials["data_count"]) == {60}
