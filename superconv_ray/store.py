@@ -359,8 +359,8 @@ class Store:
                 # What is gone, another process has folded.
                 found = [i for i in ids if contents[i] and i not in listing.compacted]
                 if found:
-                    pieces = pa.concat_tables(_read_part(contents[i]) for i in found)
-                    self._write_compact(folder, pieces.combine_chunks().cast(table), found)
+                    rows = _as(table, [_read_part(contents[i]) for i in found])
+                    self._write_compact(folder, rows, found)
                 list(pool.map(self.files.delete, names))
         _retry_vanished(lambda: self._merge(folder, table))
 
@@ -389,6 +389,17 @@ class Store:
 
 def _read_part(content: bytes | None) -> pa.Table:
     return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+
+
+def _as(table: pa.Schema, parts: Sequence[pa.Table]) -> pa.Table:
+    """All rows of the parts in one table's schema; columns that a part lacks are null.
+
+    A part that an older version of the package wrote lacks what was added since.
+    """
+    rows = pa.concat_tables(parts, promote_options="default").combine_chunks()
+    known = set(rows.column_names)
+    columns = [rows[f.name] if f.name in known else pa.nulls(len(rows), f.type) for f in table]
+    return pa.table(columns, names=table.names).cast(table)
 
 
 def _is_compact(name: str) -> bool:

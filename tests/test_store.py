@@ -179,6 +179,18 @@ def test_files_hold_the_documented_columns_and_compact_ones_what_they_mean(
             assert found.metadata[b"superconv_ray.schema_version"] == b"1"
 
 
+def test_parts_of_an_older_version_are_folded_with_what_they_lack_missing(store: Store) -> None:
+    old, new = write(store, 1, 2)
+    for folder, added in (("trials", "test_accuracy"), ("curves", "eval_count")):
+        path = Path(store.files.uri) / folder / f"{old.id}.parquet"
+        pq.write_table(pq.read_table(path).drop_columns([added]), path)
+    store.compact()
+    accuracy = store.trials().set_index("trial_id")["test_accuracy"]
+    assert accuracy.isna().to_dict() == {old.id: True, new.id: False}
+    lacking = store.curves().groupby("trial_id", observed=True)["eval_count"].count()
+    assert (lacking[old.id], lacking[new.id]) == (0, len(make_curve()))
+
+
 def test_writing_a_result_again_changes_nothing(store: Store) -> None:
     write(store, 1, 2)
     before = contents(store)
