@@ -6,8 +6,33 @@
 Full 1cycle trainings over a grid of max_lr, and range tests of the same data, model and length from
 which every known rule suggests a rate. All are measured on the same labels, held out of the limited
 ones, because a rate is chosen here.
+
+Measured on Fashion-MNIST (6,000 labels, small_cnn, 300 steps of 64, 3 seeds), 2026-11-22, two cores
+of an AMD EPYC (bf16), 173 s of training. Validation accuracy in % by max_lr, mean and 95 % t
+interval:
+
+    0.003  46.0 [36.8, 55.2]      0.1  75.9 [73.7, 78.0]      3    74.4 [70.2, 78.5]
+    0.01   57.9 [55.2, 60.6]      0.3  77.0 [72.2, 81.8]     10    10.0 [10.0, 10.0]
+    0.03   71.0 [68.5, 73.4]      1    78.1 [76.1, 80.1]
+
+What a rule's rate costs against the best of these, 1, in points, with its 95 % bootstrap interval:
+
+    rule                                  lr   decades off     cost
+    Smith's accuracy peak               0.27      -0.6          1.2 [0.2, 2.5]
+    Smith's point where it slows        0.17      -0.8          1.7 [0.8, 3.0]
+    fastai's slide                      0.12      -0.9          2.1 [1.3, 3.4]
+    fastai's minimum / 10               0.068     -1.2          3.8 [3.2, 4.6]
+    fastai's valley                     0.034     -1.5          6.6 [6.1, 8.3]
+    fastai's steep                      4.3       +0.6         23.0 [22.4, 23.7]
+    Lightning's steepest gradient       0.0003    -3.6         not trained that low
+
+So of all rules Smith's accuracy peak comes nearest here, and all that are safe are too careful:
+from 0.1 to 1 the accuracy changes by two points only, and the advantage of the best rate over 0.3
+lies inside the spread of three seeds. Only valley and steep are clearly bad. This is one data set,
+one model and one length of run.
 """
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -46,7 +71,9 @@ def study(
         min_momentum=0.85,
         eval_interval=max(1, steps // 100),
     )
-    arms = {f"{max_lr:g}": Arm(policy="one_cycle", max_lr=max_lr) for max_lr in max_lrs}
+    # The results compare every arm with the first: let that be the conventional 0.1.
+    ordered = sorted(max_lrs, key=lambda max_lr: abs(math.log10(max_lr / 0.1)))
+    arms = {f"{max_lr:g}": Arm(policy="one_cycle", max_lr=max_lr) for max_lr in ordered}
     return Study(
         name=f"lr_rules_{dataset}_{model}",
         question="Which rule of reading a range test finds the best max_lr?",

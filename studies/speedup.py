@@ -7,6 +7,21 @@ Budgets are an axis of the design and every schedule is stretched to each, so th
 accuracies are compared, never one run's beginning with another's end. The factor is that of
 `superconv_ray.analysis.speedup`: with ">" the step schedule does not get there within the budgets
 that were run, with "<" it is better already with the smallest.
+
+Measured on digits (1,437 labels, small_cnn, batch 32, 5 seeds), 2026-11-22, two cores of an AMD
+EPYC (bf16), 51 s of training. Test accuracy in %, mean and 95 % t interval; factor with its 95 %
+interval over seeds:
+
+    steps          one_cycle          piecewise                   gap    factor
+       50  74.0 [60.9, 87.1]  85.0 [81.7, 88.3]   -11.0 [-26.5, +4.5]    < 1
+      100  91.7 [88.9, 94.4]  96.4 [95.1, 97.7]     -4.7 [-8.4, -1.0]    0.75 [0.61, 0.93]
+      200  96.2 [93.9, 98.5]  98.6 [98.2, 99.0]     -2.4 [-5.0, +0.2]    0.49 [0.42, 1.6]
+      400  97.3 [96.5, 98.2]  98.4 [97.9, 99.0]     -1.1 [-2.3, +0.1]    0.34 [0.24, 0.45]
+      800  98.3 [97.8, 98.9]  98.8 [98.4, 99.3]     -0.5 [-1.1, +0.1]    0.23 [0.17, inf)
+
+No speed-up but the contrary: on digits the step schedule from 0.1 reaches 1cycle's final accuracy
+in a quarter to three quarters of its steps. 1cycle's max_lr, 2 to 2.5, is that of its range tests;
+with 50 steps part of its loss is stale BN statistics (86.0 % with re-estimated ones).
 """
 
 from collections.abc import Mapping
