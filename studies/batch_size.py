@@ -7,8 +7,25 @@ Smith & Topin compare batch sizes at equal iterations (ICLR submission, table 5)
 section 4.2) at nearly equal execution time; answers can differ, so the budget is an axis here. A
 budget in time is made of the measured times of a step (`--step-ms`, in the order of
 `--batch-sizes`): the study prints those of its own trials, to be put in on other hardware. max_lr
-is read off range tests at every batch size and budget. The generalization gap is train minus test
-accuracy at the end of a training.
+is read off range tests at every batch size. The generalization gap is train minus test accuracy at
+the end of a training.
+
+Measured on digits (1,437 labels, small_cnn, 5 seeds), 2026-11-22, two cores of an AMD EPYC (bf16),
+101 s of training. Test accuracy in %, mean and 95 % t interval; below it the generalization gap in
+points:
+
+    batch size                  16                  64                 256
+    300 iterations  95.7 [93.7, 97.7]  98.3 [98.1, 98.6]  98.9 [98.6, 99.1]
+               gap   1.0 [0.1, 1.9]     1.7 [1.4, 1.9]     1.1 [0.9, 1.4]
+    20 epochs       98.8 [98.3, 99.2]  98.7 [98.1, 99.3]  98.4 [97.6, 99.1]
+               gap   1.2 [0.7, 1.7]     1.3 [0.7, 1.9]     1.6 [0.9, 2.4]
+    1 second        97.1 [96.0, 98.2]  98.8 [98.5, 99.1]  98.2 [97.4, 99.0]
+               gap   1.8 [0.9, 2.8]     1.2 [0.9, 1.5]     1.8 [1.0, 2.6]
+
+The answer depends on what is held equal: at equal iterations the largest batch is best, because it
+sees the most samples; at equal epochs no difference is shown; at equal time 64 beats 16. The gap
+shows no trend with the batch size. (A step took 2.6, 4.9 and 10.0 ms while other work ran, more
+than the times that were put in.)
 """
 
 from collections.abc import Mapping
