@@ -30,9 +30,29 @@ max_lr was 2.63, elsewhere 2.99. Mean accuracies with running and with re-estima
 agree to 0.2 points, so that confound plays no part here.
 """
 
+from collections.abc import Mapping
+
+import pandas as pd
+
 from superconv_ray import Arm, Study, Trial, Tuning, grid, iterations, main, tuned
 
 POLICIES = ("one_cycle", "piecewise", "cosine", "linear")
+
+
+def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
+    """How accuracy scales with labels, and what 1cycle is worth in labels."""
+    from superconv_ray.analysis.scaling import compare_scaling, label_worth, scaling_fits
+
+    arm, *baselines = POLICIES
+    return {
+        "error = a n^-b + c": scaling_fits(trials),
+        f"does {arm} change the exponent or the offset?": pd.concat(
+            compare_scaling(trials, arm, other).assign(baseline=other) for other in baselines
+        ),
+        f"labels with which a baseline reaches {arm}'s accuracy / labels": pd.concat(
+            label_worth(trials, arm, other).assign(baseline=other) for other in baselines
+        ),
+    }
 
 
 def study(
@@ -61,6 +81,7 @@ def study(
         budget=iterations(steps),
         seeds=seeds,
         tuning=Tuning(trials=tuning_trials),
+        tables=tables,
     )
 
 

@@ -1,9 +1,13 @@
-"""What a running study shows: a live line on a terminal, plain lines elsewhere."""
+"""What a running study shows: a live line on a terminal, plain lines elsewhere.
+
+To those who look into its store meanwhile it shows which trials it uses by now.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -16,15 +20,28 @@ from superconv_ray.trial import Trial
 
 PLAIN_INTERVAL = 2.0
 """Least seconds between two plain lines, so that thousands of short trials do not flood a log."""
+KEEP_INTERVAL = 30.0
+"""Least seconds between two times that a study's trials are written down while it runs: what is
+chosen on the way, and so which trainings follow, is else known at its end only."""
 RECENT = 5
 
 
 class Progress:
-    """Counts what starts and ends; use it as a context manager around a run."""
+    """Counts what starts and ends; use it as a context manager around a run.
 
-    def __init__(self, planner: Planner, console: Console) -> None:
+    Args:
+        planner: What is run.
+        console: Where to show it.
+        keep: Writes down which trials the study uses; called now and then.
+    """
+
+    def __init__(
+        self, planner: Planner, console: Console, keep: Callable[[], None] = lambda: None
+    ) -> None:
         self._planner = planner
         self._console = console
+        self._keep = keep
+        self._kept_at = time.monotonic()
         self._begun = time.monotonic()
         self._found = len(planner.outcomes)
         self._running: dict[str, Trial] = {}
@@ -65,6 +82,9 @@ class Progress:
             self._errors += 1
             self._console.print(Text(text, style="red"), soft_wrap=True)
         now = time.monotonic()
+        if now - self._kept_at >= KEEP_INTERVAL:
+            self._kept_at = now
+            self._keep()
         if not self._console.is_terminal and now - self._printed_at >= PLAIN_INTERVAL:
             self._printed_at = now
             self._console.print(f"{self._status()} | last: {line}", highlight=False, soft_wrap=True)

@@ -100,7 +100,7 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
     _write_study(store, plan, planner)
     try:
         if planner.to_come:
-            _train(planner, datasets, store.files.uri, options, console)
+            _train(planner, datasets, store, options, console)
     finally:
         _write_study(store, plan, planner)
     store.compact()
@@ -141,7 +141,7 @@ def recorded_outcomes(store: Store, plan: Plan) -> Callable[[str], Outcome | Non
 def _train(
     planner: Planner,
     datasets: Mapping[str, Dataset],
-    store: str,
+    store: Store,
     options: RunOptions,
     console: Console,
 ) -> None:
@@ -152,13 +152,16 @@ def _train(
 
     def make_job(gpu: bool) -> Job:
         return Job(
-            store=store,
+            store=store.files.uri,
             models=dict(study.models),
             threads=max(1, round(options.cpus_per_trial)),
             gpu=gpu,
         )
 
-    with Progress(planner, console) as progress:
+    def keep() -> None:
+        _write_study(store, planner.plan, planner)
+
+    with Progress(planner, console, keep) as progress:
         if options.local:
             import torch
 

@@ -32,8 +32,10 @@ from superconv_ray import (
 )
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import DatasetNotFoundError, load_dataset
+from superconv_ray.execution import progress, session
 from superconv_ray.execution.session import RunOptions, Summary, run_plan
 from superconv_ray.execution.worker import Job, Worker
+from superconv_ray.outcome import Outcome
 from superconv_ray.plan import make_plan
 from superconv_ray.store import StoreError
 from superconv_ray.training import TrainingRun
@@ -475,3 +477,21 @@ def test_a_search_sees_no_test_label(store_uri: str) -> None:
     assert search["validation_accuracy"].notna().all()
     assert set(search["seed"]).isdisjoint(trials.loc[trials["role"] == "training", "seed"])
     assert set(trials["data_count"]) == {60}
+
+
+def test_which_trials_a_study_uses_is_known_while_it_runs(
+    store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "KEEP_INTERVAL", 0.0)
+    known: list[set[str]] = []
+
+    class Watching(progress.Progress):
+        def ended(self, trial: Trial, outcome: Outcome) -> None:
+            super().ended(trial, outcome)
+            known.append(set(open_store(store_uri).members("tiny")["role"]))
+
+    monkeypatch.setattr(session, "Progress", Watching)
+    run(searching_study(), store_uri)
+    # The eighth tuning trial at the latest ends a search, and the trainings that follow are known.
+    assert known[0] == {"tuning"}
+    assert known[7] == {"tuning", "training"}
