@@ -7,6 +7,23 @@ Smith & Topin (1708.07120, section 5) say that a large learning rate regularises
 other regularisation must be reduced: weight decay and dropout are swept against max_lr, all with
 the same seeds, subsets and iterations. Every point is a full 1cycle training, measured on labels
 held out of the limited ones, because an optimum is chosen here.
+
+Measured on digits (431 labels, 30 % of them held out, small_cnn, 300 steps of 32, 5 seeds),
+2026-11-22, two cores of an AMD EPYC (bf16), 168 s of training. Validation accuracy in %, mean over
+seeds, without dropout and with 0.3, by max_lr and weight decay:
+
+                    1e-5         1e-4         1e-3         1e-2
+    0.1       97.4  97.2   97.0  97.4   97.5  97.7   98.0  98.5
+    0.3       96.6  97.7   96.9  98.0   97.2  97.9   96.6  96.4
+    1         96.4  97.2   97.2  96.7   96.9  97.2   93.4  93.3
+    3         94.4  94.8   94.4  94.3   93.6  83.6   65.4  58.9
+
+Best weight decay, dropout averaged over, with its 95 % bootstrap interval: 1e-2 at 0.1, 1e-3 [1e-5,
+1e-3] at 0.3 and at 1, 1e-5 [1e-5, 1e-4] at 3; it falls by 1.8 [0.8, 2.2] decades per decade of
+max_lr. So the claim holds here: what regularises best at a small rate ruins the training at a large
+one, and dropout 0.3, best up to 1, harms at 3. Below 1e-3 the differences are within the spread of
+the seeds, and at both ends the optimum lies at the end of the grid. The highest accuracy of all is
+that of the smallest rate with the most weight decay: a balance, but no gain from large rates.
 """
 
 from collections.abc import Mapping
