@@ -122,3 +122,18 @@ def flowers(count: int) -> pd.DataFrame:
     noise = np.random.default_rng(0).normal(size=(count, 2))
     frame = pd.DataFrame(noise + 4.0 * labels[:, np.newaxis], columns=["petal", "sepal"])
     return frame.assign(label=np.where(labels, "iris", "rose"))
+
+
+def test_the_sample_study_shows_what_its_docstring_says(superconv: Callable[..., Result]) -> None:
+    path, store = STUDIES / "limited_data.py", STUDIES / "results"
+    shown = superconv("show", path, "--model", "small_cnn", "--store", store)
+    assert shown.exit_code == 0, shown.output
+    text = path.read_text()
+    rows = [line.split() for line in shown.stdout.splitlines() if " one_cycle " not in line]
+    compared = [row for row in rows if len(row) > 8 and row[5] in ("piecewise", "cosine", "linear")]
+    assert len(compared) == 15  # 5 numbers of labels, 3 baselines
+    for row in compared:
+        accuracy, gap = " ".join(row[6:9]), " ".join(row[9:12])
+        assert accuracy in text
+        assert gap in text
+    assert "an exponent is at its bound: these n do not tell b from c" in shown.stdout

@@ -113,7 +113,7 @@ def compare_scaling(
         minus baseline), a_ratio, a_low, a_high (arm / baseline; below 1 the arm errs less),
         verdict, note. The verdict is "exponent" if the interval of the difference leaves out 0;
         else "offset" if that of the ratio leaves out 1, which does not prove equal exponents; else
-        "undecided".
+        "undecided", and so it is where an exponent is at the end of those that are tried.
 
     Raises:
         ValueError: As `scaling_fits`; or one of the arms has no training.
@@ -131,10 +131,16 @@ def compare_scaling(
         if not certain:
             notes.append("one seed at some n: no intervals, so no verdict")
         for floor in ("shared", "own"):
-            found = np.full((2, 3), np.nan)
+            found, said = np.full((2, 3), np.nan), list(notes)
+            verdict = "undecided"
             if laws:
-                found = _intervals(_compared(laws, floor == "shared"), confidence, certain)
-            rows.append((*key, floor, *found.ravel(), _verdict(*found), "; ".join(notes)))
+                compared, exponents = _compared(laws, floor == "shared")
+                found = _intervals(compared, confidence, certain)
+                if _inside(exponents[:, 0]).all():
+                    verdict = _verdict(*found)
+                else:
+                    said.append("an exponent is at its bound: these n do not tell b from c")
+            rows.append((*key, floor, *found.ravel(), verdict, "; ".join(said)))
     ends = ("b_difference", "b_low", "b_high", "a_ratio", "a_low", "a_high")
     return pd.DataFrame(rows, columns=[*by, "floor", *ends, "verdict", "note"])
 
@@ -225,7 +231,7 @@ def _fit_row(curve: Curve, law: Law, reference: float, confidence: float) -> tup
 def _reservations(curve: Curve, b: float) -> list[str]:
     """What a reader of a fitted law must know."""
     notes = []
-    if not EXPONENTS[0] * 1.001 < b < EXPONENTS[1] / 1.001:
+    if not _inside(b):
         notes.append(f"b is at its bound, {b:g}: these n do not tell b from c")
     if curve.counts.max() < 2:
         notes.append("one seed: no intervals, and the shape is not tested")
@@ -279,14 +285,23 @@ def _p_of_positive(samples: Floats) -> Floats:
     return np.where(n > 1, stats.t.sf(t, np.maximum(n - 1, 1)), 1.0)
 
 
-def _compared(laws: Sequence[Law], share_floor: bool) -> Floats:
-    """Difference of b and ratio of a, shape [2, 1 + draws], first law against second."""
+def _inside(b: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether exponents are found, and not where the search for them ends."""
+    exponents = np.asarray(b)
+    return (EXPONENTS[0] * 1.001 < exponents) & (exponents < EXPONENTS[1] / 1.001)
+
+
+def _compared(laws: Sequence[Law], share_floor: bool) -> tuple[Floats, Floats]:
+    """Difference of b and ratio of a, of the first law against the second, and b itself.
+
+    Both of shape [2, 1 + draws].
+    """
     if share_floor:
         b = fit(laws, share_floor=True).b
     else:
         b = np.concatenate([fit([law]).b for law in laws])
     a = fit(laws, share_exponent=True, share_floor=share_floor).a
-    return np.array([b[0] - b[1], a[0] / a[1]])
+    return np.array([b[0] - b[1], a[0] / a[1]]), b
 
 
 def _verdict(difference: Floats, ratio: Floats) -> str:
