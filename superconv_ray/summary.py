@@ -10,6 +10,7 @@ import pandas as pd
 
 from superconv_ray.analysis.comparison import arm_summary, compare, effort
 from superconv_ray.analysis.intervals import Interval
+from superconv_ray.analysis.sequential import confidence_per_look
 from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.store import Store
 from superconv_ray.tables import text_table
@@ -48,9 +49,16 @@ def results_text(store: Store, study: str) -> str:
     if len(arms) == 1:
         lines = [title, _arm_table(data, sweep), ""]
     else:
-        table = compare(data, arms[0], arms[1:], KEYS, "accuracy", looks=_looks(definition))
+        looks = _looks(definition)
+        table = compare(data, arms[0], arms[1:], KEYS, "accuracy", looks=looks)
         lines = [f"{title}; gap: {arms[0]} minus baseline in points, paired by seed and subset"]
         lines += [_gap_table(data, table, sweep), "", LEGEND, *_notes(table, sweep)]
+        if looks > 1:
+            each = 100 * confidence_per_look(looks)
+            lines.append(
+                f"seeds were added while looking: gaps' intervals are of {each:.4g} %, so that "
+                f"all of {looks} looks hold together at 95 %"
+            )
     lines += [*_stale_statistics(data, sweep), _effort(trials, definition), _hardware(trainings)]
     return "\n".join([*lines, where])
 

@@ -72,7 +72,8 @@ ALLOWED: dict[str, set[str]] = {
     "schema": {"trial"},
     "store": {"files", "schema", "outcome", "trial"},
     "summary": {
-        *("store", "tables", "analysis.intervals", "analysis.comparison", "analysis.verdicts"),
+        *("store", "tables", "analysis.intervals", "analysis.sequential"),
+        *("analysis.comparison", "analysis.verdicts"),
     },
     "execution": set(),
     "execution.progress": {"outcome", "planner", "trial"},
