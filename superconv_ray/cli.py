@@ -17,13 +17,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import click
 
 from superconv_ray.plan import Cell, Plan, make_plan, range_tests_alone
-from superconv_ray.study import AtLeast, Study, from_range_test
+from superconv_ray.study import AtLeast, Study, StudyTables, from_range_test
 from superconv_ray.tables import text_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 StudySource = Study | Callable[..., Study]
 """A study, or a function that makes one; the function's parameters become flags."""
@@ -156,15 +159,27 @@ def status_command(study: Study, store: str) -> int:
 def show_command(study: Study, store: str) -> int:
     """Print the study's results: every arm with its interval, and the paired gaps."""
     from superconv_ray.store import open_store
-    from superconv_ray.summary import frame_text, results_text
+    from superconv_ray.summary import results_text
 
     opened = open_store(store)
     click.echo(results_text(opened, study.name))
     trials = opened.trials(study.name)
     if study.tables and "training" in set(trials["role"]):
-        for title, frame in study.tables(trials, opened.curves(study.name)).items():
-            click.echo(f"\n{title}\n{frame_text(frame)}")
+        _show_tables(study.tables, trials, opened.curves(study.name))
     return 0
+
+
+def _show_tables(tables: StudyTables, trials: pd.DataFrame, curves: pd.DataFrame) -> None:
+    """The study's own tables; that a part of its trials does not suffice for them is no error."""
+    from superconv_ray.summary import frame_text
+
+    try:
+        frames = tables(trials, curves)
+    except ValueError as reason:
+        click.echo(f"\nthe study's own tables cannot be made of these trials: {reason}")
+        return
+    for title, frame in frames.items():
+        click.echo(f"\n{title}\n{frame_text(frame)}")
 
 
 COMMANDS: dict[str, Callable[..., int]] = {

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from superconv_ray.data.allocation import exact_fraction
 from superconv_ray.data.catalog import DATASETS
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from superconv_ray.data.dataset import Dataset
+
+StudyTables: TypeAlias = "Callable[[pd.DataFrame, pd.DataFrame], Mapping[str, pd.DataFrame]]"
+"""A study's trials and curves to frames by title; ValueError where they do not suffice."""
 
 
 @dataclass(frozen=True)
@@ -355,7 +358,7 @@ class Study:
     tuning: Tuning = field(default_factory=Tuning)
     datasets: Mapping[str, Dataset | Callable[[], Dataset]] = field(default_factory=dict)
     models: Mapping[str, Callable[..., nn.Module]] = field(default_factory=dict)
-    tables: Callable[[pd.DataFrame, pd.DataFrame], Mapping[str, pd.DataFrame]] | None = None
+    tables: StudyTables | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
