@@ -163,9 +163,8 @@ def show_command(study: Study, store: str) -> int:
 
     opened = open_store(store)
     click.echo(results_text(opened, study.name))
-    trials = opened.trials(study.name)
-    if study.tables and "training" in set(trials["role"]):
-        _show_tables(study.tables, trials, opened.curves(study.name))
+    if study.tables:
+        _show_tables(study.tables, opened.trials(study.name), opened.curves(study.name))
     return 0
 
 
@@ -173,6 +172,8 @@ def _show_tables(tables: StudyTables, trials: pd.DataFrame, curves: pd.DataFrame
     """The study's own tables; that a part of its trials does not suffice for them is no error."""
     from superconv_ray.summary import frame_text
 
+    if "training" not in set(trials["role"]):
+        return
     try:
         frames = tables(trials, curves)
     except ValueError as reason:

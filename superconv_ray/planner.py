@@ -312,7 +312,7 @@ class Planner:
             self._ready.extend(fresh)
 
     def _join(self, state: _CellState, trials: Iterable[Trial], role: Role) -> None:
-        chosen = role == "training" and state.choice
+        choice = state.choice if role == "training" else None
         for trial in trials:
             self.memberships.append(
                 Membership(
@@ -322,8 +322,8 @@ class Planner:
                     data_fraction=trial.data_fraction,
                     role=role,
                     chosen=state.chosen,
-                    chosen_by=state.choice.rule if chosen and state.choice else None,
-                    chosen_from=state.chosen_from if chosen else (),
+                    chosen_by=choice.rule if choice else None,
+                    chosen_from=state.chosen_from if choice else (),
                 )
             )
 

@@ -353,15 +353,15 @@ class Store:
         parts = sorted(listing.parts & foldable)
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
             for start in range(0, len(parts), PARTS_AT_ONCE):
-                ids = parts[start : start + PARTS_AT_ONCE]
-                names = [f"{folder}/{trial_id}.parquet" for trial_id in ids]
-                contents = dict(zip(ids, pool.map(self.files.read, names), strict=True))
+                names = {i: f"{folder}/{i}.parquet" for i in parts[start : start + PARTS_AT_ONCE]}
+                fresh = [trial_id for trial_id in names if trial_id not in listing.compacted]
+                contents = pool.map(self.files.read, [names[trial_id] for trial_id in fresh])
                 # What is gone, another process has folded.
-                found = [i for i in ids if contents[i] and i not in listing.compacted]
+                found = {i: c for i, c in zip(fresh, contents, strict=True) if c is not None}
                 if found:
-                    rows = _as(table, [_read_part(contents[i]) for i in found])
-                    self._write_compact(folder, rows, found)
-                list(pool.map(self.files.delete, names))
+                    rows = _as(table, [_read_part(content) for content in found.values()])
+                    self._write_compact(folder, rows, list(found))
+                list(pool.map(self.files.delete, names.values()))
         _retry_vanished(lambda: self._merge(folder, table))
 
     def _merge(self, folder: str, table: pa.Schema) -> None:
@@ -387,7 +387,7 @@ class Store:
         return name
 
 
-def _read_part(content: bytes | None) -> pa.Table:
+def _read_part(content: bytes) -> pa.Table:
     return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -34,7 +34,7 @@ class Score:
 class _Proposal:
     trial: optuna.trial.Trial
     settings: dict[str, Any]
-    score: Score | None = field(default=None)
+    score: Score | None = None
 
 
 class Searcher:

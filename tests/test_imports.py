@@ -52,8 +52,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis.lr_rules": set(),
     "analysis.range_test_tables": {"analysis.lr_rules", "analysis.range_test"},
-    "analysis.calibration": {"analysis.range_test_tables", "analysis.replicates"},
-    "analysis.optimum": {"analysis.replicates"},
+    "analysis.calibration": {
+        *("analysis.intervals", "analysis.range_test_tables", "analysis.replicates"),
+    },
+    "analysis.optimum": {"analysis.intervals", "analysis.replicates"},
     "analysis.timing": set(),
     "analysis.reach": {"analysis.intervals", "analysis.replicates"},
     "analysis.power_law": {"analysis.intervals"},

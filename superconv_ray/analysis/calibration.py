@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from superconv_ray.analysis.intervals import TAILS, Floats
 from superconv_ray.analysis.range_test_tables import join_range_tests, suggestions
-from superconv_ray.analysis.replicates import REPLICATE, finished_trainings
-
-RESAMPLES = 2000
-CONFIDENCE = 0.95
-
-Floats = npt.NDArray[np.float64]
+from superconv_ray.analysis.replicates import finished_trainings, over_seeds, resampled
 
 
 def rule_costs(
@@ -45,8 +40,7 @@ def rule_costs(
             with different seeds.
     """
     rates, table = _grid(trials, value)
-    resampled = np.random.default_rng(seed).integers(len(table), size=(RESAMPLES, len(table)))
-    means = np.concatenate([table.mean(0)[None], table[resampled].mean(1)])
+    means = np.concatenate([table.mean(0)[None], table[resampled(len(table), seed)].mean(1)])
     best = rates[means[0].argmax()]
     rows = []
     for rule in suggestions(join_range_tests(trials, curves)).itertuples():
@@ -59,7 +53,7 @@ def rule_costs(
             )
         elif np.isfinite(lr):
             cost = means.max(1) - _between(rates, means, lr)
-        low, high = np.quantile(cost[1:], ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+        low, high = np.quantile(cost[1:], TAILS)
         if len(table) == 1:
             low = high = np.nan
         accuracy = means[0].max() - cost[0]
@@ -74,10 +68,7 @@ def _grid(trials: pd.DataFrame, value: str) -> tuple[Floats, Floats]:
     trainings = finished_trainings(trials[trials["kind"] == "training"], ["max_lr"], value)
     if trainings.empty:
         raise ValueError("there is no finished training to compare the rules' rates with")
-    table = trainings.pivot_table(index=REPLICATE, columns="max_lr", values=value)
-    if table.isna().any(axis=None):
-        raise ValueError("every max_lr must be run with the same seeds")
-    return table.columns.to_numpy(np.float64), table.to_numpy(np.float64)
+    return over_seeds(trainings, "max_lr", value)
 
 
 def _between(rates: Floats, means: Floats, lr: float) -> Floats:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from scipy import special
 
 CONFIDENCE = 0.95
+TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+"""Levels of the quantiles between which that share lies."""
 DECIMALS = 9
 """To which gaps are rounded: finer than one sample in millions, and coarser than rounding errors,
 which would else tell equal gaps apart."""

@@ -13,12 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.replicates import REPLICATE, finished_trainings
-
-RESAMPLES = 2000
-CONFIDENCE = 0.95
-
-Floats = npt.NDArray[np.float64]
+from superconv_ray.analysis.intervals import TAILS, Floats
+from superconv_ray.analysis.replicates import finished_trainings, over_seeds, resampled
 
 
 def optimum(
@@ -50,10 +46,10 @@ def optimum(
     """
     rows = []
     for key, group in _groups(trials, over, by, value):
-        grid, table = _by_seed(group, over, value)
+        grid, table = over_seeds(group, over, value)
         best = grid[_best(table[None])[0]]
-        resampled = grid[_best(table[_resamples(len(table), seed)])]
-        low, high = np.quantile(resampled, _tails(), method="nearest")
+        drawn = grid[_best(table[resampled(len(table), seed)])]
+        low, high = np.quantile(drawn, TAILS, method="nearest")
         if len(table) == 1:
             low = high = np.nan
         rows.append(
@@ -86,7 +82,7 @@ def optimum_shift(
         ValueError: As `optimum`; or a setting is not > 0, or `along` has one value only.
     """
     parts = [
-        (key[0], *_by_seed(group, over, value))
+        (key[0], *over_seeds(group, over, value))
         for key, group in _groups(trials, over, [along], value)
     ]
     if len(parts) < 2:
@@ -99,11 +95,11 @@ def optimum_shift(
     if len(counts) > 1:
         raise ValueError(f"every {along} must be run with the same seeds, got {sorted(counts)}")
     (count,) = counts
-    samples = np.concatenate([np.arange(count)[None], _resamples(count, seed)])
+    samples = np.concatenate([np.arange(count)[None], resampled(count, seed)])
     best = np.stack([np.log10(grid[_best(table[samples])]) for _, grid, table in parts], axis=1)
     x = np.log10(position) - np.log10(position).mean()
     slopes = (best * x).sum(1) / (x**2).sum()
-    low, high = np.quantile(slopes[1:], _tails()) if count > 1 else (np.nan, np.nan)
+    low, high = np.quantile(slopes[1:], TAILS) if count > 1 else (np.nan, np.nan)
     row = (slopes[0], low, high, count, _verdict(over, along, low, high, count))
     return pd.DataFrame([row], columns=["slope", "low", "high", "seeds", "verdict"])
 
@@ -119,26 +115,10 @@ def _groups(
     return [(tuple(key), group) for key, group in found.groupby(list(by), dropna=False)]
 
 
-def _by_seed(group: pd.DataFrame, over: str, value: str) -> tuple[Floats, Floats]:
-    """The grid of `over`, and `value` as [seeds, grid], averaged over all else that differs."""
-    table = group.pivot_table(index=REPLICATE, columns=over, values=value)
-    if table.isna().any(axis=None):
-        raise ValueError(f"every {over} must be run with the same seeds")
-    return table.columns.to_numpy(np.float64), table.to_numpy(np.float64)
-
-
-def _resamples(seeds: int, seed: int) -> npt.NDArray[np.int64]:
-    return np.random.default_rng(seed).integers(seeds, size=(RESAMPLES, seeds))
-
-
 def _best(tables: Floats) -> npt.NDArray[np.int64]:
     """Index of the best grid value of every table [resamples, seeds, grid]."""
     best: npt.NDArray[np.int64] = tables.mean(axis=1).argmax(axis=1)
     return best
-
-
-def _tails() -> tuple[float, float]:
-    return (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
 
 
 def _note(best: float, grid: Floats, seeds: int) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from superconv_ray.analysis.intervals import Floats, check_confidence
+from superconv_ray.analysis.intervals import RESAMPLES, Floats, check_confidence
 from superconv_ray.wording import did_you_mean
 
 REPLICATE = ["seed", "subset_seed"]
@@ -65,6 +65,25 @@ def require_distinct(found: pd.DataFrame, by: Sequence[str]) -> None:
                 f"by must tell points apart, but arm {arm!r} has several trainings with the same "
                 f"{', '.join(place)}"
             )
+
+
+def over_seeds(found: pd.DataFrame, setting: str, value: str) -> tuple[Floats, Floats]:
+    """A grid of a numeric setting in ascending order, and `value` as [replicates, grid].
+
+    Averaged over all else that the trainings differ in.
+
+    Raises:
+        ValueError: Some of the grid was run with other replicates.
+    """
+    table = found.pivot_table(index=REPLICATE, columns=setting, values=value)
+    if table.isna().any(axis=None):
+        raise ValueError(f"every {setting} must be run with the same seeds")
+    return table.columns.to_numpy(np.float64), table.to_numpy(np.float64)
+
+
+def resampled(replicates: int, seed: int) -> npt.NDArray[np.int64]:
+    """Indices of replicates drawn with replacement, shape [draws, replicates]."""
+    return np.random.default_rng(seed).integers(replicates, size=(RESAMPLES, replicates))
 
 
 @dataclass(frozen=True)
