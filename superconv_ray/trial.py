@@ -71,7 +71,7 @@ class Trial:
 
     Raises:
         ValueError: A value breaks its field's rule; the message names field, rule and value.
-        TypeError: A value is not of the field's declared type.
+        TypeError: A value is not of the field's declared type, or there is no such field.
     """
 
     # Data
@@ -142,6 +142,15 @@ class Trial:
         _TWO_OR_MORE, "steps between Hessian-free estimates of the learning rate; default: none"
     )
     seed: int = _setting(_SEED, "initial weights, batch order, augmentation and dropout", 0)
+
+    def __new__(cls, **settings: Any) -> Trial:
+        """Python's own message on a misspelt field lacks the nearest one and the valid ones."""
+        if not settings.keys() <= cls.__dataclass_fields__.keys():
+            try:
+                check_field_names(settings, f"{cls.__name__}(...)")
+            except ValueError as error:
+                raise TypeError(str(error)) from None
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, kind in _field_kinds().items():

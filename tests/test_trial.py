@@ -591,3 +591,12 @@ def test_every_field_is_described() -> None:
     assert {kind for _, kind, _ in described} == {"str", "int", "float", "tuple of float"}
     assert all(text for _, _, text in described)
     assert ("milestones", "tuple of float") in {(name, kind) for name, kind, _ in described}
+
+
+def test_a_misspelt_field_is_named_with_the_nearest_one_and_all_valid_ones() -> None:
+    with pytest.raises(TypeError, match=r"^Trial\(\.\.\.\): 'batchsize' is not a field") as caught:
+        Trial(batchsize=32)  # type: ignore[call-arg]
+    assert "did you mean 'batch_size'?" in str(caught.value)
+    assert str(caught.value).endswith("seed")  # the last of all fields
+    trial = Trial(batch_size=32)
+    assert pickle.loads(pickle.dumps(trial)) == trial
