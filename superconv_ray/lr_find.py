@@ -157,7 +157,7 @@ def _draw(
     try:
         from superconv_ray.report.charts import range_test_chart, save_chart
     except ModuleNotFoundError as error:
-        yield f"no picture: {error.name} is missing; pip install 'superconv_ray[charts]'"
+        yield f"no picture: {error.name} is missing; pip install 'superconv_ray[report]'"
         return
     drawn = table[table["peak_lr"].notna()]
     if drawn.empty:

@@ -98,7 +98,7 @@ def test_without_the_optional_packages_the_table_is_printed_and_the_rest_is_told
     assert result.exit_code == 0
     assert "\naccuracy_peak " in result.stdout
     assert result.stdout.endswith(
-        "no picture: altair is missing; pip install 'superconv_ray[charts]'\n"
+        "no picture: altair is missing; pip install 'superconv_ray[report]'\n"
     )
     assert not (tmp_path / "lr_find.png").exists()
 

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -27,6 +26,7 @@ from ray.tune.search import Searcher
 from torch import nn
 
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.execution.connection import connected
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
@@ -208,7 +208,7 @@ def run_ray(
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
-        _connection(address) as fixed_size,
+        connected(address) as fixed_size,
         _tune_environment(),
         _shipped_by_value(planner.plan.study.models.values()),
         tempfile.TemporaryDirectory() as scratch,
@@ -273,42 +273,6 @@ def _slots(nodes: Iterable[Mapping[str, float]], cpus: float, gpus: float) -> in
             f"which have {', or '.join(sorted(sizes))}"
         )
     return slots
-
-
-@contextlib.contextmanager
-def _connection(address: str | None) -> Iterator[bool]:
-    """Use the Ray that is there; one that is started here is stopped here.
-
-    Yields whether its size is fixed: no autoscaler adds nodes to one that was started here.
-    """
-    if ray.is_initialized():
-        yield False
-        return
-    if address:
-        _check_reachable(address)
-    context = ray.init(
-        address=address,
-        include_dashboard=None if address else False,
-        log_to_driver=False,
-        logging_level="error",  # Ray's advice on start, such as on tokens, is for its operators
-    )
-    logging.getLogger("ray").setLevel(logging.WARNING)
-    try:
-        # A session is named after the process that started it.
-        yield context.address_info["session_dir"].endswith(f"_{os.getpid()}")
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Ray itself would try a wrong host:port for more than three minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        return  # "auto", "local", "ray://...": for Ray to judge
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
-    except (OSError, OverflowError) as error:
-        raise ConnectionError(f"no Ray cluster at address {address!r}: {error}") from None
 
 
 @contextlib.contextmanager

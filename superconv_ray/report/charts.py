@@ -1,6 +1,6 @@
 """Charts as Altair objects, from frames that can be had without them.
 
-Needs the optional packages of ``pip install 'superconv_ray[charts]'``. Colours are those of Okabe
+Needs the optional packages of ``pip install 'superconv_ray[report]'``. Colours are those of Okabe
 and Ito, which the colour-blind can tell apart.
 """
 
