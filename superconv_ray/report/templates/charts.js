@@ -31,8 +31,9 @@ async function drawOnce(figure, chart) {
   const { view } = await vegaEmbed(drawing, spec, {
     ast: true, // expressions are interpreted, so that the page need not allow eval
     actions: false,
+    defaultStyle: false,
     renderer: "svg",
-    config: { ...theme, legend },
+    config: { ...theme, legend, background: getComputedStyle(document.body).backgroundColor },
     tooltip: { theme: isDark() ? "dark" : "light" },
   });
   chart.view = view;

@@ -89,7 +89,7 @@ function openTable(box) {
       topStart: "search",
       topEnd: () => download,
       bottomStart: "info",
-      bottomEnd: rows.length > PAGE ? "paging" : null,
+      bottomEnd: rows.length > PAGE ? { paging: { firstLast: false, buttons: 5 } } : null,
     },
   });
   box.table.on("draw", () => {
