@@ -72,6 +72,11 @@ def empty() -> Report:
     )
 
 
+def with_trials(trials: pd.DataFrame) -> Report:
+    """Of a study with just these trials."""
+    return dataclasses.replace(empty(), study=f"of {', '.join(trials)}", trials=trials)
+
+
 def trial_frame(count: int) -> pd.DataFrame:
     """As many columns as a study's trials have, of all types that they have."""
     random = np.random.default_rng(0)
