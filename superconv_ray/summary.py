@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from superconv_ray.analysis.comparison import arm_summary, compare, effort
-from superconv_ray.analysis.intervals import Interval
 from superconv_ray.analysis.sequential import confidence_per_look
 from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.results import StudyResults
 from superconv_ray.store import Store
 from superconv_ray.tables import text_table
+from superconv_ray.wording import percent_interval, short
 
 KEYS = ["point", "data_count"]
 """n is shown at every point of the sweep: intervals over labels are what this package is about."""
@@ -79,7 +79,7 @@ def _gap_table(data: pd.DataFrame, table: pd.DataFrame, sweep: Sequence[Mapping[
         point = [row[key] for key in KEYS]
         settings = _settings(row, sweep)
         accuracies = [summary.get((*point, row[side]), "-") for side in ("arm", "baseline")]
-        gap = _interval(row, "+") if row["n"] else "-"
+        gap = percent_interval(row, "+") if row["n"] else "-"
         result = [gap, _probability(row["p_holm"]), _verdict(row), str(row["n"])]
         lines.append([*settings.values(), accuracies[0], row["baseline"], accuracies[1], *result])
     headings = [*settings, row["arm"], "baseline", "its accuracy", "gap", "p", "verdict", "seeds"]
@@ -90,20 +90,12 @@ def _settings(row: Mapping[Any, Any], sweep: Sequence[Mapping[str, Any]]) -> dic
     """What tells a row's point from others, by heading."""
     settings = {**sweep[row["point"]], "data_count": row["data_count"]}
     labels = {name: "labels" if name == "data_count" else name for name in settings}
-    return {labels[name]: _short(value) for name, value in settings.items()}
+    return {labels[name]: short(value) for name, value in settings.items()}
 
 
 def _accuracy(row: Mapping[Any, Any]) -> str:
     diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
-    return _interval(row) + diverged
-
-
-def _interval(row: Mapping[Any, Any], sign: str = "") -> str:
-    interval = Interval(*(row[name] for name in Interval._fields))
-    text = f"{100 * interval.mean:{sign}.1f}"
-    if math.isnan(interval.low):
-        return f"{text} [one seed]"
-    return f"{text} [{100 * interval.low:{sign}.1f}, {100 * interval.high:{sign}.1f}]"
+    return percent_interval(row) + diverged
 
 
 def _probability(p: float) -> str:
@@ -182,14 +174,5 @@ def _hardware(trainings: pd.DataFrame) -> str:
 
 def frame_text(frame: pd.DataFrame) -> str:
     """A frame as an aligned text table, numbers to three digits, without the index."""
-    rows = [[_short(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    rows = [[short(value) for value in row] for row in frame.itertuples(index=False, name=None)]
     return text_table([str(name) for name in frame.columns], rows)
-
-
-def _short(value: Any) -> str:
-    """A setting as it stands in the table: 0.1, digits, 0.5/0.75, or - if it is not set."""
-    if isinstance(value, list):
-        return "/".join(map(_short, value))
-    if value is None:
-        return "-"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -76,7 +76,7 @@ ALLOWED: dict[str, set[str]] = {
     "store": {"files", "schema", "outcome", "trial"},
     "results": {"store"},
     "summary": {
-        *("store", "results", "tables", "analysis.intervals", "analysis.sequential"),
+        *("store", "results", "tables", "wording", "analysis.sequential"),
         *("analysis.comparison", "analysis.verdicts"),
     },
     "execution": set(),
