@@ -86,6 +86,17 @@ class StudyResults:
         )
         return [c for c in swept if c in self.trainings and _differs(self.trainings[c])]
 
+    @cached_property
+    def value(self) -> str:
+        """The column of accuracies to compare; "accuracy" if some trainings hold labels out."""
+        names = {"test": "test_accuracy", "validation": "validation_accuracy"}
+        return names.get(self.measured_on, "accuracy")
+
+    @property
+    def open_trials(self) -> int:
+        """Trials of the study, as far as they are known by now, that are not done."""
+        return max(0, self.definition["trials"] - self.trials["trial_id"].nunique())
+
     @property
     def measured_on(self) -> str:
         """Which labels `accuracy` is of: "test", "validation", or both in words."""
