@@ -24,7 +24,7 @@ VERDICTS = {
 
 
 def verdict(results: StudyResults) -> tuple[str, ...]:
-    """The answer: which arm is better where, whether a gain grows with fewer labels, and caveats."""
+    """The answer: which arm is better where, whether gains grow with fewer labels, and caveats."""
     if results.trainings.empty:
         return ("No training is finished yet, so nothing can be said.",)
     if len(results.arms) == 1:

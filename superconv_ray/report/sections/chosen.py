@@ -67,8 +67,10 @@ def rules(results: StudyResults) -> Iterator[Section]:
         name="lr_rules",
         title="What following a rule costs",
         text=(
-            "Accuracy of the best max_lr minus that at each rule's rate, in points, with 95 % "
-            "bootstrap intervals over seeds.",
+            (
+                "Accuracy of the best max_lr minus that at each rule's rate, in points, with 95 % "
+                "bootstrap intervals over seeds."
+            ),
         ),
         frame=frame,
         code="from superconv_ray.analysis.calibration import rule_costs\n"
@@ -86,8 +88,10 @@ def searches(results: StudyResults) -> Iterator[Section]:
         name="searched",
         title="What the searches tried",
         text=(
-            "Every tuning trial's setting against its accuracy on held-out limited labels, and "
-            "the setting that the trainings then used.",
+            (
+                "Every tuning trial's setting against its accuracy on held-out limited labels, and "
+                "the setting that the trainings then used."
+            ),
         ),
         frame=frame,
         code="from superconv_ray.analysis.search import searched\nsearched(trials)",

@@ -29,9 +29,11 @@ def gaps(results: StudyResults) -> Iterator[Section]:
     frame = comparison(results)
     x, facet = point_axis(results, "baseline")
     text = [
-        f"{arm} minus each baseline in points of {results.measured_on} accuracy, paired by seed "
-        "and subset, with 95 % t intervals. Above the zero line the gain is certain; below the "
-        "dashed one there is none that counts."
+        (
+            f"{arm} minus each baseline in points of {results.measured_on} accuracy, paired by seed "
+            "and subset, with 95 % t intervals. Above the zero line the gain is certain; below the "
+            "dashed one there is none that counts."
+        )
     ]
     if results.looks > 1:
         each = 100 * confidence_per_look(results.looks)
@@ -61,8 +63,10 @@ def trend(results: StudyResults) -> Iterator[Section]:
         name="trend",
         title="Does the gain grow as labels become scarce?",
         text=(
-            "Points of accuracy by which the gap grows for each tenth of the labels: the slope of "
-            "every seed's gaps over the logarithm of the labels, averaged, with a 95 % t interval.",
+            (
+                "Points of accuracy by which the gap grows for each tenth of the labels: the slope of "
+                "every seed's gaps over the logarithm of the labels, averaged, with a 95 % t interval."
+            ),
         ),
         frame=gap_trend(results.trainings, arm, baselines, by=others, value=results.value),
         code="from superconv_ray.analysis.trend import gap_trend\n"
@@ -152,8 +156,10 @@ def cost(results: StudyResults) -> Iterator[Section]:
         name="effort",
         title="What the arms cost",
         text=(
-            "Trials and optimiser steps of every arm. Whatever is not a training chose settings: "
-            "arms are compared fairly where these efforts are alike.",
+            (
+                "Trials and optimiser steps of every arm. Whatever is not a training chose settings: "
+                "arms are compared fairly where these efforts are alike."
+            ),
         ),
         frame=effort(results.trials),
         code="from superconv_ray.analysis.comparison import effort\neffort(trials)",
