@@ -16,7 +16,7 @@ class Section:
     Attributes:
         name: Of its files and its anchor: lower-case letters, digits and underscores.
         title: Its heading.
-        text: Paragraphs of plain text.
+        text: A paragraph of plain text.
         frame: The numbers; a row a mark of the chart.
         code: Python whose last expression is `frame`, to be put below the report's own code.
         chart: Of the frame; None if a table says it better.
@@ -24,7 +24,7 @@ class Section:
 
     name: str
     title: str
-    text: tuple[str, ...]
+    text: str
     frame: pd.DataFrame
     code: str
     chart: alt.TopLevelMixin | None = None

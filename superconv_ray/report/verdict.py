@@ -16,11 +16,9 @@ from superconv_ray.wording import counted, in_words, percent_interval, short
 
 NAMES = {"data_count": "labels"}
 """What to call a column where its name says less."""
-VERDICTS = {
-    SUPER_CONVERGES: "is better",
-    DOES_NOT: f"is worse, or better by less than {100 * MARGIN:g} points,",
-    UNDECIDED: "is neither better nor worse for certain",
-}
+VERDICTS = {SUPER_CONVERGES: "beats {}", DOES_NOT: "does not beat {}", UNDECIDED: "is undecided"}
+MOST_POINTS = 6
+"""More points than these are counted instead of enumerated."""
 
 
 def verdict(results: StudyResults) -> tuple[str, ...]:
@@ -58,7 +56,12 @@ def _of_arms(results: StudyResults) -> Iterator[str]:
     table = comparison(results)
     for baseline in baselines:
         rows = table[table["baseline"] == baseline]
-        yield f"{arm} against {baseline}: " + "; ".join(_tally(rows, results.axes)) + "."
+        said = in_words(_tally(rows, baseline, results.axes))
+        yield f"{arm} {said}."
+    yield (
+        f"(To beat: the gap's 95 % interval lies above 0. Not to: below +{100 * MARGIN:g} points, "
+        "the smallest gain that counts.)"
+    )
     if "data_count" in results.axes:
         yield from _trends(results)
     yield from _caveats(table, results)
@@ -72,39 +75,40 @@ def comparison(results: StudyResults) -> pd.DataFrame:
     )
 
 
-def _tally(rows: pd.DataFrame, axes: Sequence[str]) -> Iterator[str]:
-    """At how many points each verdict holds; those that say something, with their numbers."""
+def _tally(rows: pd.DataFrame, baseline: str, axes: Sequence[str]) -> Iterator[str]:
+    """Where each verdict holds, with the numbers that say so."""
     for kind, words in VERDICTS.items():
-        own = rows[rows["verdict"] == kind]
-        if own.empty:
+        found = rows[rows["verdict"] == kind]
+        if found.empty:
             continue
-        numbers = ""
-        if kind != UNDECIDED or len(rows) == 1:
-            found = [
-                f"{place(row, axes)}: {percent_interval(row, '+')}"
-                for row in own.to_dict("records")
-            ]
-            numbers = f" ({'; '.join(found)} points)"
-        count = f" at {len(own)} of {counted(len(rows), 'point')}" if len(rows) > 1 else ""
-        yield f"it {words}{count}{numbers}"
+        if len(found) > MOST_POINTS:
+            gap = 100 * found["mean"]
+            where = f"at {len(found)} of {len(rows)} points ({gap.min():+.1f} to {gap.max():+.1f})"
+        else:
+            where = in_words(_numbers(row, axes) for row in found.to_dict("records"))
+        yield f"{words.format(baseline)} {where}"
+
+
+def _numbers(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
+    gap = f"{percent_interval(row, '+')} points"
+    return f"at {place(row, axes)} ({gap})" if axes else f"({gap})"
 
 
 def _trends(results: StudyResults) -> Iterator[str]:
     arm, *baselines = results.arms
     others = [axis for axis in results.axes if axis != "data_count"]
     table = gap_trend(results.trainings, arm, baselines, by=others, value=results.value)
-    for kind, words in (
-        (GROWS, "grows as labels become scarce"),
-        (FALLS, "falls as labels become scarce"),
-    ):
+    for kind, words in ((GROWS, "grows"), (FALLS, "falls")):
         found = [
-            f"over {row['baseline']}"
-            + (f" at {place(row, others)}" if others else "")
-            + f": {percent_interval(row, '+')} points for each tenth of the labels"
+            f"{row['baseline']}{f' at {place(row, others)}' if others else ''} by "
+            f"{percent_interval(row, '+')}"
             for row in table[table["verdict"] == kind].to_dict("records")
         ]
         if found:
-            yield f"Its gain {words} ({'; '.join(found)})."
+            yield (
+                f"Its gain {words} as labels become scarce, for each tenth of the labels over "
+                f"{in_words(found)} points."
+            )
     undecided = table[~table["verdict"].isin([GROWS, FALLS])]
     if len(undecided):
         names = in_words(dict.fromkeys(undecided["baseline"]))

@@ -50,7 +50,7 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
     yield Section(
         name="suggestions",
         title="What every rule reads off the range tests",
-        text=("Learning rates by Smith's, fastai's and Lightning's rules.",),
+        text="Learning rates by Smith's, fastai's and Lightning's rules.",
         frame=rules,
         code="from superconv_ray.analysis.range_test_tables import join_range_tests, suggestions\n"
         "suggestions(join_range_tests(trials, curves), ['cell'])",
@@ -67,10 +67,8 @@ def rules(results: StudyResults) -> Iterator[Section]:
         name="lr_rules",
         title="What following a rule costs",
         text=(
-            (
-                "Accuracy of the best max_lr minus that at each rule's rate, in points, with 95 % "
-                "bootstrap intervals over seeds."
-            ),
+            "Accuracy of the best max_lr minus that at each rule's rate, in points, with 95 % "
+            "bootstrap intervals over seeds."
         ),
         frame=frame,
         code="from superconv_ray.analysis.calibration import rule_costs\n"
@@ -88,10 +86,8 @@ def searches(results: StudyResults) -> Iterator[Section]:
         name="searched",
         title="What the searches tried",
         text=(
-            (
-                "Every tuning trial's setting against its accuracy on held-out limited labels, and "
-                "the setting that the trainings then used."
-            ),
+            "Every tuning trial's setting against its accuracy on held-out limited labels, and "
+            "the setting that the trainings then used."
         ),
         frame=frame,
         code="from superconv_ray.analysis.search import searched\nsearched(trials)",

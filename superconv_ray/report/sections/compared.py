@@ -28,23 +28,21 @@ def gaps(results: StudyResults) -> Iterator[Section]:
     arm, *baselines = results.arms
     frame = comparison(results)
     x, facet = point_axis(results, "baseline")
-    text = [
-        (
-            f"{arm} minus each baseline in points of {results.measured_on} accuracy, paired by seed "
-            "and subset, with 95 % t intervals. Above the zero line the gain is certain; below the "
-            "dashed one there is none that counts."
-        )
-    ]
+    text = (
+        f"{arm} minus each baseline in points of {results.measured_on} accuracy, paired by seed "
+        "and subset, with 95 % t intervals. Above the zero line the gain is certain; below the "
+        "dashed one there is none that counts."
+    )
     if results.looks > 1:
         each = 100 * confidence_per_look(results.looks)
-        text.append(
-            f"Seeds were added while looking: the intervals are of {each:.4g} %, so that all of "
+        text += (
+            f" Seeds were added while looking: the intervals are of {each:.4g} %, so that all of "
             f"{results.looks} looks hold together at 95 %."
         )
     yield Section(
         name="gaps",
         title=f"What {arm} gains",
-        text=tuple(text),
+        text=text,
         frame=frame,
         code="from superconv_ray.analysis.comparison import compare\n"
         f"compare(trainings, {arm!r}, {baselines}, {results.axes}, {results.value!r}, "
@@ -63,10 +61,8 @@ def trend(results: StudyResults) -> Iterator[Section]:
         name="trend",
         title="Does the gain grow as labels become scarce?",
         text=(
-            (
-                "Points of accuracy by which the gap grows for each tenth of the labels: the slope of "
-                "every seed's gaps over the logarithm of the labels, averaged, with a 95 % t interval."
-            ),
+            "Points of accuracy by which the gap grows for each tenth of the labels: the slope of "
+            "every seed's gaps over the logarithm of the labels, averaged, with a 95 % t interval."
         ),
         frame=gap_trend(results.trainings, arm, baselines, by=others, value=results.value),
         code="from superconv_ray.analysis.trend import gap_trend\n"
@@ -85,8 +81,7 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
         title="Accuracy",
         text=(
             f"{results.measured_on.capitalize()} accuracy, mean and 95 % t interval over {counts} "
-            "seeds." + _diverged(frame),
-            *_running_statistics(results.trainings),
+            f"seeds.{_diverged(frame)}{_running_statistics(results.trainings)}"
         ),
         frame=frame,
         code="from superconv_ray.analysis.comparison import arm_summary\n"
@@ -101,22 +96,18 @@ def _diverged(frame: pd.DataFrame) -> str:
     return f" {runs} diverged and count with what they scored." if lost else ""
 
 
-def _running_statistics(trainings: pd.DataFrame) -> Iterator[str]:
+def _running_statistics(trainings: pd.DataFrame) -> str:
     """Whether BN's running statistics, and not generalisation, are what accuracies show."""
     gap = (trainings["accuracy_reestimated"] - trainings["accuracy"]).abs()
     means = gap.groupby(trainings["arm"]).mean().dropna()
     if means.empty:
-        return
-    if (stale := means[means >= NOTABLE]).empty:
-        yield (
-            "With re-estimated BN statistics the accuracies differ by "
-            f"{100 * means.max():.1f} points at most, on average over an arm."
-        )
-    else:
-        yield (
-            f"Beware of {in_words(map(str, stale.index))}: with re-estimated BN statistics the "
-            f"accuracy differs by up to {100 * stale.max():.1f} points, on average over an arm."
-        )
+        return ""
+    stale = means[means >= NOTABLE]
+    warning = f"Beware of {in_words(map(str, stale.index))}: with" if len(stale) else "With"
+    return (
+        f" {warning} re-estimated BN statistics accuracies differ by up to "
+        f"{100 * means.max():.1f} points, on average over an arm."
+    )
 
 
 def undecided(results: StudyResults) -> Iterator[Section]:
@@ -139,7 +130,7 @@ def undecided(results: StudyResults) -> Iterator[Section]:
             f"all of them together would take about {hours:.2g} h of training on this hardware."
             if known.any()
             else f"{len(frame)} of {counted(len(table), 'comparison')} are undecided, and how many "
-            "seeds would decide them cannot be said.",
+            "seeds would decide them cannot be said."
         ),
         frame=frame,
         code="from superconv_ray.analysis.comparison import compare\n"
@@ -156,10 +147,8 @@ def cost(results: StudyResults) -> Iterator[Section]:
         name="effort",
         title="What the arms cost",
         text=(
-            (
-                "Trials and optimiser steps of every arm. Whatever is not a training chose settings: "
-                "arms are compared fairly where these efforts are alike."
-            ),
+            "Trials and optimiser steps of every arm. Whatever is not a training chose settings: "
+            "arms are compared fairly where these efforts are alike."
         ),
         frame=effort(results.trials),
         code="from superconv_ray.analysis.comparison import effort\neffort(trials)",

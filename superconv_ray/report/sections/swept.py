@@ -31,10 +31,8 @@ def scaling(results: StudyResults) -> Iterator[Section]:
         name="scaling",
         title="How the error falls with labels",
         text=(
-            (
-                "error = a n^-b + c for every arm, fitted to the means over seeds, with 95 % intervals "
-                "from refits to redrawn means. No law where the note says that the curve has none."
-            ),
+            "error = a n^-b + c for every arm, fitted to the means over seeds, with 95 % intervals "
+            "from refits to redrawn means. No law where the note says that the curve has none."
         ),
         frame=fits,
         code="from superconv_ray.analysis.scaling import scaling_fits\n"
@@ -48,10 +46,8 @@ def scaling(results: StudyResults) -> Iterator[Section]:
         name="label_worth",
         title=f"What {arm} is worth in labels",
         text=(
-            (
-                f"How many labels a baseline needs for the accuracy that {arm} has with n, as a factor "
-                "of n: above 1 it saves labels."
-            ),
+            f"How many labels a baseline needs for the accuracy that {arm} has with n, as a factor "
+            "of n: above 1 it saves labels."
         ),
         frame=pd.concat(
             label_worth(trainings, arm, other, value=value).assign(baseline=other)
@@ -77,12 +73,10 @@ def speed(results: StudyResults) -> Iterator[Section]:
             name="speedup" if len(baselines) == 1 else f"speedup_{arms.index(baseline)}",
             title=f"How many more steps {baseline} needs",
             text=(
-                (
-                    f"The factor by which {baseline} needs more steps for the accuracy that {arm} ends "
-                    "with, at every budget: above 1 there is a speed-up. Where the baseline never gets "
-                    "there, the factor is a lower bound ('>'); where it is better from its shortest "
-                    "run on, an upper bound ('<')."
-                ),
+                f"The factor by which {baseline} needs more steps for the accuracy that {arm} ends "
+                "with, at every budget: above 1 there is a speed-up. Where the baseline never gets "
+                "there, the factor is a lower bound ('>'); where it is better from its shortest "
+                "run on, an upper bound ('<')."
             ),
             frame=frame,
             code="from superconv_ray.analysis.speedup import speedup\n"
@@ -103,10 +97,8 @@ def balance(results: StudyResults) -> Iterator[Section]:
             name=f"balance_{x}_{y}",
             title=f"The balance of {x} and {y}",
             text=(
-                (
-                    f"Mean {results.measured_on} accuracy in %, and the best {y} at each {x} with its "
-                    f"95 % bootstrap interval over seeds.{mean}"
-                ),
+                f"Mean {results.measured_on} accuracy in %, and the best {y} at each {x} with its "
+                f"95 % bootstrap interval over seeds.{mean}"
             ),
             frame=best,
             code="from superconv_ray.analysis.optimum import optimum\n"
@@ -127,7 +119,7 @@ def batch_size(results: StudyResults) -> Iterator[Section]:
     yield Section(
         name="batch_size",
         title="Batch size and generalization gap",
-        text=("Training minus test accuracy, mean and 95 % t interval over seeds.",),
+        text="Training minus test accuracy, mean and 95 % t interval over seeds.",
         frame=frame,
         code="from superconv_ray.analysis.comparison import generalization_gap\n"
         f"generalization_gap(trainings, {by})",

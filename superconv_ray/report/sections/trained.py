@@ -22,7 +22,7 @@ def learning(results: StudyResults) -> Iterator[Section]:
     yield Section(
         name="learning_curves",
         title="Learning curves",
-        text=("Means over seeds with 95 % t intervals.",),
+        text="Means over seeds with 95 % t intervals.",
         frame=frame,
         code="from superconv_ray.analysis.learning import learning_curves\n"
         f"learning_curves(trainings, curves, {axes})",
