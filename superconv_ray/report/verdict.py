@@ -54,6 +54,7 @@ def _of_one_arm(results: StudyResults) -> Iterator[str]:
 def _of_arms(results: StudyResults) -> Iterator[str]:
     arm, *baselines = results.arms
     table = comparison(results)
+    yield _headline(table, arm, baselines)
     for baseline in baselines:
         rows = table[table["baseline"] == baseline]
         said = in_words(_tally(rows, baseline, results.axes))
@@ -73,6 +74,16 @@ def comparison(results: StudyResults) -> pd.DataFrame:
     return compare(
         results.trainings, arm, baselines, results.axes, results.value, looks=results.looks
     )
+
+
+def _headline(table: pd.DataFrame, arm: str, baselines: Sequence[str]) -> str:
+    beaten = table["verdict"] == SUPER_CONVERGES
+    counts = [
+        f"{name} at {beaten[own].sum() or 'none'} of {counted(int(own.sum()), 'point')}"
+        for name in baselines
+        for own in [table["baseline"] == name]
+    ]
+    return f"{arm} beats {in_words(counts)}."
 
 
 def _tally(rows: pd.DataFrame, baseline: str, axes: Sequence[str]) -> Iterator[str]:
@@ -106,8 +117,8 @@ def _trends(results: StudyResults) -> Iterator[str]:
         ]
         if found:
             yield (
-                f"Its gain {words} as labels become scarce, for each tenth of the labels over "
-                f"{in_words(found)} points."
+                f"Its gain {words} as labels become scarce: for each tenth of them it changes "
+                f"over {in_words(found)} points."
             )
     undecided = table[~table["verdict"].isin([GROWS, FALLS])]
     if len(undecided):
