@@ -140,4 +140,5 @@ def _caveats(table: pd.DataFrame, results: StudyResults) -> Iterator[str]:
     if len(precisions) > 1:
         yield f"Trainings ran in {in_words(precisions)}: arms may differ by precision alone."
     if results.open_trials:
-        yield f"{counted(results.open_trials, 'trial')} of the study are not done: this may change."
+        open_ones = counted(results.open_trials, "trial")
+        yield f"Not done yet: {open_ones} of the study, so this may change."
