@@ -70,11 +70,16 @@ class StudyResults:
         trials = self.trials
         return trials[(trials["role"] == "training") & (trials["kind"] == "training")]
 
+    @property
+    def all_arms(self) -> list[str]:
+        """Arms of the study, trained by now or not."""
+        return list(self.definition["arms"])
+
     @cached_property
     def arms(self) -> list[str]:
         """Arms that have a finished training, in the study's order; the first is compared."""
         trained = set(self.trainings["arm"])
-        return [arm for arm in self.definition["arms"] if arm in trained]
+        return [arm for arm in self.all_arms if arm in trained]
 
     @cached_property
     def axes(self) -> list[str]:

@@ -91,7 +91,7 @@ def searches(results: StudyResults) -> Iterator[Section]:
         ),
         frame=frame,
         code="from superconv_ray.analysis.search import searched\nsearched(trials)",
-        chart=charts.searched(frame, list(results.definition["arms"])),
+        chart=charts.searched(frame, results.all_arms),
     )
 
 

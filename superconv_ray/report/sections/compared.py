@@ -12,7 +12,7 @@ from superconv_ray.analysis.sequential import confidence_per_look
 from superconv_ray.analysis.trend import gap_trend
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.sections.layout import faceted, point_axis
+from superconv_ray.report.sections.layout import along_x, fits
 from superconv_ray.report.verdict import comparison
 from superconv_ray.results import StudyResults
 from superconv_ray.wording import counted, in_words
@@ -27,7 +27,8 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         return
     arm, *baselines = results.arms
     frame = comparison(results)
-    x, facet = point_axis(results, "baseline")
+    x = along_x(results, "baseline")
+    facet = [axis for axis in results.axes if axis != x]
     text = (
         f"{arm} minus each baseline in points of {results.measured_on} accuracy, paired by seed "
         "and subset, with 95 % t intervals. Above the zero line the gain is certain; below the "
@@ -47,7 +48,9 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         code="from superconv_ray.analysis.comparison import compare\n"
         f"compare(trainings, {arm!r}, {baselines}, {results.axes}, {results.value!r}, "
         f"looks={results.looks})",
-        chart=faceted(results, frame, x, facet, charts.gaps),
+        chart=charts.gaps(frame, results.all_arms, x, facet or None)
+        if fits(frame, facet)
+        else None,
     )
 
 
@@ -73,7 +76,8 @@ def trend(results: StudyResults) -> Iterator[Section]:
 def accuracy(results: StudyResults) -> Iterator[Section]:
     """Every arm's accuracy at every point."""
     frame = arm_summary(results.trainings, results.axes, results.value)
-    x, facet = point_axis(results, "arm")
+    x = along_x(results, "arm")
+    facet = [axis for axis in results.axes if axis != x]
     seeds = sorted(set(frame["n"]))
     counts = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     yield Section(
@@ -86,7 +90,11 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
         frame=frame,
         code="from superconv_ray.analysis.comparison import arm_summary\n"
         f"arm_summary(trainings, {results.axes}, {results.value!r})",
-        chart=faceted(results, frame, x, facet, charts.accuracy),
+        chart=charts.accuracy(
+            frame, results.all_arms, x, facet or None, f"{results.measured_on} accuracy"
+        )
+        if fits(frame, facet)
+        else None,
     )
 
 

@@ -13,7 +13,7 @@ from superconv_ray.analysis.scaling import FEWEST_POINTS, label_worth, scaling_f
 from superconv_ray.analysis.speedup import speedup
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.sections.layout import FACET, with_setting
+from superconv_ray.report.sections.layout import fits
 from superconv_ray.results import StudyResults
 
 REGULARISING = ("max_lr", "weight_decay", "dropout")
@@ -37,7 +37,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
         frame=fits,
         code="from superconv_ray.analysis.scaling import scaling_fits\n"
         f"scaling_fits(trainings, value={value!r})",
-        chart=charts.scaling(summary, fits, list(results.definition["arms"])),
+        chart=charts.scaling(summary, fits, results.all_arms),
     )
     arm, *baselines = results.arms
     if not baselines:
@@ -64,13 +64,11 @@ def speed(results: StudyResults) -> Iterator[Section]:
     if "steps" not in results.axes or "batch_size" in results.axes or len(results.arms) < 2:
         return
     arm, *baselines = results.arms
-    arms = list(results.definition["arms"])
     others = [axis for axis in results.axes if axis != "steps"]
     for baseline in baselines:
         frame = speedup(results.trainings, arm, baseline, others, results.value)
-        drawn = with_setting(frame, others) if others else frame
         yield Section(
-            name="speedup" if len(baselines) == 1 else f"speedup_{arms.index(baseline)}",
+            name="speedup" if len(baselines) == 1 else f"speedup_{results.arms.index(baseline)}",
             title=f"How many more steps {baseline} needs",
             text=(
                 f"The factor by which {baseline} needs more steps for the accuracy that {arm} ends "
@@ -81,7 +79,7 @@ def speed(results: StudyResults) -> Iterator[Section]:
             frame=frame,
             code="from superconv_ray.analysis.speedup import speedup\n"
             f"speedup(trainings, {arm!r}, {baseline!r}, {others}, {results.value!r})",
-            chart=charts.speedup(drawn, arms, x="steps", facet=FACET if others else None),
+            chart=charts.speedup(frame, facet=others or None) if fits(frame, others) else None,
         )
 
 
@@ -123,9 +121,7 @@ def batch_size(results: StudyResults) -> Iterator[Section]:
         frame=frame,
         code="from superconv_ray.analysis.comparison import generalization_gap\n"
         f"generalization_gap(trainings, {by})",
-        chart=charts.batch_size(
-            with_setting(frame, others) if others else frame,
-            list(results.definition["arms"]),
-            facet=FACET if others else None,
-        ),
+        chart=charts.batch_size(frame, results.all_arms, facet=others or None)
+        if fits(frame, others)
+        else None,
     )
