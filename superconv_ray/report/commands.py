@@ -81,11 +81,11 @@ def _read(store: str, study: str | None) -> StudyResults:
     return StudyResults(opened, study_to_report(opened, study))
 
 
-def _page(results: StudyResults) -> str:
+def _page(results: StudyResults, version: str = "") -> str:
     from superconv_ray.report.build import build_report
     from superconv_ray.report.page import render
 
-    return render(build_report(results))
+    return render(build_report(results), version=version)
 
 
 def _serve(store: str, study: str | None, port: int) -> None:
