@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 from made_study import write_made_study
-from superconv_ray.report.page import render
 
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations
 from superconv_ray.report.build import build_report
+from superconv_ray.report.page import render
 from superconv_ray.results import StudyResults
 from superconv_ray.tables import text_table
 

@@ -60,8 +60,8 @@ def _of_arms(results: StudyResults) -> Iterator[str]:
         said = in_words(_tally(rows, baseline, results.axes))
         yield f"{arm} {said}."
     yield (
-        f"(To beat: the gap's 95 % interval lies above 0. Not to: below +{100 * MARGIN:g} points, "
-        "the smallest gain that counts.)"
+        f"(Gaps in points of {results.measured_on} accuracy. To beat: the gap's interval lies above "
+        f"0. Not to: below +{100 * MARGIN:g}, the smallest gain that counts.)"
     )
     if "data_count" in results.axes:
         yield from _trends(results)
@@ -101,8 +101,8 @@ def _tally(rows: pd.DataFrame, baseline: str, axes: Sequence[str]) -> Iterator[s
 
 
 def _numbers(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
-    gap = f"{percent_interval(row, '+')} points"
-    return f"at {place(row, axes)} ({gap})" if axes else f"({gap})"
+    gap = f"({percent_interval(row, '+')})"
+    return f"at {place(row, axes)} {gap}" if axes else gap
 
 
 def _trends(results: StudyResults) -> Iterator[str]:

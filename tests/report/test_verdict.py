@@ -9,8 +9,8 @@ from superconv_ray.store import Store, open_store
 from tests.hand_made import HandMade
 
 MEANING = (
-    "(To beat: the gap's 95 % interval lies above 0. Not to: below +0.5 points, the smallest gain "
-    "that counts.)"
+    "(Gaps in points of test accuracy. To beat: the gap's interval lies above 0. Not to: below "
+    "+0.5, the smallest gain that counts.)"
 )
 
 
@@ -34,7 +34,7 @@ def test_a_gain_is_told_with_its_interval(store: Store) -> None:
     # Gaps 1, 2, 3 points: s = 1, half width t(0.975, 2) / sqrt(3) = 2.484.
     headline, numbers, meaning, *_ = verdict(two_arms(store, (0.01, 0.02, 0.03)).results())
     assert headline == "one_cycle beats cosine at none of 1 point."
-    assert numbers == "one_cycle is undecided (+2.0 [-0.5, +4.5] points)."
+    assert numbers == "one_cycle is undecided (+2.0 [-0.5, +4.5])."
     assert meaning == MEANING
 
 
