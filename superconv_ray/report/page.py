@@ -48,23 +48,17 @@ def render(report: Report, *, version: str = "") -> str:
         "version": version,
     }
     scripts = [*_libraries(), _plain("\n".join(map(_template, OWN_SCRIPTS)))]
-    return _environment().get_template("page.html").render(
-        report=report,
-        opening=_opening(report.study),
-        data=data,
-        styles=[Markup(_datatables("css")), Markup(_template("page.css"))],
-        scripts=scripts,
-        hashes=[_hash(script) for script in scripts],
-        version=version,
-    )
-
-
-def _opening(study: str) -> str:
-    """What a section's code starts from."""
     return (
-        "from superconv_ray import open_store\n\n"
-        'store = open_store("results")  # where the study\'s results are\n'
-        f"trials, curves = store.trials({study!r}), store.curves({study!r})"
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            data=data,
+            styles=[Markup(_datatables("css")), Markup(_template("page.css"))],
+            scripts=scripts,
+            hashes=[_hash(script) for script in scripts],
+            version=version,
+        )
     )
 
 

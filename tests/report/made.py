@@ -26,6 +26,7 @@ def report(trials: int = 40) -> Report:
             "At 18,000 labels it is undecided: +0.2 points [-1.1, +1.6]; 12 more seeds would do.",
         ),
         sections=(_accuracy(), _curves(), _tuning(), _effort()),
+        code="trials = ...",
         provenance={
             "package": "superconv_ray 0.1.0, commit 5ed0938",
             "hardware": "AMD EPYC, 2 cores; bf16",
@@ -42,7 +43,7 @@ def hostile() -> Report:
     """All that users write is markup."""
     frame = pd.DataFrame({HOSTILE: [HOSTILE, "&" + HOSTILE], "y": [1.0, 2.0]})
     chart = alt.Chart(frame.rename(columns={HOSTILE: "x"})).mark_bar().encode(x="x:N", y="y:Q")
-    section = Section("hostile", HOSTILE, (HOSTILE,), frame, HOSTILE, chart)
+    section = Section("hostile", HOSTILE, HOSTILE, frame, HOSTILE, chart)
     return dataclasses.replace(
         report(),
         study=HOSTILE,
@@ -50,6 +51,7 @@ def hostile() -> Report:
         state=HOSTILE,
         verdict=(HOSTILE,),
         sections=(section,),
+        code=HOSTILE,
         provenance={HOSTILE: HOSTILE},
         settings={HOSTILE: HOSTILE},
         failures={HOSTILE: HOSTILE},
@@ -65,6 +67,7 @@ def empty() -> Report:
         state="0 of 60 trials are done.",
         verdict=(),
         sections=(),
+        code="",
         provenance={},
         settings={},
         failures={},
@@ -104,7 +107,9 @@ def _accuracy() -> Section:
     frame["low"], frame["high"] = frame["mean"] - 1.5, frame["mean"] + 1.5
     base = alt.Chart(frame).encode(
         x=alt.X("labels:Q", scale=alt.Scale(type="log"), title="labels (log scale)"),
-        color=alt.Color("arm:N", scale=alt.Scale(range=["#0072B2", "#D55E00", "#009E73", "#CC79A7"])),
+        color=alt.Color(
+            "arm:N", scale=alt.Scale(range=["#0072B2", "#D55E00", "#009E73", "#CC79A7"])
+        ),
     )
     points = base.mark_point(filled=True, size=60).encode(
         y=alt.Y("mean:Q", scale=alt.Scale(zero=False), title="test accuracy (%)"),
@@ -114,7 +119,7 @@ def _accuracy() -> Section:
     return Section(
         name="accuracy",
         title="Accuracy against the number of labels",
-        text=("Means over five seeds with 95 % t intervals.", "1cycle wins nowhere but at 1,200."),
+        text="Means over five seeds with 95 % t intervals. 1cycle wins nowhere but at 1,200.",
         frame=frame,
         code='from superconv_ray.analysis.replicates import summarize\n\nsummarize(trials, by=["arm", "data_count"])',
         chart=(rules + points).properties(height=280),
@@ -125,7 +130,12 @@ def _curves() -> Section:
     step = np.arange(0, 500, 10)
     frame = pd.concat(
         pd.DataFrame(
-            {"labels": n, "arm": arm, "step": step, "accuracy": 90 - (60 + place) * np.exp(-step / 90)}
+            {
+                "labels": n,
+                "arm": arm,
+                "step": step,
+                "accuracy": 90 - (60 + place) * np.exp(-step / 90),
+            }
         )
         for n in LABELS[:4]
         for place, arm in enumerate(ARMS)
@@ -143,7 +153,9 @@ def _curves() -> Section:
 def _tuning() -> Section:
     rate = np.logspace(-2, 1, 30)
     frame = pd.DataFrame({"lr": rate, "accuracy": 80 - 5 * np.log10(rate) ** 2, "loss": 0.5 / rate})
-    base = alt.Chart(frame).encode(x=alt.X("lr:Q", scale=alt.Scale(type="log"), title="learning rate"))
+    base = alt.Chart(frame).encode(
+        x=alt.X("lr:Q", scale=alt.Scale(type="log"), title="learning rate")
+    )
     chart = alt.vconcat(
         base.mark_line().encode(y="accuracy:Q").properties(height=160),
         base.mark_line().encode(y=alt.Y("loss:Q", title="cross-entropy")).properties(height=120),
