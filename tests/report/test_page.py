@@ -79,7 +79,13 @@ def test_every_link_of_the_contents_has_its_section() -> None:
 
 def test_the_question_and_the_verdict_come_first() -> None:
     text = page.render(made.report())
-    order = ["What does 1cycle gain", "340 of 340", "At 1,200 labels", "Accuracy against", "out of mem"]
+    order = [
+        "What does 1cycle gain",
+        "340 of 340",
+        "At 1,200 labels",
+        "Accuracy against",
+        "out of mem",
+    ]
     order += ["AMD EPYC", "fashion_mnist", "All trials"]
     places = [text.index(part, text.index("<main")) for part in order]
     assert places == sorted(places)
@@ -115,7 +121,10 @@ def test_numbers_keep_all_their_digits() -> None:
 
 
 def test_whole_numbers_that_javascript_would_round_are_text() -> None:
-    assert rows_of(pd.DataFrame({"n": [2**53 + 1, -(2**62)]})) == [[str(2**53 + 1)], [str(-(2**62))]]
+    assert rows_of(pd.DataFrame({"n": [2**53 + 1, -(2**62)]})) == [
+        [str(2**53 + 1)],
+        [str(-(2**62))],
+    ]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT")])
@@ -152,7 +161,9 @@ def test_columns_of_one_name_both_stay() -> None:
 
 
 def test_only_numbers_stand_to_the_right() -> None:
-    frame = pd.DataFrame({"f": [0.5], "n": pd.array([None], dtype="Int64"), "b": [True], "s": ["1"]})
+    frame = pd.DataFrame(
+        {"f": [0.5], "n": pd.array([None], dtype="Int64"), "b": [True], "s": ["1"]}
+    )
     columns = data_of(page.render(with_section(frame)))["tables"]["made"]["columns"]
     assert [column["numeric"] for column in columns] == [True, True, False, False]
 
