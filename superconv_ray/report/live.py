@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ADDRESS = "127.0.0.1"
 NAMES = (ADDRESS, "localhost")
-"""By which a browser here may call it: any other name is a foreign site's, pointed at this machine."""
+"""By which a browser here may call it; any other name is a foreign site's that points here."""
 
 
 def serve(
