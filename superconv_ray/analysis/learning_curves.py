@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.intervals import half_widths
-from superconv_ray.analysis.replicates import finished_trainings, require_distinct
+from superconv_ray.analysis.replicates import finished_trainings, keyed, require_distinct
 
 MEASURES = ("test_accuracy", "validation_accuracy", "train_loss")
 
@@ -47,7 +47,7 @@ def learning_curves(
     rows = curves[["trial_id", "step", *measures]].astype({"trial_id": str, "step": np.int64})
     joined = own.merge(rows, on="trial_id", how="inner")
     frames = [
-        pd.DataFrame({**dict(zip([*by, "arm"], key, strict=True)), **found})
+        keyed(found, [*by, "arm"], key)
         for key, group in joined.groupby([*by, "arm"], dropna=False)
         for found in _means(group, measures)
     ]

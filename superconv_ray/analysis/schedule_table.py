@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.replicates import finished_trainings
+from superconv_ray.analysis.replicates import finished_trainings, keyed
 from superconv_ray.schedules import POLICIES, parameters
 
 POINTS = 200
@@ -44,7 +44,7 @@ def schedule_table(
         at = np.unique(np.linspace(0, steps - 1, min(points, steps)).round().astype(int))
         rates = [POLICIES[policy](int(i), steps=steps, **dict(given)) for i in at]
         found = {"step": at, "lr": [r.lr for r in rates], "momentum": [r.momentum for r in rates]}
-        frames.append(pd.DataFrame({**dict(zip([*by, "arm"], key, strict=True)), **found}))
+        frames.append(keyed(found, [*by, "arm"], key))
     columns = [*by, "arm", "step", "lr", "momentum"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 

@@ -105,7 +105,7 @@ def _cell(value: Any) -> str | float | bool | None:
 @functools.cache
 def _libraries() -> tuple[Markup, Markup]:
     """Vega with Vega-Lite, and DataTables, which puts itself into the global jQuery."""
-    return _plain(vl_convert.javascript_bundle()), _plain(_datatables("js"))
+    return _plain(vl_convert.javascript_bundle(None)), _plain(_datatables("js"))
 
 
 def _datatables(kind: str) -> str:

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.report import theme
+from superconv_ray.wording import column_name, setting_text
 
 Facet = str | Sequence[str] | None
 """Columns that tell the panels of a chart apart."""
-NAMES = {"data_count": "labels", "batch_size": "batch size"}
-"""What a column is called, where it is not by its own name."""
 PERCENT = 100
 DODGE = 6
 """Pixels between arms at the same place: their intervals do not hide one another."""
@@ -27,18 +26,6 @@ LINE = 54
 """Letters of a title that fit into a line of a narrow page."""
 LEGEND_WIDTH = 320
 """Pixels that a legend's columns may take."""
-
-
-def name_of(column: str) -> str:
-    """What people call a column."""
-    return NAMES.get(column, column)
-
-
-def text_of(value: Any) -> str:
-    """A setting as people write it."""
-    if pd.api.types.is_integer(value):
-        return f"{value:,}"
-    return f"{value:g}" if pd.api.types.is_float(value) else str(value)
 
 
 def in_percent(frame: pd.DataFrame, form: str) -> pd.DataFrame:
@@ -116,7 +103,7 @@ def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
     """Title of the panel that each row is in."""
     columns = [facet] if isinstance(facet, str) else list(facet or ())
     texts = [
-        ", ".join(f"{name_of(c)} {text_of(v)}" for c, v in zip(columns, row, strict=True))
+        ", ".join(setting_text(c, v) for c, v in zip(columns, row, strict=True))
         for row in frame[columns].itertuples(index=False, name=None)
     ]
     return pd.Series(texts, frame.index, dtype=str)
@@ -169,7 +156,7 @@ def is_logarithmic(values: pd.Series[Any]) -> bool:
 
 def x_of(rows: pd.DataFrame, column: str, title: str | None = None) -> alt.X:
     """A logarithmic axis with a tick at every measured place; one of names for what has no log."""
-    name, values = title or name_of(column), rows[column].dropna()
+    name, values = title or column_name(column), rows[column].dropna()
     if not is_logarithmic(rows[column]):
         return alt.X(f"{column}:O", title=name, sort=None, axis=alt.Axis(labelAngle=0))
     places = sorted({float(value) for value in values})
@@ -227,7 +214,7 @@ def log_scale(values: Iterable[float], room: float = 0.06) -> alt.Scale:
 
 def place_tooltip(column: str) -> alt.Tooltip:
     """Where a mark is along an axis."""
-    return alt.Tooltip(f"{column}:N", title=name_of(column))
+    return alt.Tooltip(f"{column}:N", title=column_name(column))
 
 
 def legend_of(labels: Sequence[str], **settings: Any) -> alt.Legend:
