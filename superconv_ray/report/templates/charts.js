@@ -45,6 +45,7 @@ async function drawOnce(figure, chart) {
 async function drawNow(figure, chart) {
   const drawing = drawingOf(figure);
   drawing.style.minHeight = `${drawing.offsetHeight}px`; // or the page jumps
+  delete figure.dataset.drawn;
   const excess = await drawOnce(figure, chart);
   if (excess > 0 || excess < -8) {
     chart.axes += excess;
