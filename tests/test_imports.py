@@ -78,7 +78,7 @@ ALLOWED: dict[str, set[str]] = {
         *("analysis.comparison", "analysis.verdicts"),
     },
     "execution": set(),
-    "execution.progress": {"outcome", "planner", "trial"},
+    "execution.progress": {"outcome", "planner", "trial", "wording"},
     "execution.worker": {
         *("", "trial", "outcome", "store", "training"),
         *("data.batches", "data.dataset"),
@@ -94,14 +94,16 @@ ALLOWED: dict[str, set[str]] = {
         *("data.dataset", "data.readers"),
         *("execution.progress", "execution.worker", "execution.local", "execution.ray_tune"),
     },
+    "watch": {"store", "tables", "wording", "analysis.comparison", "execution.progress"},
     "report": set(),
+    "report.content": set(),
     "report.charts": set(),
     "lr_find": {
         *("trial", "study", "plan", "store", "tables", "report.charts"),
         "analysis.range_test_tables",
     },
     "cli": {
-        *("study", "plan", "planner", "store", "summary", "tables", "lr_find"),
+        *("study", "plan", "planner", "store", "summary", "tables", "watch", "lr_find"),
         "execution.session",
     },
     "": {"study", "trial", "cli", "store", "data.dataset"},
