@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
-import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import UnionType
@@ -21,7 +20,9 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import click
 
+from superconv_ray.mistakes import errors_in_one_line
 from superconv_ray.plan import Cell, Plan, make_plan, range_tests_alone
+from superconv_ray.report.commands import export, report
 from superconv_ray.study import AtLeast, Study, StudyTables, from_range_test
 from superconv_ray.tables import text_table
 
@@ -199,7 +200,7 @@ def main(study: StudySource, arguments: list[str] | None = None) -> None:
             ``def study(dataset: str = "digits")`` gives ``--dataset``.
         arguments: Instead of the process's own.
     """
-    with _errors_in_one_line():
+    with errors_in_one_line():
         application = study_app(study)
     application.main(arguments)
 
@@ -220,7 +221,7 @@ def _bind(name: str, command: Callable[..., int], source: StudySource) -> click.
         raise ValueError(f"a study cannot have a parameter {both[0]!r}: it is a flag of {name!r}")
 
     def bound(**given: Any) -> None:
-        with _errors_in_one_line():
+        with errors_in_one_line():
             own = {flag: given.pop(flag) for flag in flags}
             study = source if isinstance(source, Study) else source(**own)
             code = command(study, **given)
@@ -263,24 +264,6 @@ def _flag(name: str, kind: Any, default: Any) -> click.Option:
     )
 
 
-@contextlib.contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    """The user's mistakes end in a message and exit code 2; Ctrl-C says how to go on.
-
-    With SUPERCONV_TRACEBACK set in the environment the whole traceback is shown.
-    """
-    try:
-        yield
-    except (ValueError, TypeError, OSError) as error:
-        if os.environ.get("SUPERCONV_TRACEBACK"):
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        click.echo("interrupted: the same command goes on from here", err=True)
-        sys.exit(130)
-
-
 def load_study(path: Path) -> StudySource:
     """The `study` that a Python file defines: a Study, or a function that makes one.
 
@@ -320,7 +303,7 @@ def _of_file(name: str) -> click.Command:
     def run(study: Path, flags: tuple[str, ...]) -> None:
         if study == Path("--help"):
             main(_no_study, [name, "--help"])
-        with _errors_in_one_line():
+        with errors_in_one_line():
             source = load_study(study)
         main(source, [name, *flags])
 
@@ -335,6 +318,10 @@ def _no_study() -> Study:
 
 for _name in COMMANDS:
     app.add_command(_of_file(_name))
+
+
+app.add_command(report)
+app.add_command(export)
 
 
 @app.command("lr-find")
@@ -374,7 +361,7 @@ def lr_find(
     """
     from superconv_ray import lr_find as finder
 
-    with _errors_in_one_line():
+    with errors_in_one_line():
         finder.check_pictures(picture)
         changes = {name: given.pop(name) for name in finder.CHANGEABLE}
         settings = {name: given.pop(name) for name in inspect.signature(from_range_test).parameters}
@@ -407,7 +394,7 @@ def watch_store(store: str, study: str | None, interval: float, once: bool) -> N
     STORE is a path or URI; from another machine one that both reach. Nothing is written to it. Ends
     when nothing is left to run, or with Ctrl-C.
     """
-    with _errors_in_one_line(), contextlib.suppress(KeyboardInterrupt):
+    with errors_in_one_line(), contextlib.suppress(KeyboardInterrupt):
         from rich.console import Console
 
         from superconv_ray.store import open_store

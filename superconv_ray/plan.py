@@ -83,9 +83,9 @@ class Cell:
     def signature(self) -> tuple[Any, ...]:
         """Equal for cells that would train the same runs."""
         if self.search:
-            ends = {name: (space.low, space.high) for name, space in self.search.space.items()}
-            runs = self.search.trials_at({name: high for name, (_, high) in ends.items()})
-            return tuple(trial.id for trial in runs), tuple(sorted(ends.items()))
+            space = self.search.space
+            runs = self.search.trials_at({name: within.high for name, within in space.items()})
+            return tuple(trial.id for trial in runs), frozenset(space.items())
         if self.reading is None:
             return (tuple(trial.id for trial in self.trainings),)
         runs = self.trainings_with(max_lr=self.reading.high)

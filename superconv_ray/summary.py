@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from superconv_ray.analysis.comparison import arm_summary, compare, effort
-from superconv_ray.analysis.intervals import Interval
 from superconv_ray.analysis.sequential import confidence_per_look
 from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
+from superconv_ray.results import StudyResults
 from superconv_ray.store import Store
 from superconv_ray.tables import text_table
+from superconv_ray.wording import percent_interval, probability, short
 
 KEYS = ["point", "data_count"]
 """n is shown at every point of the sweep: intervals over labels are what this package is about."""
@@ -34,53 +34,28 @@ def results_text(store: Store, study: str) -> str:
     Raises:
         StoreError: There is no such study in the store.
     """
-    definition = store.study(study)
-    trials = store.trials(study)
-    trainings = trials[trials["role"] == "training"]
+    results = StudyResults(store, study)
+    trainings, arms = results.trainings, results.arms
     where = f"tables: {store.files.place} (trials/, curves/, studies/)"
-    if "training" in set(trainings["kind"]):
-        # Range tests that are arms of their own are for the study's own tables to read.
-        trainings = trainings[trainings["kind"] == "training"]
     if trainings.empty:
         return f"no finished trainings of study {study!r} yet\n{where}"
-    arms = [arm for arm in definition["arms"] if arm in set(trainings["arm"])]
-    data, sweep = _at_points(trainings, definition), definition["sweep"]
-    title = f"{_labels(trainings)} accuracy in %, mean [95 % t interval]"
+    sweep = results.definition["sweep"]
+    title = f"{results.measured_on} accuracy in %, mean [95 % t interval]"
     if len(arms) == 1:
-        lines = [title, _arm_table(data, sweep), ""]
+        lines = [title, _arm_table(trainings, sweep), ""]
     else:
-        looks = _looks(definition)
-        table = compare(data, arms[0], arms[1:], KEYS, "accuracy", looks=looks)
+        looks = results.looks
+        table = compare(trainings, arms[0], arms[1:], KEYS, "accuracy", looks=looks)
         lines = [f"{title}; gap: {arms[0]} minus baseline in points, paired by seed and subset"]
-        lines += [_gap_table(data, table, sweep), "", LEGEND, *_notes(table, sweep)]
+        lines += [_gap_table(trainings, table, sweep), "", LEGEND, *_notes(table, sweep)]
         if looks > 1:
             each = 100 * confidence_per_look(looks)
             lines.append(
                 f"seeds were added while looking: gaps' intervals are of {each:.4g} %, so that "
                 f"all of {looks} looks hold together at 95 %"
             )
-    lines += [*_stale_statistics(data, sweep), _effort(trials, definition), _hardware(trainings)]
+    lines += [*_stale_statistics(trainings, sweep), _effort(results), _hardware(trainings)]
     return "\n".join([*lines, where])
-
-
-def _looks(definition: Mapping[str, Any]) -> int:
-    """How often a study looks at its gaps: seeds added while looking need wider intervals."""
-    further = definition["further_seeds"]
-    return further["up_to"] - further["least"] + 1 if further else 1
-
-
-def _at_points(trainings: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
-    """Trainings with the sweep's point they belong to, and the accuracies to compare.
-
-    By the sweep's points and not by the trials' columns: None and lists do not group, and a trial
-    that another study has trained tells the data_fraction that was asked for there.
-    """
-    sweep = definition["sweep"]
-    point_of_cell = {cell["cell"]: sweep.index(cell["point"]) for cell in definition["cells"]}
-    data = trainings.assign(point=trainings["cell"].map(point_of_cell))
-    for kind in ("accuracy", "accuracy_reestimated"):
-        data[kind] = trainings[f"test_{kind}"].fillna(trainings[f"validation_{kind}"])
-    return data
 
 
 def _arm_table(data: pd.DataFrame, sweep: Sequence[Mapping[str, Any]]) -> str:
@@ -103,8 +78,8 @@ def _gap_table(data: pd.DataFrame, table: pd.DataFrame, sweep: Sequence[Mapping[
         point = [row[key] for key in KEYS]
         settings = _settings(row, sweep)
         accuracies = [summary.get((*point, row[side]), "-") for side in ("arm", "baseline")]
-        gap = _interval(row, "+") if row["n"] else "-"
-        result = [gap, _probability(row["p_holm"]), _verdict(row), str(row["n"])]
+        gap = percent_interval(row, "+") if row["n"] else "-"
+        result = [gap, probability(row["p_holm"]), _verdict(row), str(row["n"])]
         lines.append([*settings.values(), accuracies[0], row["baseline"], accuracies[1], *result])
     headings = [*settings, row["arm"], "baseline", "its accuracy", "gap", "p", "verdict", "seeds"]
     return text_table(headings, lines)
@@ -114,33 +89,12 @@ def _settings(row: Mapping[Any, Any], sweep: Sequence[Mapping[str, Any]]) -> dic
     """What tells a row's point from others, by heading."""
     settings = {**sweep[row["point"]], "data_count": row["data_count"]}
     labels = {name: "labels" if name == "data_count" else name for name in settings}
-    return {labels[name]: _short(value) for name, value in settings.items()}
-
-
-def _labels(trainings: pd.DataFrame) -> str:
-    held_out = trainings["test_accuracy"].isna()
-    if not held_out.any():
-        return "test"
-    return "validation" if held_out.all() else "validation (where labels are held out) or test"
+    return {labels[name]: short(value) for name, value in settings.items()}
 
 
 def _accuracy(row: Mapping[Any, Any]) -> str:
     diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
-    return _interval(row) + diverged
-
-
-def _interval(row: Mapping[Any, Any], sign: str = "") -> str:
-    interval = Interval(*(row[name] for name in Interval._fields))
-    text = f"{100 * interval.mean:{sign}.1f}"
-    if math.isnan(interval.low):
-        return f"{text} [one seed]"
-    return f"{text} [{100 * interval.low:{sign}.1f}, {100 * interval.high:{sign}.1f}]"
-
-
-def _probability(p: float) -> str:
-    if math.isnan(p):
-        return "-"
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+    return percent_interval(row) + diverged
 
 
 def _verdict(row: Mapping[Any, Any]) -> str:
@@ -180,11 +134,11 @@ def _stale_statistics(data: pd.DataFrame, sweep: Sequence[Mapping[str, Any]]) ->
     ]
 
 
-def _effort(trials: pd.DataFrame, definition: Mapping[str, Any]) -> str:
+def _effort(results: StudyResults) -> str:
     """What each arm cost, choosing hyper-parameters included: unequal effort must be seen."""
-    spent = effort(trials)
+    spent = effort(results.trials)
     parts = []
-    for arm in definition["arms"]:
+    for arm in results.definition["arms"]:
         own = spent[spent["arm"] == arm]
         trained = own["role"] == "training"
         training, *_ = [*_spent(own[trained]), "no training yet"]
@@ -213,14 +167,5 @@ def _hardware(trainings: pd.DataFrame) -> str:
 
 def frame_text(frame: pd.DataFrame) -> str:
     """A frame as an aligned text table, numbers to three digits, without the index."""
-    rows = [[_short(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    rows = [[short(value) for value in row] for row in frame.itertuples(index=False, name=None)]
     return text_table([str(name) for name in frame.columns], rows)
-
-
-def _short(value: Any) -> str:
-    """A setting as it stands in the table: 0.1, digits, 0.5/0.75, or - if it is not set."""
-    if isinstance(value, list):
-        return "/".join(map(_short, value))
-    if value is None:
-        return "-"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 
@@ -17,18 +16,3 @@ def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         ).rstrip()
         for line in lines
     )
-
-
-def interval_text(mean: float, low: float, high: float, sign: str = "") -> str:
-    """A share in per cent and its interval, 85.2 [82.1, 88.3]; the mean alone if there is none.
-
-    Args:
-        mean: The share.
-        low: Lower end of its interval, NaN if there is none.
-        high: Upper end.
-        sign: "+" for a difference, whose sign is always shown.
-    """
-    text = f"{100 * mean:{sign}.1f}"
-    if math.isnan(low):
-        return text
-    return f"{text} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"

@@ -19,8 +19,8 @@ from rich.text import Text
 from superconv_ray.analysis.comparison import arm_summary
 from superconv_ray.execution.progress import RECENT, describe_row
 from superconv_ray.store import Store
-from superconv_ray.tables import interval_text, text_table
-from superconv_ray.wording import duration
+from superconv_ray.tables import text_table
+from superconv_ray.wording import duration, percent_interval, short
 
 COLUMNS = (
     *("trial_id", "kind", "dataset", "data_count", "model", "policy", "max_lr", "seed", "status"),
@@ -260,13 +260,13 @@ def _means(standing: Standing) -> str:
     rows: dict[tuple[str, int], dict[str, str]] = {}
     for mean in means.to_dict("records"):
         settings = cells[mean["cell"]]["point"].items()
-        point = ", ".join(f"{name}={value}" for name, value in settings) or "-"
-        text = interval_text(mean["mean"], mean["low"], mean["high"])
-        rows.setdefault((point, mean["data_count"]), {})[mean["arm"]] = f"{text} ({mean['n']})"
+        point = ", ".join(f"{name}={short(value)}" for name, value in settings) or "-"
+        text = f"{percent_interval(mean)} {mean['n']}"
+        rows.setdefault((point, mean["data_count"]), {})[mean["arm"]] = text
     arms = [arm for arm in definition["arms"] if arm in set(means["arm"])]
     table = [
         [point, f"{labels:,}", *(own.get(arm, "-") for arm in arms)]
         for (point, labels), own in rows.items()
     ]
-    title = "accuracy in % so far, mean [95 % t interval] (trainings)"
+    title = "accuracy in % so far, mean [95 % t interval] and trainings"
     return f"{title}\n{text_table(['point', 'labels', *arms], table)}"

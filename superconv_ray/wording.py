@@ -1,9 +1,11 @@
-"""Words that messages share; standard library only."""
+"""Words and numbers that messages share; standard library only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
@@ -26,3 +28,43 @@ def unknown_name(field: str, value: str, choices: Iterable[str]) -> str:
         f"{field} must be one of {', '.join(map(repr, choices))} or given to the study as "
         f"{field}s={{...}}, got {value!r}{did_you_mean(value, choices)}"
     )
+
+
+def percent_interval(row: Mapping[Any, Any], sign: str = "") -> str:
+    """Mean and interval of a share in percent, such as ``97.1 [96.2, 97.9]``.
+
+    Args:
+        row: With mean, low and high; the ends are NaN if there is one seed.
+        sign: "+" shows signs, for differences.
+    """
+    text = f"{100 * row['mean']:{sign}.1f}"
+    if math.isnan(row["low"]):
+        return f"{text} [one seed]"
+    return f"{text} [{100 * row['low']:{sign}.1f}, {100 * row['high']:{sign}.1f}]"
+
+
+def probability(p: float) -> str:
+    """A p value to three digits, or - if there is none."""
+    if math.isnan(p):
+        return "-"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def short(value: Any) -> str:
+    """A setting as it stands in a table: 0.1, digits, 0.5/0.75, or - if it is not set."""
+    if isinstance(value, (list, tuple)):
+        return "/".join(map(short, value))
+    if value is None:
+        return "-"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def in_words(items: Iterable[str]) -> str:
+    """An enumeration: "a", "a and b", "a, b and c"."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 seed", "1,200 seeds"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

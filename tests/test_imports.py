@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         *("analysis.intervals", "analysis.sequential", "analysis.replicates"),
         *("analysis.paired", "analysis.verdicts"),
     },
+    "analysis.trend": {"analysis.comparison", "analysis.intervals", "analysis.replicates"},
     "analysis.lr_rules": set(),
     "analysis.range_test_tables": {"analysis.lr_rules", "analysis.range_test"},
     "analysis.calibration": {
@@ -73,8 +74,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "schema": {"trial"},
     "store": {"files", "schema", "outcome", "trial"},
+    "results": {"store"},
     "summary": {
-        *("store", "tables", "analysis.intervals", "analysis.sequential"),
+        *("store", "results", "tables", "wording", "analysis.sequential"),
         *("analysis.comparison", "analysis.verdicts"),
     },
     "execution": set(),
@@ -97,6 +99,9 @@ ALLOWED: dict[str, set[str]] = {
     "watch": {"store", "tables", "wording", "analysis.comparison", "execution.progress"},
     "report": set(),
     "report.content": set(),
+    "report.paper_tables": {
+        *("results", "wording", "report.verdict", "analysis.comparison", "analysis.sequential"),
+    },
     "report.charts": set(),
     "lr_find": {
         *("trial", "study", "plan", "store", "tables", "report.charts"),

@@ -878,4 +878,9 @@ def test_seeds_of_the_search_are_not_those_of_the_study() -> None:
 def test_arms_that_search_the_same_are_rejected() -> None:
     arms = {"a": Arm(max_lr=tuned(0.1, 1)), "b": Arm(max_lr=tuned(0.1, 1))}
     assert "the same trials as arm 'a'" in error(arms=arms)
+
+
+def test_arms_that_search_the_same_range_on_other_scales_are_not_the_same() -> None:
+    arms = {"a": Arm(max_lr=tuned(0.1, 1)), "b": Arm(max_lr=tuned(0.1, 1, log=False))}
+    assert len(make_plan(study(arms=arms)).cells) == 2
     make_plan(study(arms={**arms, "b": Arm(max_lr=tuned(0.1, 2))}))

@@ -7,78 +7,19 @@ from typing import Any
 
 import pytest
 
-from superconv_ray.outcome import Outcome, Status
 from superconv_ray.store import Store, StoreError, open_store
 from superconv_ray.summary import results_text
-from superconv_ray.trial import Trial
+from tests.hand_made import HandMade
 
-NAME = "hand_made"
 GAP = ["baseline", "its accuracy", "gap", "p", "verdict", "seeds"]
 """Headings next to the first arm's, of two arms or more."""
 
 
-class HandMade:
-    """A study whose trainings are given with their accuracies instead of being run."""
-
-    def __init__(self, store: Store, arms: tuple[str, ...], *points: dict[str, Any]) -> None:
-        self.store = store
-        self.arms = arms
-        self.points = list(points) or [{}]
-        self.cells = [
-            {"cell": number, "arm": arm, "point": point}
-            for number, (point, arm) in enumerate((p, a) for p in self.points for a in arms)
-        ]
-        self.further_seeds: dict[str, Any] | None = None
-        self._members: list[dict[str, Any]] = []
-
-    def add(
-        self,
-        arm: str,
-        accuracy: float,
-        *,
-        seed: int = 0,
-        point: int = 0,
-        role: str = "training",
-        status: Status = "completed",
-        measured: dict[str, Any] | None = None,
-        **settings: Any,
-    ) -> None:
-        """A finished trial; its arm tells it from that of others by its max_lr."""
-        trial = Trial(
-            **{
-                "steps": 100,
-                "max_lr": 0.1 * (1 + self.arms.index(arm)),
-                "data_count": 72,
-                "seed": seed,
-                **({"policy": "range_test_linear"} if role == "range_test" else {}),
-                **settings,
-            }
-        ).complete()
-        measurements = {
-            "steps_done": 100 if status == "completed" else 40,
-            "test_accuracy": accuracy,
-            "device": "some CPU",
-            "precision_used": "fp32",
-            "train_seconds": 1.5,
-        }
-        self.store.write_result(trial, Outcome(status, measurements | (measured or {})), [])
-        cell = next(
-            cell["cell"]
-            for cell in self.cells
-            if cell["arm"] == arm and cell["point"] == self.points[point]
-        )
-        self._members.append({"trial_id": trial.id, "arm": arm, "cell": cell, "role": role})
+class Summarised(HandMade):
+    """With what `show` prints of it."""
 
     def text(self) -> str:
-        definition = {
-            "name": NAME,
-            "arms": dict.fromkeys(self.arms, "Arm()"),
-            "sweep": self.points,
-            "cells": self.cells,
-            "further_seeds": self.further_seeds,
-        }
-        self.store.write_study(NAME, definition, self._members)
-        return results_text(self.store, NAME)
+        return results_text(self.store, self.results().name)
 
     def table(self) -> list[list[str]]:
         """The cells of the table, headings first."""
@@ -92,7 +33,7 @@ def store(store_uri: str) -> Store:
 
 
 def test_accuracies_and_gaps_are_means_with_t_intervals_over_the_seeds(store: Store) -> None:
-    study = HandMade(store, ("one_cycle", "piecewise"), {"data_fraction": 0.05})
+    study = Summarised(store, ("one_cycle", "piecewise"), {"data_fraction": 0.05})
     for seed, (one_cycle, piecewise) in enumerate([(0.80, 0.70), (0.90, 0.82), (0.85, 0.79)]):
         study.add("one_cycle", one_cycle, seed=seed, data_fraction=0.05)
         study.add("piecewise", piecewise, seed=seed, data_fraction=0.05)
@@ -109,7 +50,7 @@ def test_accuracies_and_gaps_are_means_with_t_intervals_over_the_seeds(store: St
 
 
 def test_the_whole_text_is_title_table_effort_hardware_and_places(store: Store) -> None:
-    study = HandMade(store, ("a", "b"), {"dropout": 0.0}, {"dropout": 0.5})
+    study = Summarised(store, ("a", "b"), {"dropout": 0.0}, {"dropout": 0.5})
     for point in (0, 1):
         for arm, accuracy in (("a", 0.9), ("b", 0.8)):
             study.add(arm, accuracy - point / 10, point=point, dropout=point / 2)
@@ -153,13 +94,13 @@ def test_the_whole_text_is_title_table_effort_hardware_and_places(store: Store) 
 
 
 def test_one_seed_says_that_it_has_no_interval(store: Store) -> None:
-    study = HandMade(store, ("a",))
+    study = Summarised(store, ("a",))
     study.add("a", 0.8754)
     assert study.table() == [["labels", "a", "seeds"], ["72", "87.5 [one seed]", "1"]]
 
 
 def test_only_runs_with_a_partner_of_the_same_seed_make_up_a_gap(store: Store) -> None:
-    study = HandMade(store, ("a", "b"))
+    study = Summarised(store, ("a", "b"))
     for seed, accuracy in enumerate([0.9, 0.8, 0.1]):
         study.add("a", accuracy, seed=seed)
     for seed, accuracy in enumerate([0.7, 0.6]):
@@ -171,7 +112,7 @@ def test_only_runs_with_a_partner_of_the_same_seed_make_up_a_gap(store: Store) -
 
 
 def test_an_arm_that_is_not_done_yet_is_left_out(store: Store) -> None:
-    study = HandMade(store, ("a", "b", "c"))
+    study = Summarised(store, ("a", "b", "c"))
     study.add("a", 0.9)
     study.add("c", 0.7)
     assert study.table() == [
@@ -185,7 +126,7 @@ def test_an_arm_that_is_not_done_yet_is_left_out(store: Store) -> None:
 
 
 def test_a_cell_that_is_not_done_yet_is_a_dash(store: Store) -> None:
-    study = HandMade(store, ("a", "b"), {"dropout": 0.0}, {"dropout": 0.5})
+    study = Summarised(store, ("a", "b"), {"dropout": 0.0}, {"dropout": 0.5})
     study.add("a", 0.9)
     study.add("b", 0.8)
     study.add("a", 0.7, point=1, dropout=0.5)
@@ -197,7 +138,7 @@ def test_a_cell_that_is_not_done_yet_is_a_dash(store: Store) -> None:
 
 
 def test_diverged_runs_count_with_what_they_scored_and_are_told(store: Store) -> None:
-    study = HandMade(store, ("a", "b"))
+    study = Summarised(store, ("a", "b"))
     for seed in (0, 1):
         study.add("a", 0.9, seed=seed)
         study.add("b", 0.1, seed=seed, status="diverged" if seed else "completed")
@@ -211,7 +152,7 @@ def test_diverged_runs_count_with_what_they_scored_and_are_told(store: Store) ->
 
 def test_points_keep_the_order_of_the_sweep(store: Store) -> None:
     points: list[dict[str, Any]] = [{"batch_size": size} for size in (100, 9, 20)]
-    study = HandMade(store, ("a",), *points)
+    study = Summarised(store, ("a",), *points)
     for point in (2, 0, 1):
         study.add("a", 0.9, point=point, **points[point])
     assert [row[0] for row in study.table()] == ["batch_size", "100", "9", "20"]
@@ -219,7 +160,7 @@ def test_points_keep_the_order_of_the_sweep(store: Store) -> None:
 
 def test_a_swept_number_of_labels_is_not_shown_twice(store: Store) -> None:
     points: list[dict[str, Any]] = [{"data_count": 50}, {"data_count": 100}]
-    study = HandMade(store, ("a",), *points)
+    study = Summarised(store, ("a",), *points)
     for point, settings in enumerate(points):
         study.add("a", 0.9, point=point, **settings)
     assert study.table() == [
@@ -234,7 +175,7 @@ def test_settings_that_are_lists_or_not_set_can_be_swept(store: Store) -> None:
         {"milestones": None, "policy": "piecewise"},
         {"milestones": [0.25, 0.5], "policy": "piecewise"},
     ]
-    study = HandMade(store, ("a", "b"), *points)
+    study = Summarised(store, ("a", "b"), *points)
     for point, settings in enumerate(points):
         study.add("a", 0.9, point=point, **settings)
         study.add("b", 0.8, point=point, **settings)
@@ -244,7 +185,7 @@ def test_settings_that_are_lists_or_not_set_can_be_swept(store: Store) -> None:
 
 def test_trials_that_another_study_trained_stand_at_this_studys_point(store: Store) -> None:
     # data_fraction only says how data_count was asked for, there as 72 labels.
-    study = HandMade(store, ("a",), {"data_fraction": 0.05})
+    study = Summarised(store, ("a",), {"data_fraction": 0.05})
     study.add("a", 0.8, seed=0, data_fraction=0.05)
     study.add("a", 0.9, seed=1, data_fraction=72 / 1437)
     (_, row) = study.table()
@@ -252,7 +193,7 @@ def test_trials_that_another_study_trained_stand_at_this_studys_point(store: Sto
 
 
 def test_trainings_with_held_out_labels_are_compared_on_these(store: Store) -> None:
-    study = HandMade(store, ("a", "b"))
+    study = Summarised(store, ("a", "b"))
     for seed in (0, 1):
         for arm, accuracy in (("a", 0.9), ("b", 0.7)):
             study.add(
@@ -272,7 +213,7 @@ def test_trainings_with_held_out_labels_are_compared_on_these(store: Store) -> N
 
 
 def test_an_undecided_row_says_how_many_seeds_would_decide_it(store: Store) -> None:
-    study = HandMade(store, ("a", "b"))
+    study = Summarised(store, ("a", "b"))
     for seed, gain in enumerate((0.00, 0.03, 0.06)):
         study.add("a", 0.8 + gain, seed=seed)
         study.add("b", 0.8, seed=seed)
@@ -281,7 +222,7 @@ def test_an_undecided_row_says_how_many_seeds_would_decide_it(store: Store) -> N
 
 
 def test_every_other_arm_has_a_row_against_the_first(store: Store) -> None:
-    study = HandMade(store, ("a", "b", "c"))
+    study = Summarised(store, ("a", "b", "c"))
     for arm, accuracies in {"a": (0.9, 0.91), "b": (0.8, 0.81), "c": (0.7, 0.72)}.items():
         for seed, accuracy in enumerate(accuracies):
             study.add(arm, accuracy, seed=seed)
@@ -292,7 +233,7 @@ def test_every_other_arm_has_a_row_against_the_first(store: Store) -> None:
 
 
 def test_accuracies_that_show_stale_batch_norm_statistics_are_told(store: Store) -> None:
-    study = HandMade(store, ("a", "b"))
+    study = Summarised(store, ("a", "b"))
     study.add("a", 0.900, measured={"test_accuracy_reestimated": 0.905})
     study.add("b", 0.623, measured={"test_accuracy_reestimated": 0.824})
     (line,) = [line for line in study.text().splitlines() if "statistics" in line]
@@ -302,7 +243,7 @@ def test_accuracies_that_show_stale_batch_norm_statistics_are_told(store: Store)
 
 
 def test_the_cost_of_choosing_is_told_role_by_role(store: Store) -> None:
-    study = HandMade(store, ("a", "b"))
+    study = Summarised(store, ("a", "b"))
     study.add("a", 0.9)
     study.add("b", 0.8)
     study.add("a", 0.5, role="range_test")
@@ -316,7 +257,7 @@ def test_the_cost_of_choosing_is_told_role_by_role(store: Store) -> None:
 
 
 def test_different_precisions_are_called_out(store: Store) -> None:
-    study = HandMade(store, ("a", "b"))
+    study = Summarised(store, ("a", "b"))
     study.add("a", 0.9)
     study.add("b", 0.8, measured={"precision_used": "bf16", "device": "another CPU"})
     assert "another CPU, some CPU; bf16, fp32 (MIXED: arms may differ by precision); 3 s" in (
@@ -325,9 +266,9 @@ def test_different_precisions_are_called_out(store: Store) -> None:
 
 
 def test_without_trainings_it_says_so_and_where_the_tables_are(store: Store) -> None:
-    study = HandMade(store, ("a",))
+    study = Summarised(store, ("a",))
     expected = (
-        f"no finished trainings of study {NAME!r} yet\n"
+        f"no finished trainings of study 'hand_made' yet\n"
         f"tables: {store.files.uri} (trials/, curves/, studies/)"
     )
     assert study.text() == expected
@@ -336,20 +277,20 @@ def test_without_trainings_it_says_so_and_where_the_tables_are(store: Store) -> 
 
 
 def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) -> None:
-    HandMade(store, ("a",)).text()
+    Summarised(store, ("a",)).text()
     with pytest.raises(StoreError, match=r"no study 'other' .*there are: 'hand_made'"):
         results_text(store, "other")
 
 
 def test_secrets_in_the_stores_uri_are_not_printed(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    study = HandMade(store, ("a",))
+    study = Summarised(store, ("a",))
     store.files.uri = "s3://key:secret@bucket/folder?region=here"
     assert study.text().endswith("tables: s3://bucket/folder (trials/, curves/, studies/)")
 
 
 def test_seeds_that_were_added_while_looking_make_the_verdict_more_careful(store: Store) -> None:
-    study = HandMade(store, ("a", "b"))
+    study = Summarised(store, ("a", "b"))
     for seed, gap in enumerate((0.02, 0.03, 0.04)):  # t interval 0.5 to 5.5 points
         study.add("a", 0.8 + gap, seed=seed)
         study.add("b", 0.8, seed=seed)

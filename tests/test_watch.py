@@ -219,10 +219,10 @@ def test_every_arm_has_a_mean_with_its_interval_at_every_point(store: Store) -> 
     study.keep(trials=9)
     # t(0.975, 2) = 4.302653, s = 5: 85 +- 4.302653 x 5 / sqrt(3) = 85 +- 12.42
     assert blocks(store)[-1].splitlines() == [
-        "accuracy in % so far, mean [95 % t interval] (trainings)",
-        "point        labels              one_cycle  piecewise",
-        "dropout=0.0      72  85.0 [72.6, 97.4] (3)          -",
-        "dropout=0.5      72                      -   50.0 (1)",
+        "accuracy in % so far, mean [95 % t interval] and trainings",
+        "point        labels            one_cycle          piecewise",
+        "dropout=0        72  85.0 [72.6, 97.4] 3                  -",
+        "dropout=0.5      72                    -  50.0 [one seed] 1",
     ]
 
 

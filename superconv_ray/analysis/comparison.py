@@ -126,7 +126,7 @@ def paired_gap(
         ValueError: One of the arms has no training, or several with the same seed and subset at one
             point: then `by` does not tell the points apart. Or as `arm_summary`.
     """
-    points, runs = _paired_runs(trials, arm, [baseline], by, value)
+    points, runs = paired_runs(trials, arm, [baseline], by, value)
     gaps = _intervals(runs.dropna(subset="gap").groupby("point")["gap"])
     return points.join(gaps[list(Interval._fields)], how="inner").reset_index(drop=True)
 
@@ -185,7 +185,7 @@ def compare(
         raise ValueError("baseline must name at least one arm, got none")
     if arm in baselines:
         raise ValueError(f"baseline must be another arm than {arm!r}, got {baseline!r}")
-    points, runs = _paired_runs(trials, arm, baselines, by, value)
+    points, runs = paired_runs(trials, arm, baselines, by, value)
     cells = runs.groupby(["point", "rank"])
     table = _intervals(cells["gap"], coverage).join(_pairing(cells))
     generator = np.random.default_rng(seed)
@@ -211,7 +211,7 @@ def _intervals(values: Any, confidence: float = CONFIDENCE) -> pd.DataFrame:
     return table[[*Interval._fields, "sd"]]
 
 
-def _paired_runs(
+def paired_runs(
     trials: pd.DataFrame, arm: str, baselines: Sequence[str], by: Sequence[str], value: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The points (`by`, numbered), and every run of the arm or a baseline next to its partner.

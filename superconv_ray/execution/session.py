@@ -97,12 +97,12 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
     datasets = _load_datasets(planner, options) if planner.to_come else {}
     _check_own_models(plan, datasets)
     store.initialise()
-    _write_study(store, plan, planner)
+    write_study(store, plan, planner)
     try:
         if planner.to_come:
             _train(planner, datasets, store, options, console)
     finally:
-        _write_study(store, plan, planner)
+        write_study(store, plan, planner)
     store.compact()
     counts = Counter(planner.outcomes.values())
     return Summary(
@@ -159,7 +159,7 @@ def _train(
         )
 
     def keep() -> None:
-        _write_study(store, planner.plan, planner)
+        write_study(store, planner.plan, planner)
 
     with Progress(planner, console, keep) as progress:
         if options.local:
@@ -208,7 +208,8 @@ def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
             check_model(plan.study.models[model], datasets[dataset], dropout)
 
 
-def _write_study(store: Store, plan: Plan, planner: Planner) -> None:
+def write_study(store: Store, plan: Plan, planner: Planner) -> None:
+    """Write what a study is, where it is run, and the trials that it uses by now."""
     study = plan.study
     definition = {
         "name": study.name,

@@ -16,15 +16,15 @@ class Section:
     Attributes:
         name: Of its files and its anchor: lower-case letters, digits and underscores.
         title: Its heading.
-        text: Paragraphs of plain text.
+        text: A paragraph of plain text.
         frame: The numbers; a row a mark of the chart.
-        code: Python that gives `frame`, from `trials` and `curves` of the study.
+        code: Python whose last expression is `frame`, to be put below the report's own code.
         chart: Of the frame; None if a table says it better.
     """
 
     name: str
     title: str
-    text: tuple[str, ...]
+    text: str
     frame: pd.DataFrame
     code: str
     chart: alt.TopLevelMixin | None = None
@@ -40,6 +40,7 @@ class Report:
         state: How far the study is, in a sentence.
         verdict: The answer in plain words, a sentence each.
         sections: In reading order.
+        code: Python that reads `trials`, `curves` and `trainings`, from which sections compute.
         provenance: What was run, where and with what: label to text.
         settings: Settings that all trainings share: field to text.
         failures: Trials that raised: id to what was raised and the trial's settings.
@@ -51,6 +52,7 @@ class Report:
     state: str
     verdict: tuple[str, ...]
     sections: tuple[Section, ...]
+    code: str
     provenance: Mapping[str, str]
     settings: Mapping[str, str]
     failures: Mapping[str, str]

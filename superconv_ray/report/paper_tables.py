@@ -5,17 +5,19 @@ Everything that a user may have named, such as arms, is escaped.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-from superconv_ray.tables import interval_text
+from superconv_ray.analysis.comparison import arm_summary, effort
+from superconv_ray.analysis.sequential import confidence_per_look
+from superconv_ray.report.verdict import comparison
+from superconv_ray.results import StudyResults
+from superconv_ray.wording import percent_interval, probability, short
 
-ABSENT = "--"
 HEADINGS = {"data_count": "labels"}
 """What a column of the frames is called in a table, where its own name does not say it."""
 _LATEX = str.maketrans(
@@ -27,29 +29,12 @@ _LATEX = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
-        '"': r"\textquotedbl{}",
     }
 )
-# Underscores inside words are no markup, and arms are mostly called that way.
-_MARKDOWN = re.compile(r"[\\|`*<>\[\]]|(?<!\w)_|_(?!\w)")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A share, or a difference of shares, with its interval.
-
-    Attributes:
-        text: In per cent, as `interval_text` writes it.
-        diverged: Trainings of it that diverged.
-    """
-
-    text: str
-    diverged: int = 0
-
-    @property
-    def remark(self) -> str:
-        """What stands behind the numbers."""
-        return f" ({self.diverged} diverged)" if self.diverged else ""
+# Underscores inside words are no markup, and arms are mostly called that way; brackets are none
+# that stand alone, as those of intervals do.
+_MARKDOWN = re.compile(r"[\\|`*<>]|(?<!\w)_|_(?!\w)|\](?=[\[(:])")
+_SIGNED = re.compile(r"(?<![\w.])[-+]\d[\d.]*")
 
 
 @dataclass(frozen=True)
@@ -67,12 +52,14 @@ class PaperTable:
     name: str
     caption: str
     headings: tuple[str, ...]
-    rows: tuple[tuple[Estimate | str, ...], ...]
+    rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
     def latex(self) -> str:
-        r"""A floating table; the document needs ``\usepackage{booktabs}`` and T1 fonts."""
+        r"""A floating table; the document needs ``\usepackage{booktabs}``."""
         rows = [" & ".join(map(_latex, row)) + r" \\" for row in (self.headings, *self.rows)]
+        # A bracket after a line break would be taken for the break's height.
+        rows = [f"{{}}{row}" if row.startswith("[") else row for row in rows]
         lines = [
             r"\begin{table}",
             r"\centering",
@@ -104,6 +91,22 @@ class PaperTable:
         return "\n\n".join(parts) + "\n"
 
 
+def paper_tables(results: StudyResults, form: Literal["latex", "markdown"]) -> str:
+    """A study's tables one after another: accuracies, gaps and effort.
+
+    Args:
+        results: Of a study with a finished training.
+        form: How they are written.
+    """
+    summary = arm_summary(results.trainings, results.axes, results.value)
+    tables = [accuracy_table(summary, results.axes, results.arms, results.measured_on)]
+    if len(results.arms) > 1:
+        coverage = confidence_per_look(results.looks)
+        tables.append(gap_table(comparison(results), results.axes, coverage))
+    tables.append(effort_table(effort(results.trials)))
+    return "\n".join(t.latex() if form == "latex" else t.markdown() for t in tables)
+
+
 def accuracy_table(
     summary: pd.DataFrame, by: Sequence[str], arms: Sequence[str], measured_on: str = "test"
 ) -> PaperTable:
@@ -117,17 +120,16 @@ def accuracy_table(
     """
     rows = []
     for settings, group in _points(summary, by):
-        own = {row["arm"]: Estimate(_interval(row), int(row["diverged"])) for row in group}
-        seeds = sorted({int(row["n"]) for row in group})
-        cells = (own.get(arm, ABSENT) for arm in arms)
-        rows.append((*settings, *cells, "-".join(map(str, {seeds[0], seeds[-1]}))))
+        own = {row["arm"]: _accuracy(row) for row in group}
+        seeds = sorted({str(row["n"]) for row in group}, key=int)
+        rows.append((*settings, *(own.get(arm, "-") for arm in arms), "/".join(seeds)))
     diverged = ["Diverged trainings count with what they measured."]
     return PaperTable(
         name="accuracy",
         caption=f"{measured_on.capitalize()} accuracy in %, mean [95 % t interval over seeds].",
         headings=(*map(_heading, by), *arms, "seeds"),
         rows=tuple(rows),
-        notes=(*_on_single(summary), *(diverged if summary["diverged"].any() else [])),
+        notes=tuple(diverged if summary["diverged"].any() else []),
     )
 
 
@@ -143,32 +145,32 @@ def gap_table(comparison: pd.DataFrame, by: Sequence[str], confidence: float = 0
         (
             *settings,
             str(row["baseline"]),
-            Estimate(_interval(row, "+")) if row["n"] else ABSENT,
-            _probability(row["p_holm"]),
+            percent_interval(row, "+") if row["n"] else "-",
+            probability(row["p_holm"]),
             str(row["verdict"]),
             str(row["n"]),
         )
         for settings, group in _points(comparison, by)
         for row in group
     ]
+    arm = comparison["arm"].iloc[0]
     return PaperTable(
         name="gaps",
         caption=(
-            f"{comparison['arm'].iloc[0]} minus baseline in points of accuracy, paired by seed and "
-            f"subset, mean [{100 * confidence:.4g} % t interval]. p: sign-flip test, "
-            "Holm-corrected for all rows."
+            f"{arm} minus baseline in points of accuracy, paired by seed and subset, "
+            f"mean [{100 * confidence:.4g} % t interval]. p: sign-flip test, Holm-corrected for "
+            "all rows."
         ),
         headings=(*map(_heading, by), "baseline", "gap", "p", "verdict", "pairs"),
         rows=tuple(rows),
-        notes=tuple(_on_single(comparison)),
     )
 
 
-def effort_table(effort: pd.DataFrame) -> PaperTable:
+def effort_table(spent: pd.DataFrame) -> PaperTable:
     """What every arm cost, the choice of its settings included: a row an arm and purpose.
 
     Args:
-        effort: From `effort` of `analysis.comparison`.
+        spent: From `effort`.
     """
     rows = [
         (
@@ -177,12 +179,12 @@ def effort_table(effort: pd.DataFrame) -> PaperTable:
             f"{row['trials']:,}",
             f"{row['steps']:,}",
         )
-        for row in effort.to_dict("records")
+        for row in spent.to_dict("records")
     ]
     return PaperTable(
         name="effort",
         caption="Optimiser steps of every arm, the choice of its settings included.",
-        headings=("arm", "trials are", "trials", "steps"),
+        headings=("arm", "trials", "number", "steps"),
         rows=tuple(rows),
     )
 
@@ -202,38 +204,18 @@ def _heading(column: str) -> str:
 
 
 def _setting(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return "/".join(map(_setting, value))
-    if pd.isna(value):
-        return ABSENT
-    if isinstance(value, float):
-        return f"{value:g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else short(value)
 
 
-def _interval(row: Mapping[Any, Any], sign: str = "") -> str:
-    return interval_text(row["mean"], row["low"], row["high"], sign)
+def _accuracy(row: Mapping[Any, Any]) -> str:
+    diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
+    return percent_interval(row) + diverged
 
 
-def _probability(p: float) -> str:
-    if math.isnan(p):
-        return ABSENT
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+def _latex(text: str) -> str:
+    """Escaped; signed numbers in math mode, or a minus would be a hyphen."""
+    return _SIGNED.sub(r"$\g<0>$", " ".join(text.split()).translate(_LATEX))
 
 
-def _on_single(rows: pd.DataFrame) -> Iterator[str]:
-    if (rows["n"] == 1).any():
-        yield "A single seed has no interval."
-
-
-def _latex(cell: Estimate | str) -> str:
-    """In math mode, or a minus would be a hyphen; there a space must be asked for."""
-    if isinstance(cell, Estimate):
-        return f"${cell.text.replace(' [', r'\ [')}${cell.remark}"
-    return " ".join(cell.split()).translate(_LATEX)
-
-
-def _markdown(cell: Estimate | str) -> str:
-    if isinstance(cell, Estimate):
-        return cell.text + cell.remark
-    return _MARKDOWN.sub(r"\\\g<0>", " ".join(cell.split()))
+def _markdown(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))

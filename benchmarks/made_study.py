@@ -1,0 +1,101 @@
+"""A study of any size whose trials are made up: planned as a real one, written as by a worker.
+
+So that pages and tables can be measured and tested at sizes that take days to train.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from superconv_ray import Study, open_store
+from superconv_ray.execution.session import write_study
+from superconv_ray.outcome import Outcome
+from superconv_ray.plan import make_plan
+from superconv_ray.planner import Planner, Signal
+from superconv_ray.store import Store
+from superconv_ray.trial import Trial
+
+ROWS = 20
+"""Curve rows a trial."""
+
+
+def write_made_study(study: Study, uri: str) -> Store:
+    """Plan a study, make up every trial's result, and write all of it to a store."""
+    store = open_store(uri)
+    store.initialise()
+    plan = make_plan(study)
+    planner = Planner(plan, lambda _: None)
+    while not isinstance(trial := planner.next(), Signal):
+        outcome = _outcome(trial)
+        store.write_result(trial, outcome, outcome.curve)
+        planner.tell(trial.id, outcome)
+    write_study(store, plan, planner)
+    store.compact()
+    return store
+
+
+def _outcome(trial: Trial) -> Outcome:
+    """Better with more labels and near max_lr 0.5; noise of a point between seeds."""
+    noise = random.Random(trial.id)
+    assert trial.data_count is not None
+    assert trial.max_lr is not None
+    error = 0.6 * trial.data_count**-0.2 + 0.02 * math.log10(trial.max_lr / 0.5) ** 2
+    accuracy = 1 - error + noise.gauss(0, 0.01)
+    kind = "validation" if trial.validation_fraction else "test"
+    measured = {
+        f"{kind}_accuracy": accuracy,
+        f"{kind}_accuracy_reestimated": accuracy + 0.001,
+        f"{kind}_loss": 3 * error,
+    }
+    rows = list(_curve(trial, kind, accuracy, noise))
+    return Outcome(
+        "completed",
+        {
+            "steps_done": trial.steps,
+            "train_loss": error,
+            "train_accuracy": min(1.0, accuracy + 0.03),
+            **measured,
+            "parameters": 1000,
+            "precision_used": "fp32",
+            "device": "made up",
+            "threads": 1,
+            "train_seconds": 10.0,
+            "eval_seconds": 1.0,
+            "finished_at": datetime.now(UTC),
+            "host": "made-up",
+            "package_version": "0.1.0",
+            "torch_version": "2.14.1",
+        },
+        curve=rows,
+    )
+
+
+def _curve(
+    trial: Trial, kind: str, accuracy: float, noise: random.Random
+) -> Iterator[dict[str, Any]]:
+    assert trial.steps is not None
+    schedule = trial.schedule()
+    for row in range(1, ROWS + 1):
+        step = math.ceil(row * trial.steps / ROWS)
+        lr, momentum = schedule(step - 1)
+        # A range test's accuracy has its peak on the way.
+        share = 1 - (lr - 0.5) ** 2 / 9 if trial.kind == "range_test" else (row / ROWS) ** 0.3
+        reached = max(0.1, accuracy * share + noise.gauss(0, 0.005))
+        yield {
+            "step": step,
+            "samples": step * trial.batch_size,
+            "epoch": step * trial.batch_size / (trial.data_count or 1),
+            "lr": lr,
+            "momentum": momentum,
+            "train_loss": 2.3 * (1.05 - reached),
+            "train_accuracy": reached,
+            f"{kind}_loss": 2.3 * (1.1 - reached),
+            f"{kind}_accuracy": reached,
+            f"{kind}_accuracy_reestimated": reached,
+            "eval_count": 1000,
+            "train_seconds": step / 100,
+        }

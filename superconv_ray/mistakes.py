@@ -1,0 +1,28 @@
+"""How commands end on a user's mistake: in one line, not in a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+import click
+
+
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """The user's mistakes end in a message and exit code 2; Ctrl-C says how to go on.
+
+    With SUPERCONV_TRACEBACK set in the environment the whole traceback is shown.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        if os.environ.get("SUPERCONV_TRACEBACK"):
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("interrupted: the same command goes on from here", err=True)
+        sys.exit(130)

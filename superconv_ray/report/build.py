@@ -1,0 +1,132 @@
+"""From a study's results to its `Report`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from superconv_ray.report.content import Report
+from superconv_ray.report.sections import sections
+from superconv_ray.report.verdict import verdict
+from superconv_ray.results import StudyResults
+from superconv_ray.store import Store, StoreError
+from superconv_ray.trial import field_names
+from superconv_ray.wording import counted, short
+
+
+def study_to_report(store: Store, name: str | None = None) -> str:
+    """Name of the study to report on: the one asked for, or the only one there is.
+
+    Raises:
+        StoreError: The store has no study, or several and none is asked for.
+    """
+    if name:
+        return name
+    known = store.studies()
+    if not known:
+        raise StoreError(f"no study in the store {store.files.place}: run one first")
+    if len(known) > 1:
+        raise StoreError(
+            f"the store {store.files.place} has several studies: choose one with --study; there "
+            f"are: {', '.join(map(repr, known))}"
+        )
+    return known[0]
+
+
+def build_report(results: StudyResults) -> Report:
+    """All that is known of a study by now."""
+    settings, varying = _shared_and_varying(results)
+    return Report(
+        study=results.name,
+        question=str(results.definition["question"]),
+        state=_state(results),
+        verdict=verdict(results),
+        sections=sections(results),
+        code=_preamble(results),
+        provenance=_provenance(results),
+        settings=settings,
+        failures={trial: str(found["error"]) for trial, found in results.failures.items()},
+        trials=varying,
+    )
+
+
+def _state(results: StudyResults) -> str:
+    done = results.trials.drop_duplicates("trial_id")
+    diverged = int((done["status"] == "diverged").sum())
+    return (
+        f"{len(done):,} of {counted(len(done) + results.open_trials, 'trial')} done, "
+        f"{diverged:,} diverged, {len(results.failures):,} failed"
+    )
+
+
+def _preamble(results: StudyResults) -> str:
+    """Python that reads the frames which the sections' code uses."""
+    lines = [
+        "from superconv_ray import open_store",
+        f"store = open_store({results.store.files.place!r})",
+        f"trials, curves = store.trials({results.name!r}), store.curves({results.name!r})",
+    ]
+    if results.value == "accuracy":
+        filled = "trials.test_accuracy.fillna(trials.validation_accuracy)"
+        lines.append(f"trials['accuracy'] = {filled}")
+    lines.append("trainings = trials[(trials.role == 'training') & (trials.kind == 'training')]")
+    return "\n".join(lines)
+
+
+def _provenance(results: StudyResults) -> dict[str, str]:
+    """What was run, where, with what and when."""
+    definition, trials = results.definition, results.trials.drop_duplicates("trial_id")
+    hours = (trials["train_seconds"].sum() + trials["eval_seconds"].sum()) / 3600
+    tuning = definition["tuning"]
+    found = {
+        "arms": "; ".join(f"{name}: {arm}" for name, arm in definition["arms"].items()),
+        "sweep": "; ".join(_point(point) for point in definition["sweep"]),
+        "budget": definition["budget"],
+        "seeds": ", ".join(map(str, definition["seeds"])),
+        "tuning": "; ".join(f"{k} {v}" for k, v in tuning.items()) if tuning else None,
+        "command": definition["command"],
+        "commit": definition["commit"],
+        "package": _several(trials["package_version"]),
+        "torch": _several(trials["torch_version"]),
+        "Python": definition["python"],
+        "started on": definition["machine"],
+        "devices": _several(trials["device"]),
+        "precision": _several(trials["precision_used"]),
+        "threads a trial": _several(trials["threads"]),
+        "hosts": _several(trials["host"]),
+        "training": f"{hours:.2g} h of training and evaluation, over all trials",
+        "finished": _span(trials["finished_at"].dropna()),
+        "store": results.store.files.place,
+    }
+    return {label: str(text) for label, text in found.items() if text}
+
+
+def _point(point: dict[str, object]) -> str:
+    return ", ".join(f"{name} {short(value)}" for name, value in point.items())
+
+
+def _several(values: Iterable[object]) -> str:
+    return ", ".join(sorted({str(value) for value in values if not pd.isna(value)}))
+
+
+def _span(times: pd.Series[pd.Timestamp]) -> str:
+    """First and last, in UTC, to the minute."""
+    if times.empty:
+        return ""
+    return " to ".join(f"{time:%Y-%m-%d %H:%M} UTC" for time in (times.min(), times.max()))
+
+
+def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataFrame]:
+    """Settings that all trainings share, and the trials without the columns that say nothing.
+
+    A table of sixty columns, most of them alike in every row, hides those that differ.
+    """
+    trials = results.trials.drop(columns=["point", "accuracy", "accuracy_reestimated"])
+    if trials.empty:
+        return {}, trials
+    texts = trials.map(str)
+    alike = {name for name in trials.columns if texts[name].nunique() == 1}
+    known = [name for name in field_names() if name in alike and trials[name].notna().any()]
+    settings = {name: short(trials[name].iloc[0]) for name in known}
+    return settings, trials.drop(columns=[*alike - {"trial_id"}])

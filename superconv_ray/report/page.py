@@ -1,0 +1,145 @@
+"""A report as one HTML file that asks the network for nothing.
+
+Needs the optional packages of ``pip install 'superconv_ray[report]'``. Vega draws the charts and
+DataTables sorts and filters the tables; both stand in the file, once.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import altair as alt
+import jinja2
+import numpy as np
+import pandas as pd
+import vl_convert
+from markupsafe import Markup
+
+from superconv_ray.report import theme
+from superconv_ray.report.content import Report
+
+OWN_SCRIPTS = ("charts.js", "tables.js", "page.js")
+EXACT_IN_JAVASCRIPT = 2**53
+
+
+def render(report: Report, *, version: str = "") -> str:
+    """The page of a report, complete: styles, libraries, charts and tables.
+
+    Args:
+        report: What it says.
+        version: Of what it shows. With one, the page asks the server that sent it every few
+            seconds whether it still is this version (see `report.live`), and loads itself anew
+            if not; without, it makes no request at all.
+    """
+    data = {
+        "themes": {"light": theme.config(dark=False), "dark": theme.config(dark=True)},
+        "charts": dict(_charts(report)),
+        "tables": {section.name: _table(section.frame) for section in report.sections}
+        | {"all-trials": _table(report.trials)},
+        "study": report.study,
+        "version": version,
+    }
+    scripts = [*_libraries(), _plain("\n".join(map(_template, OWN_SCRIPTS)))]
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            data=data,
+            styles=[Markup(_datatables("css")), Markup(_template("page.css"))],
+            scripts=scripts,
+            hashes=[_hash(script) for script in scripts],
+            version=version,
+        )
+    )
+
+
+def _charts(report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name of a section to its chart as Vega-Lite; colours and fonts come from the page's theme."""
+    with alt.data_transformers.enable("default", max_rows=None), alt.theme.enable("none"):
+        for section in report.sections:
+            if section.chart is not None:
+                yield section.name, section.chart.to_dict() | {"description": section.title}
+
+
+def _table(frame: pd.DataFrame) -> dict[str, Any]:
+    """Columns and rows of a frame as JSON takes them; a named index is columns too."""
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    columns = [
+        {"name": str(name), "numeric": _is_numeric(column)} for name, column in frame.items()
+    ]
+    cells = [[_cell(value) for value in column.tolist()] for _, column in frame.items()]
+    return {"columns": columns, "rows": list(zip(*cells, strict=True))}
+
+
+def _is_numeric(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _cell(value: Any) -> str | float | bool | None:
+    """A value as JSON takes it, and with all its digits."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, default=str)
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= EXACT_IN_JAVASCRIPT else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value.isoformat() if isinstance(value, pd.Timestamp) else str(value)
+
+
+@functools.cache
+def _libraries() -> tuple[Markup, Markup]:
+    """Vega with Vega-Lite, and DataTables, which puts itself into the global jQuery."""
+    return _plain(vl_convert.javascript_bundle()), _plain(_datatables("js"))
+
+
+def _datatables(kind: str) -> str:
+    """DataTables with its extensions, as itables brings them: "js" or "css"."""
+    return (resources.files("itables") / "html" / f"dt_bundle.{kind}").read_text("utf-8")
+
+
+def _plain(script: str) -> Markup:
+    """A script with nothing in it that HTML would take for the end of its element.
+
+    In strings and regular expressions, where such text stands, ``\\x3c`` means the same.
+    """
+    return Markup(re.sub(r"<(?=!--|/?script)", r"\\x3c", script, flags=re.IGNORECASE))
+
+
+def _hash(script: str) -> str:
+    """By which the page's security policy knows its own scripts from any that got into it."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _template(name: str) -> str:
+    return (resources.files("superconv_ray.report") / "templates" / name).read_text("utf-8")
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("superconv_ray.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Infinity and NaN are no JSON: a browser could not read them
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment

@@ -1,0 +1,46 @@
+"""The parts of a report, in reading order; each knows by itself for which studies it says anything.
+
+A section's function yields nothing where the study has not got what it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from superconv_ray.report.content import Section
+from superconv_ray.report.sections import chosen, compared, swept, trained
+from superconv_ray.results import StudyResults
+
+SECTIONS: tuple[Callable[[StudyResults], Iterator[Section]], ...] = (
+    compared.gaps,
+    compared.trend,
+    compared.accuracy,
+    compared.undecided,
+    swept.scaling,
+    swept.speed,
+    swept.balance,
+    swept.batch_size,
+    trained.batch_norm,
+    trained.hessian_free,
+    trained.learning,
+    trained.schedules,
+    chosen.range_tests,
+    chosen.rules,
+    chosen.searches,
+    compared.cost,
+)
+OF_TRAININGS = frozenset(SECTIONS) - {chosen.range_tests, chosen.searches, compared.cost}
+"""Sections that need a finished training."""
+
+
+def sections(results: StudyResults) -> tuple[Section, ...]:
+    """All that can be said of a study by now."""
+    if results.trials.empty:
+        return ()
+    trained = not results.trainings.empty
+    return tuple(
+        section
+        for make in SECTIONS
+        if trained or make not in OF_TRAININGS
+        for section in make(results)
+    )

@@ -1,0 +1,105 @@
+"""Sections on how settings were chosen: range tests, their rules, searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from superconv_ray.analysis.calibration import rule_costs
+from superconv_ray.analysis.range_test_tables import (
+    join_range_tests,
+    mean_curves,
+    range_test_table,
+    suggestions,
+)
+from superconv_ray.analysis.search import searched
+from superconv_ray.report import charts
+from superconv_ray.report.content import Section
+from superconv_ray.report.verdict import NAMES
+from superconv_ray.results import COLUMN_OF_SETTING, StudyResults
+from superconv_ray.wording import short
+
+MOST_RANGE_TESTS = 6
+"""Cells whose range tests are drawn; the table has them all."""
+FEWEST_RATES = 3
+"""Trained max_lr, below which no range test's rule can be judged by them."""
+
+
+def range_tests(results: StudyResults) -> Iterator[Section]:
+    """What the range tests show, cell by cell, with every rule's suggestion."""
+    tests = join_range_tests(results.trials, results.curves)
+    if tests.empty:
+        return
+    table = range_test_table(tests, ["cell"])
+    drawn = table[table["peak_lr"].notna()].head(MOST_RANGE_TESTS)
+    rules, means = suggestions(tests, ["cell"]), mean_curves(tests, ["cell"])
+    titles = {cell["cell"]: _title(cell) for cell in results.definition["cells"]}
+    left = len(table) - len(drawn)
+    yield Section(
+        name="range_tests",
+        title="LR range tests",
+        text=(
+            "Accuracy, losses and every known rule's rate over the learning rate, averaged over "
+            "seeds; shaded is the plateau, where at least 95 % of the peak's accuracy is reached."
+            + (f" {left} further cells are in the table." if left else ""),
+        ),
+        frame=table,
+        code="from superconv_ray.analysis.range_test_tables import join_range_tests, "
+        "range_test_table\nrange_test_table(join_range_tests(trials, curves), ['cell'])",
+        chart=None if drawn.empty else charts.range_tests(drawn, rules, means, titles),
+    )
+    yield Section(
+        name="suggestions",
+        title="What every rule reads off the range tests",
+        text="Learning rates by Smith's, fastai's and Lightning's rules.",
+        frame=rules,
+        code="from superconv_ray.analysis.range_test_tables import join_range_tests, suggestions\n"
+        "suggestions(join_range_tests(trials, curves), ['cell'])",
+    )
+
+
+def rules(results: StudyResults) -> Iterator[Section]:
+    """What following each rule would have cost, where trainings over max_lr can tell."""
+    rates = results.trainings["max_lr"].nunique()
+    if results.axes or rates < FEWEST_RATES or "range_test" not in set(results.trials["kind"]):
+        return
+    frame = rule_costs(results.trials, results.curves, results.value)
+    yield Section(
+        name="lr_rules",
+        title="What following a rule costs",
+        text=(
+            "Accuracy of the best max_lr minus that at each rule's rate, in points, with 95 % "
+            "bootstrap intervals over seeds."
+        ),
+        frame=frame,
+        code="from superconv_ray.analysis.calibration import rule_costs\n"
+        f"rule_costs(trials, curves, {results.value!r})",
+        chart=charts.lr_rules(frame),
+    )
+
+
+def searches(results: StudyResults) -> Iterator[Section]:
+    """What the searches tried, and what they chose."""
+    frame = searched(results.trials)
+    if frame.empty:
+        return
+    yield Section(
+        name="searched",
+        title="What the searches tried",
+        text=(
+            "Every tuning trial's setting against its accuracy on held-out limited labels, and "
+            "the setting that the trainings then used."
+        ),
+        frame=frame,
+        code="from superconv_ray.analysis.search import searched\nsearched(trials)",
+        chart=charts.searched(frame, results.all_arms),
+    )
+
+
+def _title(cell: dict[str, object]) -> str:
+    point = cell["point"]
+    assert isinstance(point, dict)
+    settings = [
+        f"{NAMES.get(COLUMN_OF_SETTING.get(name, name), name)} {short(value)}"
+        for name, value in point.items()
+    ]
+    return ", ".join([str(cell["arm"]), *settings])

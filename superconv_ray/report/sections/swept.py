@@ -1,0 +1,127 @@
+"""Sections on what a study sweeps: labels, budgets, regularisation, batch sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import pandas as pd
+
+from superconv_ray.analysis.comparison import arm_summary, generalization_gap
+from superconv_ray.analysis.optimum import optimum
+from superconv_ray.analysis.scaling import FEWEST_POINTS, label_worth, scaling_fits
+from superconv_ray.analysis.speedup import speedup
+from superconv_ray.report import charts
+from superconv_ray.report.content import Section
+from superconv_ray.report.sections.layout import fits
+from superconv_ray.results import StudyResults
+
+REGULARISING = ("max_lr", "weight_decay", "dropout")
+"""Of two of them that are swept together the balance is asked for."""
+
+
+def scaling(results: StudyResults) -> Iterator[Section]:
+    """How the error falls with labels, and what that makes the first arm worth in labels."""
+    if results.axes != ["data_count"] or results.trainings["data_count"].nunique() < FEWEST_POINTS:
+        return
+    trainings, value = results.trainings, results.value
+    fits = scaling_fits(trainings, value=value)
+    summary = arm_summary(trainings, results.axes, value)
+    yield Section(
+        name="scaling",
+        title="How the error falls with labels",
+        text=(
+            "error = a n^-b + c for every arm, fitted to the means over seeds, with 95 % intervals "
+            "from refits to redrawn means. No law where the note says that the curve has none."
+        ),
+        frame=fits,
+        code="from superconv_ray.analysis.scaling import scaling_fits\n"
+        f"scaling_fits(trainings, value={value!r})",
+        chart=charts.scaling(summary, fits, results.all_arms),
+    )
+    arm, *baselines = results.arms
+    if not baselines:
+        return
+    yield Section(
+        name="label_worth",
+        title=f"What {arm} is worth in labels",
+        text=(
+            f"How many labels a baseline needs for the accuracy that {arm} has with n, as a factor "
+            "of n: above 1 it saves labels."
+        ),
+        frame=pd.concat(
+            label_worth(trainings, arm, other, value=value).assign(baseline=other)
+            for other in baselines
+        ),
+        code="import pandas as pd\nfrom superconv_ray.analysis.scaling import label_worth\n"
+        f"pd.concat(label_worth(trainings, {arm!r}, other, value={value!r}).assign(baseline=other)"
+        f" for other in {baselines})",
+    )
+
+
+def speed(results: StudyResults) -> Iterator[Section]:
+    """How many more steps a baseline needs for the first arm's accuracy."""
+    if "steps" not in results.axes or "batch_size" in results.axes or len(results.arms) < 2:
+        return
+    arm, *baselines = results.arms
+    others = [axis for axis in results.axes if axis != "steps"]
+    for baseline in baselines:
+        frame = speedup(results.trainings, arm, baseline, others, results.value)
+        yield Section(
+            name="speedup" if len(baselines) == 1 else f"speedup_{results.arms.index(baseline)}",
+            title=f"How many more steps {baseline} needs",
+            text=(
+                f"The factor by which {baseline} needs more steps for the accuracy that {arm} ends "
+                "with, at every budget: above 1 there is a speed-up. Where the baseline never gets "
+                "there, the factor is a lower bound ('>'); where it is better from its shortest "
+                "run on, an upper bound ('<')."
+            ),
+            frame=frame,
+            code="from superconv_ray.analysis.speedup import speedup\n"
+            f"speedup(trainings, {arm!r}, {baseline!r}, {others}, {results.value!r})",
+            chart=charts.speedup(frame, facet=others or None) if fits(frame, others) else None,
+        )
+
+
+def balance(results: StudyResults) -> Iterator[Section]:
+    """Accuracy over two settings that regularise, with the best of one at each of the other."""
+    swept = [name for name in REGULARISING if name in results.axes]
+    value = results.value
+    for x, y in combinations(swept, 2):
+        by = [axis for axis in results.axes if axis not in (x, y)]
+        best = optimum(results.trainings, y, ["arm", x], value)
+        mean = "" if not by else f" Averaged over {', '.join(by)}."
+        yield Section(
+            name=f"balance_{x}_{y}",
+            title=f"The balance of {x} and {y}",
+            text=(
+                f"Mean {results.measured_on} accuracy in %, and the best {y} at each {x} with its "
+                f"95 % bootstrap interval over seeds.{mean}"
+            ),
+            frame=best,
+            code="from superconv_ray.analysis.optimum import optimum\n"
+            f"optimum(trainings, {y!r}, ['arm', {x!r}], {value!r})",
+            chart=charts.heatmap(
+                arm_summary(results.trainings, [x, y], value), best, x=x, y=y, facet="arm"
+            ),
+        )
+
+
+def batch_size(results: StudyResults) -> Iterator[Section]:
+    """Accuracy and generalization gap against the batch size."""
+    if "batch_size" not in results.axes or results.value != "test_accuracy":
+        return
+    by = results.axes
+    others = [axis for axis in by if axis != "batch_size"]
+    frame = generalization_gap(results.trainings, by)
+    yield Section(
+        name="batch_size",
+        title="Batch size and generalization gap",
+        text="Training minus test accuracy, mean and 95 % t interval over seeds.",
+        frame=frame,
+        code="from superconv_ray.analysis.comparison import generalization_gap\n"
+        f"generalization_gap(trainings, {by})",
+        chart=charts.batch_size(frame, results.all_arms, facet=others or None)
+        if fits(frame, others)
+        else None,
+    )

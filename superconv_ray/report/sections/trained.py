@@ -1,0 +1,49 @@
+"""Sections on the trainings themselves: BN statistics, estimates, learning curves, schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from superconv_ray.analysis.learning_curves import learning_curves
+from superconv_ray.analysis.schedule_table import schedule_table
+from superconv_ray.report import charts
+from superconv_ray.report.content import Section
+from superconv_ray.report.sections.layout import fits
+from superconv_ray.results import StudyResults
+from superconv_ray.trial import schedule_fields
+
+
+def learning(results: StudyResults) -> Iterator[Section]:
+    """Learning curves of every arm with bands over seeds."""
+    axes = results.axes
+    frame = learning_curves(results.trainings, results.curves, axes)
+    if frame.empty:
+        return
+    yield Section(
+        name="learning_curves",
+        title="Learning curves",
+        text="Means over seeds with 95 % t intervals, at the steps that all seeds have measured.",
+        frame=frame,
+        code="from superconv_ray.analysis.learning_curves import learning_curves\n"
+        f"learning_curves(trainings, curves, {axes})",
+        chart=charts.learning_curves(frame, results.all_arms, axes or None)
+        if fits(frame, axes)
+        else None,
+    )
+
+
+def schedules(results: StudyResults) -> Iterator[Section]:
+    """The learning rate and momentum that the arms were given."""
+    given = results.trainings[["arm", "steps", *schedule_fields()]].map(str)
+    alike = given.drop_duplicates()["arm"].is_unique
+    by = [] if alike else results.axes
+    frame = schedule_table(results.trainings, by)
+    yield Section(
+        name="schedules",
+        title="Schedules",
+        text="Learning rate and momentum over the steps, as the trainings' settings have them.",
+        frame=frame,
+        code="from superconv_ray.analysis.schedule_table import schedule_table\n"
+        f"schedule_table(trainings, {by})",
+        chart=charts.schedules(frame, results.all_arms, by or None) if fits(frame, by) else None,
+    )

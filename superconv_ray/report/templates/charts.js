@@ -1,0 +1,114 @@
+// Charts: drawn when they come near the screen, as wide as the page lets them, in its colours.
+const NARROW = 560; // px; below, facets stand in one column and legends above the chart
+const AXES = 70; // px; first guess of what axes and legends need beside the marks
+const THIN = 240; // px; facets are not made thinner to stand side by side
+
+const data = JSON.parse(document.getElementById("report-data").textContent);
+const figures = [...document.querySelectorAll("[data-chart]")];
+const charts = new Map(); // figure -> {view, axes, busy}
+
+const isDark = () => document.documentElement.dataset.theme === "dark";
+
+/** Gives every view of a chart the width of marks that it has room for. */
+function fit(spec, width, page) {
+  const facet = spec.encoding?.facet ?? (spec.facet && spec);
+  const wanted = facet?.columns ?? 1;
+  const columns = page < NARROW ? 1 : Math.max(1, Math.min(wanted, Math.floor(width / THIN)));
+  if (spec.vconcat) spec.vconcat.forEach((part) => fit(part, width, page));
+  else if (spec.spec) fit(spec.spec, width / columns, page);
+  else spec.width = Math.max(120, width / columns);
+  if (facet) facet.columns = columns;
+}
+
+async function drawOnce(figure, chart) {
+  const drawing = figure.querySelector(".drawing");
+  const room = drawing.clientWidth;
+  const theme = data.themes[isDark() ? "dark" : "light"];
+  const legend = room < NARROW ? { ...theme.legend, orient: "top", columns: 2 } : theme.legend;
+  const spec = structuredClone(data.charts[figure.dataset.chart]);
+  fit(spec, room - chart.axes, room);
+  chart.view?.finalize();
+  const { view } = await vegaEmbed(drawing, spec, {
+    ast: true, // expressions are interpreted, so that the page need not allow eval
+    actions: false,
+    defaultStyle: false,
+    renderer: "svg",
+    config: { ...theme, legend, background: getComputedStyle(document.body).backgroundColor },
+    tooltip: { theme: isDark() ? "dark" : "light" },
+  });
+  chart.view = view;
+  return drawing.querySelector("svg").getBoundingClientRect().width - room;
+}
+
+/** Draws a chart, a second time where axes and legends turn out to need other room than thought. */
+async function drawNow(figure, chart) {
+  const drawing = figure.querySelector(".drawing");
+  drawing.style.minHeight = `${drawing.offsetHeight}px`; // or the page jumps
+  const excess = await drawOnce(figure, chart);
+  if (excess > 0 || excess < -8) {
+    chart.axes += excess;
+    await drawOnce(figure, chart);
+  }
+  drawing.style.minHeight = "";
+  figure.dataset.drawn = isDark() ? "dark" : "light";
+}
+
+function draw(figure) {
+  if (!charts.has(figure)) charts.set(figure, { axes: AXES, busy: Promise.resolve() });
+  const chart = charts.get(figure);
+  chart.busy = chart.busy
+    .then(() => drawNow(figure, chart))
+    .catch((error) => {
+      figure.querySelector(".drawing").textContent = `This chart cannot be drawn: ${error.message}`;
+      throw error;
+    });
+  return chart.busy;
+}
+
+const redraw = () => Promise.all([...charts.keys()].map(draw));
+
+function drawWhenNear() {
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (isIntersecting && !charts.has(target)) draw(target);
+      }
+    },
+    { rootMargin: "400px" },
+  );
+  figures.forEach((figure) => observer.observe(figure));
+}
+
+/** Redraws after the page's width has changed and rests. */
+function drawAgainOnResize() {
+  let width = document.body.clientWidth;
+  let rest;
+  new ResizeObserver(() => {
+    if (document.body.clientWidth === width) return;
+    width = document.body.clientWidth;
+    clearTimeout(rest);
+    rest = setTimeout(redraw, 150);
+  }).observe(document.body);
+}
+
+function save(name, content, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([content], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+async function saveChart(figure, kind) {
+  const name = `${data.study}-${figure.dataset.chart}.${kind}`;
+  if (kind === "csv") return saveTable(figure.dataset.chart, data.tables[figure.dataset.chart].rows);
+  await draw(figure);
+  const { view } = charts.get(figure);
+  if (kind === "svg") return save(name, await view.toSVG(), "image/svg+xml");
+  const canvas = await view.toCanvas(2);
+  canvas.toBlob((picture) => save(name, picture, "image/png"));
+}
+
+for (const button of document.querySelectorAll("[data-save]")) {
+  button.addEventListener("click", () => saveChart(button.closest("figure"), button.dataset.save));
+}

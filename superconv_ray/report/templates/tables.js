@@ -1,0 +1,113 @@
+// Tables: made by DataTables when they are first looked at, from rows that hold all digits.
+const PAGE = 25; // rows
+const PRINTED = 1000; // rows; more would be a book
+
+const LONG = 40; // characters; longer texts are folded
+
+const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+
+/** A value as people read it: four significant digits, whole numbers whole. */
+function readable(value) {
+  if (value === null) return "–";
+  if (typeof value !== "number" || Number.isInteger(value)) return String(value);
+  return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
+}
+
+/** RFC 4180; nothing is rounded, what is missing is empty. */
+function csv(columns, rows) {
+  const field = (value) => {
+    const text = value === null ? "" : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const lines = [columns.map(({ name }) => name), ...rows];
+  return lines.map((line) => `${line.map(field).join(",")}\r\n`).join("");
+}
+
+function saveTable(name, rows) {
+  const content = csv(data.tables[name].columns, rows);
+  save(`${data.study}-${name}.csv`, content, "text/csv;charset=utf-8");
+}
+
+function cell(value) {
+  const text = readable(value);
+  return text.length > LONG ? `<div class="long">${escaped(text)}</div>` : escaped(text);
+}
+
+function column({ numeric }, index) {
+  const render = {
+    display: cell,
+    filter: (value) => escaped(value === null ? "" : String(value)),
+    sort: (value) => (numeric && value !== null ? Number(value) : value),
+  };
+  return { data: index, render: { _: (value) => value, ...render }, type: numeric ? "num" : "string" };
+}
+
+function head(columns) {
+  const row = document.createElement("tr");
+  for (const { name } of columns) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    if (name.length > LONG) cell.className = "long";
+    cell.textContent = name;
+    row.append(cell);
+  }
+  const thead = document.createElement("thead");
+  thead.append(row);
+  return thead;
+}
+
+/** The rows that the filters leave, in the order that they are shown in. */
+const chosen = (box) => box.table.rows({ search: "applied", order: "applied" });
+
+function downloadButton(box) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "CSV";
+  button.addEventListener("click", () => saveTable(box.dataset.table, chosen(box).data().toArray()));
+  return button;
+}
+
+function openTable(box) {
+  if (box.table) return;
+  const { columns, rows } = data.tables[box.dataset.table];
+  const table = document.createElement("table");
+  table.className = "compact";
+  table.append(head(columns));
+  box.append(table);
+  const download = downloadButton(box);
+  box.table = $(table).DataTable({
+    data: rows,
+    columns: columns.map(column),
+    order: [],
+    autoWidth: false,
+    pageLength: PAGE,
+    paging: rows.length > PAGE,
+    columnControl: ["order", "searchDropdown"],
+    ordering: { indicators: false },
+    language: { search: "Filter", info: "_START_ to _END_ of _TOTAL_ rows", infoFiltered: "(of _MAX_)" },
+    layout: {
+      topStart: "search",
+      topEnd: () => download,
+      bottomStart: "info",
+      bottomEnd: rows.length > PAGE ? { paging: { firstLast: false, buttons: 5 } } : null,
+    },
+  });
+  box.table.on("draw", () => {
+    const left = chosen(box).count();
+    download.textContent = left === rows.length ? "CSV" : `CSV of ${left} rows`;
+  });
+  const frame = box.querySelector(".dt-layout-table");
+  frame.tabIndex = 0; // or the keyboard cannot scroll it
+  frame.setAttribute("role", "region");
+  frame.setAttribute("aria-label", box.getAttribute("aria-label"));
+}
+
+const boxes = [...document.querySelectorAll("[data-table]")];
+
+function openTablesWhenNear() {
+  const observer = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => openTable(target)),
+    { rootMargin: "200px" },
+  );
+  boxes.forEach((box) => observer.observe(box));
+}

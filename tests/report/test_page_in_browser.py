@@ -1,0 +1,381 @@
+"""The page in a real Chromium: it draws, sorts, saves, fits and asks the network for nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from superconv_ray.report import live, page
+from superconv_ray.report.content import Report
+from tests.report import made
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(22, 24, 29)"
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(NAMES)} is on this machine")
+    with playwright.sync_playwright() as driver:
+        # a sandbox is not to be had for root; the pages are this suite's own
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Report], Path]:
+    """Writes the page of a report, once."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    def write(report: Report) -> Path:
+        path = folder / f"{abs(hash(report.study))}-{len(report.trials)}.html"
+        if not path.exists():
+            path.write_text(page.render(report), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def show(browser: Browser, files: Callable[[Report], Path]) -> Iterator[Open]:
+    """Opens the page of a report; in the end, nothing was asked of the network or complained of."""
+    complaints: list[str] = []
+    with contextlib.ExitStack() as stack:
+
+        def show(
+            report: Report | str, *, width: int = 1400, scheme: str = "light", height: int = 900
+        ) -> Page:
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme
+            )
+            stack.callback(context.close)
+            context.set_default_timeout(20_000)
+            address = report if isinstance(report, str) else files(report).as_uri()
+            shown = context.new_page()
+            shown.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
+            shown.on("pageerror", lambda error: complaints.append(str(error)))
+            shown.on("dialog", lambda dialog: complaints.append(dialog.message))
+            shown.on("request", lambda asked: note(asked.url, address))
+            shown.goto(address)
+            return shown
+
+        def note(url: str, address: str) -> None:
+            if not (url == address or url.startswith(("blob:", "data:"))):
+                complaints.append(f"asked for {url}")
+
+        yield show
+    assert complaints == []
+
+
+def drawn(shown: Page) -> list[Locator]:
+    """The charts, each scrolled to and drawn."""
+    figures = shown.locator("figure").all()
+    for figure in figures:
+        figure.scroll_into_view_if_needed()
+        figure.locator("svg").wait_for()
+    shown.wait_for_function("[...document.querySelectorAll('figure')].every(f => f.dataset.drawn)")
+    return figures
+
+
+def widths(shown: Page) -> tuple[int, int]:
+    """Of what is shown and of the screen; the first is larger where the page can be scrolled."""
+    measured: list[int] = shown.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    return measured[0], measured[1]
+
+
+def trials_table(shown: Page) -> Locator:
+    table = shown.locator("[data-table=all-trials]")
+    table.scroll_into_view_if_needed()
+    table.locator("tbody tr").first.wait_for()
+    return table
+
+
+def column(table: Locator, name: str) -> list[str]:
+    names = table.locator("thead th").all_inner_texts()
+    place = [found.strip() for found in names].index(name) + 1
+    return table.locator(f"tbody td:nth-child({place})").all_inner_texts()
+
+
+def saved(shown: Page, button: Locator) -> tuple[str, bytes]:
+    """Name and content of the file that a button saves."""
+    with shown.expect_download() as waiting:
+        button.click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def read_csv(content: bytes, like: pd.DataFrame) -> pd.DataFrame:
+    """A frame from a CSV; lists are text in it."""
+    dates = [name for name in like if isinstance(like[name].dtype, pd.DatetimeTZDtype)]
+    return pd.read_csv(BytesIO(content), parse_dates=dates)
+
+
+def with_lists_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    text = {
+        name: frame[name].map(str, na_action="ignore")
+        for name in frame
+        if frame[name].map(lambda value: isinstance(value, list)).any()
+    }
+    return frame.assign(**text)
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_every_chart_has_marks_and_the_width_of_the_page(show: Open, width: int) -> None:
+    shown = show(made.report(), width=width)
+    figures = drawn(shown)
+    assert len(figures) == 3
+    for figure in figures:
+        assert figure.locator("[role='graphics-symbol'] path, path[role='graphics-symbol']").count() > 0
+        room = figure.locator(".drawing").bounding_box()
+        chart = figure.locator("svg").bounding_box()
+        assert room is not None
+        assert chart is not None
+        assert room["width"] - 10 < chart["width"] <= room["width"]
+    assert widths(shown) == (width, width)
+
+
+def test_facets_stand_side_by_side_where_there_is_room(show: Open) -> None:
+    def height_of_facets(width: int) -> float:
+        shown = show(made.report(), width=width)
+        box = drawn(shown)[1].locator("svg").bounding_box()
+        assert box is not None
+        return box["height"]
+
+    # two rows of 160 px against four
+    assert height_of_facets(1400) < 500 < 640 < height_of_facets(360)
+
+
+def test_charts_follow_the_width_of_the_window(show: Open) -> None:
+    shown = show(made.report())
+    drawn(shown)
+    shown.set_viewport_size({"width": 600, "height": 900})
+    shown.wait_for_function(
+        "[...document.querySelectorAll('figure svg')].every(s => s.width.baseVal.value < 600)"
+    )
+    assert widths(shown) == (600, 600)
+
+
+def test_a_chart_says_what_it_shows_without_being_seen(show: Open) -> None:
+    shown = show(made.report())
+    drawn(shown)
+    chart = shown.get_by_role("graphics-document", name="Accuracy against the number of labels")
+    assert chart.count() == 1
+
+
+def test_a_mark_tells_its_numbers(show: Open) -> None:
+    shown = show(made.report())
+    figure = drawn(shown)[0]
+    mark = figure.locator(".mark-symbol.role-mark path").first
+    mark.scroll_into_view_if_needed()
+    mark.hover(force=True)  # a rule may lie above the point
+    tooltip = shown.locator("#vg-tooltip-element.visible")
+    tooltip.wait_for()
+    assert {"arm", "labels"} <= set(tooltip.inner_text().replace(":", " ").split())
+
+
+def test_tables_are_sorted_by_number_not_by_text(show: Open) -> None:
+    shown = show(made.report(500))
+    table = trials_table(shown)
+    assert column(table, "seed")[:5] == ["0", "0", "0", "0", "1"]
+    button = table.locator("thead th", has_text="seed").locator("[aria-label*=ort], .dtcc-button_order")
+    button.first.click()
+    assert column(table, "seed")[:5] == ["0", "0", "0", "0", "1"]
+    button.first.click()
+    assert column(table, "seed")[:5] == ["124", "124", "124", "124", "123"]
+
+
+def test_tables_are_filtered_as_a_whole_and_by_column(show: Open) -> None:
+    shown = show(made.report(500))
+    table = trials_table(shown)
+    table.get_by_label("Filter").fill("diverged")
+    assert column(table, "status") == ["diverged"] * 10
+    assert table.get_by_text("1 to 10 of 10 rows (of 500)").is_visible()
+    table.locator("thead th", has_text="seed").locator(".dtcc-button_dropdown").click()
+    shown.locator(".dtcc-dropdown input").fill("24")
+    assert column(table, "seed") == ["24"]
+    name, content = saved(shown, table.get_by_role("button", name="CSV of 1 rows"))
+    assert name == "limited_data-all-trials.csv"
+    assert pd.read_csv(BytesIO(content))["seed"].tolist() == [24]
+
+
+def test_a_table_is_saved_with_all_its_digits(show: Open) -> None:
+    report = made.report(500)
+    shown = show(report)
+    _, content = saved(shown, trials_table(shown).get_by_role("button", name="CSV"))
+    pd.testing.assert_frame_equal(
+        read_csv(content, report.trials),
+        with_lists_as_text(report.trials),
+        check_exact=True,
+        check_dtype=False,
+    )
+
+
+def test_a_chart_is_saved_as_picture_and_as_numbers(show: Open) -> None:
+    report = made.report()
+    shown = show(report, scheme="dark")
+    figure = drawn(shown)[0]
+    names = {}
+    for kind in ("PNG", "SVG", "CSV"):
+        name, names[kind] = saved(shown, figure.get_by_role("button", name=kind))
+        assert name == f"limited_data-accuracy.{kind.lower()}"
+    picture = Image.open(BytesIO(names["PNG"])).convert("RGB")
+    assert picture.width > 1200
+    assert picture.getpixel((1, 1)) == (22, 24, 29)  # what is light on dark needs the dark
+    assert len(ET.fromstring(names["SVG"]).findall(".//{*}path")) > 20
+    pd.testing.assert_frame_equal(pd.read_csv(BytesIO(names["CSV"])), report.sections[0].frame)
+
+
+def test_numbers_are_shown_with_four_digits_and_what_is_missing_as_a_dash(show: Open) -> None:
+    frame = pd.DataFrame(
+        {
+            "value": [0.123456, 1234.56, 1e-7, float("inf"), None, 3.0],
+            "whole": [1, 20000, 2**62, 0, -1, 5],
+            "other": [[1, 2], None, True, pd.Timestamp("2026-11-22"), "=1+1", 0.1 + 0.2],
+        }
+    )
+    shown = show(made.with_trials(frame))
+    table = trials_table(shown)
+    assert column(table, "value") == ["0.1235", "1235", "1e-7", "inf", "–", "3"]
+    assert column(table, "whole") == ["1", "20000", str(2**62), "0", "-1", "5"]
+    assert column(table, "other") == ["[1, 2]", "–", "true", "2026-11-22T00:00:00", "=1+1", "0.3"]
+    _, content = saved(shown, table.get_by_role("button", name="CSV"))
+    assert content.decode().split("\r\n") == [
+        "value,whole,other",
+        '0.123456,1,"[1, 2]"',
+        "1234.56,20000,",
+        f"1e-7,{2**62},true",
+        "inf,0,2026-11-22T00:00:00",
+        ",-1,=1+1",
+        "3,5,0.30000000000000004",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(("scheme", "first", "other"), [("light", LIGHT, DARK), ("dark", DARK, LIGHT)])
+def test_the_page_is_light_or_dark_as_the_system_is_and_as_the_reader_wants(
+    show: Open, scheme: str, first: str, other: str
+) -> None:
+    shown = show(made.report(), scheme=scheme)
+    figures = drawn(shown)
+
+    def paper() -> tuple[str, str | None]:
+        body = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+        return body, figures[0].locator("svg > rect").first.get_attribute("fill")
+
+    assert paper() == (first, first)
+    shown.locator("#theme-switch").click()
+    shown.wait_for_function(f"document.querySelector('figure').dataset.drawn !== '{scheme}'")
+    assert paper() == (other, other)
+
+
+def test_what_users_wrote_stays_text(show: Open) -> None:
+    shown = show(made.hostile())
+    drawn(shown)
+    assert shown.title() == f"{made.HOSTILE} – superconv_ray"
+    assert shown.locator("h1").inner_text() == made.HOSTILE
+    assert shown.locator("h2").nth(1).inner_text() == made.HOSTILE
+    table = trials_table(shown)
+    assert column(table, made.HOSTILE) == [made.HOSTILE, "&" + made.HOSTILE]
+    table.get_by_label("Filter").fill("<img")
+    assert table.locator("tbody tr").count() == 2
+    shown.locator(".failure summary").click()
+    assert shown.locator(".failure pre").inner_text() == made.HOSTILE
+    mark = shown.locator("figure .mark-rect.role-mark path").first
+    mark.hover()
+    assert shown.locator("img").count() == 0
+
+
+def test_ten_thousand_trials_open(show: Open) -> None:
+    shown = show(made.report(10_000))
+    table = trials_table(shown)
+    assert table.get_by_text("1 to 25 of 10,000 rows").is_visible()
+    assert table.locator("tbody tr").count() == 25
+    table.get_by_role("button", name="400", exact=True).click()
+    assert column(table, "seed")[-1] == "2499"
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_a_study_without_a_trial_has_a_page_that_says_so(show: Open, width: int) -> None:
+    shown = show(made.empty(), width=width)
+    said = shown.locator("main").inner_text()
+    for sentence in ("Study planned", "0 of 60 trials are done.", "None yet", "Nothing has been run"):
+        assert sentence in said
+    assert widths(shown) == (width, width)
+
+
+def test_on_paper_all_is_open_and_light_and_afterwards_as_before(show: Open) -> None:
+    shown = show(made.report(60), scheme="dark")
+    shown.evaluate("dispatchEvent(new Event('beforeprint'))")
+    drawn(shown)
+    assert shown.locator("main details:not([open])").count() == 0
+    assert shown.locator("[data-table=all-trials] tbody tr").count() == 60
+    assert shown.locator("figure svg > rect").first.get_attribute("fill") == LIGHT
+    shown.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert shown.locator("[data-table=all-trials] tbody tr").count() == 25
+    assert shown.locator("main details[open]").count() == 1
+    assert shown.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_all_controls_are_reached_by_keyboard(show: Open) -> None:
+    shown = show(made.report(), width=700)
+    shown.keyboard.press("Tab")
+    assert shown.evaluate("document.activeElement.textContent") == "Skip to the report"
+    shown.keyboard.press("Tab")
+    shown.keyboard.press("Enter")
+    assert shown.locator("nav details").get_attribute("open") is not None
+    table = trials_table(shown)
+    table.get_by_label("Filter").focus()
+    for _ in range(3):
+        shown.keyboard.press("Tab")
+    shown.keyboard.press("Enter")
+    assert table.locator("th[aria-sort=ascending]").count() == 1
+
+
+def test_a_live_page_loads_itself_anew_where_its_reader_was(browser: Browser) -> None:
+    versions = ["1"]
+    with live.server(lambda version: page.render(state(version), version=version), lambda: versions[-1]) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        with contextlib.closing(browser.new_context()) as context:
+            follow(context.new_page(), f"http://127.0.0.1:{server.server_port}/", versions)
+        server.shutdown()
+        thread.join()
+
+
+def state(version: str) -> Report:
+    import dataclasses
+
+    return dataclasses.replace(made.report(), state=f"This is version {version}.")
+
+
+def follow(shown: Page, address: str, versions: list[str]) -> None:
+    shown.clock.install()
+    shown.goto(address)
+    shown.get_by_text("This is version 1.").wait_for()
+    section: Any = shown.locator("#tuning")
+    section.locator("summary").click()
+    section.evaluate("part => scrollTo({top: part.offsetTop + 50, behavior: 'instant'})")
+    shown.clock.fast_forward(3_100)
+    shown.get_by_text("it loads itself anew").wait_for(state="attached")
+    versions.append("2")
+    shown.clock.fast_forward(3_100)
+    shown.get_by_text("This is version 2.").wait_for(state="attached")
+    assert section.locator("details").get_attribute("open") is not None
+    assert abs(section.bounding_box()["y"] + 50) < 5

@@ -1,0 +1,141 @@
+"""Which sections a study's report has, and that nothing in them needs more than their few lines."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmarks.made_study import write_made_study
+from superconv_ray import Arm, Study, Trial, Tuning, from_range_test, grid, iterations, tuned
+from superconv_ray.report.build import build_report
+from superconv_ray.report.content import Report
+from superconv_ray.results import StudyResults
+from superconv_ray.store import open_store
+
+ONE_CYCLE = Arm(policy="one_cycle", max_lr=from_range_test(steps=40, points=20))
+COSINE = Arm(policy="cosine", max_lr=0.1)
+COMPARED = {"gaps", "accuracy", "undecided", "effort", "learning_curves", "schedules"}
+READ = {"range_tests", "suggestions"}
+
+
+def study(**changes: Any) -> Study:
+    settings: dict[str, Any] = {
+        "name": "made_up",
+        "base": Trial(dataset="digits", model="small_cnn", batch_size=16),
+        "arms": {"one_cycle": ONE_CYCLE, "cosine": COSINE},
+        "budget": iterations(60),
+        "seeds": 3,
+    }
+    return Study(**{**settings, **changes})
+
+
+LABELS = grid(data_fraction=(0.1, 0.2, 0.5, 1.0))
+CONSTANT = Arm(policy="constant", max_lr=0.1)
+STUDIES = {
+    "labels": (
+        study(sweep=LABELS),
+        COMPARED | READ | {"trend", "scaling", "label_worth"},
+    ),
+    "searched": (
+        study(
+            sweep=grid(data_fraction=(0.2, 1.0)),
+            arms={
+                "one_cycle": Arm(max_lr=tuned(0.1, 1.0)),
+                "cosine": Arm(policy="cosine", max_lr=tuned(0.1, 1.0)),
+            },
+            tuning=Tuning(trials=4),
+        ),
+        COMPARED | {"trend", "searched"},
+    ),
+    "budgets": (
+        study(sweep=grid(budget=tuple(map(iterations, (30, 60, 120)))), budget=None),
+        COMPARED | READ | {"speedup"},
+    ),
+    "regularisation": (
+        study(
+            sweep=grid(weight_decay=(1e-4, 1e-3), dropout=(0.0, 0.3)),
+            arms={"one_cycle": Arm(max_lr=0.5)},
+        ),
+        {"accuracy", "effort", "learning_curves", "schedules", "balance_weight_decay_dropout"},
+    ),
+    "batch sizes": (
+        study(sweep=grid(batch_size=(16, 64)), arms={"a": CONSTANT, "b": COSINE}),
+        COMPARED | {"batch_size"},
+    ),
+    "one arm": (
+        study(arms={"one_cycle": Arm(max_lr=0.5)}, seeds=1),
+        {"accuracy", "effort", "learning_curves", "schedules"},
+    ),
+    "settings that are lists or not set": (
+        study(
+            sweep=grid(milestones=((0.5, 0.75), (0.6, 0.9))) * grid(ghost_batch_size=(None, 8)),
+            arms={"a": Arm(policy="piecewise", max_lr=0.1), "b": Arm(policy="piecewise")},
+            base=Trial(dataset="digits", model="small_cnn", batch_size=16, max_lr=0.3),
+        ),
+        COMPARED,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Report]:
+    """The report of one of `STUDIES`, written once."""
+    made: dict[str, Report] = {}
+
+    def report(name: str) -> Report:
+        if name not in made:
+            given, uri = STUDIES[name][0], str(tmp_path_factory.mktemp("store"))
+            made[name] = build_report(StudyResults(write_made_study(given, uri), given.name))
+        return made[name]
+
+    return report
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_has_the_sections_that_it_can_say_something_on(
+    name: str, reports: Callable[[str], Report]
+) -> None:
+    assert {section.name for section in reports(name).sections} == STUDIES[name][1]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_frame_is_given_by_the_code_below_it(
+    name: str, reports: Callable[[str], Report]
+) -> None:
+    report = reports(name)
+    for section in report.sections:
+        got = run(report.code + "\n" + section.code)
+        pd.testing.assert_frame_equal(got, section.frame)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_section_says_what_it_shows(name: str, reports: Callable[[str], Report]) -> None:
+    for section in reports(name).sections:
+        assert section.title
+        assert section.text.endswith(".")
+        if section.chart is not None:
+            section.chart.to_dict()  # is valid Vega-Lite
+
+
+def test_the_sample_of_the_repository_is_reported_in_full() -> None:
+    store = open_store(Path(__file__).parents[2] / "studies" / "results")
+    report = build_report(StudyResults(store, store.studies()[0]))
+    assert report.verdict[0] == (
+        "one_cycle beats piecewise at 2 of 5 points, cosine at none of 5 points and linear at "
+        "none of 5 points."
+    )
+    assert report.state == "340 of 340 trials done, 0 diverged, 0 failed"
+
+
+def run(code: str) -> Any:
+    """What the code's last line gives."""
+    *lines, last = ast.parse(code).body
+    assert isinstance(last, ast.Expr)
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(lines, []), "code", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "code", "eval"), names)

@@ -1,0 +1,85 @@
+"""The answer in plain words, on studies whose numbers are given."""
+
+from __future__ import annotations
+
+import pytest
+
+from superconv_ray.report.verdict import verdict
+from superconv_ray.store import Store, open_store
+from tests.hand_made import HandMade
+
+MEANING = (
+    "(Gaps in points of test accuracy. To beat: the gap's interval lies above 0. Not to: below "
+    "+0.5, the smallest gain that counts.)"
+)
+
+
+@pytest.fixture
+def store(store_uri: str) -> Store:
+    return open_store(store_uri)
+
+
+def two_arms(store: Store, *gaps: tuple[float, ...], labels: tuple[int, ...] = (72,)) -> HandMade:
+    """For each number of labels the gaps of some seeds; the baseline has 50 % throughout."""
+    points = [{"data_count": n} for n in labels]
+    study = HandMade(store, ("one_cycle", "cosine"), *points)
+    for point, (n, own) in enumerate(zip(labels, gaps, strict=True)):
+        for seed, gap in enumerate(own):
+            study.add("one_cycle", 0.5 + gap, seed=seed, point=point, data_count=n)
+            study.add("cosine", 0.5, seed=seed, point=point, data_count=n)
+    return study
+
+
+def test_a_gain_is_told_with_its_interval(store: Store) -> None:
+    # Gaps 1, 2, 3 points: s = 1, half width t(0.975, 2) / sqrt(3) = 2.484.
+    headline, numbers, meaning, *_ = verdict(two_arms(store, (0.01, 0.02, 0.03)).results())
+    assert headline == "one_cycle beats cosine at none of 1 point."
+    assert numbers == "one_cycle is undecided (+2.0 [-0.5, +4.5])."
+    assert meaning == MEANING
+
+
+def test_a_gain_that_grows_with_fewer_labels_is_told(store: Store) -> None:
+    study = two_arms(store, (0.01, 0.011, 0.012), (0.05, 0.052, 0.054), labels=(1000, 100))
+    said = verdict(study.results())
+    assert said[0] == "one_cycle beats cosine at 2 of 2 points."
+    # Slopes 4.0, 4.1, 4.2 points a tenth: s = 0.1, half width 0.248.
+    assert said[3] == (
+        "Its gain grows as labels become scarce: for each tenth of them it changes over cosine by "
+        "+4.1 [+3.9, +4.3] points."
+    )
+    # With 3 seeds p cannot be below 0.25.
+    assert said[4] == (
+        "Each point is judged by itself: of the 2 gains, 0 remain once p is corrected for all 2 "
+        "comparisons."
+    )
+
+
+def test_a_negative_result_is_told_as_one(store: Store) -> None:
+    said = verdict(two_arms(store, (-0.02, -0.021, -0.022)).results())
+    assert said[0] == "one_cycle beats cosine at none of 1 point."
+    assert said[1].startswith("one_cycle does not beat cosine (-2.1 [")
+
+
+def test_with_one_seed_nothing_is_claimed(store: Store) -> None:
+    said = verdict(two_arms(store, (0.2,)).results())
+    assert "With one seed there are no intervals: nothing can be told from chance." in said
+
+
+def test_one_arm_is_not_compared_but_told(store: Store) -> None:
+    study = HandMade(store, ("a",))
+    study.add("a", 0.9)
+    assert verdict(study.results()) == (
+        "a is the only arm with finished trainings, so nothing is compared.",
+        "Its test accuracy is 90.0 [one seed] %.",
+    )
+
+
+def test_without_a_training_nothing_is_said(store: Store) -> None:
+    (said,) = verdict(HandMade(store, ("a",)).results())
+    assert said == "No training is finished yet, so nothing can be said."
+
+
+def test_that_a_study_is_not_done_is_told(store: Store) -> None:
+    study = two_arms(store, (0.01, 0.02))
+    study.to_come = 1
+    assert verdict(study.results())[-1] == "Not done yet: 1 trial of the study, so this may change."
