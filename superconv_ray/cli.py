@@ -7,6 +7,7 @@ Heavy modules are imported by the command that needs them, so that `plan` answer
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import sys
@@ -375,3 +376,29 @@ def lr_find(
         for line in finder.answers(plan, given["store"], picture):
             click.echo(line)
     raise click.exceptions.Exit(0 if complete else 1)
+
+
+@app.command("watch")
+@click.argument("store", default="results")
+@click.option("--study", help="Only this study; default: all.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks.",
+)
+@click.option("--once", is_flag=True, help="Look once and end.")
+def watch_store(store: str, study: str | None, interval: float, once: bool) -> None:
+    """Show how far the studies of STORE are, while they run and afterwards.
+
+    STORE is a path or URI; from another machine one that both reach. Nothing is written to it. Ends
+    when nothing is left to run, or with Ctrl-C.
+    """
+    with errors_in_one_line(), contextlib.suppress(KeyboardInterrupt):
+        from rich.console import Console
+
+        from superconv_ray.store import open_store
+        from superconv_ray.watch import watch
+
+        watch(open_store(store), Console(), study, interval, once)

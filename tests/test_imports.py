@@ -56,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "analysis.calibration": {
         *("analysis.intervals", "analysis.range_test_tables", "analysis.replicates"),
     },
+    "analysis.decision": {"analysis.replicates", "analysis.verdicts"},
     "analysis.optimum": {"analysis.intervals", "analysis.replicates"},
     "analysis.timing": set(),
     "analysis.reach": {"analysis.intervals", "analysis.replicates"},
@@ -82,7 +83,7 @@ ALLOWED: dict[str, set[str]] = {
         *("analysis.comparison", "analysis.verdicts"),
     },
     "execution": set(),
-    "execution.progress": {"outcome", "planner", "trial"},
+    "execution.progress": {"outcome", "planner", "trial", "wording"},
     "execution.worker": {
         *("", "trial", "outcome", "store", "training"),
         *("data.batches", "data.dataset"),
@@ -98,24 +99,66 @@ ALLOWED: dict[str, set[str]] = {
         *("data.dataset", "data.readers"),
         *("execution.progress", "execution.worker", "execution.local", "execution.ray_tune"),
     },
+    "watch": {"store", "tables", "wording", "analysis.comparison", "execution.progress"},
     "report": set(),
     "report.content": set(),
     "report.theme": set(),
     "report.pictures": {"report", "report.theme"},
-    "report.charts.parts": {"report", "report.theme"},
+    "report.charts.parts": {"report", "report.theme", "wording"},
     "report.charts.comparing": {"report.charts.parts", "analysis.verdicts"},
     "report.charts.running": {"report.charts.parts"},
     "report.charts.rates": {"report", "report.theme", "report.charts.parts"},
     "report.charts": {
         *("report.charts.comparing", "report.charts.rates", "report.charts.running"),
     },
+    "report.verdict": {
+        *("results", "wording", "analysis.comparison", "analysis.intervals", "analysis.trend"),
+        "analysis.verdicts",
+    },
+    "report.paper_tables": {
+        *("results", "wording", "report.verdict", "analysis.comparison", "analysis.sequential"),
+    },
+    "report.sections.layout": {"results"},
+    "report.sections.compared": {
+        *("results", "wording", "report", "report.charts", "report.content", "report.verdict"),
+        *("report.sections.layout", "analysis.comparison", "analysis.decision"),
+        *("analysis.sequential", "analysis.trend"),
+    },
+    "report.sections.swept": {
+        *("results", "report", "report.charts", "report.content", "report.sections.layout"),
+        *("analysis.comparison", "analysis.optimum", "analysis.scaling", "analysis.speedup"),
+    },
+    "report.sections.trained": {
+        *("results", "trial", "report", "report.charts", "report.content"),
+        *("report.sections.layout", "analysis.learning_curves", "analysis.schedule_table"),
+    },
+    "report.sections.chosen": {
+        *("results", "wording", "report", "report.charts", "report.content"),
+        *("analysis.calibration", "analysis.range_test_tables"),
+    },
+    "report.sections": {
+        *("results", "report.content", "report.sections.chosen", "report.sections.compared"),
+        *("report.sections.swept", "report.sections.trained"),
+    },
+    "report.build": {
+        *("results", "store", "trial", "wording"),
+        *("report.content", "report.sections", "report.verdict"),
+    },
+    "report.page": {"report", "report.theme", "report.content"},
+    "report.live": set(),
+    "report.export": {"results", "report.paper_tables", "report.pictures", "report.sections"},
+    "mistakes": set(),
+    "report.commands": {
+        *("mistakes", "results", "store"),
+        *("report.build", "report.export", "report.live", "report.page"),
+    },
     "lr_find": {
         *("trial", "study", "plan", "store", "tables", "report.charts", "report.pictures"),
         "analysis.range_test_tables",
     },
     "cli": {
-        *("study", "plan", "planner", "store", "summary", "tables", "lr_find"),
-        *("execution.session", "report.pictures"),
+        *("study", "plan", "planner", "store", "summary", "tables", "watch", "lr_find", "mistakes"),
+        *("execution.session", "report.pictures", "report.commands"),
     },
     "": {"study", "trial", "cli", "store", "data.dataset"},
 }
