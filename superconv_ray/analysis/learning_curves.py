@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.intervals import half_widths
-from superconv_ray.analysis.replicates import finished_trainings, require_distinct
+from superconv_ray.analysis.replicates import finished_trainings, placed, require_distinct
 
 MEASURES = ("test_accuracy", "validation_accuracy", "train_loss")
 
@@ -47,7 +47,7 @@ def learning_curves(
     rows = curves[["trial_id", "step", *measures]].astype({"trial_id": str, "step": np.int64})
     joined = own.merge(rows, on="trial_id", how="inner")
     frames = [
-        found.assign(**{n: [v] * len(found) for n, v in zip([*by, "arm"], key, strict=True)})
+        placed(found, [*by, "arm"], key)
         for key, group in joined.groupby([*by, "arm"], dropna=False)
         for found in _means(group, measures)
     ]

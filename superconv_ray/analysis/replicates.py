@@ -67,6 +67,12 @@ def require_distinct(found: pd.DataFrame, by: Sequence[str]) -> None:
             )
 
 
+def placed(rows: pd.DataFrame, names: Sequence[str], values: Sequence[object]) -> pd.DataFrame:
+    """Rows of one point, with the columns that tell which; a value may be a tuple."""
+    columns = {name: [value] * len(rows) for name, value in zip(names, values, strict=True)}
+    return pd.concat([pd.DataFrame(columns, index=rows.index), rows], axis=1)
+
+
 def over_seeds(found: pd.DataFrame, setting: str, value: str) -> tuple[Floats, Floats]:
     """A grid of a numeric setting in ascending order, and `value` as [replicates, grid].
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.replicates import finished_trainings
+from superconv_ray.analysis.replicates import finished_trainings, placed
 from superconv_ray.schedules import POLICIES, parameters
 
 POINTS = 200
@@ -43,8 +43,8 @@ def schedule_table(
         policy, steps, given = settings.pop()
         at = np.unique(np.linspace(0, steps - 1, min(points, steps)).round().astype(int))
         rates = [POLICIES[policy](int(i), steps=steps, **dict(given)) for i in at]
-        place = {name: [v] * len(at) for name, v in zip([*by, "arm"], key, strict=True)}
-        frames.append(pd.DataFrame(rates).assign(step=at, **place))
+        found = pd.DataFrame(rates).assign(step=at)
+        frames.append(placed(found, [*by, "arm"], key))
     columns = [*by, "arm", "step", "lr", "momentum"]
     return (
         pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
