@@ -66,6 +66,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis.speedup": {"analysis.comparison", "analysis.intervals", "analysis.reach"},
     "analysis.learning_curves": {"analysis.intervals", "analysis.replicates"},
+    "analysis.batch_norm": {"analysis.replicates"},
+    "analysis.search": {"analysis.replicates"},
     "analysis.schedule_table": {"schedules", "analysis.replicates"},
     "tuning": {"study", "trial"},
     "choosing": {"trial", "study", "plan", "outcome", "tuning", "analysis.range_test"},
@@ -107,9 +109,15 @@ ALLOWED: dict[str, set[str]] = {
     "report.charts.parts": {"report", "report.theme", "wording"},
     "report.charts.comparing": {"report.charts.parts", "analysis.verdicts"},
     "report.charts.running": {"report.charts.parts"},
-    "report.charts.rates": {"report", "report.theme", "report.charts.parts"},
+    "report.charts.rates": {
+        *("report", "report.theme", "report.charts.parts", "analysis.range_test_tables"),
+    },
+    "report.charts.normalisation": {"report", "report.theme", "report.charts.parts"},
+    "report.charts.reaching": {"report", "report.theme", "report.charts.parts"},
+    "report.charts.settings": {"report", "report.theme", "report.charts.parts"},
     "report.charts": {
-        *("report.charts.comparing", "report.charts.rates", "report.charts.running"),
+        *("report.charts.comparing", "report.charts.normalisation", "report.charts.rates"),
+        *("report.charts.reaching", "report.charts.running", "report.charts.settings"),
     },
     "report.verdict": {
         *("results", "wording", "analysis.comparison", "analysis.intervals", "analysis.trend"),

@@ -29,8 +29,8 @@ def decision_cost(
 
     Returns:
         One row an undecided row; columns: `by`, arm, baseline, mean, low, high, n, further_seeds,
-        trainings, train_steps, hours, note. Missing where it cannot be said how many seeds it would take;
-        the note says why.
+        trainings, train_steps, hours, note. Missing where it cannot be said how many seeds it would
+        take; the note says why.
     """
     trained = finished_trainings(trials, by, value)
     trained = trained.assign(hours=(trained["train_seconds"] + trained["eval_seconds"]) / 3600)

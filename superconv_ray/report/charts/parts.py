@@ -99,9 +99,14 @@ DODGED = alt.expr("datum.dodge")
 """Offset of a mark, in pixels, so that it does not hang on the axis or the width."""
 
 
+def columns_of(facet: Facet) -> list[str]:
+    """The columns that tell panels apart, as a list."""
+    return [facet] if isinstance(facet, str) else list(facet or ())
+
+
 def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
     """Title of the panel that each row is in."""
-    columns = [facet] if isinstance(facet, str) else list(facet or ())
+    columns = columns_of(facet)
     texts = [
         ", ".join(setting_text(c, v) for c, v in zip(columns, row, strict=True))
         for row in frame[columns].itertuples(index=False, name=None)
@@ -119,6 +124,7 @@ def view(
     columns: Sequence[str],
     facet: Facet,
     height: int,
+    abreast: int | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
     """Layers over one another, once or for every panel.
 
@@ -128,12 +134,13 @@ def view(
         columns: Of the data that are drawn, besides `DRAWN`.
         facet: What tells panels apart, in whose order they come.
         height: Of a panel in px.
+        abreast: Panels side by side at most.
     """
     data = inline(rows[[name for name in rows if name in (*DRAWN, *columns)]])
     if facet is None:
         return alt.layer(*layers, data=data, width=theme.WIDTH, height=height)
-    order = rows.sort_values([facet] if isinstance(facet, str) else list(facet))["panel"].unique()
-    abreast = min(PANEL_COLUMNS, max(1, len(order)))
+    order = rows.sort_values(columns_of(facet))["panel"].unique()
+    abreast = min(abreast or PANEL_COLUMNS, max(1, len(order)))
     panel = alt.layer(*layers, width=theme.WIDTH // abreast, height=height)
     faceted: alt.FacetChart = panel.facet(
         facet=alt.Facet("panel:N", title=None, sort=list(order)), data=data, columns=abreast
