@@ -49,7 +49,7 @@ def hessian_free(results: StudyResults) -> Iterator[Section]:
         name="hessian_free",
         title="The learning rate by the Hessian-free estimate",
         text=(
-            "Equation 9 of arXiv 1708.07120, smoothed, next to the rate that was used; means over "
+            "Equation 8 of arXiv 1708.07120v3, smoothed, next to the rate that was used; means over "
             "seeds with 95 % t intervals."
         ),
         frame=frame,
