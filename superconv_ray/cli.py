@@ -367,9 +367,10 @@ def lr_find(
     they name. Nothing else is trained; the results are in the store like those of any study.
     """
     from superconv_ray import lr_find as finder
+    from superconv_ray.report.pictures import check_pictures
 
     with errors_in_one_line():
-        finder.check_pictures(picture)
+        check_pictures(picture)
         changes = {name: given.pop(name) for name in finder.CHANGEABLE}
         settings = {name: given.pop(name) for name in inspect.signature(from_range_test).parameters}
         reading = from_range_test(**settings)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.plan import Cell, Plan
+from superconv_ray.report.pictures import save_chart
 from superconv_ray.study import Arm, FromRangeTest, Study, Sweep, iterations
 from superconv_ray.tables import text_table
 from superconv_ray.trial import Trial
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 CHANGEABLE = ("dataset", "model", "data_fraction", "batch_size")
 """Fields of a trial that the command sets instead of the study."""
-PICTURES = (".png", ".svg", ".html")
 
 
 def default_study(changes: Mapping[str, Any]) -> Study:
@@ -59,17 +59,6 @@ def lr_find_study(
         seeds=study.seed_values()[: study.first_seeds()] if seeds is None else seeds,
         tables=None,
     )
-
-
-def check_pictures(paths: Iterable[Path]) -> None:
-    """Reject pictures of unknown kinds before anything is trained.
-
-    Raises:
-        ValueError: A file's name has another ending than those of `PICTURES`.
-    """
-    for path in paths:
-        if path.suffix not in PICTURES:
-            raise ValueError(f"picture must end in {', '.join(PICTURES)}, got {str(path)!r}")
 
 
 def answers(plan: Plan, store_uri: str, pictures: Iterable[Path]) -> Iterator[str]:
@@ -154,16 +143,15 @@ def _draw(
     titles: Mapping[int, str],
     pictures: Iterable[Path],
 ) -> Iterator[str]:
-    try:
-        from superconv_ray.report.charts import range_test_chart, save_chart
-    except ModuleNotFoundError as error:
-        yield f"no picture: {error.name} is missing; pip install 'superconv_ray[report]'"
-        return
-    drawn = table[table["peak_lr"].notna()]
-    if drawn.empty:
+    if table["peak_lr"].isna().all():
         yield "no picture: nothing was measured"
         return
-    chart = range_test_chart(drawn, rules, means, titles)
-    for path in pictures:
-        save_chart(chart, path)
-        yield f"picture: {path}"
+    try:
+        from superconv_ray.report.charts import range_tests
+
+        chart = range_tests(table, rules, means, titles)
+        for path in pictures:
+            save_chart(chart, path)
+            yield f"picture: {path}"
+    except ModuleNotFoundError as error:
+        yield f"no picture: {error.name} is missing; pip install 'superconv_ray[report]'"

@@ -100,7 +100,8 @@ class StudyResults:
     @property
     def open_trials(self) -> int:
         """Trials of the study, as far as they are known by now, that are not done."""
-        return max(0, self.definition["trials"] - self.trials["trial_id"].nunique())
+        planned: int = self.definition["trials"]
+        return max(0, planned - self.trials["trial_id"].nunique())
 
     @property
     def measured_on(self) -> str:
@@ -113,7 +114,7 @@ class StudyResults:
     @property
     def looks(self) -> int:
         """How often the study looks at its gaps: seeds added while looking widen intervals."""
-        further = self.definition["further_seeds"]
+        further: Mapping[str, int] | None = self.definition["further_seeds"]
         return further["up_to"] - further["least"] + 1 if further else 1
 
 

@@ -54,9 +54,24 @@ def short(value: Any) -> str:
     """A setting as it stands in a table: 0.1, digits, 0.5/0.75, or - if it is not set."""
     if isinstance(value, (list, tuple)):
         return "/".join(map(short, value))
-    if value is None:
+    if value is None or value != value:  # NaN
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+COLUMN_NAMES = {"data_count": "labels", "batch_size": "batch size"}
+"""What people call a column, where it is not by its own name."""
+
+
+def column_name(column: str) -> str:
+    """What people call a column."""
+    return COLUMN_NAMES.get(column, column)
+
+
+def setting_text(column: str, value: Any) -> str:
+    """A column's value in a sentence: "300 labels", "dropout 0.1"."""
+    text = f"{value:,}" if isinstance(value, int) else short(value)
+    return f"{text} labels" if column == "data_count" else f"{column_name(column)} {text}"
 
 
 def in_words(items: Iterable[str]) -> str:

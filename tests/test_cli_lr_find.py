@@ -93,7 +93,8 @@ def test_without_the_optional_packages_the_table_is_printed_and_the_rest_is_told
     lr_find: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "altair", None)
-    monkeypatch.delitem(sys.modules, "superconv_ray.report.charts", raising=False)
+    for name in [name for name in sys.modules if name.startswith("superconv_ray.report.")]:
+        monkeypatch.delitem(sys.modules, name)
     result = lr_find()
     assert result.exit_code == 0
     assert "\naccuracy_peak " in result.stdout
@@ -115,7 +116,7 @@ def test_before_anything_is_done_the_answer_says_so(lr_find: Callable[..., Resul
         (["--scale", "log"], "scale must be one of 'linear', 'exponential', got 'log'"),
         (["--low", 5], "start_lr must be < max_lr (3.0), got 5.0"),
         (["--seeds", 0], "seeds must be at least one, got 0"),
-        (["--picture", "lr.pdf"], "picture must end in .png, .svg, .html, got 'lr.pdf'"),
+        (["--picture", "lr.jpg"], "picture must end in .png, .svg, .pdf, .html, got 'lr.jpg'"),
         (["missing.py"], "no study file missing.py"),
     ],
 )

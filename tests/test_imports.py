@@ -64,6 +64,8 @@ ALLOWED: dict[str, set[str]] = {
         *("analysis.intervals", "analysis.power_law", "analysis.reach", "analysis.replicates"),
     },
     "analysis.speedup": {"analysis.comparison", "analysis.intervals", "analysis.reach"},
+    "analysis.learning_curves": {"analysis.intervals", "analysis.replicates"},
+    "analysis.schedule_table": {"schedules", "analysis.replicates"},
     "tuning": {"study", "trial"},
     "choosing": {"trial", "study", "plan", "outcome", "tuning", "analysis.range_test"},
     "planner": {"trial", "study", "plan", "outcome", "choosing", "analysis.sequential"},
@@ -102,14 +104,22 @@ ALLOWED: dict[str, set[str]] = {
     "report.paper_tables": {
         *("results", "wording", "report.verdict", "analysis.comparison", "analysis.sequential"),
     },
-    "report.charts": set(),
+    "report.theme": set(),
+    "report.pictures": {"report", "report.theme"},
+    "report.charts.parts": {"report", "report.theme"},
+    "report.charts.comparing": {"report.charts.parts", "analysis.verdicts"},
+    "report.charts.running": {"report.charts.parts"},
+    "report.charts.rates": {"report", "report.theme", "report.charts.parts"},
+    "report.charts": {
+        *("report.charts.comparing", "report.charts.rates", "report.charts.running"),
+    },
     "lr_find": {
-        *("trial", "study", "plan", "store", "tables", "report.charts"),
+        *("trial", "study", "plan", "store", "tables", "report.charts", "report.pictures"),
         "analysis.range_test_tables",
     },
     "cli": {
         *("study", "plan", "planner", "store", "summary", "tables", "watch", "lr_find"),
-        "execution.session",
+        *("execution.session", "report.pictures"),
     },
     "": {"study", "trial", "cli", "store", "data.dataset"},
 }

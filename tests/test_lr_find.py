@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from superconv_ray.lr_find import CHANGEABLE, check_pictures, default_study, lr_find_study
+from superconv_ray.lr_find import CHANGEABLE, default_study, lr_find_study
 from superconv_ray.plan import Plan, make_plan, range_tests_alone
 from superconv_ray.study import Arm, Study, Sweep, from_range_test, grid, iterations
 from superconv_ray.trial import Trial
@@ -70,9 +67,3 @@ def test_points_with_the_same_range_tests_are_tested_once() -> None:
     tails = Sweep(({"tail_fraction": 0.1}, {"tail_fraction": 0.2}))
     study = Study(name="t", sweep=tails, budget=iterations(100))
     assert points(study) == [{"tail_fraction": 0.1}]
-
-
-@pytest.mark.parametrize("name", ["lr.jpg", "lr", "folder/lr.pdf"])
-def test_a_picture_of_an_unknown_kind_is_rejected(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"picture must end in .png, .svg, .html, got '{name}'"):
-        check_pictures([Path("good.png"), Path(name)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,14 @@ def require_distinct(found: pd.DataFrame, by: Sequence[str]) -> None:
                 f"by must tell points apart, but arm {arm!r} has several trainings with the same "
                 f"{', '.join(place)}"
             )
+
+
+def keyed(found: Mapping[str, Any], by: Sequence[str], key: Sequence[Any]) -> pd.DataFrame:
+    """A group's columns behind those that tell it from other groups; a tuple is one value."""
+    frame = pd.DataFrame(found)
+    for position, (name, value) in enumerate(zip(by, key, strict=True)):
+        frame.insert(position, name, [value] * len(frame))
+    return frame
 
 
 def over_seeds(found: pd.DataFrame, setting: str, value: str) -> tuple[Floats, Floats]:

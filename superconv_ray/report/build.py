@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -106,8 +106,8 @@ def _point(point: dict[str, object]) -> str:
     return ", ".join(f"{name} {short(value)}" for name, value in point.items())
 
 
-def _several(values: Iterable[object]) -> str:
-    return ", ".join(sorted({str(value) for value in values if not pd.isna(value)}))
+def _several(values: pd.Series[Any]) -> str:
+    return ", ".join(sorted(set(values.dropna().map(str))))
 
 
 def _span(times: pd.Series[pd.Timestamp]) -> str:

@@ -99,9 +99,10 @@ def _serve(store: str, study: str | None, port: int) -> None:
         opened = open_store(store)
         return f"{opened.study(name)['written_at']}, {len(opened.finished_ids())} trials"
 
-    serve(
-        lambda: _page(_read(store, name)), version, port, lambda url: click.echo(f"report: {url}")
-    )
+    def told(url: str) -> None:
+        click.echo(f"report: {url} (Ctrl-C ends it)")
+
+    serve(lambda shown: _page(_read(store, name), shown), version, port, told)
 
 
 @contextlib.contextmanager

@@ -12,10 +12,8 @@ from superconv_ray.analysis.intervals import CONFIDENCE
 from superconv_ray.analysis.trend import FALLS, GROWS, gap_trend
 from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.results import StudyResults
-from superconv_ray.wording import counted, in_words, percent_interval, short
+from superconv_ray.wording import counted, in_words, percent_interval, setting_text
 
-NAMES = {"data_count": "labels"}
-"""What to call a column where its name says less."""
 VERDICTS = {SUPER_CONVERGES: "beats {}", DOES_NOT: "does not beat {}", UNDECIDED: "is undecided"}
 MOST_POINTS = 6
 """More points than these are counted instead of enumerated."""
@@ -32,10 +30,7 @@ def verdict(results: StudyResults) -> tuple[str, ...]:
 
 def place(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
     """Which point a row is of: "300 labels, dropout 0.1"; "everywhere" if there is one point."""
-    parts = [
-        f"{row[axis]:,} {NAMES[axis]}" if axis in NAMES else f"{axis} {short(row[axis])}"
-        for axis in axes
-    ]
+    parts = [setting_text(axis, row[axis]) for axis in axes]
     return ", ".join(parts) or "the one point of the study"
 
 
@@ -43,7 +38,7 @@ def _of_one_arm(results: StudyResults) -> Iterator[str]:
     (arm,) = results.arms
     yield f"{arm} is the only arm with finished trainings, so nothing is compared."
     table = arm_summary(results.trainings, results.axes, results.value)
-    best = table.loc[table["mean"].idxmax()]
+    best = max(table.to_dict("records"), key=lambda row: row["mean"])
     where = f" at {place(best, results.axes)}" if results.axes else ""
     yield (
         f"Its {results.measured_on} accuracy is {percent_interval(best)} %{where}"
@@ -60,8 +55,8 @@ def _of_arms(results: StudyResults) -> Iterator[str]:
         said = in_words(_tally(rows, baseline, results.axes))
         yield f"{arm} {said}."
     yield (
-        f"(Gaps in points of {results.measured_on} accuracy. To beat: the gap's interval lies above "
-        f"0. Not to: below +{100 * MARGIN:g}, the smallest gain that counts.)"
+        f"(Gaps in points of {results.measured_on} accuracy. To beat: the gap's interval lies "
+        f"above 0. Not to: below +{100 * MARGIN:g}, the smallest gain that counts.)"
     )
     if "data_count" in results.axes:
         yield from _trends(results)

@@ -142,7 +142,10 @@ def test_every_chart_has_marks_and_the_width_of_the_page(show: Open, width: int)
     figures = drawn(shown)
     assert len(figures) == 3
     for figure in figures:
-        assert figure.locator("[role='graphics-symbol'] path, path[role='graphics-symbol']").count() > 0
+        assert (
+            figure.locator("[role='graphics-symbol'] path, path[role='graphics-symbol']").count()
+            > 0
+        )
         room = figure.locator(".drawing").bounding_box()
         chart = figure.locator("svg").bounding_box()
         assert room is not None
@@ -194,7 +197,9 @@ def test_tables_are_sorted_by_number_not_by_text(show: Open) -> None:
     shown = show(made.report(500))
     table = trials_table(shown)
     assert column(table, "seed")[:5] == ["0", "0", "0", "0", "1"]
-    button = table.locator("thead th", has_text="seed").locator("[aria-label*=ort], .dtcc-button_order")
+    button = table.locator("thead th", has_text="seed").locator(
+        "[aria-label*=ort], .dtcc-button_order"
+    )
     button.first.click()
     assert column(table, "seed")[:5] == ["0", "0", "0", "0", "1"]
     button.first.click()
@@ -268,7 +273,9 @@ def test_numbers_are_shown_with_four_digits_and_what_is_missing_as_a_dash(show: 
     ]
 
 
-@pytest.mark.parametrize(("scheme", "first", "other"), [("light", LIGHT, DARK), ("dark", DARK, LIGHT)])
+@pytest.mark.parametrize(
+    ("scheme", "first", "other"), [("light", LIGHT, DARK), ("dark", DARK, LIGHT)]
+)
 def test_the_page_is_light_or_dark_as_the_system_is_and_as_the_reader_wants(
     show: Open, scheme: str, first: str, other: str
 ) -> None:
@@ -315,7 +322,12 @@ def test_ten_thousand_trials_open(show: Open) -> None:
 def test_a_study_without_a_trial_has_a_page_that_says_so(show: Open, width: int) -> None:
     shown = show(made.empty(), width=width)
     said = shown.locator("main").inner_text()
-    for sentence in ("Study planned", "0 of 60 trials are done.", "None yet", "Nothing has been run"):
+    for sentence in (
+        "Study planned",
+        "0 of 60 trials are done.",
+        "None yet",
+        "Nothing has been run",
+    ):
         assert sentence in said
     assert widths(shown) == (width, width)
 
@@ -350,7 +362,9 @@ def test_all_controls_are_reached_by_keyboard(show: Open) -> None:
 
 def test_a_live_page_loads_itself_anew_where_its_reader_was(browser: Browser) -> None:
     versions = ["1"]
-    with live.server(lambda version: page.render(state(version), version=version), lambda: versions[-1]) as server:
+    with live.server(
+        lambda version: page.render(state(version), version=version), lambda: versions[-1]
+    ) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         with contextlib.closing(browser.new_context()) as context:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from superconv_ray.analysis.calibration import rule_costs
 from superconv_ray.analysis.range_test_tables import (
     join_range_tests,
     mean_curves,
     range_test_table,
     suggestions,
 )
-from superconv_ray.analysis.search import searched
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.verdict import NAMES
-from superconv_ray.results import COLUMN_OF_SETTING, StudyResults
-from superconv_ray.wording import short
+from superconv_ray.results import StudyResults
+from superconv_ray.wording import setting_text
 
 MOST_RANGE_TESTS = 6
 """Cells whose range tests are drawn; the table has them all."""
@@ -40,7 +38,7 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
         text=(
             "Accuracy, losses and every known rule's rate over the learning rate, averaged over "
             "seeds; shaded is the plateau, where at least 95 % of the peak's accuracy is reached."
-            + (f" {left} further cells are in the table." if left else ""),
+            + (f" {left} further cells are in the table." if left else "")
         ),
         frame=table,
         code="from superconv_ray.analysis.range_test_tables import join_range_tests, "
@@ -57,49 +55,6 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
     )
 
 
-def rules(results: StudyResults) -> Iterator[Section]:
-    """What following each rule would have cost, where trainings over max_lr can tell."""
-    rates = results.trainings["max_lr"].nunique()
-    if results.axes or rates < FEWEST_RATES or "range_test" not in set(results.trials["kind"]):
-        return
-    frame = rule_costs(results.trials, results.curves, results.value)
-    yield Section(
-        name="lr_rules",
-        title="What following a rule costs",
-        text=(
-            "Accuracy of the best max_lr minus that at each rule's rate, in points, with 95 % "
-            "bootstrap intervals over seeds."
-        ),
-        frame=frame,
-        code="from superconv_ray.analysis.calibration import rule_costs\n"
-        f"rule_costs(trials, curves, {results.value!r})",
-        chart=charts.lr_rules(frame),
-    )
-
-
-def searches(results: StudyResults) -> Iterator[Section]:
-    """What the searches tried, and what they chose."""
-    frame = searched(results.trials)
-    if frame.empty:
-        return
-    yield Section(
-        name="searched",
-        title="What the searches tried",
-        text=(
-            "Every tuning trial's setting against its accuracy on held-out limited labels, and "
-            "the setting that the trainings then used."
-        ),
-        frame=frame,
-        code="from superconv_ray.analysis.search import searched\nsearched(trials)",
-        chart=charts.searched(frame, results.all_arms),
-    )
-
-
-def _title(cell: dict[str, object]) -> str:
-    point = cell["point"]
-    assert isinstance(point, dict)
-    settings = [
-        f"{NAMES.get(COLUMN_OF_SETTING.get(name, name), name)} {short(value)}"
-        for name, value in point.items()
-    ]
-    return ", ".join([str(cell["arm"]), *settings])
+def _title(cell: Mapping[str, Any]) -> str:
+    settings = [setting_text(name, value) for name, value in cell["point"].items()]
+    return ", ".join([cell["arm"], *settings])

@@ -1,0 +1,129 @@
+"""Arms against each other along an axis of the design: accuracies, and gaps with their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
+from superconv_ray.report.charts.parts import (
+    DODGED,
+    PERCENT,
+    Facet,
+    arm_encodings,
+    arm_rows,
+    bars,
+    in_percent,
+    legend_of,
+    line,
+    place_tooltip,
+    points,
+    reference,
+    view,
+    x_of,
+    y_of,
+)
+
+HEIGHT = 260
+VERDICTS = {SUPER_CONVERGES: "triangle-up", DOES_NOT: "triangle-down", UNDECIDED: "circle"}
+"""Shape of every verdict on a gap."""
+
+
+def accuracy(
+    frame: pd.DataFrame,
+    arms: Sequence[str],
+    x: str = "data_count",
+    facet: Facet = None,
+    label: str = "test accuracy",
+) -> alt.LayerChart | alt.FacetChart:
+    """Mean and interval of every arm along an axis.
+
+    Args:
+        frame: From `arm_summary`, by `x` and `facet`: arm, mean, low, high, n, diverged.
+        arms: The study's arms.
+        x: Column of the axis; "arm" where the study has none.
+        facet: Columns that tell panels apart.
+        label: What was averaged.
+    """
+    return along(frame, arms, x, facet, label, "%")
+
+
+def budget_curves(
+    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None, label: str = "test accuracy"
+) -> alt.LayerChart | alt.FacetChart:
+    """Final accuracy of every arm over the steps it was given: `accuracy` of a `budget_curve`."""
+    return accuracy(frame, arms, "steps", facet, label)
+
+
+def along(
+    frame: pd.DataFrame, arms: Sequence[str], x: str, facet: Facet, label: str, unit: str
+) -> alt.LayerChart | alt.FacetChart:
+    """Means of every arm along an axis, in percent or points; see `accuracy`."""
+    rows = _beside(in_percent(arm_rows(frame, arms, facet), ".1f"), x)
+    look, at, title = arm_encodings(arms, rows["arm"]), x_of(rows, x), f"{label} ({unit})"
+    tooltip = [
+        alt.Tooltip("arm:N"),
+        place_tooltip(x),
+        alt.Tooltip("text:N", title=f"{label} [95 % interval] in {unit}"),
+        alt.Tooltip("n:Q", title="seeds"),
+        alt.Tooltip("diverged:Q"),
+    ]
+    layers = [
+        bars(look, xOffset=DODGED).encode(x=at, y=y_of("low", title), y2="high:Q", tooltip=tooltip),
+        line(look, xOffset=DODGED).encode(x=at, y=y_of("mean", title)),
+        points(look, xOffset=DODGED).encode(x=at, y=y_of("mean", title), tooltip=tooltip),
+    ]
+    return view(layers, rows, [x, "n", "diverged"], facet, HEIGHT)
+
+
+def gaps(
+    frame: pd.DataFrame,
+    arms: Sequence[str],
+    x: str = "data_count",
+    facet: Facet = None,
+    margin: float = MARGIN,
+) -> alt.LayerChart | alt.FacetChart:
+    """An arm's gaps to its baselines with intervals, the verdict on each by its shape.
+
+    Args:
+        frame: From `compare`, by `x` and `facet`.
+        arms: The study's arms; a gap has its baseline's colour.
+        x: Column of the axis; "baseline" where the study has none.
+        facet: Columns that tell panels apart.
+        margin: Smallest gain that counts, as given to `compare`; dashed.
+    """
+    rows = arm_rows(frame.assign(arm=frame["baseline"]), arms, facet)
+    rows = _beside(in_percent(rows, "+.1f"), x)
+    look = arm_encodings(arms, rows["arm"], title="baseline")
+    verdicts = alt.Shape(
+        "verdict:N",
+        scale=alt.Scale(domain=list(VERDICTS), range=list(VERDICTS.values())),
+        legend=legend_of(list(VERDICTS), title="verdict"),
+    )
+    at, title = x_of(rows, x), [" or ".join(sorted(set(frame["arm"]))), "minus baseline (points)"]
+    signed = alt.Axis(labelExpr="datum.value ? format(datum.value, '+~r') : '0'")
+    tooltip = [
+        alt.Tooltip("arm:N", title="baseline"),
+        place_tooltip(x),
+        alt.Tooltip("text:N", title="gap [interval] in points"),
+        alt.Tooltip("n:Q", title="pairs"),
+        alt.Tooltip("verdict:N"),
+    ]
+    layers = [
+        alt.Chart().mark_rule().encode(y=alt.datum(0)),
+        reference(y=alt.datum(PERCENT * margin)),
+        bars(look, xOffset=DODGED).encode(
+            x=at, y=y_of("low", title, axis=signed), y2="high:Q", tooltip=tooltip
+        ),
+        points({**look, "shape": verdicts}, xOffset=DODGED, size=80).encode(
+            x=at, y=y_of("mean", title, axis=signed), tooltip=tooltip
+        ),
+    ]
+    return view(layers, rows, [x, "n", "verdict"], facet, HEIGHT)
+
+
+def _beside(rows: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Arms that have places of their own need no offset."""
+    return rows.assign(dodge=0) if x in ("arm", "baseline") else rows

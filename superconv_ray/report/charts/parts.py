@@ -1,0 +1,286 @@
+"""What charts are made of: data, axes, an arm's marks, intervals and panels."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from superconv_ray.report import theme
+from superconv_ray.wording import column_name, setting_text
+
+Facet = str | Sequence[str] | None
+"""Columns that tell the panels of a chart apart."""
+PERCENT = 100
+DODGE = 6
+"""Pixels between arms at the same place: their intervals do not hide one another."""
+MOST_TICKS = 12
+"""Up to so many measured places are all ticks of their axis."""
+PANEL_COLUMNS = 2
+LINE = 54
+"""Letters of a title that fit into a line of a narrow page."""
+LEGEND_WIDTH = 320
+"""Pixels that a legend's columns may take."""
+
+
+def in_percent(frame: pd.DataFrame, form: str) -> pd.DataFrame:
+    """With mean, low and high, which are fractions, in percent, and a column text that tells them.
+
+    Args:
+        frame: With columns mean, low, high.
+        form: Of a number, such as ``.1f``.
+    """
+    columns = ["mean", "low", "high"]
+    rows = frame.assign(**{name: PERCENT * frame[name].astype(np.float64) for name in columns})
+    return rows.assign(text=interval_text(rows, form))
+
+
+def interval_text(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[str]:
+    """Estimate and interval of every row, as ``85.2 [82.1, 88.3]``, for tooltips.
+
+    Args:
+        frame: With columns low and high, and an estimate.
+        form: Of a number, such as ``.1f``.
+        mean: Column of the estimate.
+    """
+    rows = frame[[mean, "low", "high"]].astype(np.float64).to_numpy()
+    return [
+        f"{value:{form}}" + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
+        for value, low, high in rows
+    ]
+
+
+def above_zero(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that have a place on a logarithmic axis; intervals end at half of the least mean."""
+    found = rows[rows["mean"] > 0]
+    return found.assign(low=found["low"].clip(lower=found["mean"].min() / 2))
+
+
+def inline(frame: pd.DataFrame) -> alt.InlineData:
+    """A chart's data, numbers to six digits, so that a page stays small; null if not finite.
+
+    Not the frame itself, which Altair refuses from 5,000 rows on.
+    """
+    columns = {str(name): _plain(column) for name, column in frame.items()}
+    data = alt.InlineData(values=[])
+    # Set afterwards: what the constructor is given it checks row by row, which takes seconds.
+    data["values"] = [
+        dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+    ]
+    return data
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    """A column as JSON has it."""
+    if pd.api.types.is_float_dtype(column):
+        numbers = column.to_numpy(np.float64, na_value=np.nan).tolist()
+        return [float(f"{v:.6g}") if math.isfinite(v) else None for v in numbers]
+    known = column.astype(object).where(column.notna(), None).tolist()
+    if pd.api.types.is_integer_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return known
+    return [None if value is None else str(value) for value in known]
+
+
+def arm_rows(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> pd.DataFrame:
+    """The rows of these arms, with how far to the side each is drawn and the panel it is in."""
+    rows = frame[frame["arm"].isin(arms)]
+    present = [arm for arm in arms if arm in set(rows["arm"])]
+    position = rows["arm"].map({arm: i for i, arm in enumerate(present)}).astype(np.float64)
+    dodge = DODGE * (position - (len(present) - 1) / 2)
+    return rows.assign(dodge=dodge, panel=panels(rows, facet))
+
+
+DODGED = alt.expr("datum.dodge")
+"""Offset of a mark, in pixels, so that it does not hang on the axis or the width."""
+
+
+def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
+    """Title of the panel that each row is in."""
+    columns = [facet] if isinstance(facet, str) else list(facet or ())
+    texts = [
+        ", ".join(setting_text(c, v) for c, v in zip(columns, row, strict=True))
+        for row in frame[columns].itertuples(index=False, name=None)
+    ]
+    return pd.Series(texts, frame.index, dtype=str)
+
+
+DRAWN = ("arm", "mean", "low", "high", "text", "dodge", "panel")
+"""Columns that charts draw, apart from their own."""
+
+
+def view(
+    layers: Iterable[alt.Chart],
+    rows: pd.DataFrame,
+    columns: Sequence[str],
+    facet: Facet,
+    height: int,
+) -> alt.LayerChart | alt.FacetChart:
+    """Layers over one another, once or for every panel.
+
+    Args:
+        layers: Charts without data.
+        rows: Their data, with a column panel.
+        columns: Of the data that are drawn, besides `DRAWN`.
+        facet: What tells panels apart, in whose order they come.
+        height: Of a panel in px.
+    """
+    data = inline(rows[[name for name in rows if name in (*DRAWN, *columns)]])
+    if facet is None:
+        return alt.layer(*layers, data=data, width=theme.WIDTH, height=height)
+    order = rows.sort_values([facet] if isinstance(facet, str) else list(facet))["panel"].unique()
+    abreast = min(PANEL_COLUMNS, max(1, len(order)))
+    panel = alt.layer(*layers, width=theme.WIDTH // abreast, height=height)
+    faceted: alt.FacetChart = panel.facet(
+        facet=alt.Facet("panel:N", title=None, sort=list(order)), data=data, columns=abreast
+    )
+    return faceted
+
+
+def stacked(*charts: Any, **settings: Any) -> alt.VConcatChart:
+    """Charts below one another, each with its own scales and legends."""
+    below: alt.VConcatChart = alt.vconcat(*charts, **settings).resolve_scale(
+        color="independent", shape="independent", strokeDash="independent"
+    )
+    return below
+
+
+def is_logarithmic(values: pd.Series[Any]) -> bool:
+    """Whether places on an axis are positive numbers, which go on a logarithmic one."""
+    return pd.api.types.is_numeric_dtype(values) and bool((values.dropna() > 0).all())
+
+
+def x_of(rows: pd.DataFrame, column: str, title: str | None = None) -> alt.X:
+    """A logarithmic axis with a tick at every measured place; one of names for what has no log."""
+    name, values = title or column_name(column), rows[column].dropna()
+    if not is_logarithmic(rows[column]):
+        return alt.X(f"{column}:O", title=name, sort=None, axis=alt.Axis(labelAngle=0))
+    places = sorted({float(value) for value in values})
+    return alt.X(
+        f"{column}:Q",
+        title=f"{name} (log scale)",
+        scale=log_scale(values),
+        axis=log_axis(places if len(places) <= MOST_TICKS else None),
+    )
+
+
+def y_of(column: str, title: str | list[str], **settings: Any) -> alt.Y:
+    """A linear axis that need not begin at zero."""
+    return alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False), **settings)
+
+
+def log_axis(ticks: Sequence[float] | None = None, *, labels: bool = True) -> alt.Axis:
+    """An axis over decades whose labels, like 300, 12k or 0.001, do not run into each other."""
+    given: dict[str, Any] = {"values": list(ticks)} if ticks is not None else {}
+    return alt.Axis(
+        labelExpr="datum.value < 1000 ? format(datum.value, '~g') : format(datum.value, '~s')",
+        labelOverlap="greedy",
+        labelSeparation=6,
+        labels=labels,
+        **given,
+    )
+
+
+def log_ticks(values: Iterable[float]) -> list[float] | None:
+    """Round numbers between the least and the largest value > 0; None leaves it to Vega."""
+    logs = [math.log10(v) for v in values if v > 0 and math.isfinite(v)]
+    if not logs:
+        return None
+    multiples = (1, 2, 5) if max(logs) - min(logs) < 2 else (1,)
+    powers = range(math.floor(min(logs)), math.ceil(max(logs)) + 1)
+    round_ones = [float(f"{m}e{power}") for power in powers for m in multiples]
+    inside = [v for v in round_ones if min(logs) - 0.1 <= math.log10(v) <= max(logs) + 0.1]
+    return inside if len(inside) > 1 else None
+
+
+def log_y(column: str, title: str | list[str], values: Iterable[float]) -> alt.Y:
+    """A logarithmic axis that shows these values."""
+    known = list(values)
+    axis = log_axis(log_ticks(known))
+    return alt.Y(f"{column}:Q", title=title, scale=log_scale(known), axis=axis)
+
+
+def log_scale(values: Iterable[float], room: float = 0.06) -> alt.Scale:
+    """From the least to the largest value > 0, with `room` for marks as a share of the span."""
+    logs = [math.log(v) for v in values if v > 0 and math.isfinite(v)] or [0.0]
+    span = (max(logs) - min(logs)) or math.log(4)
+    ends = [math.exp(min(logs) - room * span), math.exp(max(logs) + room * span)]
+    return alt.Scale(type="log", domain=ends, nice=False)
+
+
+def place_tooltip(column: str) -> alt.Tooltip:
+    """Where a mark is along an axis."""
+    return alt.Tooltip(f"{column}:N", title=column_name(column))
+
+
+def legend_of(labels: Sequence[str], **settings: Any) -> alt.Legend:
+    """Above the chart, in as many columns as fit into a narrow page."""
+    longest = max(map(len, labels), default=1)
+    fitting = max(1, LEGEND_WIDTH // (40 + 7 * longest))
+    columns = math.ceil(len(labels) / max(1, math.ceil(len(labels) / fitting)))
+    return alt.Legend(
+        orient="top", columns=columns, values=list(labels), symbolOpacity=1, **settings
+    )
+
+
+def wrapped(text: str) -> list[str]:
+    """Lines that fit into a narrow page."""
+    return textwrap.wrap(text, LINE) or [""]
+
+
+def arm_encodings(
+    arms: Sequence[str],
+    shown: Iterable[str],
+    *,
+    title: str | None = None,
+    legend: bool = True,
+) -> Mapping[str, Any]:
+    """Colour, shape and dash of every arm, in one legend.
+
+    Args:
+        arms: The study's arms, whose positions say how each is drawn.
+        shown: Those that the legend names.
+        title: Of the legend.
+        legend: Whether there is one.
+    """
+    present = set(shown)
+    key = legend_of([arm for arm in arms if arm in present]) if legend else None
+    options: dict[str, Any] = {"title": title, "legend": key, "sort": list(arms)}
+    return {
+        "color": alt.Color("arm:N", scale=theme.arm_scale(arms), **options),
+        "shape": alt.Shape("arm:N", scale=theme.arm_shapes(arms), **options),
+        "strokeDash": alt.StrokeDash("arm:N", scale=theme.arm_dashes(arms), **options),
+    }
+
+
+def line(look: Mapping[str, Any], **settings: Any) -> Any:
+    """A line an arm."""
+    mark = alt.Chart().mark_line(strokeWidth=2, **settings)
+    return mark.encode(color=look["color"], strokeDash=look["strokeDash"])
+
+
+def points(look: Mapping[str, Any], **settings: Any) -> Any:
+    """A mark of the arm's colour and shape for every row."""
+    mark = alt.Chart().mark_point(filled=True, **{"size": 55, "opacity": 1, **settings})
+    return mark.encode(color=look["color"], shape=look["shape"])
+
+
+def bars(look: Mapping[str, Any], **settings: Any) -> Any:
+    """Interval bars."""
+    return alt.Chart().mark_rule(strokeWidth=1.5, **settings).encode(color=look["color"])
+
+
+def band(look: Mapping[str, Any]) -> Any:
+    """The area between the ends of intervals, where there are any."""
+    area = alt.Chart().mark_area(opacity=0.18)
+    known = area.transform_filter("isValid(datum.low) && isValid(datum.high)")
+    return known.encode(color=look["color"])
+
+
+def reference(**at: Any) -> Any:
+    """A dashed rule to hold marks against."""
+    return alt.Chart().mark_rule(style="reference").encode(**at)

@@ -1,0 +1,206 @@
+"""LR range tests, what every rule reads off them, and what following it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from superconv_ray.report import theme
+from superconv_ray.report.charts.parts import (
+    PERCENT,
+    inline,
+    interval_text,
+    legend_of,
+    log_axis,
+    log_scale,
+    log_ticks,
+    log_y,
+    stacked,
+    wrapped,
+    y_of,
+)
+
+FAMILIES = {"Smith": theme.VERMILLION, "fastai": theme.BLUE, "Lightning": theme.GREEN}
+"""Colour of a rule by the first word of its source."""
+ACCURACY_HEIGHT, LOSS_HEIGHT, RULE_HEIGHT = 200, 160, 22
+
+
+def range_tests(
+    table: pd.DataFrame, rules: pd.DataFrame, curves: pd.DataFrame, titles: Mapping[int, str]
+) -> alt.VConcatChart:
+    """LR range tests, one below the other: accuracy, losses and every rule's rate over the LR.
+
+    Args:
+        table: From `range_test_table`, by "cell"; a row a test. What was not measured is left out.
+        rules: From `suggestions`, by "cell".
+        curves: From `mean_curves`, by "cell".
+        titles: What to call each cell.
+    """
+    tests = [
+        _one_test(
+            row,
+            rules[(rules["cell"] == row["cell"]) & rules["lr"].notna()],
+            curves[curves["cell"] == row["cell"]],
+            titles[row["cell"]],
+        )
+        for _, row in table[table["peak_lr"].notna()].iterrows()
+    ]
+    return stacked(*tests, spacing=40)
+
+
+def _one_test(
+    row: pd.Series[Any], rules: pd.DataFrame, curve: pd.DataFrame, title: str
+) -> alt.VConcatChart:
+    rates = pd.concat([curve["lr"], rules["lr"]])
+    place = _Place(rates)
+    diverged = "; dashed: a seed diverges" if row["diverged"] else ""
+    told = f"verdict: {row['verdict']}; shaded: at least 95 % of the peak accuracy{diverged}"
+    heading = alt.TitleParams(wrapped(title), subtitle=wrapped(told), anchor="start")
+    panels = {
+        ACCURACY_HEIGHT: _accuracy(curve, row, place),
+        LOSS_HEIGHT: _losses(curve, row, place),
+        RULE_HEIGHT * len(rules): _rules(rules, place),
+    }
+    marked = _marked(row, place)
+    sized = [
+        alt.layer(*marked, *layers, width=theme.WIDTH, height=height)
+        for height, layers in panels.items()
+    ]
+    return stacked(*sized, spacing=6, title=heading)
+
+
+class _Place:
+    """The axis of learning rates that the panels of a test share."""
+
+    def __init__(self, rates: pd.Series[float]) -> None:
+        self._scale = log_scale([rates.min() / 1.2, rates.max() * 1.5], room=0)
+        self._ticks = log_ticks(rates)
+
+    def along(self, column: str = "lr") -> alt.X:
+        """A place on it, for what is drawn besides the marks that have it as their axis."""
+        return alt.X(f"{column}:Q", scale=self._scale)
+
+    def x(self, *, titled: bool = False) -> alt.X:
+        """The axis; its numbers are told once, below all panels."""
+        title = "learning rate (log scale)" if titled else None
+        axis = log_axis(self._ticks, labels=titled)
+        return alt.X("lr:Q", title=title, scale=self._scale, axis=axis)
+
+
+LR = alt.Tooltip("lr:Q", title="learning rate", format=".3~g")
+
+
+def _marked(row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
+    """The plateau, and where a seed first diverged."""
+    edges = pd.DataFrame({"lr": [row["plateau_low"]], "end": [row["plateau_high"]]})
+    shade = alt.Chart(inline(edges)).mark_rect(color=theme.GREEN, opacity=0.15)
+    told = [
+        alt.Tooltip("lr:Q", title="plateau from", format=".3~g"),
+        alt.Tooltip("end:Q", title="to", format=".3~g"),
+    ]
+    lost = alt.Chart(inline(pd.DataFrame({"lr": [row["divergence_lr"]]}).dropna()))
+    dashed = lost.mark_rule(color=theme.VERMILLION, strokeDash=[5, 4])
+    first = alt.Tooltip("lr:Q", title="a seed diverges at", format=".3~g")
+    return [
+        shade.encode(x=place.along(), x2="end:Q", tooltip=told),
+        dashed.encode(x=place.along(), tooltip=first),
+    ]
+
+
+def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
+    rows = pd.DataFrame(
+        {
+            "lr": curve["lr"],
+            "accuracy": PERCENT * curve["accuracy"],
+            "smoothed": PERCENT * curve["smoothed_accuracy"],
+        }
+    )
+    peak = pd.DataFrame(
+        {
+            "lr": [row["peak_lr"]],
+            "low": [row["low"]],
+            "high": [row["high"]],
+            "smoothed": [PERCENT * row["peak_accuracy"]],
+        }
+    )
+    peak["text"] = interval_text(peak, ".3g", "lr")
+    peak["label"] = f"peak {row['peak_lr']:g}"
+    title = f"{row['labels']} accuracy (%)"
+    y = y_of("smoothed", title)
+    measured, found = alt.Chart(inline(rows)), alt.Chart(inline(peak))
+    accuracies = [
+        LR,
+        alt.Tooltip("accuracy:Q", title=title, format=".1f"),
+        alt.Tooltip("smoothed:Q", title="smoothed (%)", format=".1f"),
+    ]
+    told = [
+        alt.Tooltip("text:N", title="peak at learning rate"),
+        alt.Tooltip("smoothed:Q", title=title, format=".1f"),
+    ]
+    return [
+        measured.mark_circle(color=theme.BLUE, opacity=0.35, size=18).encode(
+            x=place.x(), y=y_of("accuracy", title), tooltip=accuracies
+        ),
+        measured.mark_line(color=theme.BLUE, strokeWidth=2).encode(x=place.x(), y=y),
+        found.mark_rule(color=theme.VERMILLION, strokeWidth=3).encode(
+            x=place.along("low"), x2="high:Q", y=y, tooltip=told
+        ),
+        found.mark_point(color=theme.VERMILLION, filled=True, size=70, opacity=1).encode(
+            x=place.x(), y=y, tooltip=told
+        ),
+        found.mark_text(dy=14, fontWeight="bold").encode(x=place.x(), y=y, text="label:N"),
+    ]
+
+
+def _losses(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
+    names = {"train_loss": "training", "held_out_loss": str(row["labels"])}
+    order = list(names.values())
+    long = curve.rename(columns=names).melt("lr", order, "of", "loss")
+    long = long[long["loss"] > 0]
+    dashes = alt.Scale(domain=order, range=[[1, 0], [5, 3]])
+    shared: dict[str, Any] = {"title": "loss of", "legend": legend_of(order), "sort": order}
+    lines = alt.Chart(inline(long)).encode(
+        x=place.x(),
+        y=log_y("loss", "cross-entropy (log scale)", long["loss"]),
+        color=alt.Color(
+            "of:N", scale=alt.Scale(domain=order, range=[theme.PURPLE, theme.BLUE]), **shared
+        ),
+        strokeDash=alt.StrokeDash("of:N", scale=dashes, **shared),
+        tooltip=[LR, alt.Tooltip("of:N", title="loss of"), alt.Tooltip("loss:Q", format=".3f")],
+    )
+    return [lines.mark_line(strokeWidth=2), lines.mark_point(size=20, opacity=0)]
+
+
+def _rules(rules: pd.DataFrame, place: _Place) -> list[alt.Chart]:
+    """Every rule's rate on a line of its own, so that none hides another."""
+    named = rules[["rule", "lr", "source"]].assign(
+        family=_family(rules["source"]), text=rules["lr"].map("{:.3g}".format)
+    )
+    base = alt.Chart(inline(named)).encode(
+        x=place.x(titled=True),
+        y=alt.Y("rule:N", sort=None, title=None),
+        tooltip=[alt.Tooltip("rule:N"), LR, alt.Tooltip("source:N")],
+    )
+    return [
+        base.mark_point(filled=True, size=70, opacity=1).encode(**_family_encodings()),
+        base.mark_text(align="left", dx=8).encode(text="text:N"),
+    ]
+
+
+def _family(sources: pd.Series[str]) -> pd.Series[str]:
+    return sources.str.split().str[0]
+
+
+def _family_encodings() -> dict[str, Any]:
+    """Colour and shape of whose rule it is, in one legend."""
+    names = list(FAMILIES)
+    shared: dict[str, Any] = {"title": "rule of", "legend": legend_of(names), "sort": names}
+    colours = alt.Scale(domain=names, range=list(FAMILIES.values()))
+    shapes = alt.Scale(domain=names, range=list(theme.SHAPES[: len(names)]))
+    return {
+        "color": alt.Color("family:N", scale=colours, **shared),
+        "shape": alt.Shape("family:N", scale=shapes, **shared),
+    }

@@ -1,0 +1,116 @@
+"""What goes on in the course of a training: its schedule, its learning curves, its estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from superconv_ray.report.charts.parts import (
+    Facet,
+    above_zero,
+    arm_encodings,
+    arm_rows,
+    band,
+    in_percent,
+    interval_text,
+    line,
+    log_y,
+    points,
+    stacked,
+    view,
+    y_of,
+)
+
+HEIGHT = 200
+MOMENTUM_HEIGHT = 90
+STEP = alt.X("step:Q", title="step", axis=alt.Axis(format="~s", labelSeparation=6))
+TITLES = {
+    "test_accuracy": "test accuracy (%)",
+    "validation_accuracy": "validation accuracy (%)",
+    "train_loss": "training loss (log scale)",
+}
+"""Of the axes, one for every measure of `learning_curves` that is drawn, in this order."""
+
+
+def schedules(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> alt.VConcatChart:
+    """Learning rate and momentum of every arm over the steps.
+
+    Args:
+        frame: From `schedule_table`, by `facet`: arm, step, lr, momentum.
+        arms: The study's arms.
+        facet: Columns that tell panels apart.
+    """
+    rows = arm_rows(frame, arms, facet)
+    tooltip = [
+        alt.Tooltip("arm:N"),
+        alt.Tooltip("step:Q", format=",d"),
+        alt.Tooltip("lr:Q", title="learning rate", format=".3~g"),
+        alt.Tooltip("momentum:Q", format=".3~g"),
+    ]
+    once = rows.groupby(["arm", "step"])["momentum"].nunique().max() == 1
+    look = arm_encodings(arms, rows["arm"])
+    plain = arm_encodings(arms, rows["arm"], legend=False)
+    rates = _lines(look, "lr", "learning rate", tooltip)
+    momenta = _lines(plain, "momentum", "momentum", tooltip)
+    columns = ["step", "lr", "momentum"]
+    above = view(rates, rows, columns, facet, HEIGHT)
+    if facet is not None:  # rates that were chosen may be of different magnitudes
+        above = above.resolve_scale(y="independent")
+    return stacked(above, view(momenta, rows, columns, None if once else facet, MOMENTUM_HEIGHT))
+
+
+def _lines(
+    look: Mapping[str, Any], column: str, title: str, tooltip: list[alt.Tooltip]
+) -> list[alt.Chart]:
+    """Lines over the steps, and points that are not seen but tell their numbers."""
+    encoded: dict[str, Any] = {"x": STEP, "y": y_of(column, title), "tooltip": tooltip}
+    return [line(look).encode(**encoded), points(look, opacity=0).encode(**encoded)]
+
+
+def learning_curves(
+    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None
+) -> alt.VConcatChart:
+    """Accuracy and training loss of every arm, means over seeds with bands.
+
+    Args:
+        frame: From `analysis.learning_curves`, by `facet`: arm, step, measure, mean, low, high, n.
+        arms: The study's arms.
+        facet: Columns that tell panels apart.
+    """
+    rows = arm_rows(frame, arms, facet)
+    measured = [measure for measure in TITLES if (rows["measure"] == measure).any()]
+    return stacked(
+        *(
+            _curves(rows[rows["measure"] == measure], measure, arms, facet, first=i == 0)
+            for i, measure in enumerate(measured)
+        )
+    )
+
+
+def _curves(
+    rows: pd.DataFrame, measure: str, arms: Sequence[str], facet: Facet, *, first: bool
+) -> alt.LayerChart | alt.FacetChart:
+    """One measure over the steps; the legend is at the first of them."""
+    title = TITLES[measure]
+    if measure.endswith("accuracy"):
+        rows = in_percent(rows, ".1f")
+        low, mean = y_of("low", title), y_of("mean", title)
+    else:
+        rows = above_zero(rows.assign(text=interval_text(rows, ".3g")))
+        low, mean = (log_y(end, title, rows["mean"]) for end in ("low", "mean"))
+    look = arm_encodings(arms, rows["arm"], legend=first)
+    tooltip = [
+        alt.Tooltip("arm:N"),
+        alt.Tooltip("step:Q", format=",d"),
+        alt.Tooltip("text:N", title=f"{title.removesuffix(' (log scale)')} [95 % interval]"),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+    layers = [
+        band(look).encode(x=STEP, y=low, y2="high:Q"),
+        line(look).encode(x=STEP, y=mean),
+        points(look, size=20).encode(x=STEP, y=mean, tooltip=tooltip),
+    ]
+    return view(layers, rows, ["step", "n"], facet, HEIGHT)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from superconv_ray.analysis.comparison import arm_summary, compare
+from superconv_ray.report import charts
+from tests.analysis.made import curve, frame, run
+from tests.report.charts.drawn import NARROW, Drawing
+
+ARMS = ["a", "b", "c"]
+LABELS = {100: (0.80, 0.82), 3000: (0.90, 0.92)}
+
+
+def trials() -> pd.DataFrame:
+    return pd.concat(
+        [
+            curve("a", "data_count", LABELS),
+            curve("b", "data_count", {n: tuple(v - 0.1 for v in vs) for n, vs in LABELS.items()}),
+        ]
+    )
+
+
+def test_accuracies_are_drawn_in_percent_with_their_intervals() -> None:
+    drawing = Drawing(charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS))
+    assert len(drawing.marks("point")) == len(drawing.marks("rule mark")) == 4
+    # t of 1 degree of freedom is 12.706; half = 12.706 * 0.0141 / sqrt(2) = 0.127
+    told = "test accuracy [95 % interval] in %: 81.0 [68.3, 93.7]"
+    assert any(told in mark for mark in drawing.marks("point"))
+    assert {"test accuracy (%)", "labels (log scale)", "100", "3k"} <= set(drawing.texts)
+
+
+def test_the_legend_names_the_arms_that_are_there() -> None:
+    texts = Drawing(charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS)).texts
+    assert {"a", "b"} <= set(texts)
+    assert "c" not in texts
+
+
+def test_one_seed_has_a_point_and_no_interval() -> None:
+    summary = arm_summary(trials().query("seed == 0"), ["data_count"])
+    drawing = Drawing(charts.accuracy(summary, ARMS))
+    assert len(drawing.marks("point")) == 4
+    assert drawing.marks("rule mark") == []
+
+
+def test_arms_at_the_same_place_do_not_hide_one_another() -> None:
+    spec = charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS).to_dict()
+    (rows,) = spec["datasets"].values()
+    assert {(row["arm"], row["dodge"]) for row in rows} == {("a", -3.0), ("b", 3.0)}
+
+
+def test_places_that_are_no_numbers_are_named() -> None:
+    summary = arm_summary(trials().assign(augment="flip_crop"), ["augment", "data_count"])
+    drawing = Drawing(charts.accuracy(summary.query("data_count == 100"), ARMS, "augment"))
+    assert "flip_crop" in drawing.texts
+
+
+def test_without_a_sweep_arms_stand_side_by_side() -> None:
+    summary = arm_summary(trials().query("data_count == 100"))
+    drawing = Drawing(charts.accuracy(summary, ARMS, "arm"))
+    assert len(drawing.marks("point")) == 2
+    assert drawing.texts.count("a") == 2  # axis and legend
+
+
+def test_facets_come_in_the_order_of_their_values() -> None:
+    summary = arm_summary(trials().assign(max_lr=0.3), ["max_lr", "data_count"])
+    chart = charts.accuracy(summary, ARMS, "max_lr", ["data_count"])
+    titles = [text for text in Drawing(chart).texts if text.startswith("labels ")]
+    assert titles == ["labels 100", "labels 3,000"]
+
+
+@pytest.mark.parametrize("arms", [["a"], ["long arm name number " + str(i) for i in range(9)]])
+def test_a_narrow_page_is_enough_for_any_number_of_arms(arms: list[str]) -> None:
+    rows = [run(arm, seed, 0.9) for arm in arms for seed in (0, 1)]
+    chart = charts.accuracy(arm_summary(frame(rows), ["data_count"]), arms)
+    assert Drawing(chart, NARROW).width <= 400
+
+
+def test_a_study_of_10_000_points_can_be_drawn() -> None:
+    rows = pd.DataFrame({"data_count": np.arange(1, 10_001), "arm": "a", "n": 1, "diverged": 0})
+    rows = rows.assign(mean=0.5, low=np.nan, high=np.nan)
+    assert len(charts.accuracy(rows, ARMS).to_dict()["layer"]) == 3
+
+
+def test_gaps_are_drawn_in_points_against_none_and_against_the_margin() -> None:
+    table = compare(trials(), "a", "b", ["data_count"])
+    drawing = Drawing(charts.gaps(table, ARMS))
+    assert len(drawing.marks("point")) == 2
+    assert "a minus baseline (points)" in drawing.texts
+    for told in drawing.marks("point"):
+        assert "baseline: b" in told
+        assert "gap [interval] in points: +10.0 [+10.0, +10.0]" in told
+    rules = [layer["encoding"]["y"] for layer in charts.gaps(table, ARMS).to_dict()["layer"][:2]]
+    assert rules == [{"datum": 0}, {"datum": 0.5}]
+
+
+def test_a_gap_shows_its_verdict_by_its_shape() -> None:
+    table = compare(trials(), "a", "b", ["data_count"])
+    spec = charts.gaps(table, ARMS).to_dict()
+    shape = spec["layer"][-1]["encoding"]["shape"]
+    assert shape["field"] == "verdict"
+    assert dict(zip(shape["scale"]["domain"], shape["scale"]["range"], strict=True)) == {
+        "super-converges": "triangle-up",
+        "does not": "triangle-down",
+        "undecided": "circle",
+    }
+
+
+def test_budgets_are_an_axis_of_steps() -> None:
+    rows = curve("a", "steps", {100: (0.8, 0.9), 400: (0.9, 0.95)})
+    drawing = Drawing(charts.budget_curves(arm_summary(rows, ["steps"]), ARMS))
+    assert "steps (log scale)" in drawing.texts
+
+
+def test_nothing_finished_is_an_empty_chart() -> None:
+    nothing = arm_summary(trials(), ["data_count"]).iloc[:0]
+    assert Drawing(charts.accuracy(nothing, ARMS)).marks("point") == []

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from superconv_ray.report import theme
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_an_arm_keeps_its_look_whatever_is_drawn_with_it() -> None:
+    scale = theme.arm_scale(["x", "y"]).to_dict()
+    assert scale == {"domain": ["x", "y"], "range": ["#0072B2", "#D55E00"]}
+
+
+def test_forty_two_arms_can_be_told_apart() -> None:
+    arms = [str(i) for i in range(42)]
+    colours = theme.arm_scale(arms).to_dict()["range"]
+    shapes = theme.arm_shapes(arms).to_dict()["range"]
+    dashes = theme.arm_dashes(arms).to_dict()["range"]
+    assert len(set(zip(colours, shapes, strict=True))) == 42
+    assert dashes[6:8] == [[1, 0], [6, 3]]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_colours_read_on_light_and_on_dark(dark: bool) -> None:
+    background = theme.BACKGROUNDS[dark]
+    assert all(contrast(colour, background) > 2.2 for colour in theme.COLOURS)
+    assert all(contrast(colour, background) > 3 for colour in theme.COLOURS[:4])
+    config = theme.config(dark)
+    for text in (config["axis"]["labelColor"], config["text"]["color"]):
+        assert contrast(text, background) > 7
+    assert contrast(config["title"]["subtitleColor"], background) > 4.5
+
+
+def test_the_page_shows_through() -> None:
+    assert theme.config(dark=True)["background"] == "transparent"
