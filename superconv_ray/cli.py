@@ -101,6 +101,13 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--max-trials", type=int, help="Start at most this many trials."),
         click.option("--cpus-per-trial", default=1.0, help="CPUs, and threads, of a trial."),
         click.option("--gpus-per-trial", type=float, help="Default: one each, if there are any."),
+        click.option(
+            "--callback",
+            "callbacks",
+            multiple=True,
+            metavar="MODULE:NAME",
+            help="A Ray Tune callback, such as its MLflow logger. May be given several times.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
