@@ -106,7 +106,8 @@ ALLOWED: dict[str, set[str]] = {
     "report.charts.comparing": {"report.charts.parts", "analysis.verdicts"},
     "report.charts.running": {"report.charts.parts"},
     "report.charts.rates": {
-        *("report", "report.theme", "report.charts.parts", "analysis.range_test_tables"),
+        *("report", "report.theme", "report.charts.parts"),
+        *("analysis.intervals", "analysis.range_test_tables"),
     },
     "report.charts.normalisation": {"report", "report.theme", "report.charts.parts"},
     "report.charts.reaching": {"report", "report.theme", "report.charts.parts"},
