@@ -110,7 +110,8 @@ ALLOWED: dict[str, set[str]] = {
     "report.charts.comparing": {"report.charts.parts", "analysis.verdicts"},
     "report.charts.running": {"report.charts.parts"},
     "report.charts.rates": {
-        *("report", "report.theme", "report.charts.parts", "analysis.range_test_tables"),
+        *("report", "report.theme", "report.charts.parts"),
+        *("analysis.intervals", "analysis.range_test_tables"),
     },
     "report.charts.normalisation": {"report", "report.theme", "report.charts.parts"},
     "report.charts.reaching": {"report", "report.theme", "report.charts.parts"},
@@ -138,11 +139,13 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report.sections.trained": {
         *("results", "trial", "report", "report.charts", "report.content"),
-        *("report.sections.layout", "analysis.learning_curves", "analysis.schedule_table"),
+        *("report.charts.running", "report.sections.layout", "analysis.batch_norm"),
+        *("analysis.learning_curves", "analysis.schedule_table"),
     },
     "report.sections.chosen": {
         *("results", "wording", "report", "report.charts", "report.content"),
-        *("analysis.calibration", "analysis.range_test_tables"),
+        *("report.sections.layout", "analysis.calibration", "analysis.range_test_tables"),
+        "analysis.search",
     },
     "report.sections": {
         *("results", "report.content", "report.sections.chosen", "report.sections.compared"),

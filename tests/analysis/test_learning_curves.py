@@ -17,7 +17,9 @@ def measured(trial: str, accuracies: dict[int, float], **other: float) -> pd.Dat
     return pd.DataFrame(rows).assign(validation_accuracy=math.nan)
 
 
-def study(*curves: dict[int, float], lost: tuple[int, ...] = ()) -> tuple[pd.DataFrame, ...]:
+def study(
+    *curves: dict[int, float], lost: tuple[int, ...] = ()
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """An arm's trials, one a seed, and their curves; those that are lost diverged."""
     trials = frame(
         run("a", seed, 0.5, steps_done=100, status="diverged" if seed in lost else "completed")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,18 +12,23 @@ from superconv_ray.trial import Trial
 from tests.analysis.made import frame, run
 
 
-def training(arm: str, seed: int = 0, **settings: object) -> dict[str, object]:
+def training(arm: str, seed: int = 0, **settings: Any) -> dict[str, Any]:
     """A row as the store gives it: what is not set is NaN, and a list an array."""
-    trial = Trial(data_count=100, **settings).complete().settings()  # type: ignore[arg-type]
+    trial = Trial(data_count=100, seed=seed, **settings).complete()
     stored = {
         name: math.nan if v is None else np.array(v) if isinstance(v, tuple) else v
-        for name, v in trial.items()
+        for name, v in trial.settings().items()
     }
-    return run(arm, seed, 0.9) | stored | {"seed": seed}
+    return run(arm, seed, 0.9) | stored | {"trial_id": trial.id}
 
 
 def test_rates_are_those_of_the_trials_own_schedule() -> None:
-    settings = {"policy": "piecewise", "max_lr": 0.4, "milestones": (0.25, 0.5), "steps": 8}
+    settings: dict[str, Any] = {
+        "policy": "piecewise",
+        "max_lr": 0.4,
+        "milestones": (0.25, 0.5),
+        "steps": 8,
+    }
     table = schedule_table(frame([training("a", seed, **settings) for seed in (0, 1)]))
     assert list(table["step"]) == list(range(8))
     assert list(table["lr"]) == pytest.approx([0.4] * 2 + [0.04] * 2 + [0.004] * 4)
@@ -30,7 +36,12 @@ def test_rates_are_those_of_the_trials_own_schedule() -> None:
 
 
 def test_a_setting_that_is_off_stays_off() -> None:
-    settings = {"policy": "triangular", "max_lr": 1.0, "steps": 4, "min_momentum": None}
+    settings: dict[str, Any] = {
+        "policy": "triangular",
+        "max_lr": 1.0,
+        "steps": 4,
+        "min_momentum": None,
+    }
     table = schedule_table(frame([training("a", **settings)]))
     assert list(table["lr"]) == pytest.approx([0.1, 0.55, 1.0, 0.55])
     assert set(table["momentum"]) == {0.9}

@@ -197,11 +197,12 @@ def log_ticks(values: Iterable[float]) -> list[float] | None:
     logs = [math.log10(v) for v in values if v > 0 and math.isfinite(v)]
     if not logs:
         return None
-    multiples = (1, 2, 5) if max(logs) - min(logs) < 2 else (1,)
+    span = max(logs) - min(logs)
+    multiples = (1, 1.5, 2, 3, 4, 5, 7) if span < 1 else (1, 2, 5) if span < 2 else (1,)
     powers = range(math.floor(min(logs)), math.ceil(max(logs)) + 1)
     round_ones = [float(f"{m}e{power}") for power in powers for m in multiples]
-    inside = [v for v in round_ones if min(logs) - 0.1 <= math.log10(v) <= max(logs) + 0.1]
-    return inside if len(inside) > 1 else None
+    inside = [v for v in round_ones if min(logs) <= math.log10(v) <= max(logs)]
+    return inside if len(inside) > 2 else None
 
 
 def log_y(column: str, title: str | list[str], values: Iterable[float]) -> alt.Y:
@@ -283,7 +284,7 @@ def bars(look: Mapping[str, Any], **settings: Any) -> Any:
 
 def band(look: Mapping[str, Any]) -> Any:
     """The area between the ends of intervals, where there are any."""
-    area = alt.Chart().mark_area(opacity=0.18)
+    area = alt.Chart().mark_area(opacity=0.18, clip=True)
     known = area.transform_filter("isValid(datum.low) && isValid(datum.high)")
     return known.encode(color=look["color"])
 

@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from superconv_ray.analysis.intervals import DECIMALS
 from superconv_ray.analysis.range_test_tables import RULES
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
@@ -62,10 +63,12 @@ def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     rates = frame["lr"].map("LR {:.3g}".format)
     rows = frame[["rule", "note"]].assign(
         family=_family(frame["rule"].map(RULES)),
-        **{name: PERCENT * frame[name] for name in ("cost", "low", "high")},
         label=rates.where(told, rates + ": not known").where(frame["lr"].notna(), "no rate"),
-        place=(PERCENT * frame[["cost", "high"]].max(axis=1)).fillna(0),
     )
+    ends = ["cost", "low", "high"]
+    # Without rounding errors around 0, which would pull the axis below it.
+    rows[ends] = (PERCENT * frame[ends]).round(DECIMALS) + 0.0
+    rows["place"] = rows[ends].max(axis=1).fillna(0)
     rows["text"] = interval_text(rows, ".1f", "cost")
     rows["text"] = rows["text"].where(told, "not known")
     title = "cost of accuracy (points)"

@@ -77,14 +77,13 @@ def heatmap(
         best=rows["best"].eq(True),
         **{end: rows[end].map(value_text, na_action="ignore") for end in ("best_low", "best_high")},
     )
-    at = alt.X(
-        "x:O",
-        title=column_name(x),
-        sort=list(map(value_text, xs)),
-        axis=alt.Axis(labelAngle=0, labelOverlap="greedy"),
+    # Domains, as layers of several columns lose their sorting.
+    across, upwards = (
+        alt.Scale(domain=list(map(value_text, values))) for values in (xs, list(reversed(ys)))
     )
-    order = list(map(value_text, reversed(ys)))
-    up, along = (alt.Y(f"{c}:O", title=column_name(y), sort=order) for c in ("y", "best_low"))
+    axis = alt.Axis(labelAngle=0, labelOverlap="greedy")
+    at = alt.X("x:O", title=column_name(x), scale=across, axis=axis)
+    up, along = (alt.Y(f"{c}:O", title=column_name(y), scale=upwards) for c in ("y", "best_low"))
     written = max(len(xs), len(ys)) <= MOST_WRITTEN
     layers = [_cells(at, up, x, y, label), *_best(at, up, along), *([_numbers(at, up)] * written)]
     drawn = ["x", "y", "n", "written", "bright", "best", "best_low", "best_high"]

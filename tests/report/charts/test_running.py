@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -9,7 +11,7 @@ from tests.report.charts.drawn import NARROW, Drawing
 ARMS = ["a", "b"]
 
 
-def curves(**other: object) -> pd.DataFrame:
+def curves(**other: Any) -> pd.DataFrame:
     """Two arms' accuracy and loss at two steps, as `analysis.learning_curves` gives them."""
     rows = [
         {"arm": arm, "step": step, "measure": measure, "mean": mean, "n": 2}
@@ -22,7 +24,7 @@ def curves(**other: object) -> pd.DataFrame:
     )
 
 
-def rates(momentum: float = 0.9, **other: object) -> pd.DataFrame:
+def rates(momentum: float = 0.9, **other: Any) -> pd.DataFrame:
     rows = [
         {"arm": arm, "step": step, "lr": lr, "momentum": momentum}
         for arm in ARMS
@@ -84,3 +86,11 @@ def test_momentum_is_drawn_once_where_all_panels_share_it(
 def test_nothing_measured_is_an_empty_chart() -> None:
     assert Drawing(charts.learning_curves(curves().iloc[:0], ARMS)).texts == []
     assert Drawing(charts.schedules(rates().iloc[:0], ARMS)).marks("line mark") == []
+
+
+def test_estimates_stand_next_to_the_rates_that_were_used() -> None:
+    measures = {"test_accuracy": "hessian_free_lr_smoothed", "train_loss": "lr"}
+    frame = curves().assign(measure=lambda t: t["measure"].map(measures))
+    drawing = Drawing(charts.hessian_free(frame, ARMS))
+    assert {"Hessian-free estimate", "rate used", "learning rate (log scale)"} <= set(drawing.texts)
+    assert len(drawing.marks("line mark")) == 4
