@@ -115,7 +115,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report.charts.normalisation": {"report", "report.theme", "report.charts.parts"},
     "report.charts.reaching": {"report", "report.theme", "report.charts.parts"},
-    "report.charts.settings": {"report", "report.theme", "report.charts.parts"},
+    "report.charts.settings": {"report", "report.theme", "report.charts.parts", "wording"},
     "report.charts": {
         *("report.charts.comparing", "report.charts.normalisation", "report.charts.rates"),
         *("report.charts.reaching", "report.charts.running", "report.charts.settings"),

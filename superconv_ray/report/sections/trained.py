@@ -49,8 +49,8 @@ def hessian_free(results: StudyResults) -> Iterator[Section]:
         name="hessian_free",
         title="The learning rate by the Hessian-free estimate",
         text=(
-            "Equation 8 of arXiv 1708.07120v3, smoothed, next to the rate that was used; means over "
-            "seeds with 95 % t intervals."
+            "Equation 8 of arXiv 1708.07120v3, smoothed, next to the rate that was used; means "
+            "over seeds with 95 % t intervals."
         ),
         frame=frame,
         code="from superconv_ray.analysis.learning_curves import learning_curves\n"

@@ -60,7 +60,7 @@ def test_a_loss_that_reached_zero_is_left_out() -> None:
 def test_every_panel_has_its_curves_and_a_narrow_page_shows_them() -> None:
     both = pd.concat([curves(data_count=100), curves(data_count=2000)])
     drawing = Drawing(charts.learning_curves(both, ARMS, ["data_count"]), NARROW)
-    assert drawing.texts.count("labels 2,000") == 2
+    assert drawing.texts.count("2,000 labels") == 2
     assert len(drawing.marks("line mark")) == 8
     assert drawing.width <= 420
 

@@ -78,5 +78,5 @@ def test_every_setting_has_its_axis_and_what_was_chosen_a_ring() -> None:
     drawing = Drawing(charts.searched(tried(), ARMS), NARROW)
     assert {"max_lr (log scale)", "dropout", "validation accuracy (%)"} <= set(drawing.texts)
     assert len(drawing.marks("point")) == len(tried()) + 4
-    assert drawing.texts.count("labels 2,000") == 2
+    assert drawing.texts.count("2,000 labels") == 2
     assert drawing.width <= 420
