@@ -47,7 +47,7 @@ def server(
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            own_port = self.server.server_address[1]
+            own_port = self.connection.getsockname()[1]
             if self.headers.get("Host", "").removesuffix(f":{own_port}") not in NAMES:
                 text = f"this page answers as {' or '.join(NAMES)} only"
                 self.answer(HTTPStatus.FORBIDDEN, "text/plain", text)

@@ -21,7 +21,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 import vl_convert
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from superconv_ray.report import theme
 from superconv_ray.report.content import Report
@@ -105,7 +105,8 @@ def _cell(value: Any) -> str | float | bool | None:
 @functools.cache
 def _libraries() -> tuple[Markup, Markup]:
     """Vega with Vega-Lite, and DataTables, which puts itself into the global jQuery."""
-    return _plain(vl_convert.javascript_bundle(None)), _plain(_datatables("js"))
+    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return _plain(vega), _plain(_datatables("js"))
 
 
 def _datatables(kind: str) -> str:
@@ -119,6 +120,12 @@ def _plain(script: str) -> Markup:
     In strings and regular expressions, where such text stands, ``\x3c`` means the same.
     """
     return Markup(re.sub(r"<(?=!--|/?script)", r"\\x3c", script, flags=re.IGNORECASE))
+
+
+def _intervals(text: str) -> Markup:
+    """A text of which no line ends within an interval such as [-1.1, +1.6]."""
+    whole = r'<span class="whole">\g<0></span>'
+    return Markup(re.sub(r"\[[^][]{,30}\]", whole, str(escape(text))))
 
 
 def _hash(script: str) -> str:
@@ -140,6 +147,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["intervals"] = _intervals
     # Infinity and NaN are no JSON: a browser could not read them
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment

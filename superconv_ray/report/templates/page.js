@@ -90,6 +90,7 @@ drawWhenNear();
 drawAgainOnResize();
 openTablesWhenNear();
 if (data.version) {
+  history.scrollRestoration = "manual"; // the browser's would come later and by another measure
   findPlace();
   setTimeout(lookForNews, SECONDS * 1000);
 }
