@@ -54,7 +54,7 @@ def short(value: Any) -> str:
     """A setting as it stands in a table: 0.1, digits, 0.5/0.75, or - if it is not set."""
     if isinstance(value, (list, tuple)):
         return "/".join(map(short, value))
-    if value is None or value != value:  # NaN
+    if value is None or str(value) in ("nan", "<NA>"):  # as tables have what is not set
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -70,8 +70,15 @@ def column_name(column: str) -> str:
 
 def setting_text(column: str, value: Any) -> str:
     """A column's value in a sentence: "300 labels", "dropout 0.1"."""
-    text = f"{value:,}" if isinstance(value, int) else short(value)
+    text = value_text(value)
     return f"{text} labels" if column == "data_count" else f"{column_name(column)} {text}"
+
+
+def value_text(value: Any) -> str:
+    """A setting as people write it: 1,200, 0.001, flip."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"{value:,}" if isinstance(value, int) else short(value)
 
 
 def in_words(items: Iterable[str]) -> str:

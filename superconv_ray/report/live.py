@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ADDRESS = "127.0.0.1"
 NAMES = (ADDRESS, "localhost")
-"""By which a browser here may call it: any other name is a foreign site's, pointed at this machine."""
+"""By which a browser here may call it; any other name is a foreign site's that points here."""
 
 
 def serve(
@@ -47,8 +47,8 @@ def server(
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            host = self.headers.get("Host", "").removesuffix(f":{self.server.server_port}")
-            if host not in NAMES:
+            own_port = self.server.server_address[1]
+            if self.headers.get("Host", "").removesuffix(f":{own_port}") not in NAMES:
                 text = f"this page answers as {' or '.join(NAMES)} only"
                 self.answer(HTTPStatus.FORBIDDEN, "text/plain", text)
             elif self.path == "/":

@@ -105,7 +105,7 @@ def _cell(value: Any) -> str | float | bool | None:
 @functools.cache
 def _libraries() -> tuple[Markup, Markup]:
     """Vega with Vega-Lite, and DataTables, which puts itself into the global jQuery."""
-    return _plain(vl_convert.javascript_bundle()), _plain(_datatables("js"))
+    return _plain(vl_convert.javascript_bundle(None)), _plain(_datatables("js"))
 
 
 def _datatables(kind: str) -> str:
@@ -114,9 +114,9 @@ def _datatables(kind: str) -> str:
 
 
 def _plain(script: str) -> Markup:
-    """A script with nothing in it that HTML would take for the end of its element.
+    r"""A script with nothing in it that HTML would take for the end of its element.
 
-    In strings and regular expressions, where such text stands, ``\\x3c`` means the same.
+    In strings and regular expressions, where such text stands, ``\x3c`` means the same.
     """
     return Markup(re.sub(r"<(?=!--|/?script)", r"\\x3c", script, flags=re.IGNORECASE))
 

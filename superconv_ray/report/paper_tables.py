@@ -16,7 +16,7 @@ from superconv_ray.analysis.comparison import arm_summary, effort
 from superconv_ray.analysis.sequential import confidence_per_look
 from superconv_ray.report.verdict import comparison
 from superconv_ray.results import StudyResults
-from superconv_ray.wording import percent_interval, probability, short
+from superconv_ray.wording import column_name, percent_interval, probability, short
 
 HEADINGS = {"data_count": "labels"}
 """What a column of the frames is called in a table, where its own name does not say it."""
@@ -200,7 +200,7 @@ def _points(
 
 
 def _heading(column: str) -> str:
-    return HEADINGS.get(column, column.replace("_", " "))
+    return column_name(column).replace("_", " ")
 
 
 def _setting(value: Any) -> str:

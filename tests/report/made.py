@@ -77,7 +77,7 @@ def empty() -> Report:
 
 def with_trials(trials: pd.DataFrame) -> Report:
     """Of a study with just these trials."""
-    return dataclasses.replace(empty(), study=f"of {', '.join(trials)}", trials=trials)
+    return dataclasses.replace(empty(), study=f"of {', '.join(trials.columns)}", trials=trials)
 
 
 def trial_frame(count: int) -> pd.DataFrame:
@@ -121,7 +121,7 @@ def _accuracy() -> Section:
         title="Accuracy against the number of labels",
         text="Means over five seeds with 95 % t intervals. 1cycle wins nowhere but at 1,200.",
         frame=frame,
-        code='from superconv_ray.analysis.replicates import summarize\n\nsummarize(trials, by=["arm", "data_count"])',
+        code="from superconv_ray.analysis.replicates import summarize\n\nsummarize(trials)",
         chart=(rules + points).properties(height=280),
     )
 
@@ -147,7 +147,7 @@ def _curves() -> Section:
         .properties(height=160, width=200)
         .facet("labels:O", columns=2)
     )
-    return Section("curves", "Learning curves", ("Bands are left out.",), frame, "curves", chart)
+    return Section("curves", "Learning curves", "Bands are left out.", frame, "curves", chart)
 
 
 def _tuning() -> Section:
@@ -160,9 +160,9 @@ def _tuning() -> Section:
         base.mark_line().encode(y="accuracy:Q").properties(height=160),
         base.mark_line().encode(y=alt.Y("loss:Q", title="cross-entropy")).properties(height=120),
     )
-    return Section("tuning", "LR range test", (), frame, "range_test_table(trials)", chart)
+    return Section("tuning", "LR range test", "", frame, "range_test_table(trials)", chart)
 
 
 def _effort() -> Section:
     frame = pd.DataFrame({"arm": ARMS, "steps": [8000, 6000, 6000, 6000], "note": "text " * 40})
-    return Section("effort", "What the tuning cost", ("In steps.",), frame, "effort(trials)")
+    return Section("effort", "What the tuning cost", "In steps.", frame, "effort(trials)")

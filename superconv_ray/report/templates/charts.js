@@ -7,6 +7,7 @@ const data = JSON.parse(document.getElementById("report-data").textContent);
 const figures = [...document.querySelectorAll("[data-chart]")];
 const charts = new Map(); // figure -> {view, axes, busy}
 
+const drawingOf = (figure) => figure.querySelector(".drawing");
 const isDark = () => document.documentElement.dataset.theme === "dark";
 
 /** Gives every view of a chart the width of marks that it has room for. */
@@ -21,7 +22,7 @@ function fit(spec, width, page) {
 }
 
 async function drawOnce(figure, chart) {
-  const drawing = figure.querySelector(".drawing");
+  const drawing = drawingOf(figure);
   const room = drawing.clientWidth;
   const theme = data.themes[isDark() ? "dark" : "light"];
   const legend = room < NARROW ? { ...theme.legend, orient: "top", columns: 2 } : theme.legend;
@@ -42,7 +43,7 @@ async function drawOnce(figure, chart) {
 
 /** Draws a chart, a second time where axes and legends turn out to need other room than thought. */
 async function drawNow(figure, chart) {
-  const drawing = figure.querySelector(".drawing");
+  const drawing = drawingOf(figure);
   drawing.style.minHeight = `${drawing.offsetHeight}px`; // or the page jumps
   const excess = await drawOnce(figure, chart);
   if (excess > 0 || excess < -8) {
@@ -59,7 +60,7 @@ function draw(figure) {
   chart.busy = chart.busy
     .then(() => drawNow(figure, chart))
     .catch((error) => {
-      figure.querySelector(".drawing").textContent = `This chart cannot be drawn: ${error.message}`;
+      drawingOf(figure).textContent = `This chart cannot be drawn: ${error.message}`;
       throw error;
     });
   return chart.busy;

@@ -17,13 +17,13 @@ systemDark.addEventListener("change", () => setTheme(systemDark.matches ? "dark"
 /** On paper all is open, light, and tables are whole. */
 function unroll() {
   const before = { theme: root.dataset.theme, closed: document.querySelectorAll("main details:not([open])") };
-  before.closed.forEach((details) => (details.open = true));
+  before.closed.forEach((one) => (one.open = true));
   setTheme("light");
   figures.forEach(draw);
   boxes.forEach(openTable);
   boxes.forEach((box) => box.table.page.len(Math.min(PRINTED, box.table.rows().count() || 1)).draw());
   const rollUp = () => {
-    before.closed.forEach((details) => (details.open = false));
+    before.closed.forEach((one) => (one.open = false));
     boxes.forEach((box) => box.table.page.len(PAGE).draw());
     setTheme(before.theme);
   };
@@ -32,27 +32,40 @@ function unroll() {
 
 addEventListener("beforeprint", unroll);
 
-/** Asks the server every few seconds whether this is still what there is to see. */
-const SECONDS = 3;
+const SECONDS = 3; // between two looks for news
 const KEPT = `superconv_ray ${data.study}`;
 
+const details = [...document.querySelectorAll("details")];
+const topOf = (part) => part.getBoundingClientRect().top;
+const nameOf = (one) => `${one.closest("section")?.id}: ${one.querySelector("summary").textContent}`;
+
+/** Notes where the reader is: in which section, what is open, and how high the charts are. */
 function keepPlace() {
-  const near = [...document.querySelectorAll("main section")].findLast((part) => part.getBoundingClientRect().top <= 0);
-  const open = [...document.querySelectorAll("details")].map((details) => details.open);
-  const place = { theme: root.dataset.theme, open, near: near?.id, below: near?.getBoundingClientRect().top ?? -scrollY };
+  const section = [...document.querySelectorAll("main, section")].findLast((part) => topOf(part) <= 0);
+  const place = {
+    theme: root.dataset.theme,
+    open: details.filter((one) => one.open).map(nameOf),
+    heights: figures.map((figure) => [figure.dataset.chart, drawingOf(figure).offsetHeight]),
+    section: section?.id,
+    top: section && topOf(section),
+  };
   sessionStorage.setItem(KEPT, JSON.stringify(place));
 }
 
+/** Puts the reader back, also where new trials have brought new sections. */
 function findPlace() {
   const place = JSON.parse(sessionStorage.getItem(KEPT));
   sessionStorage.removeItem(KEPT);
   if (!place) return;
-  document.querySelectorAll("details").forEach((details, index) => (details.open = place.open[index] ?? details.open));
   setTheme(place.theme);
-  const top = document.getElementById(place.near)?.getBoundingClientRect().top ?? 0;
-  scrollTo({ top: scrollY + top - place.below, behavior: "instant" });
+  details.forEach((one) => (one.open = place.open.includes(nameOf(one))));
+  const heights = new Map(place.heights);
+  for (const figure of figures) drawingOf(figure).style.minHeight = `${heights.get(figure.dataset.chart) ?? 0}px`;
+  const section = document.getElementById(place.section);
+  if (section) scrollTo({ top: scrollY + topOf(section) - place.top, behavior: "instant" });
 }
 
+/** Asks the server whether this is still what there is to see. */
 async function lookForNews() {
   const state = document.getElementById("live-state");
   try {
@@ -60,7 +73,8 @@ async function lookForNews() {
     const text = await answer.text();
     if (!answer.ok) throw new Error(text);
     state.textContent = "This page follows the study: it loads itself anew when trials end.";
-    if (text !== data.version) {
+    const typing = document.activeElement.tagName === "INPUT";
+    if (text !== data.version && !typing) {
       keepPlace();
       return location.reload();
     }

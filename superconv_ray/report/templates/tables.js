@@ -72,6 +72,7 @@ function openTable(box) {
   const { columns, rows } = data.tables[box.dataset.table];
   const table = document.createElement("table");
   table.className = "compact";
+  table.id = `table-${box.dataset.table}`;
   table.append(head(columns));
   box.append(table);
   const download = downloadButton(box);
@@ -80,10 +81,11 @@ function openTable(box) {
     columns: columns.map(column),
     order: [],
     autoWidth: false,
+    stateSave: data.version !== "", // a live page loads itself anew; -1: for as long as its tab
+    stateDuration: -1,
     pageLength: PAGE,
     paging: rows.length > PAGE,
-    columnControl: ["order", "searchDropdown"],
-    ordering: { indicators: false },
+    columnControl: ["searchDropdown"],
     language: { search: "Filter", info: "_START_ to _END_ of _TOTAL_ rows", infoFiltered: "(of _MAX_)" },
     layout: {
       topStart: "search",

@@ -94,3 +94,21 @@ def test_what_was_not_measured_is_not_drawn() -> None:
     lost = range_tests().assign(validation_accuracy_reestimated=0.0)
     both = pd.concat([range_tests().query("cell == 0"), lost.query("cell == 1")])
     assert len(chart_of(both).to_dict()["vconcat"]) == 1
+
+
+def test_a_rule_has_its_rate_and_what_it_costs() -> None:
+    frame = pd.DataFrame(
+        {
+            "rule": ["accuracy_peak", "valley", "steep"],
+            "lr": [0.27, 0.0003, math.nan],
+            "cost": [0.012, math.nan, math.nan],
+            "low": [0.002, math.nan, math.nan],
+            "high": [0.025, math.nan, math.nan],
+            "note": ["", "trained only from 0.003 to 10", "the curve is too short"],
+        }
+    )
+    drawing = Drawing(charts.lr_rules(frame), NARROW)
+    assert {"LR 0.27", "LR 0.0003: not known", "no rate"} <= set(drawing.texts)
+    assert "cost of accuracy (points)" in drawing.texts
+    (point,) = drawing.marks("point")
+    assert "cost [95 % interval] in points: 1.2 [0.2, 2.5]" in point
