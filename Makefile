@@ -8,6 +8,7 @@ INSTALLED := .venv/installed
 
 demo: $(INSTALLED)
 	$(BIN)/python studies/quickstart.py run --store results
+	$(BIN)/superconv report results --study quickstart --output results/report.html
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -23,6 +24,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/analysis.py
 	$(BIN)/python benchmarks/analysis_scaling.py
+	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/demo.py

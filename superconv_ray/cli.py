@@ -7,6 +7,7 @@ Heavy modules are imported by the command that needs them, so that `plan` answer
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import sys
@@ -100,6 +101,13 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--max-trials", type=int, help="Start at most this many trials."),
         click.option("--cpus-per-trial", default=1.0, help="CPUs, and threads, of a trial."),
         click.option("--gpus-per-trial", type=float, help="Default: one each, if there are any."),
+        click.option(
+            "--callback",
+            "callbacks",
+            multiple=True,
+            metavar="MODULE:NAME",
+            help="A Ray Tune callback, such as its MLflow logger. May be given several times.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -375,3 +383,29 @@ def lr_find(
         for line in finder.answers(plan, given["store"], picture):
             click.echo(line)
     raise click.exceptions.Exit(0 if complete else 1)
+
+
+@app.command("watch")
+@click.argument("store", default="results")
+@click.option("--study", help="Only this study; default: all.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks.",
+)
+@click.option("--once", is_flag=True, help="Look once and end.")
+def watch_store(store: str, study: str | None, interval: float, once: bool) -> None:
+    """Show how far the studies of STORE are, while they run and afterwards.
+
+    STORE is a path or URI; from another machine one that both reach. Nothing is written to it. Ends
+    when nothing is left to run, or with Ctrl-C.
+    """
+    with errors_in_one_line(), contextlib.suppress(KeyboardInterrupt):
+        from rich.console import Console
+
+        from superconv_ray.store import open_store
+        from superconv_ray.watch import watch
+
+        watch(open_store(store), Console(), study, interval, once)

@@ -80,6 +80,11 @@ class _Listing:
     def ids(self) -> frozenset[str]:
         return self.parts | self.compacted
 
+    def among(self, ids: frozenset[str]) -> _Listing:
+        """The files that hold some of these trials."""
+        compact = {name: own for name, own in self.compact.items() if own & ids}
+        return _Listing(compact, self.parts & ids)
+
     def each_trial_once(self) -> Iterator[tuple[str, pc.Expression | None]]:
         """Every compact file, and which of its rows to read lest a trial come twice."""
         seen = frozenset[str]()
@@ -193,6 +198,10 @@ class Store:
         """The kept state of an unfinished trial, if there is one."""
         return self.files.read(f"checkpoints/{trial_id}.pt")
 
+    def begun_ids(self) -> frozenset[str]:
+        """Ids of unfinished trials whose state is kept; one that is short, or new, has none yet."""
+        return _stems(self.files.names("checkpoints"), ".pt")
+
     def studies(self) -> list[str]:
         """Names of the studies that were run on this store."""
         return sorted(_stems(self.files.names("studies"), ".json"))
@@ -230,6 +239,7 @@ class Store:
         *,
         filters: Filters = None,
         columns: Sequence[str] | None = None,
+        ids: Iterable[str] | None = None,
     ) -> pd.DataFrame:
         """One row a finished trial; of a study: one row a trial and arm, with the study's columns.
 
@@ -237,16 +247,19 @@ class Store:
             study: Only the trials of this study, joined with its table (see `members`).
             filters: Conditions on the columns of the trials, evaluated while Parquet is read.
             columns: Columns of the trials to read; None: all.
+            ids: Only these trials; files that hold none of them are not opened.
 
         Raises:
             StoreError: There is no such study.
         """
+        only = None if ids is None else frozenset(ids)
         if study is None:
-            return _to_pandas(self._read("trials", schema.TRIALS, filters, columns))
+            return _to_pandas(self._read("trials", schema.TRIALS, filters, columns, only))
         members = self.members(study)
-        only = _is_any_of(members["trial_id"].unique())
+        own = frozenset(members["trial_id"])
         wanted = columns and ["trial_id", *(c for c in columns if c != "trial_id")]
-        table = self._read("trials", schema.TRIALS, _all_of(only, filters), wanted)
+        only = own if only is None else own & only
+        table = self._read("trials", schema.TRIALS, filters, wanted, only)
         # A trial that several studies share keeps the data_fraction that the first one asked for.
         rows = _to_pandas(table).drop(columns="data_fraction", errors="ignore")
         return members.merge(rows, on="trial_id", how="inner")
@@ -265,11 +278,8 @@ class Store:
             filters: Conditions on the columns of the curves, evaluated while Parquet is read.
             columns: Columns to read; None: all.
         """
-        only = None
-        if study is not None:
-            only = _is_any_of(self.members(study)["trial_id"].unique())
-        table = self._read("curves", schema.CURVES, _all_of(only, filters), columns)
-        return _to_pandas(table)
+        only = None if study is None else frozenset(self.members(study)["trial_id"])
+        return _to_pandas(self._read("curves", schema.CURVES, filters, columns, only))
 
     # Files
 
@@ -306,18 +316,30 @@ class Store:
         return names
 
     def _read(
-        self, folder: str, table: pa.Schema, filters: Filters, columns: Sequence[str] | None
+        self,
+        folder: str,
+        table: pa.Schema,
+        filters: Filters,
+        columns: Sequence[str] | None,
+        only: frozenset[str] | None,
     ) -> pa.Table:
         if columns and (unknown := sorted(set(columns) - set(table.names))):
             raise ValueError(f"columns must be among {', '.join(table.names)}; got {unknown[0]!r}")
-        return _retry_vanished(lambda: self._read_once(folder, table, filters, columns))
+        return _retry_vanished(lambda: self._read_once(folder, table, filters, columns, only))
 
     def _read_once(
-        self, folder: str, table: pa.Schema, filters: Filters, columns: Sequence[str] | None
+        self,
+        folder: str,
+        table: pa.Schema,
+        filters: Filters,
+        columns: Sequence[str] | None,
+        only: frozenset[str] | None,
     ) -> pa.Table:
         """The union of compact files and parts, every finished trial once."""
         trials = self._list("trials")
         listing = trials if folder == "trials" else self._list(folder)
+        if only is not None:
+            listing, filters = listing.among(only), _all_of(_is_any_of(only), filters)
         fresh = sorted((listing.parts & trials.ids) - listing.compacted)
         pieces = [([name], once) for name, once in listing.each_trial_once()]
         pieces.append(([f"{trial_id}.parquet" for trial_id in fresh], None))

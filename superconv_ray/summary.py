@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, U
 from superconv_ray.results import StudyResults
 from superconv_ray.store import Store
 from superconv_ray.tables import text_table
-from superconv_ray.wording import percent_interval, short
+from superconv_ray.wording import percent_interval, probability, short
 
 KEYS = ["point", "data_count"]
 """n is shown at every point of the sweep: intervals over labels are what this package is about."""
@@ -80,7 +79,7 @@ def _gap_table(data: pd.DataFrame, table: pd.DataFrame, sweep: Sequence[Mapping[
         settings = _settings(row, sweep)
         accuracies = [summary.get((*point, row[side]), "-") for side in ("arm", "baseline")]
         gap = percent_interval(row, "+") if row["n"] else "-"
-        result = [gap, _probability(row["p_holm"]), _verdict(row), str(row["n"])]
+        result = [gap, probability(row["p_holm"]), _verdict(row), str(row["n"])]
         lines.append([*settings.values(), accuracies[0], row["baseline"], accuracies[1], *result])
     headings = [*settings, row["arm"], "baseline", "its accuracy", "gap", "p", "verdict", "seeds"]
     return text_table(headings, lines)
@@ -96,12 +95,6 @@ def _settings(row: Mapping[Any, Any], sweep: Sequence[Mapping[str, Any]]) -> dic
 def _accuracy(row: Mapping[Any, Any]) -> str:
     diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
     return percent_interval(row) + diverged
-
-
-def _probability(p: float) -> str:
-    if math.isnan(p):
-        return "-"
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def _verdict(row: Mapping[Any, Any]) -> str:

@@ -14,6 +14,13 @@ def did_you_mean(value: object, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def duration(seconds: float) -> str:
+    """A time to wait for, to two figures at most: 50 s, 12 min, 3.5 h."""
+    if seconds > 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
 def unknown_name(field: str, value: str, choices: Iterable[str]) -> str:
     """What to say of a data set or model that neither this package nor the study knows."""
     choices = list(choices)
@@ -36,11 +43,18 @@ def percent_interval(row: Mapping[Any, Any], sign: str = "") -> str:
     return f"{text} [{100 * row['low']:{sign}.1f}, {100 * row['high']:{sign}.1f}]"
 
 
+def probability(p: float) -> str:
+    """A p value to three digits, or - if there is none."""
+    if math.isnan(p):
+        return "-"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
 def short(value: Any) -> str:
     """A setting as it stands in a table: 0.1, digits, 0.5/0.75, or - if it is not set."""
     if isinstance(value, (list, tuple)):
         return "/".join(map(short, value))
-    if value is None or value != value:  # NaN
+    if value is None or str(value) in ("nan", "<NA>"):  # as tables have what is not set
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -56,8 +70,15 @@ def column_name(column: str) -> str:
 
 def setting_text(column: str, value: Any) -> str:
     """A column's value in a sentence: "300 labels", "dropout 0.1"."""
-    text = f"{value:,}" if isinstance(value, int) else short(value)
+    text = value_text(value)
     return f"{text} labels" if column == "data_count" else f"{column_name(column)} {text}"
+
+
+def value_text(value: Any) -> str:
+    """A setting as people write it: 1,200, 0.001, flip."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"{value:,}" if isinstance(value, int) else short(value)
 
 
 def in_words(items: Iterable[str]) -> str:

@@ -725,3 +725,24 @@ def test_a_shared_trial_has_the_data_fraction_that_each_study_asked_for(store: S
         store.write_study(name, {"name": name}, [member])
     found = {name: store.trials(name)["data_fraction"].tolist() for name in asked}
     assert found == {name: [fraction] for name, fraction in asked.items()}
+
+
+# Some trials only
+
+
+def test_files_that_hold_none_of_the_asked_trials_are_not_opened(store: Store) -> None:
+    write(store, 0, 1)
+    store.compact()
+    write(store, 2, 3)
+    store.files.write(f"trials/{make_trial(3).id}.parquet", b"no Parquet")
+    wanted = [make_trial(seed).id for seed in (1, 2)]
+    found = store.trials(ids=wanted, columns=["trial_id", "seed"])
+    assert sorted(found["seed"]) == [1, 2]
+    assert store.trials(ids=[]).empty
+
+
+def test_trials_of_a_study_may_be_asked_for_by_id(store: Store) -> None:
+    write(store, 0, 1, 2)
+    store.write_study("s", {"name": "s"}, [member(0, "a"), member(1, "a")])
+    ids = [make_trial(seed).id for seed in (1, 2)]
+    assert list(store.trials("s", ids=ids)["seed"]) == [1]  # 2 is not the study's

@@ -29,19 +29,21 @@ def decision_cost(
 
     Returns:
         One row an undecided row; columns: `by`, arm, baseline, mean, low, high, n, further_seeds,
-        trainings, steps, hours, note. Missing where it cannot be said how many seeds it would take;
-        the note says why.
+        trainings, train_steps, hours, note. Missing where it cannot be said how many seeds it would
+        take; the note says why.
     """
     trained = finished_trainings(trials, by, value)
     trained = trained.assign(hours=(trained["train_seconds"] + trained["eval_seconds"]) / 3600)
-    each = trained.groupby([*by, "arm"], dropna=False)[["steps", "hours"]].mean().reset_index()
+    each = trained.groupby([*by, "arm"], dropna=False).agg(
+        train_steps=("steps_done", "mean"), hours=("hours", "mean")
+    )
     found = comparison[comparison["verdict"] == UNDECIDED]
     for side in ("arm", "baseline"):
-        names = {"arm": side, "steps": f"steps_{side}", "hours": f"hours_{side}"}
-        found = found.merge(each.rename(columns=names), on=[*by, side], how="left")
+        own = each.add_suffix(f"_{side}").rename_axis(index={"arm": side}).reset_index()
+        found = found.merge(own, on=[*by, side], how="left")
     seeds = found["further_seeds"]
     found["trainings"] = 2 * seeds
-    for cost in ("steps", "hours"):
+    for cost in ("train_steps", "hours"):
         found[cost] = seeds.astype("Float64") * (found[f"{cost}_arm"] + found[f"{cost}_baseline"])
     shown = [*by, "arm", "baseline", "mean", "low", "high", "n", "further_seeds"]
-    return found[[*shown, "trainings", "steps", "hours", "note"]]
+    return found[[*shown, "trainings", "train_steps", "hours", "note"]]

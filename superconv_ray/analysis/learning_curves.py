@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.intervals import half_widths
-from superconv_ray.analysis.replicates import finished_trainings, keyed, require_distinct
+from superconv_ray.analysis.replicates import finished_trainings, placed, require_distinct
 
 MEASURES = ("test_accuracy", "validation_accuracy", "train_loss")
 
@@ -47,15 +47,17 @@ def learning_curves(
     rows = curves[["trial_id", "step", *measures]].astype({"trial_id": str, "step": np.int64})
     joined = own.merge(rows, on="trial_id", how="inner")
     frames = [
-        keyed(found, [*by, "arm"], key)
+        placed(found, [*by, "arm"], key)
         for key, group in joined.groupby([*by, "arm"], dropna=False)
         for found in _means(group, measures)
     ]
     columns = [*by, "arm", "step", "measure", "mean", "low", "high", "n"]
-    return pd.concat(frames, ignore_index=True)[columns] if frames else _nothing(columns)
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
 
 
-def _means(runs: pd.DataFrame, measures: Sequence[str]) -> Iterator[dict[str, object]]:
+def _means(runs: pd.DataFrame, measures: Sequence[str]) -> Iterator[pd.DataFrame]:
     """The columns from step on, for every measure of the runs of one curve."""
     diverged = list(runs.loc[runs["status"] == "diverged", "trial_id"].unique())
     for measure in measures:
@@ -68,15 +70,5 @@ def _means(runs: pd.DataFrame, measures: Sequence[str]) -> Iterator[dict[str, ob
             n = values.shape[1]
             mean = values.mean(axis=1)
             half = half_widths(values.std(axis=1), np.full(len(values), n))
-            yield {
-                "step": values.index,
-                "measure": measure,
-                "mean": mean.to_numpy(),
-                "low": mean.to_numpy() - half,
-                "high": mean.to_numpy() + half,
-                "n": n,
-            }
-
-
-def _nothing(columns: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame({name: [] for name in columns})
+            found = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+            yield found.assign(measure=measure, n=n).reset_index()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,12 +67,10 @@ def require_distinct(found: pd.DataFrame, by: Sequence[str]) -> None:
             )
 
 
-def keyed(found: Mapping[str, Any], by: Sequence[str], key: Sequence[Any]) -> pd.DataFrame:
-    """A group's columns behind those that tell it from other groups; a tuple is one value."""
-    frame = pd.DataFrame(found)
-    for position, (name, value) in enumerate(zip(by, key, strict=True)):
-        frame.insert(position, name, [value] * len(frame))
-    return frame
+def placed(rows: pd.DataFrame, names: Sequence[str], values: Sequence[object]) -> pd.DataFrame:
+    """Rows of one point, with the columns that tell which; a value may be a tuple."""
+    columns = {name: [value] * len(rows) for name, value in zip(names, values, strict=True)}
+    return pd.concat([pd.DataFrame(columns, index=rows.index), rows], axis=1)
 
 
 def over_seeds(found: pd.DataFrame, setting: str, value: str) -> tuple[Floats, Floats]:

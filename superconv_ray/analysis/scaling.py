@@ -17,12 +17,13 @@ from scipy import stats
 from superconv_ray.analysis.intervals import CONFIDENCE, Floats
 from superconv_ray.analysis.power_law import EXPONENTS, RESOLUTION, Law, fit, relative_weights
 from superconv_ray.analysis.reach import listed, reach_table
-from superconv_ray.analysis.replicates import Curve, arm_curves, redrawn_means
+from superconv_ray.analysis.replicates import Curve, arm_curves, placed, redrawn_means
 
 LABELS = "data_count"
 DRAWS = 1000
 ROUNDING = 1e-9
 """Standard errors below it are rounding."""
+BAND_POINTS = 60
 FEWEST_POINTS = 4
 """Three parameters through three points fit whatever was measured."""
 SIGNIFICANCE = 0.05
@@ -81,6 +82,51 @@ def fit_curve(fit_row: Mapping[str, Any] | pd.Series[Any], n: npt.ArrayLike) -> 
     if not (labels > 0).all():
         raise ValueError(f"n must be > 0, a number of labels, got {n!r}")
     return np.asarray(fit_row["a"] * labels ** -fit_row["b"] + fit_row["c"])
+
+
+def scaling_band(
+    trials: pd.DataFrame,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """The errors that `scaling_fits` predicts between the least and the most labels measured.
+
+    The intervals are pointwise, of the same refits as those of the parameters: where a, b and c are
+    each uncertain but traded for one another, the curve between the points may be well known.
+
+    Args:
+        trials: As for `scaling_fits`.
+        by: Columns that tell curves apart.
+        value: An accuracy, in [0, 1].
+        seed: Of the redrawn means.
+        confidence: Coverage of the intervals, in (0, 1).
+
+    Returns:
+        60 rows an arm, even on a logarithmic axis; columns: `by`, arm, data_count, error, low,
+        high. An arm without a law has no rows.
+
+    Raises:
+        ValueError: As `scaling_fits`.
+    """
+    frames = []
+    for key, curves in _error_curves(trials, [], by, value):
+        laws, reference = _laws(list(curves.values()), confidence, seed)
+        for (arm, curve), law in zip(curves.items(), laws, strict=True):
+            if not why_no_law(curve):
+                labels = np.geomspace(curve.axis[0], curve.axis[-1], BAND_POINTS)
+                a, b, c = (parameter[0] for parameter in fit([law]))
+                errors = a * np.exp(-b * (np.log(labels)[:, np.newaxis] - reference)) + c
+                ends = _intervals(errors, confidence, certain=curve.counts.min() > 1)
+                found = pd.DataFrame(ends, columns=["error", "low", "high"])
+                found["data_count"] = labels
+                frames.append(placed(found, [*by, "arm"], (*key, arm)))
+    columns = [*by, "arm", "data_count", "error", "low", "high"]
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
 
 
 def compare_scaling(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.replicates import finished_trainings, keyed
+from superconv_ray.analysis.replicates import finished_trainings, placed
 from superconv_ray.schedules import POLICIES, parameters
 
 POINTS = 200
@@ -36,17 +36,19 @@ def schedule_table(
     for key, group in trainings.groupby([*by, "arm"], dropna=False):
         settings = {_settings(row) for row in group.to_dict("records")}
         if len(settings) > 1:
-            place = ", ".join(f"{n} {v}" for n, v in zip([*by, "arm"], key, strict=True))
+            where = ", ".join(f"{n} {v}" for n, v in zip([*by, "arm"], key, strict=True))
             raise ValueError(
-                f"by must tell schedules apart, but there are {len(settings)} at {place}"
+                f"by must tell schedules apart, but there are {len(settings)} at {where}"
             )
         policy, steps, given = settings.pop()
         at = np.unique(np.linspace(0, steps - 1, min(points, steps)).round().astype(int))
         rates = [POLICIES[policy](int(i), steps=steps, **dict(given)) for i in at]
-        found = {"step": at, "lr": [r.lr for r in rates], "momentum": [r.momentum for r in rates]}
-        frames.append(keyed(found, [*by, "arm"], key))
+        found = pd.DataFrame(rates).assign(step=at)
+        frames.append(placed(found, [*by, "arm"], key))
     columns = [*by, "arm", "step", "lr", "momentum"]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
 
 
 def _settings(row: Mapping[Any, Any]) -> tuple[str, int, tuple[tuple[str, Any], ...]]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -17,6 +18,7 @@ from rich.text import Text
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner
 from superconv_ray.trial import Trial
+from superconv_ray.wording import duration
 
 PLAIN_INTERVAL = 2.0
 """Least seconds between two plain lines, so that thousands of short trials do not flood a log."""
@@ -109,7 +111,7 @@ class Progress:
         if not done:
             return "unknown"
         seconds = (time.monotonic() - self._begun) / done * self._planner.to_come
-        return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+        return duration(seconds)
 
     def _render(self) -> Text:
         return Text("\n".join([*self._recent, self._status()]))
@@ -117,11 +119,16 @@ class Progress:
 
 def describe(trial: Trial, outcome: Outcome) -> str:
     """One line on a trial that has ended."""
-    what = f"{trial.dataset} n={trial.data_count} {trial.model} {trial.policy}"
-    line = f"{what} max_lr={trial.max_lr:g} seed={trial.seed}: {outcome.status}"
+    return describe_row({**trial.settings(), "status": outcome.status, **outcome.measurements})
+
+
+def describe_row(row: Mapping[str, Any]) -> str:
+    """One line on a trial that has ended, from its row in the store without missing values."""
+    line = "{dataset} n={data_count} {model} {policy} max_lr={max_lr:g} seed={seed}: {status}"
+    line = line.format_map(row)
     for part in ("test", "validation"):
-        accuracy = outcome.measurements.get(f"{part}_accuracy")
+        accuracy = row.get(f"{part}_accuracy")
         if accuracy is not None:
             line += f", {part} accuracy {100 * accuracy:.1f} %"
-    seconds = outcome.measurements.get("train_seconds")
+    seconds = row.get("train_seconds")
     return line + (f", {seconds:.1f} s" if seconds is not None else "")

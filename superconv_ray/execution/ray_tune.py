@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -181,6 +181,34 @@ class WorkerEvents(tune.Callback):  # type: ignore[misc]
         self._searcher.lost(trial.trial_id, Path(trial.error_file).read_text().strip())
 
 
+class Unpacked(tune.Callback):  # type: ignore[misc]
+    """Shows the callbacks that come after it plain settings and measurements, not our objects."""
+
+    def on_trial_start(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[Any],  # noqa: ARG002
+        trial: Any,
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        """Trackers log a trial's config as its parameters."""
+        settings = trial.config["assignment"].trial.settings()
+        trial.config.update({name: v for name, v in settings.items() if v is not None})
+
+    def on_trial_result(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[Any],  # noqa: ARG002
+        trial: Any,  # noqa: ARG002
+        result: dict[str, Any],
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        """Of the last result, whose step is the optimiser's; Tune lets callbacks change it."""
+        if outcome := result["outcome"]:
+            numbers = {k: v for k, v in outcome.measurements.items() if isinstance(v, (int, float))}
+            result.update(numbers, timesteps_total=numbers.get("steps_done"))
+
+
 def run_ray(
     planner: Planner,
     make_job: Callable[[bool], Job],
@@ -190,6 +218,7 @@ def run_ray(
     address: str | None = None,
     cpus_per_trial: float = 1.0,
     gpus_per_trial: float | None = None,
+    callbacks: Sequence[tune.Callback] = (),
 ) -> None:
     """Run until the planner is finished.
 
@@ -201,6 +230,7 @@ def run_ray(
         address: Of a running cluster; None: the one this process is on, else a new local one.
         cpus_per_trial: CPUs, and so threads, of a trial.
         gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any.
+        callbacks: The user's own, such as Tune's for MLflow; see `Unpacked`.
 
     Raises:
         ConnectionError: No cluster at the address.
@@ -243,7 +273,10 @@ def run_ray(
                 failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                 # Workers keep their own in the store; Tune's would need a disk that all nodes share
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[WorkerEvents(searcher)],
+                callbacks=[
+                    WorkerEvents(searcher),
+                    *([Unpacked(), *callbacks] if callbacks else []),
+                ],
             ),
         )
         with (

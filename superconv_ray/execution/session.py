@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pkgutil
 import platform
 import subprocess
 import sys
@@ -43,6 +44,7 @@ class RunOptions:
         max_trials: Start at most this many trials.
         cpus_per_trial: CPUs, and so threads, of a trial.
         gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any.
+        callbacks: Names of Tune callbacks, or of functions that make one: "module:name".
     """
 
     store: str
@@ -52,6 +54,7 @@ class RunOptions:
     max_trials: int | None = None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None
+    callbacks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 0:
@@ -60,6 +63,10 @@ class RunOptions:
             raise ValueError(f"cpus_per_trial must be > 0, got {self.cpus_per_trial}")
         if self.gpus_per_trial is not None and self.gpus_per_trial < 0:
             raise ValueError(f"gpus_per_trial must be >= 0, got {self.gpus_per_trial}")
+        if self.callbacks and self.local:
+            raise ValueError(
+                f"callbacks are Ray Tune's, which local runs do without; got {self.callbacks}"
+            )
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,7 @@ def _train(
     from superconv_ray.execution.worker import Job, Worker
 
     study = planner.plan.study
+    callbacks = [_make_callback(name) for name in options.callbacks]
 
     def make_job(gpu: bool) -> Job:
         return Job(
@@ -180,7 +188,24 @@ def _train(
                 address=options.address,
                 cpus_per_trial=options.cpus_per_trial,
                 gpus_per_trial=options.gpus_per_trial,
+                callbacks=callbacks,
             )
+
+
+def _make_callback(name: str) -> Any:
+    """What stands under "module:name", called: a class, or a function of the user's.
+
+    Raises:
+        ValueError: There is nothing of that name.
+    """
+    try:
+        make = pkgutil.resolve_name(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise ValueError(
+            f"callback must be MODULE:NAME of a Tune callback or of a function that makes one, in "
+            f"a module that is installed or next to the study, got {name!r}: {error}"
+        ) from None
+    return make()
 
 
 def _load_datasets(planner: Planner, options: RunOptions) -> Mapping[str, Dataset]:

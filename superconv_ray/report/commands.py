@@ -15,7 +15,7 @@ from superconv_ray.mistakes import errors_in_one_line
 if TYPE_CHECKING:
     from superconv_ray.results import StudyResults
 
-EXTRA = ("altair", "vl_convert", "jinja2", "itables", "tabulate")
+EXTRA = ("altair", "vl_convert", "jinja2", "itables")
 """Packages that come with ``superconv_ray[report]`` only."""
 
 study_option = click.option("--study", help="Name of the study; default: the store's only one.")

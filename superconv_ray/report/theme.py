@@ -8,7 +8,7 @@ drawn once: text, axes and background are left to `config`, which is put in wher
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import altair as alt
 
@@ -19,7 +19,7 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 """One fewer than colours, so that 42 arms have a mark of their own."""
 DASHES = ((1, 0), (6, 3), (2, 2))
 """Of the first seven arms, the next, and so on."""
-SEQUENTIAL = "viridis"
+SEQUENTIAL: Final = "viridis"
 """Colour scheme of quantities; perceptually uniform, also for the colour-blind."""
 
 WIDTH = 640

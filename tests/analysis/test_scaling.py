@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superconv_ray.analysis.scaling import compare_scaling, fit_curve, label_worth, scaling_fits
+from superconv_ray.analysis.scaling import (
+    compare_scaling,
+    fit_curve,
+    label_worth,
+    scaling_band,
+    scaling_fits,
+)
 from tests.analysis.made import curve, frame, noisy, rows, run
 
 N = (100, 300, 1000, 3000, 10000)
@@ -73,6 +79,34 @@ def test_a_fit_predicts_the_error_at_any_n() -> None:
     assert fit_curve(row, 400) == pytest.approx(0.2, abs=1e-4)
     with pytest.raises(ValueError, match=r"n must be > 0, a number of labels, got \[0, 1\]"):
         fit_curve(row, [0, 1])
+
+
+def test_a_band_is_the_law_from_the_least_to_the_most_labels() -> None:
+    trials = made({"a": law(1.5, 0.35, 0.05)})
+    band = scaling_band(trials)
+    row = scaling_fits(trials).iloc[0]
+    assert band["data_count"].iloc[[0, -1]].tolist() == pytest.approx([100, 10_000])
+    assert band["error"].tolist() == pytest.approx(fit_curve(row, band["data_count"]))
+
+
+def test_a_band_covers_the_truth_about_as_often_as_it_says() -> None:
+    truth = law(1.5, 0.35, 0.05)
+    bands = [scaling_band(made({"x": truth}, seed=seed)) for seed in range(20)]
+    covered = [
+        (row.low <= truth(row.data_count)) & (truth(row.data_count) <= row.high)
+        for band in bands
+        for row in rows(band.iloc[[0, 20, 40, -1]] if len(band) else band)
+    ]
+    assert 0.85 <= np.mean(covered) <= 1.0
+
+
+def test_without_a_law_there_is_no_band_and_with_one_seed_no_interval() -> None:
+    flat = curve("flat", "data_count", dict.fromkeys(N, (0.7, 0.7)))
+    trials = pd.concat([flat, exact("a", law(1.5, 0.35, 0.05), seeds=1)])
+    band = scaling_band(trials)
+    assert set(band["arm"]) == {"a"}
+    assert band["low"].isna().all()
+    assert scaling_band(flat).empty
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def accuracy(
         facet: Columns that tell panels apart.
         label: What was averaged.
     """
-    return along(frame, arms, x, facet, label, "%")
+    return _along(frame, arms, x, facet, label, "%")
 
 
 def budget_curves(
@@ -57,7 +57,20 @@ def budget_curves(
     return accuracy(frame, arms, "steps", facet, label)
 
 
-def along(
+def batch_size(
+    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None
+) -> alt.LayerChart | alt.FacetChart:
+    """Generalization gap against the batch size; `accuracy` along batch_size is its other half.
+
+    Args:
+        frame: From `generalization_gap`, by batch_size and `facet`.
+        arms: The study's arms.
+        facet: Columns that tell panels apart.
+    """
+    return _along(frame, arms, "batch_size", facet, "train minus test accuracy", "points")
+
+
+def _along(
     frame: pd.DataFrame, arms: Sequence[str], x: str, facet: Facet, label: str, unit: str
 ) -> alt.LayerChart | alt.FacetChart:
     """Means of every arm along an axis, in percent or points; see `accuracy`."""

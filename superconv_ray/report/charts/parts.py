@@ -99,9 +99,14 @@ DODGED = alt.expr("datum.dodge")
 """Offset of a mark, in pixels, so that it does not hang on the axis or the width."""
 
 
+def columns_of(facet: Facet) -> list[str]:
+    """The columns that tell panels apart, as a list."""
+    return [facet] if isinstance(facet, str) else list(facet or ())
+
+
 def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
     """Title of the panel that each row is in."""
-    columns = [facet] if isinstance(facet, str) else list(facet or ())
+    columns = columns_of(facet)
     texts = [
         ", ".join(setting_text(c, v) for c, v in zip(columns, row, strict=True))
         for row in frame[columns].itertuples(index=False, name=None)
@@ -119,6 +124,7 @@ def view(
     columns: Sequence[str],
     facet: Facet,
     height: int,
+    abreast: int | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
     """Layers over one another, once or for every panel.
 
@@ -128,12 +134,13 @@ def view(
         columns: Of the data that are drawn, besides `DRAWN`.
         facet: What tells panels apart, in whose order they come.
         height: Of a panel in px.
+        abreast: Panels side by side at most.
     """
     data = inline(rows[[name for name in rows if name in (*DRAWN, *columns)]])
     if facet is None:
         return alt.layer(*layers, data=data, width=theme.WIDTH, height=height)
-    order = rows.sort_values([facet] if isinstance(facet, str) else list(facet))["panel"].unique()
-    abreast = min(PANEL_COLUMNS, max(1, len(order)))
+    order = rows.sort_values(columns_of(facet))["panel"].unique()
+    abreast = min(abreast or PANEL_COLUMNS, max(1, len(order)))
     panel = alt.layer(*layers, width=theme.WIDTH // abreast, height=height)
     faceted: alt.FacetChart = panel.facet(
         facet=alt.Facet("panel:N", title=None, sort=list(order)), data=data, columns=abreast
@@ -190,11 +197,12 @@ def log_ticks(values: Iterable[float]) -> list[float] | None:
     logs = [math.log10(v) for v in values if v > 0 and math.isfinite(v)]
     if not logs:
         return None
-    multiples = (1, 2, 5) if max(logs) - min(logs) < 2 else (1,)
+    span = max(logs) - min(logs)
+    multiples = (1, 1.5, 2, 3, 4, 5, 7) if span < 1 else (1, 2, 5) if span < 2 else (1,)
     powers = range(math.floor(min(logs)), math.ceil(max(logs)) + 1)
     round_ones = [float(f"{m}e{power}") for power in powers for m in multiples]
-    inside = [v for v in round_ones if min(logs) - 0.1 <= math.log10(v) <= max(logs) + 0.1]
-    return inside if len(inside) > 1 else None
+    inside = [v for v in round_ones if min(logs) <= math.log10(v) <= max(logs)]
+    return inside if len(inside) > 2 else None
 
 
 def log_y(column: str, title: str | list[str], values: Iterable[float]) -> alt.Y:
@@ -276,7 +284,7 @@ def bars(look: Mapping[str, Any], **settings: Any) -> Any:
 
 def band(look: Mapping[str, Any]) -> Any:
     """The area between the ends of intervals, where there are any."""
-    area = alt.Chart().mark_area(opacity=0.18)
+    area = alt.Chart().mark_area(opacity=0.18, clip=True)
     known = area.transform_filter("isValid(datum.low) && isValid(datum.high)")
     return known.encode(color=look["color"])
 

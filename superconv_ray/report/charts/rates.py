@@ -8,6 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from superconv_ray.analysis.intervals import DECIMALS
+from superconv_ray.analysis.range_test_tables import RULES
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
     PERCENT,
@@ -25,7 +27,7 @@ from superconv_ray.report.charts.parts import (
 
 FAMILIES = {"Smith": theme.VERMILLION, "fastai": theme.BLUE, "Lightning": theme.GREEN}
 """Colour of a rule by the first word of its source."""
-ACCURACY_HEIGHT, LOSS_HEIGHT, RULE_HEIGHT = 200, 160, 22
+ACCURACY_HEIGHT, LOSS_HEIGHT, RULE_HEIGHT, COST_HEIGHT = 200, 160, 22, 26
 
 
 def range_tests(
@@ -49,6 +51,49 @@ def range_tests(
         for _, row in table[table["peak_lr"].notna()].iterrows()
     ]
     return stacked(*tests, spacing=40)
+
+
+def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+    """What following each rule costs; a rule's rate stands beside it.
+
+    Args:
+        frame: From `rule_costs`. A rule whose cost cannot be told has its rate alone.
+    """
+    told = frame["cost"].notna()
+    rates = frame["lr"].map("LR {:.3g}".format)
+    rows = frame[["rule", "note"]].assign(
+        family=_family(frame["rule"].map(RULES)),
+        label=rates.where(told, rates + ": not known").where(frame["lr"].notna(), "no rate"),
+    )
+    ends = ["cost", "low", "high"]
+    # Without rounding errors around 0, which would pull the axis below it.
+    rows[ends] = (PERCENT * frame[ends]).round(DECIMALS) + 0.0
+    rows["place"] = rows[ends].max(axis=1).fillna(0)
+    rows["text"] = interval_text(rows, ".1f", "cost")
+    rows["text"] = rows["text"].where(told, "not known")
+    title = "cost of accuracy (points)"
+    tooltip = [
+        alt.Tooltip("rule:N"),
+        alt.Tooltip("label:N", title="rate"),
+        alt.Tooltip("text:N", title="cost [95 % interval] in points"),
+        alt.Tooltip("note:N"),
+    ]
+    y = alt.Y("rule:N", sort=None, title=None)
+    base = alt.Chart().encode(y=y, tooltip=tooltip)
+    family = _family_encodings()
+    return alt.layer(
+        alt.Chart().mark_rule(style="reference").encode(x=alt.datum(0)),
+        base.mark_rule(strokeWidth=1.5).encode(
+            x=alt.X("low:Q", title=title), x2="high:Q", color=family["color"]
+        ),
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            x=alt.X("cost:Q", title=title), **family
+        ),
+        base.mark_text(align="left", dx=8).encode(x=alt.X("place:Q", title=title), text="label:N"),
+        data=inline(rows),
+        width=theme.WIDTH,
+        height=alt.Step(COST_HEIGHT),
+    )
 
 
 def _one_test(

@@ -16,6 +16,7 @@ from superconv_ray.report.charts.parts import (
     band,
     in_percent,
     interval_text,
+    legend_of,
     line,
     log_y,
     points,
@@ -33,6 +34,9 @@ TITLES = {
     "train_loss": "training loss (log scale)",
 }
 """Of the axes, one for every measure of `learning_curves` that is drawn, in this order."""
+
+ESTIMATES = {"hessian_free_lr_smoothed": "Hessian-free estimate", "lr": "rate used"}
+"""Measures that `hessian_free` draws, and what they are."""
 
 
 def schedules(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> alt.VConcatChart:
@@ -114,3 +118,45 @@ def _curves(
         points(look, size=20).encode(x=STEP, y=mean, tooltip=tooltip),
     ]
     return view(layers, rows, ["step", "n"], facet, HEIGHT)
+
+
+def hessian_free(
+    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None
+) -> alt.LayerChart | alt.FacetChart:
+    """The Hessian-free estimate of the learning rate over the steps, next to the rate used.
+
+    Args:
+        frame: From `analysis.learning_curves` of the measures in `ESTIMATES`, by `facet`.
+        arms: The study's arms.
+        facet: Columns that tell panels apart.
+    """
+    rows = arm_rows(frame.assign(of=frame["measure"].map(ESTIMATES)), arms, facet)
+    rows = above_zero(rows[rows["of"].notna()])
+    rows = rows.assign(text=interval_text(rows, ".3g"))
+    names = list(ESTIMATES.values())
+    dashes = alt.StrokeDash(
+        "of:N",
+        title=None,
+        sort=names,
+        scale=alt.Scale(domain=names, range=[[1, 0], [5, 4]]),
+        legend=legend_of(names),
+    )
+    low, mean = (
+        log_y(end, "learning rate (log scale)", pd.concat([rows["mean"], rows["high"]]).dropna())
+        for end in ("low", "mean")
+    )
+    look = {**arm_encodings(arms, rows["arm"]), "strokeDash": dashes}
+    tooltip = [
+        alt.Tooltip("arm:N"),
+        alt.Tooltip("of:N", title="rate"),
+        alt.Tooltip("step:Q", format=",d"),
+        alt.Tooltip("text:N", title="mean [95 % interval]"),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+    group = alt.Detail("of:N")
+    layers = [
+        band(look).encode(x=STEP, y=low, y2="high:Q", detail=group),
+        line(look).encode(x=STEP, y=mean),
+        points(look, size=25, opacity=0).encode(x=STEP, y=mean, tooltip=tooltip),
+    ]
+    return view(layers, rows, ["step", "n", "of"], facet, HEIGHT)

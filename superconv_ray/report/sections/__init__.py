@@ -16,9 +16,17 @@ SECTIONS: tuple[Callable[[StudyResults], Iterator[Section]], ...] = (
     compared.trend,
     compared.accuracy,
     compared.undecided,
+    swept.scaling,
+    swept.speed,
+    swept.balance,
+    swept.batch_size,
+    trained.batch_norm,
+    trained.hessian_free,
     trained.learning,
     trained.schedules,
     chosen.range_tests,
+    chosen.rules,
+    chosen.searches,
     compared.cost,
 )
 OF_TRAININGS = frozenset(SECTIONS) - {chosen.range_tests, compared.cost}

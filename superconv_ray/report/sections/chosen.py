@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from superconv_ray.analysis.calibration import rule_costs
 from superconv_ray.analysis.range_test_tables import (
     join_range_tests,
     mean_curves,
     range_test_table,
     suggestions,
 )
+from superconv_ray.analysis.search import searched
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
+from superconv_ray.report.sections.layout import fits
 from superconv_ray.results import StudyResults
 from superconv_ray.wording import setting_text
 
@@ -52,6 +55,45 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
         frame=rules,
         code="from superconv_ray.analysis.range_test_tables import join_range_tests, suggestions\n"
         "suggestions(join_range_tests(trials, curves), ['cell'])",
+    )
+
+
+def rules(results: StudyResults) -> Iterator[Section]:
+    """What following each rule would have cost, where trainings over max_lr can tell."""
+    rates = results.trainings["max_lr"].nunique()
+    if results.axes or rates < FEWEST_RATES or "range_test" not in set(results.trials["kind"]):
+        return
+    frame = rule_costs(results.trials, results.curves, results.value)
+    yield Section(
+        name="lr_rules",
+        title="What following a rule costs",
+        text=(
+            "Accuracy of the best max_lr minus that at each rule's rate, in points, with 95 % "
+            "bootstrap intervals over seeds."
+        ),
+        frame=frame,
+        code="from superconv_ray.analysis.calibration import rule_costs\n"
+        f"rule_costs(trials, curves, {results.value!r})",
+        chart=charts.lr_rules(frame),
+    )
+
+
+def searches(results: StudyResults) -> Iterator[Section]:
+    """What the searches tried, and what they chose."""
+    by = results.axes
+    frame = searched(results.trials, by)
+    if frame.empty:
+        return
+    yield Section(
+        name="searched",
+        title="What the searches tried",
+        text=(
+            "Every tuning trial's setting against its accuracy on held-out limited labels, and "
+            "the setting that the trainings then used."
+        ),
+        frame=frame,
+        code=f"from superconv_ray.analysis.search import searched\nsearched(trials, {by})",
+        chart=charts.searched(frame, results.all_arms, by) if fits(frame, by) else None,
     )
 
 

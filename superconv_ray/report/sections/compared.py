@@ -135,7 +135,7 @@ def undecided(results: StudyResults) -> Iterator[Section]:
         text=(
             f"{len(frame)} of {counted(len(table), 'comparison')} are undecided. The seeds are "
             "those that decide with 80 % power, if the gap and its spread are what they seem now; "
-            f"all of them together would take about {hours:.2g} h of training on this hardware."
+            f"all of them together would take {hours:.2g} h of training on this hardware, at most."
             if known.any()
             else f"{len(frame)} of {counted(len(table), 'comparison')} are undecided, and how many "
             "seeds would decide them cannot be said."

@@ -9,7 +9,7 @@ import pandas as pd
 
 from superconv_ray.analysis.comparison import arm_summary, generalization_gap
 from superconv_ray.analysis.optimum import optimum
-from superconv_ray.analysis.scaling import FEWEST_POINTS, label_worth, scaling_fits
+from superconv_ray.analysis.scaling import FEWEST_POINTS, label_worth, scaling_band, scaling_fits
 from superconv_ray.analysis.speedup import speedup
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
@@ -25,7 +25,6 @@ def scaling(results: StudyResults) -> Iterator[Section]:
     if results.axes != ["data_count"] or results.trainings["data_count"].nunique() < FEWEST_POINTS:
         return
     trainings, value = results.trainings, results.value
-    fits = scaling_fits(trainings, value=value)
     summary = arm_summary(trainings, results.axes, value)
     yield Section(
         name="scaling",
@@ -34,14 +33,18 @@ def scaling(results: StudyResults) -> Iterator[Section]:
             "error = a n^-b + c for every arm, fitted to the means over seeds, with 95 % intervals "
             "from refits to redrawn means. No law where the note says that the curve has none."
         ),
-        frame=fits,
+        frame=scaling_fits(trainings, value=value),
         code="from superconv_ray.analysis.scaling import scaling_fits\n"
         f"scaling_fits(trainings, value={value!r})",
-        chart=charts.scaling(summary, fits, results.all_arms),
+        chart=charts.scaling(summary, scaling_band(trainings, value=value), results.all_arms),
     )
     arm, *baselines = results.arms
     if not baselines:
         return
+    worth = pd.concat(
+        label_worth(trainings, arm, other, value=value).assign(baseline=other)
+        for other in baselines
+    )
     yield Section(
         name="label_worth",
         title=f"What {arm} is worth in labels",
@@ -49,13 +52,11 @@ def scaling(results: StudyResults) -> Iterator[Section]:
             f"How many labels a baseline needs for the accuracy that {arm} has with n, as a factor "
             "of n: above 1 it saves labels."
         ),
-        frame=pd.concat(
-            label_worth(trainings, arm, other, value=value).assign(baseline=other)
-            for other in baselines
-        ),
+        frame=worth,
         code="import pandas as pd\nfrom superconv_ray.analysis.scaling import label_worth\n"
         f"pd.concat(label_worth(trainings, {arm!r}, other, value={value!r}).assign(baseline=other)"
         f" for other in {baselines})",
+        chart=charts.speedup(worth, "data_count", ["baseline"], of="labels"),
     )
 
 
@@ -102,7 +103,12 @@ def balance(results: StudyResults) -> Iterator[Section]:
             code="from superconv_ray.analysis.optimum import optimum\n"
             f"optimum(trainings, {y!r}, ['arm', {x!r}], {value!r})",
             chart=charts.heatmap(
-                arm_summary(results.trainings, [x, y], value), best, x=x, y=y, facet="arm"
+                arm_summary(results.trainings, [x, y], value),
+                best,
+                x=x,
+                y=y,
+                facet="arm",
+                label=f"{results.measured_on} accuracy",
             ),
         )
 

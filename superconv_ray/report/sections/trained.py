@@ -4,13 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from superconv_ray.analysis.batch_norm import running_and_reestimated
 from superconv_ray.analysis.learning_curves import learning_curves
 from superconv_ray.analysis.schedule_table import schedule_table
 from superconv_ray.report import charts
+from superconv_ray.report.charts.running import ESTIMATES
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import fits
 from superconv_ray.results import StudyResults
 from superconv_ray.trial import schedule_fields
+
+NOTABLE = 0.01
+"""How far the two accuracies of a training are apart for the section to be worth its place."""
+
+
+def batch_norm(results: StudyResults) -> Iterator[Section]:
+    """Accuracy with running against re-estimated BN statistics, where they differ."""
+    frame = running_and_reestimated(results.trainings, results.axes)
+    apart = (frame["reestimated"] - frame["running"]).abs()
+    if not (apart >= NOTABLE).any():
+        return
+    yield Section(
+        name="batch_norm",
+        title="Running and re-estimated BN statistics",
+        text=(
+            "A point a training. Above the diagonal the running averages were stale, and the "
+            f"accuracy shows that instead of generalisation; by {100 * apart.max():.1f} points at "
+            "most."
+        ),
+        frame=frame,
+        code="from superconv_ray.analysis.batch_norm import running_and_reestimated\n"
+        f"running_and_reestimated(trainings, {results.axes})",
+        chart=charts.batch_norm(frame, results.all_arms),
+    )
+
+
+def hessian_free(results: StudyResults) -> Iterator[Section]:
+    """The Hessian-free estimate of the learning rate, where trainings made one."""
+    if not results.trainings["hessian_free_interval"].notna().any():
+        return
+    axes, measures = results.axes, list(ESTIMATES)
+    frame = learning_curves(results.trainings, results.curves, axes, measures)
+    yield Section(
+        name="hessian_free",
+        title="The learning rate by the Hessian-free estimate",
+        text=(
+            "Equation 8 of arXiv 1708.07120v3, smoothed, next to the rate that was used; means "
+            "over seeds with 95 % t intervals."
+        ),
+        frame=frame,
+        code="from superconv_ray.analysis.learning_curves import learning_curves\n"
+        f"learning_curves(trainings, curves, {axes}, {measures})",
+        chart=charts.hessian_free(frame, results.all_arms, axes or None)
+        if fits(frame, axes)
+        else None,
+    )
 
 
 def learning(results: StudyResults) -> Iterator[Section]:

@@ -66,8 +66,8 @@ def test_without_a_sweep_arms_stand_side_by_side() -> None:
 def test_facets_come_in_the_order_of_their_values() -> None:
     summary = arm_summary(trials().assign(max_lr=0.3), ["max_lr", "data_count"])
     chart = charts.accuracy(summary, ARMS, "max_lr", ["data_count"])
-    titles = [text for text in Drawing(chart).texts if text.startswith("labels ")]
-    assert titles == ["labels 100", "labels 3,000"]
+    titles = [text for text in Drawing(chart).texts if text.endswith(" labels")]
+    assert titles == ["100 labels", "3,000 labels"]
 
 
 @pytest.mark.parametrize("arms", [["a"], ["long arm name number " + str(i) for i in range(9)]])

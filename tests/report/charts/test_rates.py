@@ -15,8 +15,8 @@ from tests.report.charts.drawn import NARROW, Drawing
 POINTS = 50
 
 
-def range_tests(status: str = "completed") -> pd.DataFrame:
-    """Two cells of two seeds; a hill of accuracy, and losses that mirror it."""
+def range_tests(status: str = "completed", cells: int = 1) -> pd.DataFrame:
+    """Cells of two seeds; a hill of accuracy, and losses that mirror it."""
     accuracy = 0.1 + 0.8 * np.exp(-(((np.arange(POINTS) - 25) / 8) ** 2))
     frames = [
         pd.DataFrame(
@@ -31,24 +31,24 @@ def range_tests(status: str = "completed") -> pd.DataFrame:
                 "status": status,
             }
         )
-        for cell in (0, 1)
+        for cell in range(cells)
         for seed in (0, 1)
     ]
     return pd.concat(frames, ignore_index=True)
 
 
-def chart_of(curves: pd.DataFrame) -> alt.VConcatChart:
+def chart_of(curves: pd.DataFrame, title: str = "few labels") -> alt.VConcatChart:
     return charts.range_tests(
         range_test_table(curves, ["cell"]),
         suggestions(curves, ["cell"]),
         mean_curves(curves, ["cell"]),
-        {0: "few labels", 1: "many labels"},
+        {0: title, 1: "many labels"},
     )
 
 
 @pytest.mark.parametrize("status", ["completed", "diverged"])
 def test_every_test_has_its_title_panels_and_rules(status: str) -> None:
-    text = chart_of(range_tests(status)).to_json()
+    text = chart_of(range_tests(status, cells=2)).to_json()
     drawn = json.loads(text)
     assert [test["title"]["text"] for test in drawn["vconcat"]] == [["few labels"], ["many labels"]]
     assert [len(test["vconcat"]) for test in drawn["vconcat"]] == [3, 3]
@@ -64,33 +64,42 @@ def test_what_is_missing_is_left_out_of_the_chart() -> None:
     assert math.isnan(suggestions(range_tests().query("lr < 0.6"), ["cell"])["lr"].iloc[4])
 
 
-def test_the_peak_its_interval_and_the_plateau_are_marked() -> None:
-    table = range_test_table(range_tests(), ["cell"])
+def test_the_peak_the_plateau_and_every_rules_rate_are_marked_and_told() -> None:
+    table, rules = range_test_table(range_tests()), suggestions(range_tests())
     drawing = Drawing(chart_of(range_tests()))
     assert f"peak {table['peak_lr'].iloc[0]:g}" in drawing.texts
+    assert {f"{lr:.3g}" for lr in rules["lr"].dropna()} <= set(drawing.texts)
+    assert drawing.texts.count("learning rate (log scale)") == 1
     plateaus = [told for told in drawing.marks("rect mark") if "plateau from" in told]
-    assert len(plateaus) == 2 * 3  # in every panel of both tests
+    assert len(plateaus) == 3  # in every panel
 
 
-def test_every_rule_tells_its_rate() -> None:
-    rules = suggestions(range_tests(), ["cell"]).dropna(subset="lr")
-    drawing = Drawing(chart_of(range_tests()))
-    assert {f"{lr:.3g}" for lr in rules["lr"]} <= set(drawing.texts)
-    assert drawing.texts.count("learning rate (log scale)") == 2
-
-
-def test_a_long_title_is_wrapped_on_a_narrow_page() -> None:
-    curves = range_tests().query("cell == 0")
-    chart = charts.range_tests(
-        range_test_table(curves, ["cell"]),
-        suggestions(curves, ["cell"]),
-        mean_curves(curves, ["cell"]),
-        {0: "range test linear of small_cnn on digits, data_fraction=0.1: 144 labels, 100 steps"},
-    )
-    assert Drawing(chart, NARROW).width < 480
+def test_a_long_title_is_wrapped() -> None:
+    title = "range test linear of small_cnn on digits, data_fraction=0.1: 144 labels, 100 steps"
+    heading = chart_of(range_tests(), title).to_dict()["vconcat"][0]["title"]["text"]
+    assert " ".join(heading) == title
+    assert max(map(len, heading)) <= 54
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
-    lost = range_tests().assign(validation_accuracy_reestimated=0.0)
-    both = pd.concat([range_tests().query("cell == 0"), lost.query("cell == 1")])
+    both = range_tests(cells=2)
+    both.loc[both["cell"] == 1, "validation_accuracy_reestimated"] = 0.0
     assert len(chart_of(both).to_dict()["vconcat"]) == 1
+
+
+def test_a_rule_has_its_rate_and_what_it_costs() -> None:
+    frame = pd.DataFrame(
+        {
+            "rule": ["accuracy_peak", "valley", "steep"],
+            "lr": [0.27, 0.0003, math.nan],
+            "cost": [0.012, math.nan, math.nan],
+            "low": [0.002, math.nan, math.nan],
+            "high": [0.025, math.nan, math.nan],
+            "note": ["", "trained only from 0.003 to 10", "the curve is too short"],
+        }
+    )
+    drawing = Drawing(charts.lr_rules(frame), NARROW)
+    assert {"LR 0.27", "LR 0.0003: not known", "no rate"} <= set(drawing.texts)
+    assert "cost of accuracy (points)" in drawing.texts
+    (point,) = drawing.marks("point")
+    assert "cost [95 % interval] in points: 1.2 [0.2, 2.5]" in point

@@ -1,0 +1,143 @@
+"""What an arm's accuracy is worth in steps or labels, and how errors fall with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from superconv_ray.report import theme
+from superconv_ray.report.charts.parts import (
+    DODGED,
+    PERCENT,
+    Facet,
+    above_zero,
+    arm_encodings,
+    arm_rows,
+    band,
+    bars,
+    inline,
+    interval_text,
+    legend_of,
+    line,
+    log_axis,
+    log_ticks,
+    log_y,
+    panels,
+    place_tooltip,
+    points,
+    reference,
+    view,
+    x_of,
+)
+
+HEIGHT = 260
+REACHED = {"": "reached", ">": "at least", "<": "at most"}
+"""What a factor is, by the column censored."""
+ROOM = 1.15
+"""Factor between the outermost mark and the end of the axis, where open intervals end."""
+
+
+def speedup(
+    frame: pd.DataFrame, x: str = "steps", facet: Facet = None, of: str = "steps"
+) -> alt.LayerChart | alt.FacetChart:
+    """The factor by which a baseline needs more for what the arm has; bounds are arrowheads.
+
+    Args:
+        frame: From `speedup`, or from `label_worth` with x="data_count" and of="labels".
+        x: Column of the axis.
+        facet: Columns that tell panels apart.
+        of: What the baseline needs more of.
+    """
+    rows = frame[frame["factor"].notna()]
+    known = pd.concat([rows["factor"], rows["low"], rows["high"], pd.Series([1.0])])
+    known = known[np.isfinite(known) & (known > 0)]
+    ends = known.min() / ROOM, known.max() * ROOM
+    rows = rows.assign(
+        panel=panels(rows, facet),
+        reached=rows["censored"].map(REACHED),
+        told=rows["censored"] + pd.Series(interval_text(rows, ".3g", "factor"), rows.index),
+        low=rows["low"].clip(lower=ends[0]),
+        high=rows["high"].clip(upper=ends[1]),
+    )
+    title = f"factor in {of} (log scale)"
+    scale = alt.Scale(type="log", domain=list(ends), nice=False)
+    axis = log_axis(log_ticks(known))
+    at, low, factor = (
+        x_of(rows, x),
+        *(alt.Y(f"{c}:Q", title=title, scale=scale, axis=axis) for c in ("low", "factor")),
+    )
+    tooltip = [
+        place_tooltip(x),
+        alt.Tooltip("told:N", title=f"factor [95 % interval] in {of}"),
+        alt.Tooltip("seeds:Q"),
+        alt.Tooltip("note:N"),
+    ]
+    kinds = list(REACHED.values())
+    shapes = alt.Scale(domain=kinds, range=["circle", "triangle-up", "triangle-down"])
+    layers = [
+        reference(y=alt.datum(1.0)),
+        alt.Chart()
+        .mark_rule(color=theme.BLUE, strokeWidth=1.5)
+        .encode(x=at, y=low, y2="high:Q", tooltip=tooltip),
+        alt.Chart()
+        .mark_point(color=theme.BLUE, filled=True, size=80, opacity=1)
+        .encode(
+            x=at,
+            y=factor,
+            shape=alt.Shape("reached:N", title=None, scale=shapes, legend=legend_of(kinds)),
+            tooltip=tooltip,
+        ),
+    ]
+    return view(layers, rows, [x, "factor", "reached", "told", "seeds", "note"], facet, HEIGHT)
+
+
+def scaling(
+    frame: pd.DataFrame, bands: pd.DataFrame, arms: Sequence[str]
+) -> alt.LayerChart | alt.FacetChart:
+    """Errors over labels on logarithmic axes, with the laws that were fitted to them.
+
+    Args:
+        frame: From `arm_summary`, of accuracies by data_count.
+        bands: From `scaling_band`; an arm without a law has no rows.
+        arms: The study's arms.
+    """
+    rows = arm_rows(frame, arms)
+    rows["dodge"] /= 3  # close to the curves that run through them
+    error = {"mean": 1 - rows["mean"], "low": 1 - rows["high"], "high": 1 - rows["low"]}
+    rows = above_zero(_percent(rows.assign(**error)))
+    laws = above_zero(_percent(bands.rename(columns={"error": "mean"})))
+    look, at = arm_encodings(arms, rows["arm"]), x_of(rows, "data_count")
+    shown = pd.concat([rows["mean"], rows["low"], rows["high"]]).dropna()
+    low, mean = (log_y(end, "error (%, log scale)", shown) for end in ("low", "mean"))
+    tooltip = [
+        alt.Tooltip("arm:N"),
+        place_tooltip("data_count"),
+        alt.Tooltip("text:N", title="error [95 % interval] in %"),
+    ]
+    fitted, measured = inline(_drawn(laws)), inline(_drawn(rows))
+    return alt.layer(
+        band(look).encode(x=at, y=low, y2="high:Q").properties(data=fitted),
+        line(look).encode(x=at, y=mean, tooltip=tooltip).properties(data=fitted),
+        bars(look, xOffset=DODGED)
+        .encode(x=at, y=low, y2="high:Q", tooltip=tooltip)
+        .properties(data=measured),
+        points(look, xOffset=DODGED)
+        .encode(x=at, y=mean, tooltip=tooltip)
+        .properties(data=measured),
+        width=theme.WIDTH,
+        height=HEIGHT,
+    )
+
+
+def _percent(rows: pd.DataFrame) -> pd.DataFrame:
+    """In percent, with a text to three digits: errors may be small."""
+    numbers = {name: PERCENT * rows[name] for name in ("mean", "low", "high")}
+    return rows.assign(**numbers, text=lambda found: interval_text(found, ".3g"))
+
+
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    columns = ("arm", "data_count", "mean", "low", "high", "text", "dodge")
+    return rows[[name for name in columns if name in rows]]

@@ -1,0 +1,182 @@
+"""Accuracy over settings: two at a time as a heatmap, and what a search tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from superconv_ray.report import theme
+from superconv_ray.report.charts.parts import (
+    Facet,
+    arm_encodings,
+    arm_rows,
+    columns_of,
+    in_percent,
+    log_axis,
+    log_scale,
+    log_ticks,
+    panels,
+    points,
+    stacked,
+    view,
+    y_of,
+)
+from superconv_ray.wording import column_name, value_text
+
+CELL_HEIGHT = 36
+MOST_WRITTEN = 10
+"""Cells along a side up to which each has its number written in it."""
+MOST_ABREAST = 5
+"""Columns of a heatmap up to which two of them stand side by side."""
+BRIGHT = 0.6
+"""Share of the colours' range from which black is read better than white."""
+SEARCH_HEIGHT = 180
+
+
+def heatmap(
+    frame: pd.DataFrame,
+    optima: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    facet: Facet = None,
+    label: str = "accuracy",
+) -> alt.LayerChart | alt.FacetChart:
+    """Mean accuracy over two settings; the best `y` at each `x` is framed, its interval a bar.
+
+    Args:
+        frame: From `arm_summary`, by `x`, `y` and `facet`.
+        optima: From `optimum` over `y`, by `x` and `facet`.
+        x: Column of the horizontal axis.
+        y: Column of the vertical axis.
+        facet: Columns that tell panels apart.
+        label: What was averaged.
+
+    Raises:
+        ValueError: `facet` does not tell cells apart.
+    """
+    place = [*columns_of(facet), x, y]
+    if frame.duplicated(place).any():
+        raise ValueError(f"facet must tell cells apart, but several rows share {', '.join(place)}")
+    best = optima.rename(columns={"best": y, "low": "best_low", "high": "best_high"})
+    columns = [*place, "best_low", "best_high"]
+    rows = in_percent(frame, ".1f").merge(
+        best[columns].assign(best=True), on=place, how="left", validate="one_to_one"
+    )
+    middle = rows["mean"].min() + BRIGHT * (rows["mean"].max() - rows["mean"].min())
+    xs, ys = (sorted(rows[axis].unique()) for axis in (x, y))
+    rows = rows.assign(
+        panel=panels(rows, facet),
+        x=rows[x].map(value_text),
+        y=rows[y].map(value_text),
+        written=rows["mean"].map("{:.1f}".format),
+        bright=rows["mean"] > middle,
+        best=rows["best"].eq(True),
+        **{end: rows[end].map(value_text, na_action="ignore") for end in ("best_low", "best_high")},
+    )
+    # Domains, as layers of several columns lose their sorting.
+    across, upwards = (
+        alt.Scale(domain=list(map(value_text, values))) for values in (xs, list(reversed(ys)))
+    )
+    axis = alt.Axis(labelAngle=0, labelOverlap="greedy")
+    at = alt.X("x:O", title=column_name(x), scale=across, axis=axis)
+    up, along = (alt.Y(f"{c}:O", title=column_name(y), scale=upwards) for c in ("y", "best_low"))
+    written = max(len(xs), len(ys)) <= MOST_WRITTEN
+    layers = [_cells(at, up, x, y, label), *_best(at, up, along), *([_numbers(at, up)] * written)]
+    drawn = ["x", "y", "n", "written", "bright", "best", "best_low", "best_high"]
+    abreast = 1 if len(xs) > MOST_ABREAST else None
+    return view(layers, rows, drawn, facet, CELL_HEIGHT * len(ys), abreast)
+
+
+def _cells(at: alt.X, up: alt.Y, x: str, y: str, label: str) -> alt.Chart:
+    legend = alt.Legend(orient="top", gradientLength=200, titleLimit=300)
+    colour = alt.Color(
+        "mean:Q", title=f"{label} (%)", scale=alt.Scale(scheme=theme.SEQUENTIAL), legend=legend
+    )
+    tooltip = [
+        alt.Tooltip("x:N", title=column_name(x)),
+        alt.Tooltip("y:N", title=column_name(y)),
+        alt.Tooltip("text:N", title=f"{label} [95 % interval] in %"),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+    cells: alt.Chart = alt.Chart().mark_rect().encode(x=at, y=up, color=colour, tooltip=tooltip)
+    return cells
+
+
+def _numbers(at: alt.X, up: alt.Y) -> alt.Chart:
+    """In black or white: what is read on a cell depends on its colour, not on the page's."""
+    ink = alt.condition("datum.bright", alt.value("black"), alt.value("white"))
+    numbers: alt.Chart = alt.Chart().mark_text().encode(x=at, y=up, text="written:N", color=ink)
+    return numbers
+
+
+def _best(at: alt.X, up: alt.Y, along: alt.Y) -> list[alt.Chart]:
+    """Frames around the best, and bars over the values that their intervals hold."""
+    best = alt.Chart().transform_filter("datum.best")
+    frame = best.mark_rect(fillOpacity=0, stroke=theme.VERMILLION, strokeWidth=3)
+    bar = best.transform_filter("isValid(datum.best_low)").mark_rule(
+        color=theme.VERMILLION, strokeWidth=3, xOffset=alt.expr("-bandwidth('x') / 2 + 5")
+    )
+    told = [alt.Tooltip("best_low:N", title="best from"), alt.Tooltip("best_high:N", title="to")]
+    return [
+        frame.encode(x=at, y=up),
+        bar.encode(x=at, y=along, y2=alt.Y2("best_high:O"), tooltip=told),
+    ]
+
+
+def searched(
+    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = "data_count"
+) -> alt.VConcatChart:
+    """What searches tried, against its score; what they chose is ringed.
+
+    Args:
+        frame: From `analysis.search.searched`.
+        arms: The study's arms.
+        facet: Columns that tell panels apart.
+    """
+    rows = in_percent(_scored(arm_rows(frame, arms, facet)), ".1f")
+    settings = list(dict.fromkeys(rows["setting"]))
+    return stacked(
+        *(
+            _tried(rows[rows["setting"] == setting], setting, arms, facet, first=i == 0)
+            for i, setting in enumerate(settings)
+        )
+    )
+
+
+def _scored(rows: pd.DataFrame) -> pd.DataFrame:
+    """A search has one score a trial, and no interval."""
+    return rows.assign(mean=rows["score"], low=float("nan"), high=float("nan"))
+
+
+def _tried(
+    rows: pd.DataFrame, setting: str, arms: Sequence[str], facet: Facet, *, first: bool
+) -> alt.LayerChart | alt.FacetChart:
+    look = arm_encodings(arms, rows["arm"], legend=first)
+    y = y_of("mean", "validation accuracy (%)")
+    tooltip = [
+        alt.Tooltip("arm:N"),
+        alt.Tooltip("tried:Q", title=column_name(setting), format=".3~g"),
+        alt.Tooltip("text:N", title="validation accuracy (%)"),
+        alt.Tooltip("trials:Q"),
+        alt.Tooltip("diverged:Q"),
+        alt.Tooltip("chosen:N"),
+    ]
+    at = _tried_axis(rows["tried"], setting)
+    ring = alt.Chart().transform_filter("datum.chosen").mark_point(size=190, strokeWidth=2.5)
+    layers = [
+        points(look, opacity=0.75).encode(x=at, y=y, tooltip=tooltip),
+        ring.encode(x=at, y=y, color=look["color"], tooltip=tooltip),
+    ]
+    return view(layers, rows, ["tried", "trials", "diverged", "chosen"], facet, SEARCH_HEIGHT)
+
+
+def _tried_axis(values: pd.Series[Any], setting: str) -> alt.X:
+    """Logarithmic over decades, as rates are searched; linear else, as dropout is."""
+    if values.min() > 0 and values.max() / values.min() > 10:
+        scale, axis = log_scale(values), log_axis(log_ticks(values))
+        return alt.X("tried:Q", title=f"{column_name(setting)} (log scale)", scale=scale, axis=axis)
+    return alt.X("tried:Q", title=column_name(setting), scale=alt.Scale(zero=False))

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from superconv_ray.analysis.comparison import arm_summary
+from superconv_ray.analysis.scaling import scaling_band
+from superconv_ray.report import charts
+from tests.analysis.made import noisy
+from tests.report.charts.drawn import NARROW, Drawing
+
+ARMS = ["a", "b"]
+
+
+def factors() -> pd.DataFrame:
+    """A factor that is known, two bounds, and one that cannot be told."""
+    return pd.DataFrame(
+        {
+            "steps": [50, 100, 200, 400],
+            "factor": [2.0, 3.0, 0.5, math.nan],
+            "low": [1.5, 2.5, 0.0, math.nan],
+            "high": [2.5, math.inf, 0.8, math.nan],
+            "censored": ["", ">", "<", ""],
+            "seeds": 3,
+            "note": "",
+            "data_count": 100,
+        }
+    )
+
+
+def test_bounds_are_arrowheads_and_what_is_not_known_is_left_out() -> None:
+    drawing = Drawing(charts.speedup(factors()))
+    assert {"factor in steps (log scale)", "steps (log scale)"} <= set(drawing.texts)
+    points = drawing.marks("point")
+    assert [told.split("reached: ")[1].split(";")[0] for told in points] == [
+        "reached",
+        "at least",
+        "at most",
+    ]
+    assert "factor [95 % interval] in steps: >3 [2.5, inf]" in points[1]
+
+
+def test_open_intervals_go_to_the_end_of_the_axis() -> None:
+    spec = charts.speedup(factors()).to_dict()
+    (rows,) = spec["datasets"].values()
+    low, high = spec["layer"][1]["encoding"]["y"]["scale"]["domain"]
+    assert (rows[2]["low"], rows[1]["high"]) == (round(low, 6), round(high, 6))
+
+
+def test_factors_in_labels_have_a_panel_a_baseline() -> None:
+    frame = pd.concat(factors().assign(baseline=name, data_count=[1, 2, 3, 4]) for name in ARMS)
+    drawing = Drawing(charts.speedup(frame, "data_count", "baseline", of="labels"), NARROW)
+    assert {"baseline a", "baseline b", "factor in labels (log scale)"} <= set(drawing.texts)
+    assert drawing.width <= 420
+
+
+def test_where_no_factor_is_known_the_axes_are_drawn() -> None:
+    drawing = Drawing(charts.speedup(factors().iloc[3:]))
+    assert drawing.marks("point") == []
+
+
+def test_errors_have_their_law_and_an_arm_without_one_its_points() -> None:
+    laws = {"a": lambda n: 0.9 * n**-0.3, "b": lambda n: 0.1 * n**0.1}
+    trials = noisy(laws, "data_count", (100, 400, 1600, 6400), 3, 0.02, np.random.default_rng(0))
+    summary = arm_summary(trials, ["data_count"])
+    drawing = Drawing(charts.scaling(summary, scaling_band(trials), ARMS))
+    assert len(drawing.marks("point")) == 8
+    assert len(drawing.marks("line mark")) == len(drawing.marks("area mark")) == 1
+    assert {"error (%, log scale)", "labels (log scale)", "a", "b"} <= set(drawing.texts)
+
+
+def test_an_interval_that_reaches_below_no_error_ends_on_the_axis() -> None:
+    summary = pd.DataFrame(
+        {"arm": "a", "data_count": [100, 200], "mean": 0.99, "low": 0.9, "high": 1.05}
+    )
+    nothing = pd.DataFrame(columns=["arm", "data_count", "error", "low", "high"])
+    spec = charts.scaling(summary, nothing, ARMS).to_dict()
+    rows = max(spec["datasets"].values(), key=len)
+    assert [row["low"] for row in rows] == [0.5, 0.5]

@@ -1,0 +1,127 @@
+"""Other readers of the same Parquet files: DuckDB and Polars find what pandas finds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from superconv_ray import open_store
+from superconv_ray.outcome import Outcome
+from superconv_ray.store import Store
+from superconv_ray.trial import Trial
+
+SAMPLE = Path(__file__).parents[1] / "studies" / "results"
+STUDY = "limited_data_fashion_mnist_small_cnn"
+
+# As the README has them.
+DUCKDB = """
+duckdb.sql(\"\"\"
+    select data_count, arm, avg(test_accuracy) as accuracy, count(*) as seeds
+    from read_parquet('results/trials/*.parquet', union_by_name=true)
+    join 'results/studies/quickstart.parquet' using (trial_id)
+    where role = 'training' group by all order by all
+\"\"\").df()
+"""
+POLARS = """
+(
+    pl.scan_parquet("results/trials/*.parquet", extra_columns="ignore")
+    .join(pl.scan_parquet("results/studies/quickstart.parquet"), on="trial_id")
+    .filter(pl.col("role") == "training")
+    .group_by("data_count", "arm")
+    .agg(pl.mean("test_accuracy").alias("accuracy"), pl.len().alias("seeds"))
+    .sort("data_count", "arm")
+    .collect()
+    .to_pandas()
+)
+"""
+LINES = pytest.mark.parametrize("line", [DUCKDB, POLARS], ids=["duckdb", "polars"])
+
+
+def read(line: str, store: Path, study: str) -> pd.DataFrame:
+    """What a line gives of another store and study than those it names."""
+    line = line.replace("results/", f"{store}/").replace("quickstart", study)
+    frame: pd.DataFrame = eval(line.strip(), {"duckdb": duckdb, "pl": pl})
+    return frame
+
+
+def expected(store: Store, study: str) -> pd.DataFrame:
+    trials = store.trials(study)
+    groups = trials[trials["role"] == "training"].groupby(["data_count", "arm"])["test_accuracy"]
+    return groups.agg(accuracy="mean", seeds="size").reset_index()
+
+
+@LINES
+def test_the_sample_study_is_read_without_this_package(line: str) -> None:
+    found = read(line, SAMPLE, STUDY)
+    wanted = expected(open_store(SAMPLE), STUDY)
+    assert len(wanted) == 20  # 5 numbers of labels, 4 arms
+    pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
+    # One of them by hand, from the study's docstring
+    cosine = found[(found["data_count"] == 300) & (found["arm"] == "cosine")]
+    assert cosine["accuracy"].round(3).item() == 0.757
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> Store:
+    """The sample while a further study runs on it: compact files, parts and two studies."""
+    store = open_store(shutil.copytree(SAMPLE, tmp_path / "store"))
+    members = []
+    for seed in range(3):
+        trial = Trial(max_lr=0.1, steps=10, data_count=100, seed=seed).complete()
+        measured = {"train_accuracy": 0.9, "train_accuracy_reestimated": 0.9}
+        measured["test_accuracy"] = 0.5 + seed / 10
+        store.write_result(trial, Outcome("completed", measured), [{"step": 10, "lr": 0.1}])
+        members.append({"trial_id": trial.id, "arm": "a", "cell": 0, "role": "training"})
+    store.write_study("late", {"name": "late"}, members)
+    return store
+
+
+@LINES
+def test_parts_and_compact_files_are_read_together(line: str, grown: Store) -> None:
+    place = Path(grown.files.uri)
+    assert len(list(place.glob("trials/*.parquet"))) == 4
+    (row,) = read(line, place, "late").itertuples(index=False)
+    assert (row.data_count, row.arm, row.seeds) == (100, "a", 3)
+    assert row.accuracy == pytest.approx(0.6)
+    found = read(line, place, STUDY)
+    pd.testing.assert_frame_equal(found, expected(grown, STUDY), check_dtype=False)
+
+
+@pytest.mark.parametrize("table", ["trials", "curves"])
+def test_a_column_has_one_type_in_parts_and_compact_files(table: str, grown: Store) -> None:
+    kinds: dict[str, set[str]] = {}
+    for path in Path(grown.files.uri, table).glob("*.parquet"):
+        for column in pq.read_schema(path):
+            kinds.setdefault(column.name, set()).add(str(column.type))
+    assert {name for name, types in kinds.items() if len(types) > 1} == set()
+
+
+def test_a_column_that_files_of_an_older_version_lack_is_null_there(grown: Store) -> None:
+    """As in the sample, which was measured before some columns were added."""
+    files = f"read_parquet('{grown.files.uri}/trials/*.parquet', union_by_name=true)"
+    query = (
+        f"select count(*), count(train_accuracy), count(train_accuracy_reestimated) from {files}"
+    )
+    assert duckdb.execute(query).fetchall() == [(343, 343, 3)]
+
+
+def test_a_trial_that_is_in_two_files_is_taken_once_by_its_id(grown: Store) -> None:
+    """A run that was killed while it compacted leaves it so."""
+    place = Path(grown.files.uri)
+    part = next(path for path in place.glob("trials/*.parquet") if "compact" not in path.name)
+    kept = part.read_bytes()
+    grown.compact()
+    part.write_bytes(kept)
+    files = f"{place}/trials/*.parquet"
+    query = f"select count(*), count(distinct trial_id) from '{files}'"
+    assert duckdb.execute(query).fetchall() == [(344, 343)]
+    distinct = f"select distinct on (trial_id) * from '{files}'"
+    assert duckdb.execute(f"select count(*) from ({distinct})").fetchall() == [(343,)]
+    rows = pl.scan_parquet(files, missing_columns="insert", extra_columns="ignore")
+    assert rows.unique("trial_id").collect().height == 343
