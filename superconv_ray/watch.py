@@ -30,6 +30,11 @@ PACE_WINDOW = timedelta(minutes=5)
 LEAST_FOR_PACE = 5
 """Trials that a pace is of at least, also where they take longer than the window."""
 KINDS_OF_FAILURE = 3
+PROGRESS = (
+    *("study", "trials", "done", "left", "ETA", "last ended", "a minute"),
+    *("diverged", "failed", "checkpoints"),
+)
+"""Headings of the table of studies; a narrow terminal cuts off the last ones."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +175,8 @@ def view(standings: Sequence[Standing], place: str, now: datetime) -> str:
     """
     if not standings:
         return f"no study in {place} yet: waiting for a run to begin"
-    headings = ["study", "trials", "done", "diverged", "failed", "left", "checkpoints", "a minute"]
     rows = [_progress(standing, now) for standing in standings]
-    blocks = [place, text_table([*headings, "ETA", "last ended"], rows)]
+    blocks = [place, text_table(PROGRESS, rows)]
     if not _is_going_on(standings):
         failed = any(standing.errors for standing in standings)
         again = "; the next run tries failed trials again" if failed else ""
@@ -186,19 +190,19 @@ def _is_going_on(standings: Sequence[Standing]) -> bool:
 
 
 def _progress(standing: Standing, now: datetime) -> list[str]:
-    diverged = standing.trials.loc[standing.trials["status"] == "diverged", "trial_id"].nunique()
-    counts = (standing.done, diverged, len(standing.errors), standing.left, standing.begun)
     ends = standing.ends
     pace = trials_a_minute(ends)
     silence = (now - ends.iloc[-1]).total_seconds() if len(ends) else math.nan
     # Longer than that, and what ran has ended or hangs: there is no telling when it goes on.
     going_on = pace and silence < max(PACE_WINDOW.total_seconds(), 3 * 60 / pace)
+    diverged = standing.trials.loc[standing.trials["status"] == "diverged", "trial_id"].nunique()
     return [
         str(standing.definition["name"]),
-        *(f"{count:,}" for count in (standing.definition["trials"], *counts)),
-        f"{pace:.3g}" if pace else "-",
+        *(f"{n:,}" for n in (standing.definition["trials"], standing.done, standing.left)),
         duration(standing.left / pace * 60) if pace and going_on and standing.left else "-",
         f"{duration(max(0.0, silence))} ago" if len(ends) else "-",
+        f"{pace:.3g}" if pace else "-",
+        *(f"{n:,}" for n in (diverged, len(standing.errors), standing.begun)),
     ]
 
 

@@ -16,10 +16,8 @@ from superconv_ray.analysis.comparison import arm_summary, effort
 from superconv_ray.analysis.sequential import confidence_per_look
 from superconv_ray.report.verdict import comparison
 from superconv_ray.results import StudyResults
-from superconv_ray.wording import column_name, percent_interval, probability, short
+from superconv_ray.wording import column_name, percent_interval, probability, value_text
 
-HEADINGS = {"data_count": "labels"}
-"""What a column of the frames is called in a table, where its own name does not say it."""
 _LATEX = str.maketrans(
     {
         **{character: rf"\{character}" for character in "&%$#_{}"},
@@ -195,16 +193,12 @@ def _points(
     """Each point's settings as text, and its rows, in the frame's order."""
     groups: dict[tuple[str, ...], list[dict[Any, Any]]] = {}
     for row in frame.to_dict("records"):
-        groups.setdefault(tuple(_setting(row[name]) for name in by), []).append(row)
+        groups.setdefault(tuple(value_text(row[name]) for name in by), []).append(row)
     yield from groups.items()
 
 
 def _heading(column: str) -> str:
     return column_name(column).replace("_", " ")
-
-
-def _setting(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else short(value)
 
 
 def _accuracy(row: Mapping[Any, Any]) -> str:
