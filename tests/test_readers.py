@@ -56,6 +56,12 @@ def expected(store: Store, study: str) -> pd.DataFrame:
     return groups.agg(accuracy="mean", seeds="size").reset_index()
 
 
+def test_the_readme_has_these_lines() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert DUCKDB in readme
+    assert POLARS in readme
+
+
 @LINES
 def test_the_sample_study_is_read_without_this_package(line: str) -> None:
     found = read(line, SAMPLE, STUDY)
