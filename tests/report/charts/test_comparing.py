@@ -64,17 +64,10 @@ def test_without_a_sweep_arms_stand_side_by_side() -> None:
 
 
 def test_facets_come_in_the_order_of_their_values() -> None:
-    both = pd.concat([trials().assign(max_lr=3.0), trials().assign(max_lr=0.5)])
-    chart = charts.accuracy(arm_summary(both, ["max_lr", "data_count"]), ARMS, facet=["max_lr"])
-    titles = [text for text in Drawing(chart).texts if text.startswith("max_lr ")]
-    assert titles == ["max_lr 0.5", "max_lr 3"]
-
-
-def test_an_interval_is_drawn_no_further_than_accuracies_go_and_told_whole() -> None:
-    spec = charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS).to_dict()
-    (rows,) = spec["datasets"].values()
-    (last,) = (row for row in rows if (row["arm"], row["data_count"]) == ("a", 3000))
-    assert (last["high"], last["text"]) == (100, "91.0 [78.3, 103.7]")
+    summary = arm_summary(trials().assign(max_lr=0.3), ["max_lr", "data_count"])
+    chart = charts.accuracy(summary, ARMS, "max_lr", ["data_count"])
+    titles = [text for text in Drawing(chart).texts if text.startswith("labels ")]
+    assert titles == ["labels 100", "labels 3,000"]
 
 
 @pytest.mark.parametrize("arms", [["a"], ["long arm name number " + str(i) for i in range(9)]])
@@ -123,3 +116,10 @@ def test_budgets_are_an_axis_of_steps() -> None:
 def test_nothing_finished_is_an_empty_chart() -> None:
     nothing = arm_summary(trials(), ["data_count"]).iloc[:0]
     assert Drawing(charts.accuracy(nothing, ARMS)).marks("point") == []
+
+
+def test_an_interval_is_drawn_no_further_than_accuracies_go_and_told_whole() -> None:
+    spec = charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS).to_dict()
+    (rows,) = spec["datasets"].values()
+    (last,) = (row for row in rows if (row["arm"], row["data_count"]) == ("a", 3000))
+    assert (last["high"], last["text"]) == (100, "91.0 [78.3, 103.7]")

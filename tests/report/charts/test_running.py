@@ -58,9 +58,9 @@ def test_a_loss_that_reached_zero_is_left_out() -> None:
 
 
 def test_every_panel_has_its_curves_and_a_narrow_page_shows_them() -> None:
-    both = pd.concat([curves(max_lr=0.1), curves(max_lr=0.5)])
-    drawing = Drawing(charts.learning_curves(both, ARMS, ["max_lr"]), NARROW)
-    assert drawing.texts.count("max_lr 0.5") == 2
+    both = pd.concat([curves(data_count=100), curves(data_count=2000)])
+    drawing = Drawing(charts.learning_curves(both, ARMS, ["data_count"]), NARROW)
+    assert drawing.texts.count("labels 2,000") == 2
     assert len(drawing.marks("line mark")) == 8
     assert drawing.width <= 420
 
@@ -78,9 +78,9 @@ def test_rates_and_momentum_tell_their_numbers_at_every_step() -> None:
 def test_momentum_is_drawn_once_where_all_panels_share_it(
     momenta: tuple[float, float], drawn: int
 ) -> None:
-    parts = [rates(m, max_lr=lr) for lr, m in zip((0.1, 0.5), momenta, strict=True)]
-    drawing = Drawing(charts.schedules(pd.concat(parts), ARMS, "max_lr"))
-    assert drawing.texts.count("max_lr 0.5") == drawn
+    parts = [rates(m, data_count=n) for n, m in zip((100, 200), momenta, strict=True)]
+    drawing = Drawing(charts.schedules(pd.concat(parts), ARMS, "data_count"))
+    assert drawing.texts.count("labels 100") == drawn
 
 
 def test_nothing_measured_is_an_empty_chart() -> None:

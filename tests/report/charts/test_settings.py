@@ -63,9 +63,9 @@ def test_arms_are_panels() -> None:
 
 def tried() -> pd.DataFrame:
     rows = [
-        {"arm": arm, "batch_size": n, "setting": setting, "tried": value, "score": 0.5}
+        {"arm": arm, "data_count": n, "setting": setting, "tried": value, "score": 0.5}
         for arm in ARMS
-        for n in (16, 64)
+        for n in (100, 2000)
         for setting, values in (("max_lr", (0.01, 0.3, 10)), ("dropout", (0.0, 0.2)))
         for value in values
     ]
@@ -75,8 +75,8 @@ def tried() -> pd.DataFrame:
 
 
 def test_every_setting_has_its_axis_and_what_was_chosen_a_ring() -> None:
-    drawing = Drawing(charts.searched(tried(), ARMS, "batch_size"), NARROW)
+    drawing = Drawing(charts.searched(tried(), ARMS), NARROW)
     assert {"max_lr (log scale)", "dropout", "validation accuracy (%)"} <= set(drawing.texts)
     assert len(drawing.marks("point")) == len(tried()) + 4
-    assert drawing.texts.count("batch size 64") == 2
+    assert drawing.texts.count("labels 2,000") == 2
     assert drawing.width <= 420
