@@ -116,3 +116,10 @@ def test_budgets_are_an_axis_of_steps() -> None:
 def test_nothing_finished_is_an_empty_chart() -> None:
     nothing = arm_summary(trials(), ["data_count"]).iloc[:0]
     assert Drawing(charts.accuracy(nothing, ARMS)).marks("point") == []
+
+
+def test_an_interval_is_drawn_no_further_than_accuracies_go_and_told_whole() -> None:
+    spec = charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS).to_dict()
+    (rows,) = spec["datasets"].values()
+    (last,) = (row for row in rows if (row["arm"], row["data_count"]) == ("a", 3000))
+    assert (last["high"], last["text"]) == (100, "91.0 [78.3, 103.7]")
