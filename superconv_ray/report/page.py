@@ -67,7 +67,10 @@ def _charts(report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
     with alt.data_transformers.enable("default", max_rows=None), alt.theme.enable("none"):
         for section in report.sections:
             if section.chart is not None:
-                yield section.name, section.chart.to_dict() | {"description": section.title}
+                yield (
+                    section.name,
+                    section.chart.to_dict(validate=False) | {"description": section.title},
+                )
 
 
 def _table(frame: pd.DataFrame) -> dict[str, Any]:

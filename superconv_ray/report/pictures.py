@@ -51,7 +51,7 @@ def save_chart(
     check_pictures([path])
     write = getattr(vl_convert, f"vegalite_to_{path.suffix[1:]}")
     config = {**theme.config(dark), "background": theme.BACKGROUNDS[dark]}
-    spec = chart.to_dict()
+    spec = chart.to_dict(validate=False)
     if width is not None:
         spec = at_width(spec, width)
     content = write(spec, config=config, **KINDS[path.suffix])
@@ -62,7 +62,7 @@ def at_width(spec: Mapping[str, Any], width: int) -> dict[str, Any]:
     """A chart's specification, drawn at another width.
 
     Args:
-        spec: From ``chart.to_dict()``.
+        spec: From ``chart.to_dict(validate=False)``.
         width: Of a single view in px, axes not included; the columns of a facet share it.
     """
     if "vconcat" in spec:
