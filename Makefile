@@ -24,7 +24,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/analysis.py
 	$(BIN)/python benchmarks/analysis_scaling.py
-	$(BIN)/python benchmarks/report.py
+	$(BIN)/python -m benchmarks.report
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/demo.py

@@ -14,7 +14,7 @@ from typing import Any
 from superconv_ray import Study, open_store
 from superconv_ray.execution.session import write_study
 from superconv_ray.outcome import Outcome
-from superconv_ray.plan import make_plan
+from superconv_ray.plan import Plan, make_plan
 from superconv_ray.planner import Planner, Signal
 from superconv_ray.store import Store
 from superconv_ray.trial import Trial
@@ -23,11 +23,17 @@ ROWS = 20
 """Curve rows a trial."""
 
 
-def write_made_study(study: Study, uri: str) -> Store:
-    """Plan a study, make up every trial's result, and write all of it to a store."""
+def write_made_study(study: Study, uri: str, plan: Plan | None = None) -> Store:
+    """Plan a study, make up every trial's result, and write all of it to a store.
+
+    Args:
+        study: The study.
+        uri: Of the store.
+        plan: Of the study, if it is not that of all its trials.
+    """
     store = open_store(uri)
     store.initialise()
-    plan = make_plan(study)
+    plan = plan or make_plan(study)
     planner = Planner(plan, lambda _: None)
     while not isinstance(trial := planner.next(), Signal):
         outcome = _outcome(trial)

@@ -1,6 +1,6 @@
 """Size of a study's report and the time to write it, at 500 and at 10,000 made-up trials.
 
-python benchmarks/report.py
+python -m benchmarks.report
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from made_study import write_made_study
-
+from benchmarks.made_study import write_made_study
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations
 from superconv_ray.report.build import build_report
 from superconv_ray.report.page import render
