@@ -125,6 +125,8 @@ def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataF
     trials = results.trials.drop(columns=["point", "accuracy", "accuracy_reestimated"])
     if trials.empty:
         return {}, trials
+    # A list of all tuning trials in each of their cell's trainings would be most of the page.
+    trials["chosen_from"] = trials["chosen_from"].map(len, na_action="ignore")
     texts = trials.map(str)
     alike = {name for name in trials.columns if texts[name].nunique() == 1}
     known = [name for name in field_names() if name in alike and trials[name].notna().any()]
