@@ -123,13 +123,13 @@ def _claim(files: Files, study: str, folder: str, own: str, content: bytes) -> N
         files.delete(f"{folder}/{own}")
         if attempt == ATTEMPTS:
             raise StudyInUseError(_who(files, study, *other))
-        time.sleep(random.uniform(0.1, 0.4))
+        time.sleep(random.uniform(0.05, 0.25))
 
 
 def _who(files: Files, study: str, claim: Claim, age: float) -> str:
     return (
         f"study {study!r} in the store {files.place} is being run by process {claim.pid} on "
-        f"{claim.host} since {claim.since}, last heard of {age:.0f} s ago. Wait for its end, or stop "
+        f"{claim.host} since {claim.since}, last heard of {age:.0f} s ago. Wait for its end or stop "
         f"it there with Ctrl-C; if it was killed, repeat the command {EXPIRY_SECONDS:.0f} s after "
         "it was last heard of. `status` and `show` work meanwhile"
     )
