@@ -129,9 +129,9 @@ def _claim(files: Files, study: str, folder: str, own: str, content: bytes) -> N
 def _who(files: Files, study: str, claim: Claim, age: float) -> str:
     return (
         f"study {study!r} in the store {files.place} is being run by process {claim.pid} on "
-        f"{claim.host} since {claim.since}, last heard of {age:.0f} s ago. Wait for its end or stop "
-        f"it there with Ctrl-C; if it was killed, repeat the command {EXPIRY_SECONDS:.0f} s after "
-        "it was last heard of. `status` and `show` work meanwhile"
+        f"{claim.host} since {claim.since}, last heard of {age:.0f} s ago. Wait for its end or "
+        "stop it there with Ctrl-C; if it was killed, repeat the command "
+        f"{EXPIRY_SECONDS:.0f} s after it was last heard of. `status` and `show` work meanwhile"
     )
 
 

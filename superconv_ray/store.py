@@ -400,8 +400,13 @@ class Store:
         columns: Sequence[str] | None,
     ) -> pa.Table:
         """Only where reading fails is it worth it to find out which file is the culprit."""
+        wanted = columns and [*columns, *({"trial_id"} - set(columns))]
+        parts = frozenset(match[1] for name in names if (match := _PART.fullmatch(name)))
         try:
-            return self._scan(folder, names, table, condition, columns)
+            rows = self._scan(folder, names, table, condition, wanted)
+            if parts:  # a file of something else reads as rows of nothing but nulls
+                _check_ids(rows, parts)
+            return rows.select(columns) if columns else rows
         except _DAMAGE as error:
             if _is_not_of_the_file(error):
                 raise

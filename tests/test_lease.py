@@ -87,7 +87,7 @@ def test_a_driver_elsewhere_is_replaced_when_its_lease_has_expired(
         pass
     claim = replace(own_claim(), pid=ended.pid, **elsewhere)
     leave(files, claim, age=EXPIRY_SECONDS - 5)
-    with pytest.raises(StudyInUseError, match="last heard of 5[567] s ago"), lease(files, "one"):
+    with pytest.raises(StudyInUseError, match=r"last heard of 5\d s ago"), lease(files, "one"):
         pass
     leave(files, claim, age=EXPIRY_SECONDS + 5)
     with lease(files, "one"):
@@ -156,18 +156,20 @@ def test_a_driver_that_was_replaced_is_interrupted_and_told(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.02)
-    interrupted = False
-    with (
-        pytest.raises(StudyInUseError, match=r"was not heard of for 60 s, and another one has"),
-        lease(files, "one"),
-    ):
-        files.delete(f"leases/one/{claims(files)[0]}")  # as the other one does it
-        try:
-            wait_until(lambda: False)
-        except KeyboardInterrupt:
-            interrupted = True
-            raise
-    assert interrupted
+    ends: list[type[BaseException]] = []
+
+    def drive() -> None:
+        with lease(files, "one"):
+            files.delete(f"leases/one/{claims(files)[0]}")  # as the other one does it
+            try:
+                wait_until(lambda: False)
+            except BaseException as end:
+                ends.append(type(end))
+                raise
+
+    with pytest.raises(StudyInUseError, match=r"was not heard of for 60 s, and another one has"):
+        drive()
+    assert ends == [KeyboardInterrupt]
     assert claims(files) == []
 
 

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from click.testing import Result
 
 from superconv_ray import open_store
 from superconv_ray.files import Files
@@ -49,7 +48,7 @@ def test_workers_of_a_cluster_write_to_s3(
 
 
 def test_credentials_and_endpoint_may_come_from_the_environment(
-    s3_server: S3Server, superconv: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "user")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["user"])
@@ -65,7 +64,7 @@ def test_credentials_and_endpoint_may_come_from_the_environment(
 def test_a_server_that_is_killed_and_started_again_costs_nothing_but_time(
     s3_server: S3Server, undisturbed: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
-    mishaps = []
+    mishaps: list[threading.Timer] = []
 
     def server_restarts() -> None:
         if not mishaps:
