@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -92,11 +92,12 @@ class _Listing:
 
     @cached_property
     def compacted(self) -> frozenset[str]:
-        return frozenset().union(*self.compact.values())
+        first, *others = self.compact.values() or [frozenset[str]()]
+        return first.union(*others) if others else first
 
     @property
     def ids(self) -> frozenset[str]:
-        return self.parts | self.compacted
+        return self.parts | self.compacted if self.parts else self.compacted
 
     def each_trial_once(
         self, without: frozenset[str] = frozenset()
@@ -378,13 +379,11 @@ class Store:
         self, folder: str, table: pa.Schema, filters: Filters, columns: Sequence[str] | None
     ) -> pa.Table:
         """The union of compact files and parts, every finished trial once."""
-        listings = {name: self._list(name) for name in _TABLES}  # trials first: see finished_ids
-        listing = listings[folder]
-        finished = listings["trials"].ids & listings["curves"].ids
-        fresh = sorted((listing.parts & finished) - listing.compacted)
-        pieces = [
-            ([name], once) for name, once in listing.each_trial_once(listing.compacted - finished)
-        ]
+        trials, curves = (self._list(name) for name in _TABLES)  # trials first: see finished_ids
+        listing, other = (trials, curves) if folder == "trials" else (curves, trials)
+        fresh = sorted((listing.parts & other.ids) - listing.compacted)
+        halves = listing.compacted - other.ids
+        pieces = [([name], once) for name, once in listing.each_trial_once(halves)]
         pieces.append(([f"{trial_id}.parquet" for trial_id in fresh], None))
         return pa.concat_tables(
             self._scan_undamaged(folder, names, table, _all_of(once, filters), columns)
@@ -575,7 +574,13 @@ def _ids_in(footer: Mapping[bytes, bytes] | None) -> frozenset[str]:
     """The trials that a compact file holds, as its footer says."""
     if not footer or _IDS not in footer:
         raise ValueError("it does not list its trials: it was not written by superconv_ray")
-    return frozenset(json.loads(footer[_IDS]))
+    return _parsed(footer[_IDS])
+
+
+@lru_cache(maxsize=2 * MAX_COMPACT_FILES)
+def _parsed(ids: bytes) -> frozenset[str]:
+    """Once, although both tables list the same trials, and are read again and again."""
+    return frozenset(json.loads(ids))
 
 
 def _is_any_of(trial_ids: Iterable[str]) -> pc.Expression:

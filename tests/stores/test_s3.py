@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 
@@ -135,7 +136,10 @@ def test_a_damaged_object_is_set_aside_and_trained_again(
     content = files.read(f"curves/{name}")
     assert content is not None
     files.write(f"curves/{name}", content[:-100])
-    assert run(study(), uri).trained == 6
+    screen = io.StringIO()
+    assert run(study(), uri, screen).trained == 6
+    told = f"curves/{name} in the store s3://bucket/damaged is damaged and was moved to set_aside/"
+    assert screen.getvalue().count(told) == 1
     assert files.names("set_aside/curves") == [name]
     assert_same_results(uri, undisturbed)
 
