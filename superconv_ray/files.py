@@ -50,7 +50,7 @@ _PASSING = re.compile(
 )
 _REMEDIES = (
     (
-        re.compile(r"Errno (28|122)\]|No space left|quota", re.IGNORECASE),
+        re.compile(r"Errno (28|122)\]|No space left|Disk quota", re.IGNORECASE),
         "it is full; free some space and repeat the command: what is finished is kept",
     ),
     (
@@ -61,11 +61,12 @@ _REMEDIES = (
         re.compile(
             r"ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT|"
             r"INVALID_CLIENT_TOKEN|EXPIRED_TOKEN|HTTP status 40[13]|PERMISSION_DENIED|"
-            r"UNAUTHENTICATED|AuthenticationFailed|AuthorizationFailure"
+            r"UNAUTHENTICATED|AuthenticationFailed|AuthorizationFailure|OAuth2 access token"
         ),
         (
             "the credentials are missing, wrong or not allowed to do this; S3 takes "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the machine's role"
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GCS GOOGLE_APPLICATION_CREDENTIALS, and "
+            "each of them the machine's role"
         ),
     ),
     (
