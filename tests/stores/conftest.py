@@ -28,6 +28,7 @@ def s3_server() -> Iterator[S3Server]:
         server.start()
         yield server
         server.kill()
+        server.remove_sockets()
 
 
 @pytest.fixture

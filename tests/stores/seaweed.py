@@ -73,6 +73,12 @@ class S3Server:
         self._process.kill()
         self._process.wait()
 
+    def remove_sockets(self) -> None:
+        """Those that a killed server leaves in /tmp, whatever its folder is."""
+        for port in self._ports.values():
+            for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port + 10_000}.sock"):
+                left.unlink()
+
     def _filesystem(self) -> fs.S3FileSystem:
         return fs.S3FileSystem(
             access_key="user",
