@@ -1,18 +1,84 @@
-"""Whole files on any pyarrow filesystem: written atomically or not at all."""
+"""Whole files on any pyarrow or fsspec filesystem: written atomically or not at all.
+
+A store that does not answer for a while is waited for; what waiting cannot cure is told at once, in
+one line with the next step. Which is which, filesystems tell by error numbers and in their texts.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import random
 import re
+import time
 import uuid
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs
 
+Result = TypeVar("Result")
+
+PATIENCE = 120.0
+"""Seconds for which a store that has answered before may be away: a server restarts within them."""
+FIRST_PATIENCE = 15.0
+"""The same for one that has never answered: its address may be wrong."""
+LONGEST_PAUSE = 8.0
+QUICK_REPEATS = 5
+"""Times that files which vanish between being listed and being read are listed anew at once."""
+
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 """pyarrow's names of the filesystems on which a file appears when it is complete."""
+
+_PASSING_NUMBERS = frozenset(
+    {
+        *(errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.EINTR),  # network folders
+        *(errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE),
+        *(errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN),
+    }
+)
+_PASSING = re.compile(
+    r"AWS Error (NETWORK_CONNECTION|SLOW_DOWN|THROTTLING|REQUEST_TIMEOUT|INTERNAL_FAILURE|"
+    r"SERVICE_UNAVAILABLE)|HTTP status (429|5\d\d)|"
+    r"Status\((UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|INTERNAL|ABORTED)|"
+    r"[Tt]imed out|[Cc]ould not connect|[Cc]ould ?n[o']t resolve"
+)
+_REMEDIES = (
+    (
+        re.compile(r"Errno (28|122)\]|No space left|Disk quota", re.IGNORECASE),
+        "it is full; free some space and repeat the command: what is finished is kept",
+    ),
+    (
+        re.compile(r"NO_SUCH_BUCKET|ContainerNotFound|bucket does not exist", re.IGNORECASE),
+        "there is no such bucket; create it, or correct the URI",
+    ),
+    (
+        re.compile(
+            r"ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT|"
+            r"INVALID_CLIENT_TOKEN|EXPIRED_TOKEN|HTTP status 40[13]|PERMISSION_DENIED|"
+            r"UNAUTHENTICATED|AuthenticationFailed|AuthorizationFailure|OAuth2 access token"
+        ),
+        (
+            "the credentials are missing, wrong or not allowed to do this; S3 takes "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GCS GOOGLE_APPLICATION_CREDENTIALS, and "
+            "each of them the machine's role"
+        ),
+    ),
+    (
+        re.compile(r"Errno (1|13|30)\]"),
+        "permission is missing, or it is read-only; allow it, or choose another place",
+    ),
+    (_PASSING, "it does not answer; check its address and that it runs, then repeat the command"),
+)
+
+
+class StoreError(OSError):
+    """The store cannot be read or written, and why."""
 
 
 def without_secrets(text: str) -> str:
@@ -22,95 +88,276 @@ def without_secrets(text: str) -> str:
     return re.sub(r"//[^/@:]*:[^/@]*@", "//", text.partition("?")[0])
 
 
+def is_passing(error: BaseException) -> bool:
+    """Whether an error is of a kind that goes by: a network, or a server that restarts."""
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in _PASSING_NUMBERS or bool(_PASSING.search(str(error)))
+
+
 class Files:
-    """A folder on a local disk or an object store.
+    """A folder on a local disk, an object store, or whatever else pyarrow or fsspec open.
 
     Args:
-        uri: A local path, or a URI that pyarrow knows (``s3://``, ``gs://``, ``abfs://``, ...).
+        uri: A local path, or a URI: ``s3://``, ``gs://``, ``abfs://``, or of fsspec.
 
     Raises:
-        ValueError: The URI is of no known scheme.
+        ValueError: The URI is of no known scheme, or of one whose package is missing.
+        StoreError: There is nothing at the URI that could be opened.
     """
 
     def __init__(self, uri: str | Path) -> None:
         text = str(uri)
         if "://" not in text:
             text = str(Path(text).expanduser().resolve())
-        try:
-            self.filesystem, self.root = fs.FileSystem.from_uri(_with_options(text))
-        except (pa.ArrowInvalid, ValueError) as error:
-            raise ValueError(
-                "store must be a local path or a URI such as s3://bucket/folder, gs://... or "
-                f"abfs://...; got {str(uri)!r} ({error})"
-            ) from None
         self.uri = text
+        self.filesystem, self.root = _opened(text)
+        self._answered = False
 
     @property
     def place(self) -> str:
         """The path or URI without the secrets that a URI may hold, for messages."""
         return without_secrets(self.uri)
 
+    @property
+    def is_object_store(self) -> bool:
+        """Whether a file appears when it is complete, so that no rename is needed."""
+        return self.filesystem.type_name in _OBJECT_STORES
+
     def path(self, name: str) -> str:
         """Full path of a file inside the folder, as its filesystem wants it."""
         return f"{self.root.rstrip('/')}/{name}"
+
+    def check_bucket(self) -> None:
+        """An object store shows a bucket that does not exist as an empty one.
+
+        Raises:
+            StoreError: There is no such bucket.
+        """
+        if not self.is_object_store:
+            return
+        bucket = self.root.partition("/")[0]
+        try:
+            found = self.patiently("read", lambda: self.filesystem.get_file_info(bucket))
+        except StoreError:
+            return  # who may use a folder may not see all of its bucket
+        if found.type == fs.FileType.NotFound:
+            raise self._error("read", OSError("NO_SUCH_BUCKET"))
 
     def write(self, name: str, content: bytes | pa.Buffer) -> None:
         """Write a whole file. A reader finds the old content or the new, never a part.
 
         An object store shows a file once it is complete; elsewhere a temporary file is renamed.
         Its name starts with a dot, so that other Parquet readers overlook what a kill leaves.
+
+        Raises:
+            StoreError: It cannot be written, and why.
         """
-        target = self.path(name)
-        if self.filesystem.type_name in _OBJECT_STORES:
+        try:
+            self.patiently("written", lambda: self._write(self.path(name), content))
+        except FileNotFoundError as error:
+            raise self._error("written", error) from error
+
+    def _write(self, target: str, content: bytes | pa.Buffer) -> None:
+        if self.is_object_store:
             self._write_in_place(target, content)
             return
         folder, _, base = target.rpartition("/")
         unfinished = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp"
         self.filesystem.create_dir(folder, recursive=True)
-        self._write_in_place(unfinished, content)
-        if isinstance(self.filesystem, fs.LocalFileSystem):
-            _sync(unfinished)
-        self.filesystem.move(unfinished, target)
+        try:
+            self._write_in_place(unfinished, content)
+            if isinstance(self.filesystem, fs.LocalFileSystem):
+                _sync(unfinished)
+            self.filesystem.move(unfinished, target)
+        except OSError:
+            with contextlib.suppress(OSError):  # on a full disk even an empty file is one too many
+                self.filesystem.delete_file(unfinished)
+            raise
 
     def _write_in_place(self, path: str, content: bytes | pa.Buffer) -> None:
         with self.filesystem.open_output_stream(path) as stream:
             stream.write(content)
 
     def read(self, name: str) -> bytes | None:
-        """Content of a file, or None if there is no such file."""
-        try:
+        """Content of a file, or None if there is no such file.
+
+        Raises:
+            StoreError: It cannot be read, and why.
+        """
+
+        def read() -> bytes:
             with self.filesystem.open_input_stream(self.path(name)) as stream:
                 content: bytes = stream.read()
                 return content
+
+        try:
+            return self.patiently("read", read)
         except FileNotFoundError:
             return None
 
     def delete(self, name: str) -> None:
         """Remove a file; it is no error if it is gone already."""
-        try:
-            self.filesystem.delete_file(self.path(name))
-        except FileNotFoundError:
-            return
+        with contextlib.suppress(FileNotFoundError):
+            self.patiently("written", lambda: self.filesystem.delete_file(self.path(name)))
+
+    def move(self, name: str, target: str) -> None:
+        """Give a file another name; it is no error if it is gone already."""
+
+        def move() -> None:
+            if not self.is_object_store:
+                folder = self.path(target).rpartition("/")[0]
+                self.filesystem.create_dir(folder, recursive=True)
+            self.filesystem.move(self.path(name), self.path(target))
+
+        with contextlib.suppress(FileNotFoundError):
+            self.patiently("written", move)
 
     def names(self, folder: str) -> list[str]:
         """Names of the files in a sub-folder, sorted; unfinished ones are left out.
 
         Azure shows a file that is being written as an empty one. No file of ours is empty.
         """
-        selector: Any = fs.FileSelector(self.path(folder), allow_not_found=True)
-        found = self.filesystem.get_file_info(selector)
         return sorted(
             info.base_name
-            for info in found
-            if info.type == fs.FileType.File and info.size and not info.base_name.endswith(".tmp")
+            for info in self._infos(folder)
+            if info.size and not info.base_name.endswith(".tmp")
         )
+
+    def ages(self, folder: str) -> dict[str, float | None]:
+        """Seconds since each file of a sub-folder was written, next to the one written last.
+
+        By the store's own clock, so that those of its users may differ; None where it keeps none.
+        """
+        times = {info.base_name: info.mtime_ns for info in self._infos(folder) if info.size}
+        latest = max(filter(None, times.values()), default=0)
+        return {name: (latest - t) / 1e9 if t else None for name, t in times.items()}
+
+    def remove_unfinished(self, folder: str, older_than: timedelta) -> None:
+        """Remove what killed writers have left; an object store keeps no such files."""
+        if self.is_object_store:
+            return
+        before = time.time_ns() - older_than.total_seconds() * 1e9
+        for info in self._infos(folder):
+            if info.base_name.endswith(".tmp") and info.mtime_ns and info.mtime_ns < before:
+                self.delete(f"{folder}/{info.base_name}")
+
+    def _infos(self, folder: str) -> list[fs.FileInfo]:
+        selector: Any = fs.FileSelector(self.path(folder), allow_not_found=True)
+        found = self.patiently("read", lambda: self.filesystem.get_file_info(selector))
+        return [info for info in found if info.type == fs.FileType.File]
+
+    def patiently(
+        self, done: str, action: Callable[[], Result], *, listed_anew: bool = False
+    ) -> Result:
+        """Try something again, after growing pauses, for as long as what is wrong may go by.
+
+        Args:
+            done: What is done to the store, for the message: "read" or "written".
+            action: May be repeated.
+            listed_anew: It lists files before it reads them, so that a file which is gone when it
+                is to be read is no error: another process has folded it into another one.
+
+        Raises:
+            StoreError: It went wrong for too long, or in a way that does not go by.
+            FileNotFoundError: A file is not there.
+        """
+        begun, pause, vanished = time.monotonic(), 0.25, 0
+        while True:
+            try:
+                result = action()
+            except FileNotFoundError:
+                self._answered = True
+                vanished += 1
+                if not listed_anew or vanished > QUICK_REPEATS:
+                    raise
+            except StoreError:
+                raise
+            except OSError as error:
+                patience = PATIENCE if self._answered else FIRST_PATIENCE
+                if not is_passing(error) or time.monotonic() - begun + pause > patience:
+                    raise self._error(done, error) from error
+                if pause > 1.0:  # the first hitches are nobody's business
+                    reason = _one_line(error)
+                    warnings.warn(
+                        f"the store {self.place} does not answer; trying on for up to "
+                        f"{patience:.0f} s: {reason}",
+                        stacklevel=2,
+                    )
+                # Many workers that are refused at once must not come back at once.
+                time.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self._answered = True
+                return result
+
+    def _error(self, done: str, error: OSError) -> StoreError:
+        reason = _one_line(error)
+        remedy = next((f"{text}: " for rule, text in _REMEDIES if rule.search(reason)), "")
+        return StoreError(f"the store {self.place} cannot be {done}: {remedy}{reason}")
+
+
+def _opened(uri: str) -> tuple[Any, str]:
+    """The filesystem of a URI and the path in it: pyarrow's, or fsspec's where it has none."""
+    scheme = uri.partition("://")[0]
+    try:
+        try:
+            filesystem, root = fs.FileSystem.from_uri(_with_options(uri))
+        except pa.ArrowInvalid as error:
+            if "Unrecognized filesystem type" not in str(error):
+                raise
+            filesystem, root = fs.FileSystem.from_uri(f"fsspec+{uri}")
+    except (ValueError, ImportError) as error:
+        reason = _one_line(error).replace(uri, without_secrets(uri))
+        raise ValueError(
+            "store must be a local path or a URI: s3://bucket/folder, gs://bucket/folder, "
+            "abfs://container@account.dfs.core.windows.net/folder, hdfs://, or a scheme of fsspec "
+            f"whose package is installed (sftp:// needs paramiko, hf:// huggingface_hub); "
+            f"got {without_secrets(uri)!r} ({reason})"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"the store {without_secrets(uri)} cannot be opened by {scheme}://: {_one_line(error)}"
+        ) from error
+    if isinstance(filesystem, fs.PyFileSystem):
+        # Other processes write, too: a listing that is remembered hides what they have written.
+        filesystem.handler.fs.dircache.use_listings_cache = False
+    elif filesystem.type_name == "s3":
+        filesystem = _patient_s3(filesystem)
+    return filesystem, root
 
 
 def _with_options(uri: str) -> str:
-    """Delayed opening makes a small file on S3 one request instead of three."""
-    if not uri.startswith("s3://") or "allow_delayed_open" in uri:
+    """Options that pyarrow takes in a URI, where the user has not chosen otherwise."""
+    options = {
+        "s3": "allow_delayed_open=true",  # a small file is one request instead of three
+        "gs": f"retry_limit_seconds={FIRST_PATIENCE:.0f}",  # else 15 minutes
+        "gcs": f"retry_limit_seconds={FIRST_PATIENCE:.0f}",
+    }
+    option = options.get(uri.partition("://")[0])
+    if option is None or option.partition("=")[0] in uri:
         return uri
-    return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
+    return f"{uri}{'&' if '?' in uri else '?'}{option}"
+
+
+def _patient_s3(filesystem: Any) -> Any:
+    """The same with settings that a URI cannot hold.
+
+    pyarrow gives up an answer after 3 s, and tries that 30 times before it says so.
+    """
+    _, (settings,) = filesystem.__reduce__()
+    return fs.S3FileSystem(
+        **settings
+        | {
+            "connect_timeout": 5.0,
+            "request_timeout": 20.0,
+            "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=3),
+        }
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _sync(path: str) -> None:

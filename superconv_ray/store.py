@@ -1,15 +1,21 @@
-"""The store: results as Parquet, checkpoints and study definitions, on any pyarrow filesystem.
+"""The store: results as Parquet, checkpoints and study definitions, on any filesystem of `Files`.
 
     STORE/store.json                 schema version
-    STORE/trials/<id>.parquet        one row; written last: that it exists means the trial is done
+    STORE/trials/<id>.parquet        one row; written last: with its curve there, the trial is done
     STORE/curves/<id>.parquet        the trial's learning curve
     STORE/failures/<id>.json         what a trial raised; gone once it succeeds
     STORE/checkpoints/<id>.pt        only while a trial is unfinished
     STORE/studies/<name>.json        a study's definition and where it was run
     STORE/studies/<name>.parquet     which trials the study uses, and what for
+    STORE/leases/<study>/            who runs a study at present; see `lease`
+    STORE/set_aside/                 damaged files of the tables, if there were any
 
 Compaction folds the small files of trials/ and curves/ into compact-*.parquet. A compact file lists
 its trials in its footer; where a trial is in several files, readers take it once.
+
+Names are trusted until a file is read. What is found to be damaged then (cut off, with pages that
+do not fit their checksums, or of something else) is left out by readers, with a warning, and set
+aside by the next run, which trains its trials again.
 """
 
 from __future__ import annotations
@@ -17,12 +23,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import timedelta
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -32,7 +40,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from superconv_ray import schema
-from superconv_ray.files import Files
+from superconv_ray.files import Files, is_passing
+from superconv_ray.files import StoreError as StoreError
 from superconv_ray.outcome import Outcome
 from superconv_ray.trial import Trial
 
@@ -40,12 +49,14 @@ Filters: TypeAlias = pc.Expression | Sequence[tuple[str, str, Any]] | None
 """A pyarrow expression, or conditions such as ``[("dataset", "==", "digits")]``, all of which hold.
 """
 
-Result = TypeVar("Result")
 MAX_COMPACT_FILES = 8
 PARTS_AT_ONCE = 1000
 """Parts folded into one compact file: bounds the memory that a compaction takes."""
 PARALLEL_REQUESTS = 4
 """Files read or deleted at a time: an object store answers each only after some milliseconds."""
+ABANDONED_AFTER = timedelta(days=1)
+"""Age at which an unfinished file is that of a killed writer, for certain."""
+_TABLES = {"trials": schema.TRIALS, "curves": schema.CURVES}
 _PART = re.compile(r"([0-9a-f]{20})\.parquet")
 _IDS = b"superconv_ray.trial_ids"
 
@@ -57,12 +68,19 @@ _PART_FORM = {
     "use_dictionary": False,
     "write_statistics": False,
     "store_schema": False,
+    "write_page_checksum": True,
 }
-_COMPACT_FORM = {"compression": "zstd", "row_group_size": 64 * 1024}
+_COMPACT_FORM = {
+    "compression": "zstd",
+    "row_group_size": 64 * 1024,
+    "write_page_checksum": True,
+}
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
+"""What pyarrow and json raise for a file that is not what its name says."""
 
 
-class StoreError(OSError):
-    """The store cannot be read or written, and why."""
+class DamagedFileWarning(UserWarning):
+    """A file of the store cannot be read and was left out."""
 
 
 @dataclass(frozen=True)
@@ -74,20 +92,23 @@ class _Listing:
 
     @cached_property
     def compacted(self) -> frozenset[str]:
-        return frozenset().union(*self.compact.values())
+        first, *others = self.compact.values() or [frozenset[str]()]
+        return first.union(*others) if others else first
 
     @property
     def ids(self) -> frozenset[str]:
-        return self.parts | self.compacted
+        return self.parts | self.compacted if self.parts else self.compacted
 
     def among(self, ids: frozenset[str]) -> _Listing:
         """The files that hold some of these trials."""
         compact = {name: own for name, own in self.compact.items() if own & ids}
         return _Listing(compact, self.parts & ids)
 
-    def each_trial_once(self) -> Iterator[tuple[str, pc.Expression | None]]:
+    def each_trial_once(
+        self, without: frozenset[str] = frozenset()
+    ) -> Iterator[tuple[str, pc.Expression | None]]:
         """Every compact file, and which of its rows to read lest a trial come twice."""
-        seen = frozenset[str]()
+        seen = without
         for name, ids in self.compact.items():
             again = sorted(seen & ids)
             yield name, ~_is_any_of(again) if again else None
@@ -109,11 +130,16 @@ class Store:
 
     def __init__(self, files: Files) -> None:
         self.files = files
+        marker = files.read("store.json")
+        if marker is None:
+            files.check_bucket()
         try:
-            marker = files.read("store.json")
-        except OSError as error:
-            raise StoreError(f"the store {files.place} cannot be read: {error}") from error
-        version = json.loads(marker)["schema_version"] if marker else schema.SCHEMA_VERSION
+            version = int(json.loads(marker)["schema_version"]) if marker else schema.SCHEMA_VERSION
+        except _DAMAGE as error:
+            raise StoreError(
+                f"{files.place}/store.json is damaged or not of superconv_ray ({error!r}): delete "
+                "it if the folder is a store, or choose another folder"
+            ) from None
         if version > schema.SCHEMA_VERSION:
             raise StoreError(
                 f"the store {files.place} has schema version {version}, but this superconv_ray "
@@ -125,10 +151,7 @@ class Store:
     def initialise(self) -> None:
         """Write the schema version, so that a store that cannot be written is found out early."""
         content = json.dumps({"schema_version": schema.SCHEMA_VERSION})
-        try:
-            self.files.write("store.json", content.encode())
-        except OSError as error:
-            raise StoreError(f"the store {self.files.place} cannot be written: {error}") from error
+        self.files.write("store.json", content.encode())
 
     def write_result(
         self, trial: Trial, outcome: Outcome, curve: Iterable[Mapping[str, Any]]
@@ -168,22 +191,47 @@ class Store:
         content = json.dumps(definition, indent=1, default=_plain)
         self.files.write(f"studies/{name}.json", content.encode())
 
+    def set_aside_damaged(self) -> list[str]:
+        """Read every file of the tables, and take those out that are damaged.
+
+        Their trials count as not done from then on.
+
+        Returns:
+            A line for each: which file, what is wrong with it, and what follows.
+        """
+        said = []
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            for folder in _TABLES:
+                names = [name for name in self.files.names(folder) if _is_of_a_table(name)]
+                reasons = pool.map(lambda name, of=folder: self._damage(of, name), names)
+                for name, reason in zip(names, reasons, strict=True):
+                    if reason:
+                        self.files.move(f"{folder}/{name}", f"set_aside/{folder}/{name}")
+                        said.append(
+                            f"{folder}/{name} in the store {self.files.place} is damaged and was "
+                            f"moved to set_aside/; what it held is trained again: {reason}"
+                        )
+        return said
+
     def compact(self) -> None:
         """Fold part files into compact ones. Readers and writers may go on meanwhile."""
         finished = self.finished_ids()
-        self._compact("trials", schema.TRIALS, finished)
-        self._compact("curves", schema.CURVES, finished)
+        for folder, table in _TABLES.items():
+            self._compact(folder, table, finished)
         # A worker that is killed right after its trial's row was written leaves these behind.
         for trial_id in finished & _stems(self.files.names("checkpoints"), ".pt"):
             self.delete_checkpoint(trial_id)
         for trial_id in finished & _stems(self.files.names("failures"), ".json"):
             self.files.delete(f"failures/{trial_id}.json")
+        for folder in (*_TABLES, "checkpoints", "failures", "studies"):
+            self.files.remove_unfinished(folder, ABANDONED_AFTER)
 
     # Reading
 
     def finished_ids(self) -> frozenset[str]:
-        """Ids of the trials that are done."""
-        return self._list("trials").ids
+        """Ids of the trials that are done: their row is there, and their curve."""
+        rows = self._list("trials").ids  # first: a worker writes the curve before the row
+        return rows & self._list("curves").ids
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Trial id to error and settings, for trials that raised and have not succeeded since."""
@@ -292,7 +340,7 @@ class Store:
 
     def _list(self, folder: str) -> _Listing:
         """The table's files. A compact file that goes while its footer is read: listed anew."""
-        return _retry_vanished(lambda: self._list_once(folder))
+        return self.files.patiently("read", lambda: self._list_once(folder), listed_anew=True)
 
     def _list_once(self, folder: str) -> _Listing:
         names = self._stable_names(folder)
@@ -300,9 +348,22 @@ class Store:
         compact = {}
         for name in filter(_is_compact, names):
             path = self.files.path(f"{folder}/{name}")
-            metadata = pq.read_metadata(path, filesystem=self.files.filesystem).metadata
-            compact[name] = frozenset(json.loads(metadata[_IDS]))
+            try:
+                footer = pq.read_metadata(path, filesystem=self.files.filesystem).metadata
+                compact[name] = _ids_in(footer)
+            except _DAMAGE as error:
+                if _is_not_of_the_file(error):
+                    raise
+                self._leave_out(folder, name, _reason(error))
         return _Listing(compact, parts)
+
+    def _leave_out(self, folder: str, name: str, reason: str) -> None:
+        warnings.warn(
+            f"{folder}/{name} in the store {self.files.place} is damaged and was left out; the "
+            f"next run sets it aside and trains again what it held: {reason}",
+            DamagedFileWarning,
+            stacklevel=3,
+        )
 
     def _stable_names(self, folder: str) -> list[str]:
         """Names during whose listing no compact file has come or gone.
@@ -325,7 +386,9 @@ class Store:
     ) -> pa.Table:
         if columns and (unknown := sorted(set(columns) - set(table.names))):
             raise ValueError(f"columns must be among {', '.join(table.names)}; got {unknown[0]!r}")
-        return _retry_vanished(lambda: self._read_once(folder, table, filters, columns, only))
+        return self.files.patiently(
+            "read", lambda: self._read_once(folder, table, filters, columns, only), listed_anew=True
+        )
 
     def _read_once(
         self,
@@ -336,17 +399,66 @@ class Store:
         only: frozenset[str] | None,
     ) -> pa.Table:
         """The union of compact files and parts, every finished trial once."""
-        trials = self._list("trials")
-        listing = trials if folder == "trials" else self._list(folder)
+        trials, curves = (self._list(name) for name in _TABLES)  # trials first: see finished_ids
+        listing, other = (trials, curves) if folder == "trials" else (curves, trials)
         if only is not None:
             listing, filters = listing.among(only), _all_of(_is_any_of(only), filters)
-        fresh = sorted((listing.parts & trials.ids) - listing.compacted)
-        pieces = [([name], once) for name, once in listing.each_trial_once()]
+        fresh = sorted((listing.parts & other.ids) - listing.compacted)
+        halves = listing.compacted - other.ids
+        pieces = [([name], once) for name, once in listing.each_trial_once(halves)]
         pieces.append(([f"{trial_id}.parquet" for trial_id in fresh], None))
         return pa.concat_tables(
-            self._scan(folder, names, table, _all_of(once, filters), columns)
+            self._scan_undamaged(folder, names, table, _all_of(once, filters), columns)
             for names, once in pieces
         )
+
+    def _scan_undamaged(
+        self,
+        folder: str,
+        names: Sequence[str],
+        table: pa.Schema,
+        condition: pc.Expression | None,
+        columns: Sequence[str] | None,
+    ) -> pa.Table:
+        """Only where reading fails is it worth it to find out which file is the culprit."""
+        wanted = columns and [*columns, *({"trial_id"} - set(columns))]
+        parts = frozenset(match[1] for name in names if (match := _PART.fullmatch(name)))
+        try:
+            rows = self._scan(folder, names, table, condition, wanted)
+            if parts:  # a file of something else reads as rows of nothing but nulls
+                _check_ids(rows, parts)
+            return rows.select(columns) if columns else rows
+        except _DAMAGE as error:
+            if _is_not_of_the_file(error):
+                raise
+            with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+                reasons = list(pool.map(lambda name: self._damage(folder, name), names))
+            damaged = {n: why for n, why in zip(names, reasons, strict=True) if why}
+            if not damaged:
+                raise
+        for name, reason in damaged.items():
+            self._leave_out(folder, name, reason)
+        whole = [name for name in names if name not in damaged]
+        return self._scan(folder, whole, table, condition, columns)
+
+    def _damage(self, folder: str, name: str) -> str | None:
+        """What is wrong with a file of a table; None if nothing is, or if it is gone."""
+        content = self.files.read(f"{folder}/{name}")
+        if content is None:
+            return None
+        part = _PART.fullmatch(name)
+        try:
+            if part:
+                _as(_TABLES[folder], [_read_part(folder, part[1], content)])
+                return None
+            source = _parquet(content)
+            expected = _ids_in(source.metadata.metadata)
+            for batch in source.iter_batches(use_threads=False):
+                rows = _as(_TABLES[folder], [pa.Table.from_batches([batch])])
+                _check_ids(rows, expected)
+        except _DAMAGE as error:
+            return _reason(error)
+        return None
 
     def _scan(
         self,
@@ -362,7 +474,7 @@ class Store:
             paths,
             schema=typed,
             filesystem=self.files.filesystem,
-            format=ds.ParquetFileFormat(dictionary_columns=["trial_id"]),
+            format=_format(),
         )
         return source.to_table(columns=list(columns) if columns else None, filter=condition)
 
@@ -378,13 +490,19 @@ class Store:
                 names = {i: f"{folder}/{i}.parquet" for i in parts[start : start + PARTS_AT_ONCE]}
                 fresh = [trial_id for trial_id in names if trial_id not in listing.compacted]
                 contents = pool.map(self.files.read, [names[trial_id] for trial_id in fresh])
-                # What is gone, another process has folded.
-                found = {i: c for i, c in zip(fresh, contents, strict=True) if c is not None}
+                found = {}
+                for trial_id, content in zip(fresh, contents, strict=True):
+                    if content is None:
+                        continue  # another process has folded it
+                    try:
+                        found[trial_id] = _read_part(folder, trial_id, content)
+                    except _DAMAGE as error:
+                        self._leave_out(folder, f"{trial_id}.parquet", _reason(error))
+                        del names[trial_id]
                 if found:
-                    rows = _as(table, [_read_part(content) for content in found.values()])
-                    self._write_compact(folder, rows, list(found))
+                    self._write_compact(folder, _as(table, list(found.values())), list(found))
                 list(pool.map(self.files.delete, names.values()))
-        _retry_vanished(lambda: self._merge(folder, table))
+        self.files.patiently("read", lambda: self._merge(folder, table), listed_anew=True)
 
     def _merge(self, folder: str, table: pa.Schema) -> None:
         """Fold the compact files into one if there are many."""
@@ -409,8 +527,36 @@ class Store:
         return name
 
 
-def _read_part(content: bytes) -> pa.Table:
-    return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+def _format() -> ds.ParquetFileFormat:
+    """How tables are scanned: a flipped bit is an error instead of a number."""
+    return ds.ParquetFileFormat(
+        dictionary_columns=["trial_id"],
+        default_fragment_scan_options=ds.ParquetFragmentScanOptions(
+            page_checksum_verification=True
+        ),
+    )
+
+
+def _parquet(content: bytes) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+
+
+def _read_part(folder: str, trial_id: str, content: bytes) -> pa.Table:
+    """The rows of a trial; an exception of `_DAMAGE` if the file holds anything else."""
+    rows = _parquet(content).read(use_threads=False)
+    _check_ids(rows, frozenset({trial_id}))
+    if folder == "trials" and len(rows) != 1:
+        raise ValueError(f"it holds {len(rows)} rows instead of one")
+    return rows
+
+
+def _check_ids(rows: pa.Table, expected: frozenset[str]) -> None:
+    if foreign := frozenset(rows["trial_id"].unique().to_pylist()) - expected:
+        raise ValueError(f"it holds rows of trial {min(map(str, foreign))}")
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _as(table: pa.Schema, parts: Sequence[pa.Table]) -> pa.Table:
@@ -428,6 +574,10 @@ def _is_compact(name: str) -> bool:
     return name.startswith("compact-")
 
 
+def _is_of_a_table(name: str) -> bool:
+    return _is_compact(name) or _PART.fullmatch(name) is not None
+
+
 def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
     return frozenset(name.removesuffix(suffix) for name in names if name.endswith(suffix))
 
@@ -437,17 +587,22 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else repr(value)
 
 
-def _retry_vanished(read: Callable[[], Result]) -> Result:
-    """Read again, from a new listing, when a compaction removed a file that was just listed.
+def _is_not_of_the_file(error: BaseException) -> bool:
+    """Whether an error of reading is not the file's own fault: it is gone, or the store is away."""
+    return isinstance(error, FileNotFoundError | StoreError) or is_passing(error)
 
-    A local disk calls that FileNotFoundError, S3 at times no more than an internal failure.
-    """
-    for _ in range(5):
-        try:
-            return read()
-        except OSError:
-            continue
-    return read()
+
+def _ids_in(footer: Mapping[bytes, bytes] | None) -> frozenset[str]:
+    """The trials that a compact file holds, as its footer says."""
+    if not footer or _IDS not in footer:
+        raise ValueError("it does not list its trials: it was not written by superconv_ray")
+    return _parsed(footer[_IDS])
+
+
+@lru_cache(maxsize=2 * MAX_COMPACT_FILES)
+def _parsed(ids: bytes) -> frozenset[str]:
+    """Once, although both tables list the same trials, and are read again and again."""
+    return frozenset(json.loads(ids))
 
 
 def _is_any_of(trial_ids: Iterable[str]) -> pc.Expression:

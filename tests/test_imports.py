@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "tables": set(),
     "wording": set(),
     "files": set(),
+    "lease": {"files"},
     "data": set(),
     "data.allocation": set(),
     "data.seeds": set(),
@@ -97,8 +98,8 @@ ALLOWED: dict[str, set[str]] = {
         *("execution.connection", "execution.progress", "execution.worker"),
     },
     "execution.session": {
-        *("", "study", "plan", "choosing", "planner", "outcome", "files", "store", "training"),
-        *("data.dataset", "data.readers"),
+        *("", "study", "plan", "choosing", "planner", "outcome", "training"),
+        *("files", "lease", "store", "data.dataset", "data.readers"),
         *("execution.progress", "execution.worker", "execution.local", "execution.ray_tune"),
     },
     "watch": {"store", "tables", "wording", "analysis.comparison", "execution.progress"},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +29,13 @@ from pyarrow import fs
 from superconv_ray import schema
 from superconv_ray.files import Files
 from superconv_ray.outcome import Outcome
-from superconv_ray.store import MAX_COMPACT_FILES, Store, StoreError, open_store
+from superconv_ray.store import (
+    MAX_COMPACT_FILES,
+    DamagedFileWarning,
+    Store,
+    StoreError,
+    open_store,
+)
 from superconv_ray.study import from_range_test
 from superconv_ray.trial import Trial
 
@@ -303,6 +311,172 @@ def test_after_a_kill_at_any_moment_all_that_is_readable_is_whole(store_uri: str
     assert kept > 10
     store.compact()
     assert_holds(store, *range(kept))
+
+
+# Damaged
+
+
+def cut_off(content: bytes) -> bytes:
+    return content[:-100]
+
+
+def with_a_flipped_bit(content: bytes) -> bytes:
+    """In the first page of data, where nothing but its checksum tells."""
+    changed = bytearray(content)
+    changed[60] ^= 1
+    return bytes(changed)
+
+
+def of_something_else(content: bytes) -> bytes:
+    del content
+    return pd.DataFrame({"x": [1, 2]}).to_parquet()
+
+
+def no_parquet(content: bytes) -> bytes:
+    return b"x" * len(content)
+
+
+def of_another_trial(content: bytes) -> bytes:
+    table = pq.read_table(pa.BufferReader(content))
+    ids = pa.array(["f" * 20] * len(table))
+    sink = pa.BufferOutputStream()
+    footer = table.schema.metadata  # a compact file says in it which trials are to be expected
+    pq.write_table(table.set_column(0, "trial_id", ids).replace_schema_metadata(footer), sink)
+    return bytes(sink.getvalue())
+
+
+def gone(content: bytes) -> None:
+    del content
+
+
+Damage = Callable[[bytes], bytes | None]
+
+
+def damage(store: Store, name: str, how: Damage) -> None:
+    content = store.files.read(name)
+    assert content is not None
+    changed = how(content)
+    store.files.delete(name)
+    if changed is not None:
+        store.files.write(name, changed)
+
+
+@pytest.mark.parametrize("folder", ["trials", "curves"])
+@pytest.mark.parametrize(
+    "how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone]
+)
+def test_a_damaged_part_is_set_aside_and_its_trial_is_not_done(
+    store: Store, folder: str, how: Damage
+) -> None:
+    write(store, 1, 2, 3)
+    name = f"{folder}/{make_trial(2).id}.parquet"
+    damage(store, name, how)
+    said = store.set_aside_damaged()
+    if how is gone:
+        assert said == []
+    else:
+        (line,) = said
+        told = rf"{name} in the store {store.files.place} is damaged and was moved to set_aside/; "
+        assert re.match(told + r"what it held is trained again: \w+: .", line)
+        assert names(store, f"set_aside/{folder}") == [Path(name).name]
+    assert store.set_aside_damaged() == []
+    assert_holds(store, 1, 3)
+    store.compact()
+    assert_holds(store, 1, 3)
+    write(store, 2)
+    assert_holds(store, 1, 2, 3)
+    store.compact()
+    assert_holds(store, 1, 2, 3)
+
+
+@pytest.mark.parametrize("folder", ["trials", "curves"])
+@pytest.mark.parametrize(
+    "how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone]
+)
+def test_of_a_damaged_compact_file_all_trials_are_not_done(
+    store: Store, folder: str, how: Damage
+) -> None:
+    write(store, 1, 2)
+    store.compact()
+    (name,) = names(store, folder)
+    write(store, 3)
+    store.compact()
+    damage(store, f"{folder}/{name}", how)
+    assert len(store.set_aside_damaged()) == (how is not gone)
+    assert store.set_aside_damaged() == []
+    assert_holds(store, 3)
+    write(store, 1, 2)
+    assert_holds(store, 1, 2, 3)
+    store.compact()
+    assert_holds(store, 1, 2, 3)
+
+
+@pytest.mark.parametrize("kind", ["parts", "compact"])
+@pytest.mark.parametrize("folder", ["trials", "curves"])
+@pytest.mark.parametrize("how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet])
+def test_readers_leave_damaged_files_out_with_a_warning_and_change_nothing(
+    store: Store, kind: str, folder: str, how: Damage
+) -> None:
+    for seed in (1, 2):
+        write(store, seed)
+        if kind == "compact":
+            store.compact()
+    before = names(store, folder)
+    damage(store, f"{folder}/{before[0]}", how)
+    read = {"trials": store.trials, "curves": store.curves}[folder]
+    for columns in (None, ["trial_id"], [schema.TRIALS.names[1] if folder == "trials" else "step"]):
+        with pytest.warns(DamagedFileWarning, match=f"{folder}/{before[0]} in the .* left out"):
+            assert len(read(columns=columns)) == (1 if folder == "trials" else 3)
+    assert names(store, folder) == before
+
+
+def test_compaction_leaves_a_damaged_part_where_it_is(store: Store) -> None:
+    write(store, 1, 2)
+    name = f"{make_trial(1).id}.parquet"
+    damage(store, f"curves/{name}", cut_off)
+    with pytest.warns(DamagedFileWarning, match=f"curves/{name}"):
+        store.compact()
+    assert name in names(store, "curves")
+    assert len(store.set_aside_damaged()) == 1
+    assert_holds(store, 2)
+
+
+def test_whole_files_of_every_kind_are_not_set_aside(store: Store) -> None:
+    write(store, *range(4))
+    store.compact()
+    write(store, 5)
+    store.write_result(make_trial(6), Outcome("diverged"), [])
+    before = contents(store)
+    assert store.set_aside_damaged() == []
+    for one, other in zip(before, contents(store), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_parts_of_an_older_version_are_not_damaged(store: Store) -> None:
+    (trial,) = write(store, 1)
+    path = Path(store.files.uri) / "curves" / f"{trial.id}.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["eval_count"]), path)
+    assert store.set_aside_damaged() == []
+
+
+def test_a_damaged_marker_is_told_with_the_next_step(store: Store, store_uri: str) -> None:
+    store.initialise()
+    for content in (b"no json", b"[]", b"{}"):
+        store.files.write("store.json", content)
+        with pytest.raises(StoreError, match=r"store.json is damaged or not of .* delete it if"):
+            open_store(store_uri)
+
+
+def test_compaction_removes_unfinished_files_that_are_a_day_old(store: Store) -> None:
+    write(store, 1)
+    store.write_checkpoint(make_trial(2).id, b"state")
+    folder = Path(store.files.uri) / "checkpoints"
+    for name, age in (("old", 90_000), ("new", 80_000)):
+        path = folder / f".{name}.pt.0123.tmp"
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
+    store.compact()
+    assert names(store, "checkpoints") == [".new.pt.0123.tmp", f"{make_trial(2).id}.pt"]
 
 
 # Compaction

@@ -21,6 +21,7 @@ from superconv_ray import __version__
 from superconv_ray.choosing import LOSS_COLUMN, READ_COLUMN, SCORE_COLUMN
 from superconv_ray.execution.progress import Progress
 from superconv_ray.files import without_secrets
+from superconv_ray.lease import lease
 from superconv_ray.outcome import Outcome
 from superconv_ray.plan import Plan
 from superconv_ray.planner import Planner
@@ -95,22 +96,28 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
 
     Raises:
         StoreError, DatasetNotFoundError: Before anything is written.
+        StudyInUseError: Another driver runs the study on this store.
         ConnectionError, ValueError: No such cluster, or a trial does not fit it.
         KeyboardInterrupt: Ctrl-C was pressed; the next run goes on from there.
     """
     store = open_store(options.store)
+    for line in store.set_aside_damaged():
+        console.print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
     planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
-    found = len(planner.outcomes)
     datasets = _load_datasets(planner, options) if planner.to_come else {}
     _check_own_models(plan, datasets)
     store.initialise()
-    write_study(store, plan, planner)
-    try:
-        if planner.to_come:
-            _train(planner, datasets, store, options, console)
-    finally:
+    with lease(store.files, plan.study.name):
+        # What another driver finished before it gave up the lease is not trained again.
+        planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
+        found = len(planner.outcomes)
         write_study(store, plan, planner)
-    store.compact()
+        try:
+            if planner.to_come:
+                _train(planner, datasets, store, options, console)
+        finally:
+            write_study(store, plan, planner)
+        store.compact()
     counts = Counter(planner.outcomes.values())
     return Summary(
         trained=len(planner.outcomes) - found - counts["failed"],
