@@ -100,6 +100,11 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--max-trials", type=int, help="Start at most this many trials."),
         click.option("--cpus-per-trial", default=1.0, help="CPUs, and threads, of a trial."),
         click.option("--gpus-per-trial", type=float, help="Default: one each, if there are any."),
+        click.option(
+            "--checkpoint-seconds",
+            default=60.0,
+            help="Time between checkpoints of a trial: what a lost worker costs at most.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -43,6 +43,7 @@ class RunOptions:
         max_trials: Start at most this many trials.
         cpus_per_trial: CPUs, and so threads, of a trial.
         gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any.
+        checkpoint_seconds: Time between checkpoints of a trial: what is lost where it is cut off.
     """
 
     store: str
@@ -52,6 +53,7 @@ class RunOptions:
     max_trials: int | None = None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None
+    checkpoint_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 0:
@@ -60,6 +62,8 @@ class RunOptions:
             raise ValueError(f"cpus_per_trial must be > 0, got {self.cpus_per_trial}")
         if self.gpus_per_trial is not None and self.gpus_per_trial < 0:
             raise ValueError(f"gpus_per_trial must be >= 0, got {self.gpus_per_trial}")
+        if not self.checkpoint_seconds > 0:
+            raise ValueError(f"checkpoint_seconds must be > 0, got {self.checkpoint_seconds}")
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,7 @@ def _train(
         return Job(
             store=store.files.uri,
             models=dict(study.models),
+            checkpoint_seconds=options.checkpoint_seconds,
             threads=max(1, round(options.cpus_per_trial)),
             gpu=gpu,
         )
@@ -167,7 +172,9 @@ def _train(
 
             from superconv_ray.execution.local import run_local
 
-            worker = Worker(make_job(torch.cuda.is_available()), datasets.__getitem__)
+            worker = Worker(
+                make_job(torch.cuda.is_available()), datasets.__getitem__, progress.warn
+            )
             run_local(planner, worker, progress)
         else:
             from superconv_ray.execution.ray_tune import run_ray
