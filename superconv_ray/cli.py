@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import inspect
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -282,8 +283,17 @@ def _errors_in_one_line() -> Iterator[None]:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        click.echo("interrupted: the same command goes on from here", err=True)
+        click.echo(f"interrupted, to go on: {_own_command()}", err=True)
         sys.exit(130)
+
+
+def _own_command() -> str:
+    """The command that this process was started with, without secrets."""
+    from superconv_ray.files import without_secrets
+
+    program, *arguments = sys.argv
+    start = ["python", program] if program.endswith(".py") else [Path(program).name]
+    return shlex.join([*start, *map(without_secrets, arguments)])
 
 
 def load_study(path: Path) -> StudySource:

@@ -78,16 +78,23 @@ ALLOWED: dict[str, set[str]] = {
         *("analysis.comparison", "analysis.verdicts"),
     },
     "execution": set(),
+    "execution.deaths": set(),
+    "execution.interruption": set(),
+    "execution.room": set(),
     "execution.progress": {"outcome", "planner", "trial"},
     "execution.worker": {
         *("", "trial", "outcome", "store", "training"),
-        *("data.batches", "data.dataset"),
+        *("data.batches", "data.dataset", "execution.deaths", "execution.interruption"),
     },
-    "execution.local": {"planner", "trial", "execution.progress", "execution.worker"},
+    "execution.local": {
+        *("planner", "trial"),
+        *("execution.interruption", "execution.progress", "execution.worker"),
+    },
     "execution.connection": set(),
     "execution.ray_tune": {
         *("planner", "trial", "outcome", "store", "data.dataset"),
-        *("execution.connection", "execution.progress", "execution.worker"),
+        *("execution.connection", "execution.deaths", "execution.interruption"),
+        *("execution.progress", "execution.room", "execution.worker"),
     },
     "execution.session": {
         *("", "study", "plan", "choosing", "planner", "outcome", "files", "store", "training"),
@@ -101,7 +108,7 @@ ALLOWED: dict[str, set[str]] = {
         "analysis.range_test_tables",
     },
     "cli": {
-        *("study", "plan", "planner", "store", "summary", "tables", "lr_find"),
+        *("study", "plan", "planner", "files", "store", "summary", "tables", "lr_find"),
         "execution.session",
     },
     "": {"study", "trial", "cli", "store", "data.dataset"},

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -303,6 +305,26 @@ def test_numbers_are_not_changed_by_the_death_of_a_worker(
     assert_same_results(mishaps.store, store_uri)
 
 
+def test_a_worker_that_rays_memory_monitor_kills_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tune raises at errors that it does not know, such as this one."""
+    passed_on: list[Exception] = []
+
+    def know(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:  # noqa: ARG001
+        passed_on.append(exception)
+
+    monkeypatch.setattr(RayActorManager, "_actor_task_failed", know)
+    with ray_tune._dead_worker_ends_its_trial_alone():
+        for error in (OutOfMemoryError("the node running low on memory"), RayActorError()):
+            RayActorManager._actor_task_failed(None, tracked_actor_task=None, exception=error)
+    killed, died = passed_on
+    assert isinstance(killed, RayActorError)
+    assert str(killed) == "OutOfMemoryError: the node running low on memory"
+    assert died is error
+    assert RayActorManager._actor_task_failed is know
+
+
 def test_why_workers_cannot_be_set_up_is_told(
     store_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,7 +394,7 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "interrupted: the same command goes on from here"
+    assert errors.splitlines()[-1].startswith("interrupted, to go on: python ")
     assert "Tuner.restore" not in errors
     assert os.listdir(Path(store, "checkpoints"))
     (tmp_path / "awake").touch()
