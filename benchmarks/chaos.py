@@ -23,18 +23,18 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import pyarrow.parquet as pq
 from torch import Tensor, nn
 
@@ -141,20 +141,21 @@ class Victims:
         return True
 
     def _kill_worker(self) -> bool:
-        at_work = list(self._workers())
+        at_work = self.workers()
         if at_work:
-            self._chance.choice(at_work).kill()
+            os.kill(self._chance.choice(at_work), signal.SIGKILL)
         return bool(at_work)
 
-    def _workers(self) -> Iterator[psutil.Process]:
+    def workers(self) -> list[int]:
+        """Processes that are in the midst of a trial, by the titles that Ray gives them."""
+        found = []
         for node in self._nodes:
-            (raylet,) = node.all_processes["raylet"]
-            for process in psutil.Process(raylet.process.pid).children():
-                try:
-                    if process.cmdline()[0].endswith("Trainable.train"):  # as Ray names it
-                        yield process
-                except (psutil.Error, IndexError):
-                    continue
+            raylet = node.all_processes["raylet"][0].process.pid
+            with suppress(OSError):  # of what ends meanwhile
+                for child in Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split():
+                    title = Path(f"/proc/{child}/cmdline").read_bytes().partition(b"\0")[0]
+                    found += [int(child)] if title.endswith(b"Trainable.train") else []
+        return found
 
     def close(self) -> None:
         """Kill what is left."""
@@ -200,7 +201,7 @@ def run_disturbed(
             cluster.crashes += 1
             cluster.start_driver(store)
         # Not before it has connected, lest drivers are killed that do nothing yet.
-        if killed.total() < left and time.monotonic() >= kill_at and any(cluster._workers()):
+        if killed.total() < left and time.monotonic() >= kill_at and cluster.workers():
             (kind,) = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
             killed[kind] += cluster.kill(kind, store)
             kill_at = time.monotonic() + chance.uniform(*PAUSE)
@@ -213,7 +214,7 @@ def results(store: Path) -> dict[str, str]:
     trials = opened.trials().drop(columns=DIFFERS).set_index("trial_id").sort_index()
     curves = opened.curves().drop(columns="train_seconds").astype({"trial_id": str})
     lines = dict(curves.groupby("trial_id").apply(pd.DataFrame.to_csv))
-    return {i: f"{row.to_dict()}\n{lines.get(i)}" for i, row in trials.iterrows()}
+    return {str(i): f"{row.to_dict()}\n{lines.get(i)}" for i, row in trials.iterrows()}
 
 
 def duplicates(store: Path) -> int:
@@ -274,6 +275,5 @@ if __name__ == "__main__":
     try:
         whole = benchmark(given.kills, given.trials, given.seed, scratch)
     finally:
-        shutil.copy(scratch / "driver.log", "/tmp/rfaults/driver.log")
         shutil.rmtree(scratch, ignore_errors=True)
     sys.exit(0 if whole else 1)

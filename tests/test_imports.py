@@ -204,7 +204,7 @@ def test_only_the_execution_on_a_cluster_knows_ray() -> None:
         for name in imports(ast.parse(path.read_text()))
         if name.split(".")[0] == "ray"
     }
-    assert knowing == {"execution.connection", "execution.ray_tune"}
+    assert knowing == {"execution.connection", "execution.ray_tune", "execution.room"}
 
 
 @pytest.mark.parametrize("module", PLANNING)

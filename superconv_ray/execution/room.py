@@ -10,7 +10,7 @@ import ray
 
 LOOK_SECONDS = 5.0
 """Time between two looks at the cluster's nodes."""
-SAY_SECONDS = 15.0
+SAY_SECONDS = 20.0
 """Time without any running trial after which is said what is waited for."""
 GIVE_UP_SECONDS = 600.0
 """Time for which a cluster without a node that is large enough is waited for to get one."""
