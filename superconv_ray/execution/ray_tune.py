@@ -12,9 +12,11 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +25,7 @@ import ray
 from ray import tune
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 from torch import nn
 
@@ -39,6 +42,8 @@ from superconv_ray.store import Store, open_store
 from superconv_ray.trial import Trial
 
 SLICE_SECONDS = 5.0
+START_SECONDS = 120.0
+"""Time that a trial waits for a worker of its own to start before it gets one that is free."""
 MAX_ATTEMPTS = 4
 """Workers that may die at a trial before it is given up. Those whose node was lost do not count."""
 
@@ -107,6 +112,8 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
         self._progress = progress
         self._store = store
         self._given: dict[str, Trial] = {}
+        self.waiting: dict[str, float] = {}  # by Tune's id: since when
+        self.running: set[str] = set()
         self._again: deque[Trial] = deque()
         self._deaths: dict[str, list[str]] = {}
 
@@ -118,10 +125,13 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
             over = trial is Signal.FINISHED and not self._given
             return str(Searcher.FINISHED) if over else None
         self._given[trial_id] = trial
+        self.waiting[trial_id] = time.monotonic()
         return {"assignment": Assignment(trial)}
 
     def started(self, trial_id: str) -> None:
         """A worker has taken on a trial, perhaps once more."""
+        self.waiting.pop(trial_id, None)
+        self.running.add(trial_id)
         self._progress.started(self._given[trial_id])
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:  # noqa: ARG002
@@ -136,11 +146,11 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
         if not error:
             assert result is not None, "every trial of ours ends with a result"
             self._warn(result)
-            self._end(self._given.pop(trial_id), result["outcome"])
+            self._end(self._take(trial_id), result["outcome"])
 
     def lost(self, trial_id: str, reason: str) -> None:
         """A worker has died at a trial: start it again, or give it up if it may be to blame."""
-        trial = self._given.pop(trial_id)
+        trial = self._take(trial_id)
         death = judge(reason)
         deaths = self._deaths.setdefault(trial.id, [])
         if not death.blameless:
@@ -158,6 +168,12 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
         self._store.write_failure(trial, error)
         self._end(trial, Outcome("failed", error=error))
 
+    def _take(self, trial_id: str) -> Trial:
+        """The trial of one of Tune's, which is over."""
+        self.waiting.pop(trial_id, None)
+        self.running.discard(trial_id)
+        return self._given.pop(trial_id)
+
     def _warn(self, result: dict[str, Any]) -> None:
         for warning in result["warnings"]:
             self._progress.warn(warning)
@@ -174,17 +190,43 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
         """Nothing is restored; see `save`."""
 
 
+class WarmWorkers(_NotSaved, FIFOScheduler):  # type: ignore[misc]
+    """Gives a worker that has become free to a trial for which none is being started.
+
+    Tune's own choice is the trial that waits longest. Where there is room for more workers, that is
+    the one for which a worker is being started, which takes seconds, and Tune then stops the start:
+    with short trials the second worker would never come up.
+    """
+
+    def __init__(self, searcher: PlannerSearcher, room: RoomWatch) -> None:
+        super().__init__()
+        self._searcher = searcher
+        self._room = room
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """A trial that waits, or None."""
+        count, running = len(self._searcher.waiting), len(self._searcher.running)
+        newest_first = (t for t in reversed(tune_controller.get_trials()) if t.status == t.PENDING)
+        waiting = list(islice(newest_first, count))[::-1]
+        if not waiting:
+            return None
+        late = time.monotonic() - START_SECONDS
+        if self._searcher.waiting.get(waiting[0].trial_id, late) <= late:
+            return waiting[0]  # there is room, but others use it
+        being_started = max(0, self._room.slots - running - 1)
+        return waiting[min(being_started, len(waiting) - 1)]
+
+
 class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
     """Passes on what Tune tells only its callbacks: starts, deaths, and that time passes."""
 
     def __init__(self, searcher: PlannerSearcher, room: RoomWatch) -> None:
         self._searcher = searcher
         self._room = room
-        self._running: set[str] = set()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
         """Called at least every 0.1 s."""
-        self._room.look(len(self._running))
+        self._room.look(len(self._searcher.running))
 
     def on_trial_start(
         self,
@@ -194,7 +236,6 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
         **info: Any,  # noqa: ARG002
     ) -> None:
         """A worker takes on a trial."""
-        self._running.add(trial.trial_id)
         self._searcher.started(trial.trial_id)
 
     def on_trial_complete(
@@ -205,7 +246,6 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
         **info: Any,  # noqa: ARG002
     ) -> None:
         """The planner has the outcome: Tune need not keep it, or write it into its own state."""
-        self._running.discard(trial.trial_id)
         trial.last_result.pop("outcome", None)
 
     def on_trial_error(
@@ -216,7 +256,6 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
         **info: Any,  # noqa: ARG002
     ) -> None:
         """A worker has died; Tune has noted why in a file."""
-        self._running.discard(trial.trial_id)
         self._searcher.lost(trial.trial_id, Path(trial.error_file).read_text().strip())
 
 
@@ -268,10 +307,12 @@ def run_ray(
             datasets={name: ray.put(dataset) for name, dataset in datasets.items()},
         )
         searcher = PlannerSearcher(planner, progress, open_store(job.store))
+        room = RoomWatch(request, progress.warn)
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": cpus_per_trial, "gpu": gpus}),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
+                scheduler=WarmWorkers(searcher, room),
                 num_samples=-1,
                 max_concurrent_trials=slots if fixed_size else None,
                 reuse_actors=True,
@@ -283,7 +324,7 @@ def run_ray(
                 verbose=0,
                 # Workers keep their own in the store; Tune's would need a disk that all nodes share
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[Events(searcher, RoomWatch(request, progress.warn))],
+                callbacks=[Events(searcher, room)],
             ),
         )
         with (

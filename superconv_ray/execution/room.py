@@ -76,11 +76,14 @@ def slots_at_start(request: Request) -> int:
 
 
 class RoomWatch:
-    """Notices when no trial can run any more, or not yet.
+    """Follows how much room there is; notices when no trial can run any more, or not yet.
 
     Args:
         request: What a trial needs.
         say: Told once each time that trials wait for room.
+
+    Attributes:
+        slots: How many trials can run at once; of some seconds ago.
     """
 
     def __init__(self, request: Request, say: Callable[[str], None]) -> None:
@@ -88,6 +91,7 @@ class RoomWatch:
         self._say = say
         self._idle_since = self._looked_at = time.monotonic()
         self._said = False
+        self.slots = request.slots(cluster_nodes())
 
     def look(self, running: int) -> None:
         """Called often, with the number of trials that run.
@@ -98,18 +102,16 @@ class RoomWatch:
         now = time.monotonic()
         if running:
             self._idle_since, self._said = now, False
-            return
-        idle = now - self._idle_since
-        if idle < SAY_SECONDS or now - self._looked_at < LOOK_SECONDS:
+        if now - self._looked_at < LOOK_SECONDS:
             return
         self._looked_at = now
         nodes = cluster_nodes()
-        fits = bool(self._request.slots(nodes))
-        if idle >= GIVE_UP_SECONDS and not fits:
+        self.slots = self._request.slots(nodes)
+        idle = now - self._idle_since
+        if idle >= GIVE_UP_SECONDS and not self.slots:
             raise ValueError(f"given up after {idle:.0f} s: {self._request.misfit(nodes)}")
-        if not self._said:
+        if idle >= SAY_SECONDS and not self._said:
             self._said = True
             why = "workers still start, or others use the nodes that have room"
-            self._say(
-                f"for {idle:.0f} s no trial runs: {why if fits else self._request.misfit(nodes)}"
-            )
+            why = why if self.slots else self._request.misfit(nodes)
+            self._say(f"for {idle:.0f} s no trial runs: {why}")
