@@ -20,13 +20,16 @@ def _in_main_thread() -> bool:
 def sigterm_is_ctrl_c() -> Iterator[None]:
     """Inside, SIGTERM does whatever Ctrl-C does; afterwards both do what they did before.
 
-    Tune takes Ctrl-C for itself and keeps it; Ray takes SIGTERM and ends the process.
+    Tune takes Ctrl-C for itself and keeps it; Ray takes SIGTERM and ends the process. A shell that
+    starts a process in the background lets it ignore Ctrl-C.
     """
     if not _in_main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if not callable(before[signal.SIGINT]):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:

@@ -397,6 +397,7 @@ def _tune_environment() -> Iterator[None]:
         "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # the planner is rebuilt from the store
         "TUNE_MAX_PENDING_TRIALS_PG": "1",
         "RAY_AIR_NEW_OUTPUT": "0",  # the display is our own
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a dead worker is a line of ours, not of a traceback
         "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's model may read files by relative paths
     }
     before = {name: os.environ.get(name) for name in wanted}
