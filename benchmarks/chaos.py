@@ -272,6 +272,7 @@ if __name__ == "__main__":
     given = parse()
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # all of it on loopback
     scratch = Path(tempfile.mkdtemp(prefix="ch", dir="/tmp"))  # sockets in it need a short path
+    os.environ["RAY_TMPDIR"] = str(scratch)  # or the cluster's address is left for others to find
     try:
         whole = benchmark(given.kills, given.trials, given.seed, scratch)
     finally:

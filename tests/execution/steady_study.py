@@ -42,11 +42,11 @@ study = Study(
     name="steady",
     base=Trial(dataset="digits", data_count=100, batch_size=16, dropout=0.2, model="steady"),
     arms={
-        "one_cycle": Arm(policy="one_cycle", max_lr=0.5),
-        "constant": Arm(policy="constant", max_lr=0.1),
+        "one_cycle": Arm(policy="one_cycle", max_lr=0.05),
+        "constant": Arm(policy="constant", max_lr=0.02),
     },
-    budget=iterations(100),
-    seeds=6,
+    budget=iterations(60),
+    seeds=4,
     models={"steady": Steady},
 )
 

@@ -24,8 +24,9 @@ import pytest
 import torch
 from click.testing import Result
 
-STEPS = 100
-PATIENCE = 180.0
+from superconv_ray import open_store
+
+PATIENCE = 300.0
 """Seconds that a test waits for another process."""
 CUT_OFF = 6
 """How often a trial is cut off: one by a worker's death, one by a node's, two by the driver's, and
@@ -91,13 +92,14 @@ def cluster() -> Iterator[Any]:
     folder = tempfile.mkdtemp(prefix="rc", dir="/tmp")  # sockets in it need a short path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_TMPDIR", folder)  # or its address is left for others to find
         made = Cluster(
             initialize_head=True,
             head_node_args={
                 "num_cpus": 0,
                 "object_store_memory": 80 * 2**20,
                 "include_dashboard": False,
-                "temp_dir": folder,
+                "temp_dir": f"{folder}/ray",
                 "_system_config": {
                     "health_check_initial_delay_ms": 1000,
                     "health_check_period_ms": 1000,
@@ -158,12 +160,12 @@ def story(
         torch.load(io.BytesIO(path.read_bytes()), weights_only=True)["step"]
         for path in (store / "checkpoints").glob("*.pt")
     ]
-    done = len(list((store / "trials").glob("*.parquet")))
+    done = open_store(store).trials(columns=["steps_done"])["steps_done"].sum()
     study.with_name("awake").touch()
     yield Story(
         store=str(store),
         lines=log.lines,
-        progress=sum(kept) + STEPS * done,
+        progress=sum(kept) + int(done),
         exit_code=exit_code,
         screen=study.with_name("screen").read_text(),
         joined=joined.node_id,
