@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from superconv_ray import Arm, Study, Trial, iterations, main
 
 HERE = Path(__file__).parent
-STEP_SECONDS = 0.1
+STEP_SECONDS = 0.4
 
 
 class Steady(nn.Module):
@@ -46,7 +46,7 @@ study = Study(
         "constant": Arm(policy="constant", max_lr=0.02),
     },
     budget=iterations(60),
-    seeds=4,
+    seeds=8,
     models={"steady": Steady},
 )
 

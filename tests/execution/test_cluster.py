@@ -92,6 +92,7 @@ def cluster() -> Iterator[Any]:
     folder = tempfile.mkdtemp(prefix="rc", dir="/tmp")  # sockets in it need a short path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_raylet_start_wait_time_s", "180")  # of a busy machine
         patch.setenv("RAY_TMPDIR", folder)  # or its address is left for others to find
         made = Cluster(
             initialize_head=True,
