@@ -33,7 +33,7 @@ def test_sigterm_interrupts_and_afterwards_all_is_as_before(handlers: tuple[Any,
 
 @pytest.mark.usefixtures("handlers")
 def test_a_first_sigterm_waits_for_the_end_of_the_step_and_a_second_one_does_not() -> None:
-    reached = []
+    reached: list[bool | str] = []
 
     def work() -> None:
         with sigterm_is_ctrl_c(), deferred_ctrl_c() as interrupted:
