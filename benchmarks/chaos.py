@@ -273,8 +273,10 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing is to be left behind
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # all of it on loopback
     scratch = Path(tempfile.mkdtemp(prefix="ch", dir="/tmp"))  # sockets in it need a short path
-    os.environ["RAY_raylet_start_wait_time_s"] = "180"  # of a busy machine
-    os.environ["RAY_TMPDIR"] = str(scratch)  # or the cluster's address is left for others to find
+    os.environ |= {
+        "RAY_raylet_start_wait_time_s": "180",  # of a busy machine
+        "RAY_TMPDIR": str(scratch),  # or the cluster's address is left for others to find
+    }
     try:
         whole = benchmark(given.kills, given.trials, given.seed, scratch)
     finally:

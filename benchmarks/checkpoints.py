@@ -30,7 +30,13 @@ DATA = load_dataset("digits")
 def trial_of(model: str, steps: int) -> Trial:
     """A training that evaluates only at its end."""
     return Trial(
-        model=model, batch_size=64, steps=steps, max_lr=0.1, eval_interval=steps, eval_count=50
+        model=model,
+        data_count=1000,
+        batch_size=64,
+        steps=steps,
+        max_lr=0.1,
+        eval_interval=steps,
+        eval_count=50,
     ).complete()
 
 
