@@ -108,6 +108,11 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="MODULE:NAME",
             help="A Ray Tune callback, such as its MLflow logger. May be given several times.",
         ),
+        click.option(
+            "--checkpoint-seconds",
+            default=60.0,
+            help="Time between checkpoints of a trial: what a lost worker costs at most.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -24,5 +26,14 @@ def errors_in_one_line() -> Iterator[None]:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        click.echo("interrupted: the same command goes on from here", err=True)
+        click.echo(f"interrupted, to go on: {_own_command()}", err=True)
         sys.exit(130)
+
+
+def _own_command() -> str:
+    """The command that this process was started with, without secrets."""
+    from superconv_ray.files import without_secrets
+
+    program, *arguments = sys.argv
+    start = ["python", program] if program.endswith(".py") else [Path(program).name]
+    return shlex.join([*start, *map(without_secrets, arguments)])

@@ -86,16 +86,23 @@ ALLOWED: dict[str, set[str]] = {
         *("analysis.comparison", "analysis.verdicts"),
     },
     "execution": set(),
+    "execution.deaths": set(),
+    "execution.interruption": set(),
+    "execution.room": set(),
     "execution.progress": {"outcome", "planner", "trial", "wording"},
     "execution.worker": {
         *("", "trial", "outcome", "store", "training"),
-        *("data.batches", "data.dataset"),
+        *("data.batches", "data.dataset", "execution.deaths", "execution.interruption"),
     },
-    "execution.local": {"planner", "trial", "execution.progress", "execution.worker"},
+    "execution.local": {
+        *("planner", "trial"),
+        *("execution.interruption", "execution.progress", "execution.worker"),
+    },
     "execution.connection": set(),
     "execution.ray_tune": {
         *("planner", "trial", "outcome", "store", "data.dataset"),
-        *("execution.connection", "execution.progress", "execution.worker"),
+        *("execution.connection", "execution.deaths", "execution.interruption"),
+        *("execution.progress", "execution.room", "execution.worker"),
     },
     "execution.session": {
         *("", "study", "plan", "choosing", "planner", "outcome", "training"),
@@ -159,7 +166,7 @@ ALLOWED: dict[str, set[str]] = {
     "report.page": {"report", "report.theme", "report.content"},
     "report.live": set(),
     "report.export": {"results", "report.paper_tables", "report.pictures", "report.sections"},
-    "mistakes": set(),
+    "mistakes": {"files"},
     "report.commands": {
         *("mistakes", "results", "store"),
         *("report.build", "report.export", "report.live", "report.page"),
@@ -265,7 +272,7 @@ def test_only_the_execution_on_a_cluster_knows_ray() -> None:
         for name in imports(ast.parse(path.read_text()))
         if name.split(".")[0] == "ray"
     }
-    assert knowing == {"execution.connection", "execution.ray_tune"}
+    assert knowing == {"execution.connection", "execution.ray_tune", "execution.room"}
 
 
 @pytest.mark.parametrize("module", PLANNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from superconv_ray.execution.interruption import sigterm_is_ctrl_c
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.worker import Worker
 from superconv_ray.planner import Planner
@@ -12,14 +13,15 @@ SLICE_SECONDS = 5.0
 
 def run_local(planner: Planner, worker: Worker, progress: Progress) -> None:
     """Run until the planner is finished; on Ctrl-C the trial in progress is saved first."""
-    while isinstance(trial := planner.next(), Trial):
-        worker.start(trial)
-        progress.started(trial)
-        try:
-            while (outcome := worker.work(SLICE_SECONDS)) is None:
-                progress.refresh()
-        except KeyboardInterrupt:
-            worker.interrupt()
-            raise
-        planner.tell(trial.id, outcome)
-        progress.ended(trial, outcome)
+    with sigterm_is_ctrl_c():
+        while isinstance(trial := planner.next(), Trial):
+            worker.start(trial)
+            progress.started(trial)
+            try:
+                while (outcome := worker.work(SLICE_SECONDS)) is None:
+                    progress.refresh()
+            except KeyboardInterrupt:
+                worker.interrupt()
+                raise
+            planner.tell(trial.id, outcome)
+            progress.ended(trial, outcome)

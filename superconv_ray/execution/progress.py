@@ -50,6 +50,7 @@ class Progress:
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._printed_at = 0.0
         self._errors = 0
+        self._restarts = 0
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
     def __enter__(self) -> Progress:
@@ -91,6 +92,17 @@ class Progress:
             self._printed_at = now
             self._console.print(f"{self._status()} | last: {line}", highlight=False, soft_wrap=True)
 
+    def lost(self, trial: Trial, cause: str | None) -> None:
+        """A trial's worker has died, and it is started again; why, if the trial may be to blame."""
+        self._running.pop(trial.id, None)
+        self._restarts += 1
+        if cause:
+            self.warn(f"{_settings(trial.settings())}: {cause}; started again")
+
+    def warn(self, text: str) -> None:
+        """Show a line about something that is not as it should be, while the run goes on."""
+        self._console.print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
+
     def refresh(self) -> None:
         """Time has passed."""
         if self._console.is_terminal:
@@ -100,6 +112,7 @@ class Progress:
         counts = Counter(self._planner.outcomes.values())
         parts = [f"{len(self._planner.outcomes)} of {self._planner.total} trials done"]
         parts += [f"{counts[name]} {name}" for name in ("diverged", "failed") if counts[name]]
+        parts += [f"{self._restarts} started again"] if self._restarts else []
         parts += [f"{len(self._running)} running"] if self._running else []
         if self._planner.to_come:
             parts += [f"{self._planner.left} left", f"ETA {self._eta()}"]
@@ -124,11 +137,16 @@ def describe(trial: Trial, outcome: Outcome) -> str:
 
 def describe_row(row: Mapping[str, Any]) -> str:
     """One line on a trial that has ended, from its row in the store without missing values."""
-    line = "{dataset} n={data_count} {model} {policy} max_lr={max_lr:g} seed={seed}: {status}"
-    line = line.format_map(row)
+    line = f"{_settings(row)}: {row['status']}"
     for part in ("test", "validation"):
         accuracy = row.get(f"{part}_accuracy")
         if accuracy is not None:
             line += f", {part} accuracy {100 * accuracy:.1f} %"
     seconds = row.get("train_seconds")
     return line + (f", {seconds:.1f} s" if seconds is not None else "")
+
+
+def _settings(row: Mapping[str, Any]) -> str:
+    """What tells a trial from others, from its row or its settings."""
+    text = "{dataset} n={data_count} {model} {policy} max_lr={max_lr:g} seed={seed}"
+    return text.format_map(row)

@@ -10,24 +10,31 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 import tempfile
-import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import ray
 from ray import tune
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 from torch import nn
 
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.connection import connected
+from superconv_ray.execution.deaths import judge
+from superconv_ray.execution.interruption import sigterm_is_ctrl_c
 from superconv_ray.execution.progress import Progress
+from superconv_ray.execution.room import Request, RoomWatch, slots_at_start
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner, Signal
@@ -35,8 +42,10 @@ from superconv_ray.store import Store, open_store
 from superconv_ray.trial import Trial
 
 SLICE_SECONDS = 5.0
-MAX_FAILURES = 3
-"""Times that a trial is started again after its worker or node has died."""
+START_SECONDS = 120.0
+"""Time that a trial waits for a worker of its own to start before it gets one that is free."""
+MAX_ATTEMPTS = 4
+"""Workers that may die at a trial before it is given up. Those whose node was lost do not count."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +68,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self, config: dict[str, Any], job: Job, datasets: Mapping[str, ray.ObjectRef]
     ) -> None:
         """Called once an actor; reads data sets from Ray's object store, without a copy."""
-        self._worker = Worker(job, lambda name: ray.get(datasets[name]))
+        self._warnings: list[str] = []
+        self._worker = Worker(job, lambda name: ray.get(datasets[name]), self._warnings.append)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -70,7 +80,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         """Train for a slice of time."""
         outcome = self._worker.work(SLICE_SECONDS)
-        return {"done": outcome is not None, "outcome": outcome}
+        warnings, self._warnings[:] = tuple(self._warnings), ()
+        return {"done": outcome is not None, "outcome": outcome, "warnings": warnings}
 
     def get_auto_filled_metrics(self, *_: Any, **__: Any) -> dict[str, Any]:
         """None of Tune's own metrics: nobody reads them, and the driver would keep them all."""
@@ -81,8 +92,19 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._worker.interrupt()
 
 
-class PlannerSearcher(Searcher):  # type: ignore[misc]
-    """Shows a `Planner` to Tune."""
+class _NotSaved:
+    """Tuner pickles its arguments for a later restore, which this package never does."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
+    """Shows a `Planner` to Tune, and starts trials again whose workers have died.
+
+    To Tune each start is a trial of its own. Its own way of starting them again counts the loss of
+    a node as a failure of the trial, and a worker that dies between two trials twice (Ray 2.60).
+    """
 
     def __init__(self, planner: Planner, progress: Progress, store: Store) -> None:
         super().__init__()
@@ -90,23 +112,31 @@ class PlannerSearcher(Searcher):  # type: ignore[misc]
         self._progress = progress
         self._store = store
         self._given: dict[str, Trial] = {}
+        self.waiting: dict[str, float] = {}  # by Tune's id: since when
+        self.running: set[str] = set()
+        self._again: deque[Trial] = deque()
+        self._deaths: dict[str, list[str]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial; None to wait; FINISHED."""
-        trial = self._planner.next()
-        if trial is Signal.WAIT:
-            return None
+        trial = self._again.popleft() if self._again else self._planner.next()
         if isinstance(trial, Signal):
-            return str(Searcher.FINISHED)
+            # What is in progress may have to be started again, and nothing is after FINISHED.
+            over = trial is Signal.FINISHED and not self._given
+            return str(Searcher.FINISHED) if over else None
         self._given[trial_id] = trial
+        self.waiting[trial_id] = time.monotonic()
         return {"assignment": Assignment(trial)}
 
     def started(self, trial_id: str) -> None:
         """A worker has taken on a trial, perhaps once more."""
+        self.waiting.pop(trial_id, None)
+        self.running.add(trial_id)
         self._progress.started(self._given[trial_id])
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:  # noqa: ARG002
         """A slice of training is over."""
+        self._warn(result)
         self._progress.refresh()
 
     def on_trial_complete(
@@ -115,27 +145,43 @@ class PlannerSearcher(Searcher):  # type: ignore[misc]
         """Pass a trial's outcome on to the planner. A trial without one is `lost`: see there."""
         if not error:
             assert result is not None, "every trial of ours ends with a result"
-            self._end(trial_id, result["outcome"])
+            self._warn(result)
+            self._end(self._take(trial_id), result["outcome"])
 
-    def lost(self, trial_id: str, reasons: str) -> None:
-        """Give up a trial that no worker has brought to its end."""
-        trial = self._given[trial_id]
+    def lost(self, trial_id: str, reason: str) -> None:
+        """A worker has died at a trial: start it again, or give it up if it may be to blame."""
+        trial = self._take(trial_id)
+        death = judge(reason)
+        deaths = self._deaths.setdefault(trial.id, [])
+        if not death.blameless:
+            deaths.append(reason)
+        if len(deaths) < MAX_ATTEMPTS:
+            self._again.append(trial)
+            self._progress.lost(trial, None if death.blameless else death.cause)
+            return
         settings = {name: value for name, value in trial.settings().items() if value is not None}
+        reasons = "\n".join(deaths)
         error = (
-            f"given up: in {MAX_FAILURES + 1} attempts no worker came to the trial's end\n"
-            f"{reasons}\ntrial {trial.id}: {settings}"
+            f"given up: in {MAX_ATTEMPTS} attempts no worker came to the trial's end\n"
+            f"{reasons}\n{death.cause}\ntrial {trial.id}: {settings}"
         )
         self._store.write_failure(trial, error)
-        self._end(trial_id, Outcome("failed", error=error))
+        self._end(trial, Outcome("failed", error=error))
 
-    def _end(self, trial_id: str, outcome: Outcome) -> None:
-        trial = self._given.pop(trial_id)
+    def _take(self, trial_id: str) -> Trial:
+        """The trial of one of Tune's, which is over."""
+        self.waiting.pop(trial_id, None)
+        self.running.discard(trial_id)
+        return self._given.pop(trial_id)
+
+    def _warn(self, result: dict[str, Any]) -> None:
+        for warning in result["warnings"]:
+            self._progress.warn(warning)
+
+    def _end(self, trial: Trial, outcome: Outcome) -> None:
+        self._deaths.pop(trial.id, None)
         self._planner.tell(trial.id, outcome)
         self._progress.ended(trial, outcome)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Tuner pickles its arguments for a later restore, which this package never does."""
-        return {}
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing is saved: the planner is rebuilt from the store."""
@@ -144,11 +190,43 @@ class PlannerSearcher(Searcher):  # type: ignore[misc]
         """Nothing is restored; see `save`."""
 
 
-class WorkerEvents(tune.Callback):  # type: ignore[misc]
-    """Tells the searcher what Tune tells only its callbacks: a start, and why a trial was lost."""
+class WarmWorkers(_NotSaved, FIFOScheduler):  # type: ignore[misc]
+    """Gives a worker that has become free to a trial for which none is being started.
 
-    def __init__(self, searcher: PlannerSearcher) -> None:
+    Tune's own choice is the trial that waits longest. Where there is room for more workers, that is
+    the one for which a worker is being started, which takes seconds, and Tune then stops the start:
+    with short trials the second worker would never come up.
+    """
+
+    def __init__(self, searcher: PlannerSearcher, room: RoomWatch) -> None:
+        super().__init__()
         self._searcher = searcher
+        self._room = room
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """A trial that waits, or None."""
+        count, running = len(self._searcher.waiting), len(self._searcher.running)
+        newest_first = (t for t in reversed(tune_controller.get_trials()) if t.status == t.PENDING)
+        waiting = list(islice(newest_first, count))[::-1]
+        if not waiting:
+            return None
+        late = time.monotonic() - START_SECONDS
+        if self._searcher.waiting.get(waiting[0].trial_id, late) <= late:
+            return waiting[0]  # there is room, but others use it
+        being_started = max(0, self._room.slots - running - 1)
+        return waiting[min(being_started, len(waiting) - 1)]
+
+
+class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
+    """Passes on what Tune tells only its callbacks: starts, deaths, and that time passes."""
+
+    def __init__(self, searcher: PlannerSearcher, room: RoomWatch) -> None:
+        self._searcher = searcher
+        self._room = room
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
+        """Called at least every 0.1 s."""
+        self._room.look(len(self._searcher.running))
 
     def on_trial_start(
         self,
@@ -177,7 +255,7 @@ class WorkerEvents(tune.Callback):  # type: ignore[misc]
         trial: Any,
         **info: Any,  # noqa: ARG002
     ) -> None:
-        """A trial is not started again any more; Tune has noted why in a file."""
+        """A worker has died; Tune has noted why in a file."""
         self._searcher.lost(trial.trial_id, Path(trial.error_file).read_text().strip())
 
 
@@ -239,16 +317,18 @@ def run_ray(
     """
     with (
         connected(address) as fixed_size,
+        sigterm_is_ctrl_c(),
         _tune_environment(),
+        _dead_worker_ends_its_trial_alone(),
         _shipped_by_value(planner.plan.study.models.values()),
         tempfile.TemporaryDirectory() as scratch,
     ):
         gpus = gpus_per_trial
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        request = Request(cpus_per_trial, gpus)
         # Where the cluster can grow, trials that wait are what makes it; elsewhere they only cost.
-        slots = _slots(nodes, cpus_per_trial, gpus)
+        slots = slots_at_start(request)
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
         job = make_job(gpus > 0)
         trainable = tune.with_parameters(
@@ -257,10 +337,12 @@ def run_ray(
             datasets={name: ray.put(dataset) for name, dataset in datasets.items()},
         )
         searcher = PlannerSearcher(planner, progress, open_store(job.store))
+        room = RoomWatch(request, progress.warn)
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": cpus_per_trial, "gpu": gpus}),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
+                scheduler=WarmWorkers(searcher, room),
                 num_samples=-1,
                 max_concurrent_trials=slots if fixed_size else None,
                 reuse_actors=True,
@@ -270,17 +352,15 @@ def run_ray(
                 name="study",
                 storage_path=scratch,
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                 # Workers keep their own in the store; Tune's would need a disk that all nodes share
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 callbacks=[
-                    WorkerEvents(searcher),
+                    Events(searcher, room),
                     *([Unpacked(), *callbacks] if callbacks else []),
                 ],
             ),
         )
         with (
-            _ctrl_c_given_back(),
             _quiet("ray.tune.analysis.experiment_analysis"),  # misses Tune's per-trial files
             _quiet("ray.tune.tune"),  # after Ctrl-C advises Tuner.restore
         ):
@@ -289,23 +369,26 @@ def run_ray(
         raise KeyboardInterrupt
 
 
-def _slots(nodes: Iterable[Mapping[str, float]], cpus: float, gpus: float) -> int:
-    """How many trials the nodes can run at once; a trial cannot be spread over two nodes."""
-    wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
-    nodes = list(nodes)
-    slots = sum(
-        min((int(node.get(name, 0.0) / amount) for name, amount in wanted.items()), default=1)
-        for node in nodes
-    )
-    if not slots:
-        sizes = {
-            f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes
-        }
-        raise ValueError(
-            f"a trial of {cpus:g} CPUs and {gpus:g} GPUs does not fit any node of the cluster, "
-            f"which have {', or '.join(sorted(sizes))}"
-        )
-    return slots
+@contextlib.contextmanager
+def _dead_worker_ends_its_trial_alone() -> Iterator[None]:
+    """Let Tune take every death of a worker for one.
+
+    It knows some of Ray's errors only: where the memory monitor kills a worker, which is an
+    OutOfMemoryError, Ray 2.60's Tune ends the whole run.
+    """
+    original = RayActorManager._actor_task_failed
+
+    def failed(self: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+        known = isinstance(exception, RayActorError | RayTaskError)
+        if isinstance(exception, RayError) and not known:
+            exception = RayActorError(error_msg=f"{type(exception).__name__}: {exception}")
+        original(self, tracked_actor_task, exception)
+
+    RayActorManager._actor_task_failed = failed
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = original
 
 
 @contextlib.contextmanager
@@ -329,17 +412,6 @@ def _is_installed(module: ModuleType) -> bool:
 
 
 @contextlib.contextmanager
-def _ctrl_c_given_back() -> Iterator[None]:
-    """Tune catches Ctrl-C, and would go on to do so when it has ended."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread() and handler is not None:
-            signal.signal(signal.SIGINT, handler)
-
-
-@contextlib.contextmanager
 def _quiet(logger_name: str) -> Iterator[None]:
     logger = logging.getLogger(logger_name)
     level = logger.level
@@ -358,6 +430,7 @@ def _tune_environment() -> Iterator[None]:
         "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # the planner is rebuilt from the store
         "TUNE_MAX_PENDING_TRIALS_PG": "1",
         "RAY_AIR_NEW_OUTPUT": "0",  # the display is our own
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a dead worker is a line of ours, not of a traceback
         "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's model may read files by relative paths
     }
     before = {name: os.environ.get(name) for name in wanted}

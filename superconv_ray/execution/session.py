@@ -46,6 +46,7 @@ class RunOptions:
         cpus_per_trial: CPUs, and so threads, of a trial.
         gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any.
         callbacks: Names of Tune callbacks, or of functions that make one: "module:name".
+        checkpoint_seconds: Time between checkpoints of a trial: what is lost where it is cut off.
     """
 
     store: str
@@ -56,6 +57,7 @@ class RunOptions:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None
     callbacks: tuple[str, ...] = ()
+    checkpoint_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 0:
@@ -68,6 +70,8 @@ class RunOptions:
             raise ValueError(
                 f"callbacks are Ray Tune's, which local runs do without; got {self.callbacks}"
             )
+        if not self.checkpoint_seconds > 0:
+            raise ValueError(f"checkpoint_seconds must be > 0, got {self.checkpoint_seconds}")
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ def _train(
         return Job(
             store=store.files.uri,
             models=dict(study.models),
+            checkpoint_seconds=options.checkpoint_seconds,
             threads=max(1, round(options.cpus_per_trial)),
             gpu=gpu,
         )
@@ -182,7 +187,9 @@ def _train(
 
             from superconv_ray.execution.local import run_local
 
-            worker = Worker(make_job(torch.cuda.is_available()), datasets.__getitem__)
+            worker = Worker(
+                make_job(torch.cuda.is_available()), datasets.__getitem__, progress.warn
+            )
             run_local(planner, worker, progress)
         else:
             from superconv_ray.execution.ray_tune import run_ray

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
-import signal
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,13 +18,12 @@ from torch import nn
 from superconv_ray import __version__
 from superconv_ray.data.batches import ResidentDataset, to_device
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.execution.deaths import memory_advice
+from superconv_ray.execution.interruption import deferred_ctrl_c
 from superconv_ray.outcome import Outcome
 from superconv_ray.store import Store, open_store
 from superconv_ray.training import TrainingRun
 from superconv_ray.trial import Trial
-
-CHECKPOINT_SECONDS = 60.0
-"""Training time that a killed worker can lose; trials shorter than this write no checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +33,17 @@ class Job:
     Attributes:
         store: URI of the store.
         models: The user's own models by name.
+        checkpoint_seconds: Time between checkpoints of one trial, which is what a killed worker
+            can lose; shorter trials write none.
         threads: CPU threads a trial may use.
         gpu: Whether the worker has been given a GPU, or a share of one.
-        checkpoint_seconds: Time between checkpoints of one trial.
     """
 
     store: str
     models: Mapping[str, Callable[..., nn.Module]]
+    checkpoint_seconds: float
     threads: int = 1
     gpu: bool = False
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
 class Worker:
@@ -55,14 +52,18 @@ class Worker:
     Args:
         job: See `Job`.
         load: Gives a data set by name; called once for each.
+        warn: Told what the user should know although the trial goes on.
     """
 
-    def __init__(self, job: Job, load: Callable[[str], Dataset]) -> None:
+    def __init__(
+        self, job: Job, load: Callable[[str], Dataset], warn: Callable[[str], None]
+    ) -> None:
         torch.set_num_threads(job.threads)
         self.device = torch.device("cuda", 0) if job.gpu else torch.device("cpu")
         self.store: Store = open_store(job.store)
         self._job = job
         self._load = load
+        self._warn = warn
         self._resident: dict[str, ResidentDataset] = {}
         self._trial: Trial | None = None
         self._run: TrainingRun | None = None
@@ -84,7 +85,7 @@ class Worker:
         trial = self._trial
         assert trial is not None, "start a trial first"
         until = time.monotonic() + seconds
-        with _deferred_interrupt() as interrupted:
+        with deferred_ctrl_c() as interrupted:
             try:
                 run = self._run or self._begin(trial)
                 while not run.finished and not interrupted() and time.monotonic() < until:
@@ -119,12 +120,16 @@ class Worker:
             self._resident[trial.dataset] = to_device(self._load(trial.dataset), self.device)
         model = self._job.models.get(trial.model, trial.model)
         run = TrainingRun(trial, self._resident[trial.dataset], model)
-        if content := self.store.checkpoint(trial.id):
+        content = self.store.checkpoint(trial.id)
+        if content is not None:
             try:
                 run.restore(content)
-            except Exception:
+            except ValueError as error:
+                if memory_advice(str(error)):
+                    raise
                 # Corrupt, of another trial, or of a model that was edited since: of no use to
                 # anyone. Train from the start rather than fail for ever.
+                self._warn(f"{error}; trained from the start")
                 self.store.delete_checkpoint(trial.id)
                 run = TrainingRun(trial, self._resident[trial.dataset], model)
         self._run, self._between_steps = run, True
@@ -132,7 +137,11 @@ class Worker:
         return run
 
     def _save(self, run: TrainingRun) -> None:
-        self.store.write_checkpoint(run.trial.id, run.state())
+        """Write a checkpoint. It is an insurance: a trial goes on if the store cannot take it."""
+        try:
+            self.store.write_checkpoint(run.trial.id, run.state())
+        except OSError as error:
+            self._warn(f"checkpoint of trial {run.trial.id} cannot be written: {error}")
         self._save_at = time.monotonic() + self._job.checkpoint_seconds
 
     def _finish(self, run: TrainingRun) -> Outcome:
@@ -145,7 +154,9 @@ class Worker:
 
     def _fail(self, trial: Trial, trace: str) -> Outcome:
         settings = {name: value for name, value in trial.settings().items() if value is not None}
-        error = f"{trace}\ntrial {trial.id}: {settings}"
+        error = "\n".join(
+            filter(None, (trace, memory_advice(trace), f"trial {trial.id}: {settings}"))
+        )
         self.store.write_failure(trial, error)
         return Outcome("failed", error=error)
 
@@ -158,31 +169,6 @@ class Worker:
             "package_version": __version__,
             "torch_version": str(torch.__version__),
         }
-
-
-@contextlib.contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Inside, a first Ctrl-C only makes the given function true, and is raised at the end.
-
-    A second one is raised at once. In other threads than the main one no signal arrives anyway.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield lambda: False
-        return
-    received: list[int] = []
-
-    def note(number: int, _: object) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, handler)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(received)
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if received:
-        handler(signal.SIGINT, None)
 
 
 @cache

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -77,7 +79,8 @@ def run_with_job(
     planner = Planner(make_plan(given), max_trials=max_trials)
     with Progress(planner, Console(file=screen or io.StringIO(), width=200)) as progress:
         datasets = {"digits": load_dataset("digits")}
-        ray_tune.run_ray(planner, lambda gpu: Job(gpu=gpu, **job), datasets, progress)
+        settings = {"checkpoint_seconds": 60.0, **job}
+        ray_tune.run_ray(planner, lambda gpu: Job(gpu=gpu, **settings), datasets, progress)
     return planner
 
 
@@ -212,39 +215,6 @@ def test_a_trial_that_is_too_big_for_the_cluster_is_told_before_anything_is_trai
     assert len(open_store(store_uri).trials()) == 0
 
 
-@pytest.mark.parametrize(
-    ("nodes", "cpus", "gpus", "slots"),
-    [
-        ([{"CPU": 2.0}], 1.0, 0.0, 2),
-        ([{"CPU": 2.0}], 0.5, 0.0, 4),
-        ([{"CPU": 3.0}, {"CPU": 3.0}], 2.0, 0.0, 2),
-        ([{}, {"CPU": 8.0}], 4.0, 0.0, 2),  # a head node that is to run no trials
-        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 16.0}], 1.0, 0.25, 8),
-        ([{"CPU": 4.0, "GPU": 8.0}], 1.0, 0.25, 4),
-    ],
-)
-def test_slots_are_the_trials_that_fit_the_nodes_at_once(
-    nodes: Sequence[dict[str, float]], cpus: float, gpus: float, slots: int
-) -> None:
-    assert ray_tune._slots(nodes, cpus, gpus) == slots
-
-
-@pytest.mark.parametrize(
-    ("nodes", "cpus", "gpus"),
-    [
-        ([{"CPU": 2.0}, {"CPU": 2.0}], 3.0, 0.0),
-        ([{"CPU": 8.0}, {"CPU": 1.0, "GPU": 1.0}], 2.0, 1.0),
-        ([{"CPU": 8.0}], 1.0, 0.5),
-        ([], 1.0, 0.0),
-    ],
-)
-def test_a_trial_is_never_spread_over_two_nodes(
-    nodes: Sequence[dict[str, float]], cpus: float, gpus: float
-) -> None:
-    with pytest.raises(ValueError, match=f"a trial of {cpus:g} CPUs and {gpus:g} GPUs does not"):
-        ray_tune._slots(nodes, cpus, gpus)
-
-
 # Trials that raise, workers that die
 
 
@@ -297,7 +267,7 @@ def mishaps(
     given = study(arms={**arms, "in_order": study().arms["constant"]}, models=models, seeds=1)
     store, screen = str(folder / "store"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray_tune, "MAX_FAILURES", 1)
+        patch.setattr(ray_tune, "MAX_ATTEMPTS", 2)
         planner = run_with_job(given, screen, store=store, models=models, checkpoint_seconds=0.0)
     deaths, steps = ((folder / file).read_text().split() for file in ("deaths", "steps"))
     return Mishaps(given, store, planner.outcomes, screen.getvalue(), deaths, steps)
@@ -335,11 +305,31 @@ def test_numbers_are_not_changed_by_the_death_of_a_worker(
     assert_same_results(mishaps.store, store_uri)
 
 
+def test_a_worker_that_rays_memory_monitor_kills_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tune raises at errors that it does not know, such as this one."""
+    passed_on: list[Exception] = []
+
+    def know(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:  # noqa: ARG001
+        passed_on.append(exception)
+
+    monkeypatch.setattr(RayActorManager, "_actor_task_failed", know)
+    with ray_tune._dead_worker_ends_its_trial_alone():
+        for error in (OutOfMemoryError("the node running low on memory"), RayActorError()):
+            RayActorManager._actor_task_failed(None, tracked_actor_task=None, exception=error)
+    killed, died = passed_on
+    assert isinstance(killed, RayActorError)
+    assert str(killed) == "OutOfMemoryError: the node running low on memory"
+    assert died is error
+    assert RayActorManager._actor_task_failed is know
+
+
 def test_why_workers_cannot_be_set_up_is_told(
     store_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a node that lacks a package which a model needs."""
-    monkeypatch.setattr(ray_tune, "MAX_FAILURES", 0)
+    monkeypatch.setattr(ray_tune, "MAX_ATTEMPTS", 1)
     given = study(arms={"constant": study().arms["constant"]}, seeds=1)
     models = {"needs": NeedsWhatOnlyTheDriverHas()}
     planner = run_with_job(given, store=store_uri, models=models)
@@ -404,7 +394,7 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "interrupted: the same command goes on from here"
+    assert errors.splitlines()[-1].startswith("interrupted, to go on: python ")
     assert "Tuner.restore" not in errors
     assert os.listdir(Path(store, "checkpoints"))
     (tmp_path / "awake").touch()

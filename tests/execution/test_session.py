@@ -368,7 +368,9 @@ def test_a_trial_is_gone_on_from_its_checkpoint_to_the_same_numbers(
 ) -> None:
     given = study(arms={"constant": study().arms["constant"]}, seeds=1, budget=iterations(100))
     ((trial,),) = [cell.trainings for cell in make_plan(given).cells]
-    killed = Worker(Job(store=store_uri, models={}, checkpoint_seconds=0.0), lambda _: digits)
+    killed = Worker(
+        Job(store=store_uri, models={}, checkpoint_seconds=0.0), lambda _: digits, print
+    )
     killed.start(trial)
     while open_store(store_uri).checkpoint(trial.id) is None:
         assert killed.work(0.01) is None

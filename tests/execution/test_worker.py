@@ -20,7 +20,7 @@ from superconv_ray import __version__
 from superconv_ray.data.batches import to_device
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import load_dataset
-from superconv_ray.execution.worker import CHECKPOINT_SECONDS, Job, Worker
+from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
 from superconv_ray.store import Store, open_store
 from superconv_ray.training import TrainingRun
@@ -54,10 +54,12 @@ class Traps:
     Attributes:
         raises: What is raised.
         signals: How often Ctrl-C is pressed.
+        warnings: What the user was told meanwhile.
     """
 
     def __init__(self) -> None:
         self.batches = 0
+        self.warnings: list[str] = []
         self.raises: dict[int, BaseException] = {}
         self.signals: dict[int, int] = {}
 
@@ -97,10 +99,15 @@ def traps() -> Traps:
 @pytest.fixture
 def new_worker(store_uri: str, traps: Traps) -> Callable[..., Worker]:
     def make(**changes: Any) -> Worker:
-        job = Job(store=changes.pop("store", store_uri), models={"trapped": traps.build}, **changes)
-        return Worker(job, lambda _: digits())
+        settings = {"store": store_uri, "checkpoint_seconds": 60.0, **changes}
+        job = Job(models={"trapped": traps.build}, **settings)
+        return Worker(job, lambda _: digits(), traps.warnings.append)
 
     return make
+
+
+def job(uri: str, **models: Callable[..., nn.Module]) -> Job:
+    return Job(store=uri, models=models, checkpoint_seconds=60.0)
 
 
 def run(worker: Worker, trial: Trial) -> Outcome:
@@ -233,7 +240,7 @@ def test_a_worker_reads_a_data_set_once_however_many_trials_need_it(store_uri: s
         loaded.append(name)
         return digits()
 
-    worker = Worker(Job(store=store_uri, models={}), load)
+    worker = Worker(job(store_uri), load, print)
     for seed in range(3):
         run(worker, make_trial(seed=seed))
     assert loaded == ["digits"]
@@ -268,7 +275,6 @@ def test_work_in_slices_of_time_ends_in_the_same_numbers(
 def test_short_trials_write_no_checkpoint(
     new_worker: Callable[..., Worker], store: Store, traps: Traps
 ) -> None:
-    assert CHECKPOINT_SECONDS >= 10
     traps.raises = {STEPS: KeyboardInterrupt()}
     worker, trial = new_worker(), make_trial(model="trapped")
     worker.start(trial)
@@ -398,8 +404,10 @@ def narrow(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.
     return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Linear(5, classes))
 
 
-@pytest.mark.parametrize("kind", ["rubbish", "cut off", "of another trial", "of another model"])
-def test_a_checkpoint_that_is_of_no_use_is_dropped_and_the_trial_trained_from_the_start(
+@pytest.mark.parametrize(
+    "kind", ["empty", "rubbish", "cut off", "of another trial", "of another model"]
+)
+def test_a_checkpoint_that_is_of_no_use_is_dropped_said_so_and_the_trial_trained_from_the_start(
     kind: str,
     new_worker: Callable[..., Worker],
     store: Store,
@@ -408,6 +416,7 @@ def test_a_checkpoint_that_is_of_no_use_is_dropped_and_the_trial_trained_from_th
 ) -> None:
     trial = make_trial(model="trapped")
     content = {
+        "empty": b"",
         "rubbish": b"rubbish",
         "cut off": state_of(trial, traps.build, 9)[:-100],
         "of another trial": state_of(make_trial(model="trapped", seed=1), traps.build, 9),
@@ -420,6 +429,23 @@ def test_a_checkpoint_that_is_of_no_use_is_dropped_and_the_trial_trained_from_th
     assert traps.batches == STEPS
     assert_equal_results(store, expected, trial)
     assert store.checkpoint(trial.id) is None
+    (warning,) = traps.warnings
+    assert warning.startswith(f"checkpoint of trial {trial.id} cannot be restored: ")
+    assert warning.endswith("; trained from the start")
+
+
+def test_a_store_that_cannot_take_a_checkpoint_is_told_and_the_trial_goes_on(
+    new_worker: Callable[..., Worker], traps: Traps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    worker, trial = new_worker(checkpoint_seconds=0.0), make_trial()
+    monkeypatch.setattr(worker.store, "write_checkpoint", refuse)
+    assert run(worker, trial).status == "completed"
+    assert set(traps.warnings) == {
+        f"checkpoint of trial {trial.id} cannot be written: [Errno 28] No space left on device"
+    }
 
 
 # Trials that raise
@@ -454,6 +480,25 @@ def test_a_trial_that_raises_fails_alone_with_traceback_and_settings(
     assert list(store.failures()) == [bad.id]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 2 bytes"),
+        MemoryError(),
+    ],
+)
+def test_a_trial_that_runs_out_of_memory_is_told_what_to_change(
+    error: Exception, new_worker: Callable[..., Worker], store: Store, traps: Traps
+) -> None:
+    traps.raises = {12: error}
+    trial = make_trial(model="trapped")
+    run(new_worker(), trial)
+    *_, advice, last = store.failures()[trial.id]["error"].splitlines()
+    assert advice.startswith("out of memory: lower batch_size, or ")
+    assert last.startswith(f"trial {trial.id}: ")
+
+
 def test_success_clears_the_failure_and_the_numbers_are_as_if_it_had_never_been(
     new_worker: Callable[..., Worker],
     store: Store,
@@ -476,7 +521,7 @@ def test_a_model_that_cannot_be_built_is_a_failed_trial(store_uri: str, store: S
     def broken(**_: Any) -> nn.Module:
         raise ZeroDivisionError("in the constructor")
 
-    worker = Worker(Job(store=store_uri, models={"broken": broken}), lambda _: digits())
+    worker = Worker(job(store_uri, broken=broken), lambda _: digits(), print)
     outcome = run(worker, make_trial(model="broken"))
     assert outcome.status == "failed"
     assert (
@@ -490,6 +535,6 @@ def test_a_data_set_that_cannot_be_read_is_a_failed_trial(store_uri: str, store:
     def load(name: str) -> Dataset:
         raise FileNotFoundError(f"no {name} here")
 
-    outcome = run(Worker(Job(store=store_uri, models={}), load), make_trial())
+    outcome = run(Worker(job(store_uri), load, print), make_trial())
     assert outcome.status == "failed"
     assert "no digits here" in store.failures()[make_trial().id]["error"]

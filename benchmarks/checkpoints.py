@@ -1,0 +1,105 @@
+"""What checkpoints cost a training: a ResNet-20 with and without them, in turn.
+
+    python benchmarks/checkpoints.py [--rounds 3] [--seconds 10] [--every 0.5] [--model resnet20]
+
+"direct" times a checkpoint alone: the state of the run as bytes, and these bytes in a store on the
+local disk, fsync included. "runs" trains the same trial with a checkpoint every `--every` seconds
+and with none, one after the other, and takes the difference of their wall times per checkpoint.
+From "direct" follows the share of a run that checkpoints at the default interval take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+
+from superconv_ray import Trial
+from superconv_ray.data.batches import to_device
+from superconv_ray.data.readers import load_dataset
+from superconv_ray.execution.session import RunOptions
+from superconv_ray.execution.worker import Job, Worker
+from superconv_ray.store import open_store
+from superconv_ray.training import TrainingRun
+
+TARGET = 0.01
+DATA = load_dataset("digits")
+
+
+def trial_of(model: str, steps: int) -> Trial:
+    """A training that evaluates only at its end."""
+    return Trial(
+        model=model,
+        data_count=1000,
+        batch_size=64,
+        steps=steps,
+        max_lr=0.1,
+        eval_interval=steps,
+        eval_count=50,
+    ).complete()
+
+
+def direct(trial: Trial, repeats: int = 30) -> tuple[float, float, float]:
+    """Median and greatest seconds of a checkpoint, and its MB."""
+    run = TrainingRun(trial, to_device(DATA, "cpu"), trial.model)
+    run.train(pause=lambda: run.step == 2)
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(folder)
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            store.write_checkpoint(trial.id, run.state())
+            seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds), max(seconds), len(run.state()) / 1e6
+
+
+def seconds_of(trial: Trial, every: float) -> tuple[float, int]:
+    """Wall time of the whole trial by a worker, and how many checkpoints it wrote."""
+    written = 0
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(store=folder, models={}, checkpoint_seconds=every)
+        worker = Worker(job, lambda _: DATA, print)
+        write = worker.store.write_checkpoint
+
+        def count(trial_id: str, content: bytes) -> None:
+            nonlocal written
+            written += 1
+            write(trial_id, content)
+
+        worker.store.write_checkpoint = count  # type: ignore[method-assign]
+        worker.start(trial)
+        begun = time.perf_counter()
+        worker.work()
+        return time.perf_counter() - begun, written
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0, help="about, of a run")
+    parser.add_argument("--every", type=float, default=0.5, help="seconds between checkpoints")
+    parser.add_argument("--model", default="resnet20")
+    given = parser.parse_args()
+
+    probe = 20
+    alone, _ = seconds_of(trial_of(given.model, probe), float("inf"))
+    trial = trial_of(given.model, max(probe, round(probe * given.seconds / alone)))
+    median, greatest, size = direct(trial)
+    print(f"direct: {1000 * median:.1f} ms a checkpoint of {size:.2f} MB, at most", end=" ")
+    print(f"{1000 * greatest:.1f} ms")
+    differences = []
+    for _ in range(given.rounds):
+        without, _ = seconds_of(trial, float("inf"))
+        with_them, written = seconds_of(trial, given.every)
+        differences.append((with_them - without) / written)
+        print(f"runs: {without:.2f} s without, {with_them:.2f} s with {written} checkpoints")
+    interval = RunOptions(store="").checkpoint_seconds
+    print(f"runs: {1000 * statistics.median(differences):.1f} ms a checkpoint (median)")
+    share = median / interval
+    verdict = "ok" if share <= TARGET else "MISSED"
+    print(f"one every {interval:g} s: {share:.3%} of the run (target {TARGET:.0%}): {verdict}")
+
+
+if __name__ == "__main__":
+    main()

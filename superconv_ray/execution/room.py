@@ -1,0 +1,117 @@
+"""Room for trials on the nodes of a cluster, and what is said when there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import ray
+
+LOOK_SECONDS = 5.0
+"""Time between two looks at the cluster's nodes."""
+SAY_SECONDS = 20.0
+"""Time without any running trial after which is said what is waited for."""
+GIVE_UP_SECONDS = 600.0
+"""Time for which a cluster without a node that is large enough is waited for to get one."""
+WAITING_TRIALS = 8
+"""Trials that wait on an empty cluster: what is asked for is what makes an autoscaler add nodes."""
+
+Node = Mapping[str, float]
+"""Resource to amount, as Ray names them: CPU, GPU."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one trial needs of a node; a trial cannot be spread over two.
+
+    Attributes:
+        cpus: CPUs.
+        gpus: GPUs, fractions allowed.
+    """
+
+    cpus: float
+    gpus: float
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
+
+    def slots(self, nodes: Iterable[Node]) -> int:
+        """How many trials the nodes can run at once, if nobody else uses them."""
+        wanted = {name: n for name, n in (("CPU", self.cpus), ("GPU", self.gpus)) if n}
+        return sum(
+            min((int(node.get(name, 0.0) / amount) for name, amount in wanted.items()), default=1)
+            for node in nodes
+        )
+
+    def misfit(self, nodes: Iterable[Node]) -> str:
+        """In words, that no node has room for the trial, and what to do."""
+        sizes = {
+            f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes
+        }
+        return (
+            f"a trial of {self} does not fit any node of the cluster, which have "
+            f"{', or '.join(sorted(sizes)) or 'none'}: lower --cpus-per-trial or "
+            "--gpus-per-trial, or add a node that is large enough"
+        )
+
+
+def cluster_nodes() -> list[Node]:
+    """The resources of each node that is there now."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def slots_at_start(request: Request) -> int:
+    """How many trials can run at once, or wait on a cluster that has no workers yet.
+
+    Raises:
+        ValueError: No node has room for a trial, although there are some that run trials.
+    """
+    nodes = cluster_nodes()
+    if slots := request.slots(nodes):
+        return slots
+    if any(node.get("CPU") for node in nodes):
+        raise ValueError(request.misfit(nodes))
+    return WAITING_TRIALS
+
+
+class RoomWatch:
+    """Follows how much room there is; notices when no trial can run any more, or not yet.
+
+    Args:
+        request: What a trial needs.
+        say: Told once each time that trials wait for room.
+
+    Attributes:
+        slots: How many trials can run at once; of some seconds ago.
+    """
+
+    def __init__(self, request: Request, say: Callable[[str], None]) -> None:
+        self._request = request
+        self._say = say
+        self._idle_since = self._looked_at = time.monotonic()
+        self._said = False
+        self.slots = request.slots(cluster_nodes())
+
+    def look(self, running: int) -> None:
+        """Called often, with the number of trials that run.
+
+        Raises:
+            ValueError: For a long time there has been no node that is large enough.
+        """
+        now = time.monotonic()
+        if running:
+            self._idle_since, self._said = now, False
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        nodes = cluster_nodes()
+        self.slots = self._request.slots(nodes)
+        idle = now - self._idle_since
+        if idle >= GIVE_UP_SECONDS and not self.slots:
+            raise ValueError(f"given up after {idle:.0f} s: {self._request.misfit(nodes)}")
+        if idle >= SAY_SECONDS and not self._said:
+            self._said = True
+            why = "workers still start, or others use the nodes that have room"
+            why = why if self.slots else self._request.misfit(nodes)
+            self._say(f"for {idle:.0f} s no trial runs: {why}")
