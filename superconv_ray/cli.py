@@ -1,6 +1,6 @@
 """The command line: ``superconv plan|run|status|show STUDY.py`` and ``python STUDY.py plan|...``.
 
-``superconv lr-find [STUDY.py]`` runs LR range tests alone.
+``superconv lr-find [STUDY.py]`` runs LR range tests alone; ``superconv doctor`` looks at a cluster.
 
 Heavy modules are imported by the command that needs them, so that `plan` answers at once.
 """
@@ -403,3 +403,24 @@ def lr_find(
         for line in finder.answers(plan, given["store"], picture):
             click.echo(line)
     raise click.exceptions.Exit(0 if complete else 1)
+
+
+@app.command("doctor")
+@click.option("--address", help="Ray cluster; default: this machine's, else a new local one.")
+@click.option("--store", help="Path or URI of a store that all nodes should reach.")
+@click.option("--dataset", help="Built-in data set to read here and send to every node.")
+@click.option("--data-dir", type=Path, help="Folder with the data set's files.")
+def doctor(**what: Any) -> None:
+    """Look whether a cluster will run a study: versions, store, clocks, devices, disks, access.
+
+    Exit code 1 if there is a problem; warnings leave it 0.
+    """
+    from superconv_ray.execution.doctor.checks import examine
+    from superconv_ray.execution.doctor.collection import collect
+    from superconv_ray.execution.doctor.text import report
+
+    with _errors_in_one_line():
+        cluster = collect(**what)
+        findings = examine(cluster)
+        click.echo(report(cluster, findings))
+    raise click.exceptions.Exit(any(finding.level == "problem" for finding in findings))

@@ -91,10 +91,22 @@ ALLOWED: dict[str, set[str]] = {
         *("execution.interruption", "execution.progress", "execution.worker"),
     },
     "execution.connection": set(),
+    "execution.doctor": set(),
+    "execution.doctor.facts": set(),
+    "execution.doctor.checks": {"execution.doctor.facts"},
+    "execution.doctor.text": {
+        *("tables", "execution.doctor.facts", "execution.doctor.checks"),
+    },
+    "execution.doctor.node": {"", "files", "training", "execution.doctor.facts"},
+    "execution.doctor.collection": {
+        *("files", "data.dataset", "data.readers", "execution.connection"),
+        *("execution.doctor.facts", "execution.doctor.checks", "execution.doctor.node"),
+    },
     "execution.ray_tune": {
         *("planner", "trial", "outcome", "store", "data.dataset"),
         *("execution.connection", "execution.deaths", "execution.interruption"),
         *("execution.progress", "execution.room", "execution.worker"),
+        "execution.doctor.collection",
     },
     "execution.session": {
         *("", "study", "plan", "choosing", "planner", "outcome", "files", "store", "training"),
@@ -109,11 +121,16 @@ ALLOWED: dict[str, set[str]] = {
     },
     "cli": {
         *("study", "plan", "planner", "files", "store", "summary", "tables", "lr_find"),
-        "execution.session",
+        *("execution.session", "execution.doctor.checks", "execution.doctor.collection"),
+        "execution.doctor.text",
     },
     "": {"study", "trial", "cli", "store", "data.dataset"},
 }
-FOR_ITS_VERSION = {("execution.worker", ""), ("execution.session", "")}
+FOR_ITS_VERSION = {
+    ("execution.worker", ""),
+    ("execution.session", ""),
+    ("execution.doctor.node", ""),
+}
 """Results note the version of the package, which stands at its top."""
 
 PLANNING = (
@@ -204,7 +221,12 @@ def test_only_the_execution_on_a_cluster_knows_ray() -> None:
         for name in imports(ast.parse(path.read_text()))
         if name.split(".")[0] == "ray"
     }
-    assert knowing == {"execution.connection", "execution.ray_tune", "execution.room"}
+    assert knowing == {
+        "execution.connection",
+        "execution.doctor.collection",
+        "execution.ray_tune",
+        "execution.room",
+    }
 
 
 @pytest.mark.parametrize("module", PLANNING)

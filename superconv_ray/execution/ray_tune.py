@@ -32,6 +32,7 @@ from torch import nn
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.connection import connected
 from superconv_ray.execution.deaths import judge
+from superconv_ray.execution.doctor.collection import check_before_run
 from superconv_ray.execution.interruption import sigterm_is_ctrl_c
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.room import Request, RoomWatch, slots_at_start
@@ -282,7 +283,8 @@ def run_ray(
 
     Raises:
         ConnectionError: No cluster at the address.
-        ValueError: No node of the cluster has room for a trial of that size.
+        ValueError: No node of the cluster has room for a trial of that size, or a node would
+            spoil the study; see `check_before_run`.
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
@@ -301,6 +303,7 @@ def run_ray(
         slots = slots_at_start(request)
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
         job = make_job(gpus > 0)
+        check_before_run(job.store)
         trainable = tune.with_parameters(
             TrialTrainable,
             job=job,
