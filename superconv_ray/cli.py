@@ -423,4 +423,4 @@ def doctor(**what: Any) -> None:
         cluster = collect(**what)
         findings = examine(cluster)
         click.echo(report(cluster, findings))
-    raise click.exceptions.Exit(any(finding.level == "problem" for finding in findings))
+    raise click.exceptions.Exit(int(any(finding.level == "problem" for finding in findings)))

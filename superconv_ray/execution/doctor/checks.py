@@ -93,7 +93,7 @@ def versions(cluster: Cluster) -> Iterator[Finding]:
                     f"install {what} {wanted} there, or run the driver with {found}",
                 )
     if not different:
-        yield Finding("ok", "versions", "the same everywhere")
+        yield Finding("ok", "versions", "the driver's on every node that answered")
 
 
 def _comparable(what: str, version: str) -> str:
