@@ -32,6 +32,25 @@ if TYPE_CHECKING:
 StudySource = Study | Callable[..., Study]
 """A study, or a function that makes one; the function's parameters become flags."""
 
+
+class _Amount(click.ParamType[float | str]):
+    """A number, or "auto"."""
+
+    name = "number|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        if value == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
+
+
+AMOUNT = _Amount()
+
 store_option = click.option(
     "--store",
     default="results",
@@ -99,8 +118,19 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--local", is_flag=True, help="In this process, without Ray."),
         click.option("--data-dir", type=Path, help="Folder with the data set's files."),
         click.option("--max-trials", type=int, help="Start at most this many trials."),
-        click.option("--cpus-per-trial", default=1.0, help="CPUs, and threads, of a trial."),
-        click.option("--gpus-per-trial", type=float, help="Default: one each, if there are any."),
+        click.option(
+            "--cpus-per-trial",
+            type=AMOUNT,
+            default=1.0,
+            help="CPUs, and threads, of a trial. auto: one, and as many trials as memory has room "
+            "for.",
+        ),
+        click.option(
+            "--gpus-per-trial",
+            type=AMOUNT,
+            help="Parts allowed. Default: one each, if there are any. auto: the part that the "
+            "first trial of the same shape was measured to need.",
+        ),
         click.option(
             "--checkpoint-seconds",
             default=60.0,

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.execution.doctored_cluster import mounts_can_be_private
 
 from superconv_ray.execution.doctor import checks, facts, node
 from superconv_ray.execution.doctor.collection import clock_ahead
 from superconv_ray.execution.doctor.text import report
+from tests.execution.doctored_cluster import mounts_can_be_private
 
 VERSIONS = {
     "Python": "3.11.7",

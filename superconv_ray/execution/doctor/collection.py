@@ -61,8 +61,8 @@ def collect(
         survey = _Survey()
         survey.ask_versions()
         place = survey.ask_store(files) if files else None
-        survey.ask("machine", _machine)
         sent = survey.ask_dataset(dataset, data_dir) if dataset else None
+        survey.ask("machine", _machine, fresh=True)
         return Cluster(
             driver_versions=on_node.versions(),
             nodes=tuple(survey.nodes.values()),
@@ -93,6 +93,17 @@ def check_before_run(store: str) -> None:
             f"{found[0].text}: {found[0].advice}{more}; `superconv doctor --store {files.place}` "
             "tells more"
         )
+
+
+def smallest_gpu_bytes() -> int | None:
+    """Memory of the smallest GPU in the cluster; None if a node with GPUs does not tell."""
+    survey = _Survey()
+    survey.ask("machine", _machine, fresh=True)
+    nodes = [node for node in survey.nodes.values() if node.gpus]
+    if not all(node.machine and node.machine.gpus for node in nodes):
+        return None
+    sizes = (size for n in nodes if n.machine for _, size in n.machine.gpus)
+    return min(sizes, default=None)
 
 
 class _Survey:
@@ -147,6 +158,7 @@ class _Survey:
         question: Callable[..., Any],
         *arguments: Any,
         failed: Callable[[str], Any] | None = None,
+        fresh: bool = False,
     ) -> None:
         """Ask all nodes that have answered so far, at once, and note what they say in a field.
 
@@ -155,8 +167,10 @@ class _Survey:
             question: Called on the node.
             arguments: For it.
             failed: What to note instead, given the reason; else the node is silent or in error.
+            fresh: End the process that answers: one that has looked at all GPUs would hand a
+                trial the wrong one.
         """
-        task = ray.remote(num_cpus=0, max_retries=0)(_timed)
+        task = ray.remote(num_cpus=0, max_retries=0, max_calls=1 if fresh else 0)(_timed)
         asked = {}
         for id_, node in self.nodes.items():
             if not (node.silent or node.error):
