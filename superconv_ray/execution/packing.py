@@ -41,12 +41,17 @@ _GRAIN = 10_000
 def trials_that_fit(memory_bytes: float, peak_bytes: float, fixed_bytes: float = 0.0) -> int:
     """How many trials fit into a memory, with the margin; at least one, which was seen to run.
 
+    Only the three leading binary digits count, as in 20 for 23: peaks of one shape differ a little,
+    and warm workers would be of no use to trials that ask for slightly more.
+
     Args:
         memory_bytes: Of the device.
         peak_bytes: Of one trial, as measured.
         fixed_bytes: What each takes besides, without a margin.
     """
-    return max(1, int(memory_bytes // (MARGIN * peak_bytes + fixed_bytes)))
+    fitting = max(1, int(memory_bytes // (MARGIN * peak_bytes + fixed_bytes)))
+    rest = max(0, fitting.bit_length() - 3)
+    return fitting >> rest << rest
 
 
 def share_of(amount: float, trials: int) -> float:
@@ -87,11 +92,13 @@ class Devices:
         gpu_bytes: Memory of a GPU; None if it could not be found out.
         cpus_per_gpu: CPUs that a node has for each of its GPUs.
         ram_bytes: Memory that Ray counts on a node that runs trials.
+        most_cpus: CPUs of the largest node.
     """
 
     gpu_bytes: float | None
     cpus_per_gpu: float
     ram_bytes: float
+    most_cpus: float
 
 
 def smallest_devices(nodes: Iterable[Node], gpu_bytes: float | None = None) -> Devices:
@@ -99,7 +106,12 @@ def smallest_devices(nodes: Iterable[Node], gpu_bytes: float | None = None) -> D
     nodes = list(nodes)
     per_gpu = [node.get("CPU", 0.0) / node["GPU"] for node in nodes if node.get("GPU")]
     ram = [node.get("memory", 0.0) for node in nodes if node.get("CPU")]
-    return Devices(gpu_bytes, min(per_gpu, default=1.0), min(ram, default=0.0))
+    return Devices(
+        gpu_bytes=gpu_bytes,
+        cpus_per_gpu=min(per_gpu, default=1.0),
+        ram_bytes=min(ram, default=0.0),
+        most_cpus=max((node.get("CPU", 0.0) for node in nodes), default=1.0),
+    )
 
 
 class Packing:
@@ -158,7 +170,8 @@ class Packing:
         if self._cpus != "auto":
             return Request(self._cpus, 0.0)
         ram = self._devices.ram_bytes
-        return Request(1.0, 0.0, int(ram) // (trials_that_fit(ram, peak) if peak else 1))
+        fitting = trials_that_fit(ram, peak) if peak else 1
+        return Request(1.0, 0.0, int(ram) // min(fitting, max(1, int(self._devices.most_cpus))))
 
     def _part_of_gpu(self, peak: float | None) -> float:
         memory = self._devices.gpu_bytes
