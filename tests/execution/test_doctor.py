@@ -294,6 +294,9 @@ def test_bytes_are_said_as_people_do(number: int, text: str) -> None:
 # A real cluster
 
 
+PATIENCE = 300.0
+"""Seconds that the tests wait for that process."""
+
 Said = Callable[[str], tuple[int, str]]
 
 
@@ -313,7 +316,7 @@ def said(
             [sys.executable, str(script), *places, str(study)],
             check=True,
             env={**os.environ, "RAY_TMPDIR": short, "RAY_AUTH_MODE": "disabled"},
-            timeout=180,
+            timeout=PATIENCE,
         )
     finally:
         shutil.rmtree(short, ignore_errors=True)
@@ -353,8 +356,8 @@ def test_a_run_refuses_a_store_that_nodes_do_not_share(said: Said) -> None:
     assert "superconv doctor --store " in line
 
 
-def test_a_node_that_does_not_answer_is_a_finding_and_not_a_hang(said: Said) -> None:
+def test_a_node_that_does_not_answer_is_told_and_not_waited_for_without_end(said: Said) -> None:
     code, output = said("silent")
-    assert code == 1
-    assert "does not answer: no word about its versions within 2 s" in output
-    assert output.splitlines()[-1].startswith("2 nodes, 2 problems")
+    assert code == 2
+    assert "shared is a path, and whether " in output
+    assert " shares it is unknown: no word about its versions within 5 s" in output
