@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from superconv_ray.execution.doctor import checks, facts, node
 from superconv_ray.execution.doctor.collection import clock_ahead
@@ -291,7 +292,20 @@ def test_bytes_are_said_as_people_do(number: int, text: str) -> None:
     assert checks.size(number) == text
 
 
-# A real cluster
+# Real Ray
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_where_there_is_no_cluster_this_machine_is_looked_at(
+    superconv: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = superconv("doctor", "--dataset", "mnist", "--data-dir", tmp_path)
+    assert result.exit_code == 1
+    assert (
+        "problem  data: mnist cannot be read by the driver: mnist was not found." in result.output
+    )
+    assert "skipped  store: name it with --store" in result.output
+    assert result.output.splitlines()[-1].startswith("1 node, 1 problem")
 
 
 PATIENCE = 300.0

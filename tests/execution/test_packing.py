@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from click.testing import Result
 from rich.console import Console
 
 from superconv_ray import Arm, Study, Trial, iterations, open_store
@@ -169,6 +170,14 @@ def test_peaks_of_earlier_runs_are_read_from_rows() -> None:
     without = {**LARGE.settings(), "peak_memory_bytes": math.nan}  # of an older version
     other = row | {"ghost_batch_size": math.nan, "peak_memory_bytes": 2.0 * GIB}
     assert largest_peaks([row, without, other], "peak_memory_bytes") == {shape(SMALL): 2.0 * GIB}
+
+
+def test_what_is_neither_a_number_nor_auto_is_told(
+    superconv: Callable[..., Result], sleepy_study: Path
+) -> None:
+    result = superconv("run", sleepy_study, "--gpus-per-trial", "half")
+    assert result.exit_code == 2
+    assert "'half' is neither a number nor 'auto'" in result.output
 
 
 # Measuring
