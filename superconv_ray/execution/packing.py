@@ -64,21 +64,20 @@ def share_of(amount: float, trials: int) -> float:
 
 def shape_of(settings: Mapping[Any, Any]) -> Hashable:
     """The part of a trial's settings, or of its row, that decides how much memory it takes."""
-    values = (settings.get(name) for name in SHAPE)
-    return tuple(None if value != value else value for value in values)  # NaN
+    return tuple(settings.get(name) for name in SHAPE)
 
 
 def largest_peaks(rows: Iterable[Mapping[Any, Any]], column: str) -> dict[Hashable, float]:
     """Largest peak of every shape in rows of the table of trials; rows without one are passed over.
 
     Args:
-        rows: With the columns of `SHAPE` and the peaks.
+        rows: With the columns of `SHAPE` and the peaks; None where there is no value.
         column: `RAM` or `GPU_RAM`.
     """
     peaks: dict[Hashable, float] = {}
     for row in rows:
         peak = row.get(column)
-        if peak is not None and peak > 0:  # not so for NaN
+        if peak is not None:
             shape = shape_of(row)
             peaks[shape] = max(peak, peaks.get(shape, 0.0))
     return peaks

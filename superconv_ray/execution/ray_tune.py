@@ -367,7 +367,10 @@ def _packing(store: Store, cpus: Amount, gpus: Amount) -> Packing:
     """What trials ask for; where that is measured, earlier runs have measured too."""
     column = column_of(gpus)
     measured = "auto" in (cpus, gpus)
-    rows = store.trials(columns=[*SHAPE, column]).to_dict("records") if measured else []
+    rows: list[dict[Any, Any]] = []
+    if measured:
+        frame = store.trials(columns=[*SHAPE, column]).astype(object)
+        rows = frame.where(frame.notna(), None).to_dict("records")
     gpu_bytes = smallest_gpu_bytes() if gpus == "auto" else None
     devices = smallest_devices(cluster_nodes(), gpu_bytes)
     return Packing(devices, cpus, gpus, largest_peaks(rows, column))

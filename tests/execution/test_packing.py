@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
@@ -167,8 +166,8 @@ def test_memory_is_not_divided_among_more_trials_than_there_are_cores() -> None:
 
 def test_peaks_of_earlier_runs_are_read_from_rows() -> None:
     row = {**SMALL.settings(), "peak_memory_bytes": GIB}
-    without = {**LARGE.settings(), "peak_memory_bytes": math.nan}  # of an older version
-    other = row | {"ghost_batch_size": math.nan, "peak_memory_bytes": 2.0 * GIB}
+    without = {**LARGE.settings(), "peak_memory_bytes": None}  # of an older version
+    other = row | {"max_lr": 3.0, "peak_memory_bytes": 2.0 * GIB}
     assert largest_peaks([row, without, other], "peak_memory_bytes") == {shape(SMALL): 2.0 * GIB}
 
 
@@ -227,5 +226,6 @@ def test_after_the_first_trial_of_a_shape_others_share(
     assert requests[-1] == Request(1.0, 0.0, memory // 2)  # one for each of two CPUs
 
     # What an earlier run has measured is not measured again
+    assert ray_tune._packing(open_store(store), 1.0, "auto").measures  # of peaks that are missing
     pack = ray_tune._packing(open_store(store), "auto", 0.0)
     assert pack.request(PLAN.cells[0].trainings[0]) == Request(1.0, 0.0, memory // 2)
