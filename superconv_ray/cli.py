@@ -1,6 +1,6 @@
 """The command line: ``superconv plan|run|status|show STUDY.py`` and ``python STUDY.py plan|...``.
 
-``superconv lr-find [STUDY.py]`` runs LR range tests alone.
+``superconv lr-find [STUDY.py]`` runs LR range tests alone; ``superconv doctor`` looks at a cluster.
 
 Heavy modules are imported by the command that needs them, so that `plan` answers at once.
 """
@@ -31,6 +31,25 @@ if TYPE_CHECKING:
 
 StudySource = Study | Callable[..., Study]
 """A study, or a function that makes one; the function's parameters become flags."""
+
+
+class _Amount(click.ParamType[float | str]):
+    """A number, or "auto"."""
+
+    name = "number|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        if value == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
+
+
+AMOUNT = _Amount()
 
 store_option = click.option(
     "--store",
@@ -99,8 +118,19 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--local", is_flag=True, help="In this process, without Ray."),
         click.option("--data-dir", type=Path, help="Folder with the data set's files."),
         click.option("--max-trials", type=int, help="Start at most this many trials."),
-        click.option("--cpus-per-trial", default=1.0, help="CPUs, and threads, of a trial."),
-        click.option("--gpus-per-trial", type=float, help="Default: one each, if there are any."),
+        click.option(
+            "--cpus-per-trial",
+            type=AMOUNT,
+            default=1.0,
+            help="CPUs, and threads, of a trial. auto: one, and as many trials as memory has room "
+            "for.",
+        ),
+        click.option(
+            "--gpus-per-trial",
+            type=AMOUNT,
+            help="Parts allowed. Default: one each, if there are any. auto: the part that the "
+            "first trial of the same shape was measured to need.",
+        ),
         click.option(
             "--callback",
             "callbacks",
@@ -414,3 +444,24 @@ def watch_store(store: str, study: str | None, interval: float, once: bool) -> N
         from superconv_ray.watch import watch
 
         watch(open_store(store), Console(), study, interval, once)
+
+
+@app.command("doctor")
+@click.option("--address", help="Ray cluster; default: this machine's, else a new local one.")
+@click.option("--store", help="Path or URI of a store that all nodes should reach.")
+@click.option("--dataset", help="Built-in data set to read here and send to every node.")
+@click.option("--data-dir", type=Path, help="Folder with the data set's files.")
+def doctor(**what: Any) -> None:
+    """Look whether a cluster will run a study: versions, store, clocks, devices, disks, access.
+
+    Exit code 1 if there is a problem; warnings leave it 0.
+    """
+    from superconv_ray.execution.doctor.checks import examine
+    from superconv_ray.execution.doctor.collection import collect
+    from superconv_ray.execution.doctor.text import report
+
+    with errors_in_one_line():
+        cluster = collect(**what)
+        findings = examine(cluster)
+        click.echo(report(cluster, findings))
+    raise click.exceptions.Exit(int(any(finding.level == "problem" for finding in findings)))

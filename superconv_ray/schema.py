@@ -41,6 +41,11 @@ _MEASURED = {
     "precision_used": (pa.string(), "what precision 'auto' came to on this hardware"),
     "device": (pa.string(), "name of the device"),
     "threads": (pa.int64(), "CPU threads"),
+    "peak_memory_bytes": (pa.int64(), "most main memory that the trial's process held at once"),
+    "peak_gpu_memory_bytes": (
+        pa.int64(),
+        "most GPU memory that torch's allocator held at once; null on a CPU",
+    ),
     "train_seconds": (pa.float64(), "time in optimiser steps"),
     "eval_seconds": (pa.float64(), "time in evaluations"),
     "finished_at": (pa.timestamp("us", tz="UTC"), "when the row was written"),

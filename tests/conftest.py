@@ -63,11 +63,15 @@ def superconv() -> Callable[..., Result]:
 
 
 def results(uri: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All trials and curves of a store, without what differs between two runs: time and place."""
+    """All trials and curves of a store, without what differs between two runs: time and place.
+
+    So does the memory that a process takes which trains one trial after another.
+    """
     from superconv_ray import open_store
 
     store = open_store(uri)
-    trials = store.trials().drop(columns=["train_seconds", "eval_seconds", "finished_at", "host"])
+    surroundings = ["train_seconds", "eval_seconds", "finished_at", "host", "peak_memory_bytes"]
+    trials = store.trials().drop(columns=surroundings)
     curves = store.curves().drop(columns="train_seconds").astype({"trial_id": str})
     return (
         trials.sort_values("trial_id", ignore_index=True),

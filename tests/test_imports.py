@@ -88,21 +88,36 @@ ALLOWED: dict[str, set[str]] = {
     "execution": set(),
     "execution.deaths": set(),
     "execution.interruption": set(),
+    "execution.memory": set(),
     "execution.room": set(),
     "execution.progress": {"outcome", "planner", "trial", "wording"},
     "execution.worker": {
         *("", "trial", "outcome", "store", "training"),
-        *("data.batches", "data.dataset", "execution.deaths", "execution.interruption"),
+        *("data.batches", "data.dataset"),
+        *("execution.deaths", "execution.interruption", "execution.memory"),
     },
     "execution.local": {
         *("planner", "trial"),
         *("execution.interruption", "execution.progress", "execution.worker"),
     },
     "execution.connection": set(),
+    "execution.packing": {"trial", "outcome", "execution.room"},
+    "execution.doctor": set(),
+    "execution.doctor.facts": set(),
+    "execution.doctor.checks": {"execution.doctor.facts"},
+    "execution.doctor.text": {
+        *("tables", "execution.doctor.facts", "execution.doctor.checks"),
+    },
+    "execution.doctor.node": {"", "files", "training", "execution.doctor.facts"},
+    "execution.doctor.collection": {
+        *("files", "data.dataset", "data.readers", "execution.connection"),
+        *("execution.doctor.facts", "execution.doctor.checks", "execution.doctor.node"),
+    },
     "execution.ray_tune": {
         *("planner", "trial", "outcome", "store", "data.dataset"),
         *("execution.connection", "execution.deaths", "execution.interruption"),
         *("execution.progress", "execution.room", "execution.worker"),
+        *("execution.doctor.collection", "execution.packing"),
     },
     "execution.session": {
         *("", "study", "plan", "choosing", "planner", "outcome", "training"),
@@ -178,10 +193,15 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {
         *("study", "plan", "planner", "store", "summary", "tables", "watch", "lr_find", "mistakes"),
         *("execution.session", "report.pictures", "report.commands"),
+        *("execution.doctor.checks", "execution.doctor.collection", "execution.doctor.text"),
     },
     "": {"study", "trial", "cli", "store", "data.dataset"},
 }
-FOR_ITS_VERSION = {("execution.worker", ""), ("execution.session", "")}
+FOR_ITS_VERSION = {
+    ("execution.worker", ""),
+    ("execution.session", ""),
+    ("execution.doctor.node", ""),
+}
 """Results note the version of the package, which stands at its top."""
 
 PLANNING = (
@@ -272,7 +292,12 @@ def test_only_the_execution_on_a_cluster_knows_ray() -> None:
         for name in imports(ast.parse(path.read_text()))
         if name.split(".")[0] == "ray"
     }
-    assert knowing == {"execution.connection", "execution.ray_tune", "execution.room"}
+    assert knowing == {
+        "execution.connection",
+        "execution.doctor.collection",
+        "execution.ray_tune",
+        "execution.room",
+    }
 
 
 @pytest.mark.parametrize("module", PLANNING)

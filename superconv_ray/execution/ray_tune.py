@@ -32,9 +32,18 @@ from torch import nn
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.connection import connected
 from superconv_ray.execution.deaths import judge
+from superconv_ray.execution.doctor.collection import check_before_run, smallest_gpu_bytes
 from superconv_ray.execution.interruption import sigterm_is_ctrl_c
+from superconv_ray.execution.packing import (
+    SHAPE,
+    Amount,
+    Packing,
+    column_of,
+    largest_peaks,
+    smallest_devices,
+)
 from superconv_ray.execution.progress import Progress
-from superconv_ray.execution.room import Request, RoomWatch, slots_at_start
+from superconv_ray.execution.room import Request, RoomWatch, cluster_nodes, slots_at_start
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner, Signal
@@ -53,6 +62,7 @@ class Assignment:
     """A trial inside Tune's config: opaque, or Tune would flatten its fields into every result."""
 
     trial: Trial
+    request: Request
 
     def __repr__(self) -> str:
         return self.trial.id
@@ -63,6 +73,11 @@ class Assignment:
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     """A warm actor that trains one trial after another; see `Worker`."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Tune reserves for a trial; an actor goes on with trials that ask for the same."""
+        return tune.PlacementGroupFactory([config["assignment"].request.resources()])
 
     def setup(
         self, config: dict[str, Any], job: Job, datasets: Mapping[str, ray.ObjectRef]
@@ -106,9 +121,13 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
     a node as a failure of the trial, and a worker that dies between two trials twice (Ray 2.60).
     """
 
-    def __init__(self, planner: Planner, progress: Progress, store: Store) -> None:
+    def __init__(
+        self, planner: Planner, packing: Packing, progress: Progress, store: Store
+    ) -> None:
         super().__init__()
         self._planner = planner
+        self._packing = packing
+        self.request = packing.largest_request()  # of the latest trial
         self._progress = progress
         self._store = store
         self._given: dict[str, Trial] = {}
@@ -126,7 +145,8 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
             return str(Searcher.FINISHED) if over else None
         self._given[trial_id] = trial
         self.waiting[trial_id] = time.monotonic()
-        return {"assignment": Assignment(trial)}
+        self.request = self._packing.request(trial)
+        return {"assignment": Assignment(trial, self.request)}
 
     def started(self, trial_id: str) -> None:
         """A worker has taken on a trial, perhaps once more."""
@@ -180,6 +200,7 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
 
     def _end(self, trial: Trial, outcome: Outcome) -> None:
         self._deaths.pop(trial.id, None)
+        self._packing.learn(trial, outcome)
         self._planner.tell(trial.id, outcome)
         self._progress.ended(trial, outcome)
 
@@ -226,6 +247,7 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
         """Called at least every 0.1 s."""
+        self._room.request = self._searcher.request
         self._room.look(len(self._searcher.running))
 
     def on_trial_start(
@@ -294,8 +316,8 @@ def run_ray(
     progress: Progress,
     *,
     address: str | None = None,
-    cpus_per_trial: float = 1.0,
-    gpus_per_trial: float | None = None,
+    cpus_per_trial: Amount = 1.0,
+    gpus_per_trial: Amount | None = None,
     callbacks: Sequence[tune.Callback] = (),
 ) -> None:
     """Run until the planner is finished.
@@ -306,13 +328,15 @@ def run_ray(
         datasets: All data sets needed; put into Ray's object store once.
         progress: Told what starts and ends.
         address: Of a running cluster; None: the one this process is on, else a new local one.
-        cpus_per_trial: CPUs, and so threads, of a trial.
-        gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any.
+        cpus_per_trial: CPUs, and so threads, of a trial; "auto": see `Packing`.
+        gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any;
+            "auto": see `Packing`.
         callbacks: The user's own, such as Tune's for MLflow; see `Unpacked`.
 
     Raises:
         ConnectionError: No cluster at the address.
-        ValueError: No node of the cluster has room for a trial of that size.
+        ValueError: No node of the cluster has room for a trial of that size, or a node would
+            spoil the study; see `check_before_run`.
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
@@ -324,27 +348,30 @@ def run_ray(
         tempfile.TemporaryDirectory() as scratch,
     ):
         gpus = gpus_per_trial
-        if gpus is None:
-            gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
-        request = Request(cpus_per_trial, gpus)
+        if gpus in (None, "auto") and not ray.cluster_resources().get("GPU"):
+            gpus = 0.0
+        job = make_job(gpus != 0)
+        check_before_run(job.store)
+        store = open_store(job.store)
+        packing = _packing(store, cpus_per_trial, 1.0 if gpus is None else gpus)
+        request = packing.largest_request()
         # Where the cluster can grow, trials that wait are what makes it; elsewhere they only cost.
         slots = slots_at_start(request)
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
-        job = make_job(gpus > 0)
         trainable = tune.with_parameters(
             TrialTrainable,
             job=job,
             datasets={name: ray.put(dataset) for name, dataset in datasets.items()},
         )
-        searcher = PlannerSearcher(planner, progress, open_store(job.store))
+        searcher = PlannerSearcher(planner, packing, progress, store)
         room = RoomWatch(request, progress.warn)
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": cpus_per_trial, "gpu": gpus}),
+            trainable,
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=WarmWorkers(searcher, room),
                 num_samples=-1,
-                max_concurrent_trials=slots if fixed_size else None,
+                max_concurrent_trials=slots if fixed_size and not packing.measures else None,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
@@ -367,6 +394,19 @@ def run_ray(
             tuner.fit()
     if planner.to_come:  # Tune takes the first Ctrl-C for itself
         raise KeyboardInterrupt
+
+
+def _packing(store: Store, cpus: Amount, gpus: Amount) -> Packing:
+    """What trials ask for; where that is measured, earlier runs have measured too."""
+    column = column_of(gpus)
+    measured = "auto" in (cpus, gpus)
+    rows: list[dict[Any, Any]] = []
+    if measured:
+        frame = store.trials(columns=[*SHAPE, column]).astype(object)
+        rows = frame.where(frame.notna(), None).to_dict("records")
+    gpu_bytes = smallest_gpu_bytes() if gpus == "auto" else None
+    devices = smallest_devices(cluster_nodes(), gpu_bytes)
+    return Packing(devices, cpus, gpus, largest_peaks(rows, column))
 
 
 @contextlib.contextmanager

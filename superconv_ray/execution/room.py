@@ -28,19 +28,26 @@ class Request:
     Attributes:
         cpus: CPUs.
         gpus: GPUs, fractions allowed.
+        memory_bytes: Main memory, of what Ray counts on the node.
     """
 
     cpus: float
     gpus: float
+    memory_bytes: int = 0
 
     def __str__(self) -> str:
         return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
 
+    def resources(self) -> dict[str, float]:
+        """What is asked for, by Ray's names."""
+        wanted = {"CPU": self.cpus, "GPU": self.gpus, "memory": float(self.memory_bytes)}
+        return {name: amount for name, amount in wanted.items() if amount}
+
     def slots(self, nodes: Iterable[Node]) -> int:
         """How many trials the nodes can run at once, if nobody else uses them."""
-        wanted = {name: n for name, n in (("CPU", self.cpus), ("GPU", self.gpus)) if n}
+        wanted = self.resources().items()
         return sum(
-            min((int(node.get(name, 0.0) / amount) for name, amount in wanted.items()), default=1)
+            min((int(node.get(name, 0.0) / amount) for name, amount in wanted), default=1)
             for node in nodes
         )
 
@@ -83,11 +90,12 @@ class RoomWatch:
         say: Told once each time that trials wait for room.
 
     Attributes:
+        request: What a trial needs now.
         slots: How many trials can run at once; of some seconds ago.
     """
 
     def __init__(self, request: Request, say: Callable[[str], None]) -> None:
-        self._request = request
+        self.request = request
         self._say = say
         self._idle_since = self._looked_at = time.monotonic()
         self._said = False
@@ -106,12 +114,12 @@ class RoomWatch:
             return
         self._looked_at = now
         nodes = cluster_nodes()
-        self.slots = self._request.slots(nodes)
+        self.slots = self.request.slots(nodes)
         idle = now - self._idle_since
         if idle >= GIVE_UP_SECONDS and not self.slots:
-            raise ValueError(f"given up after {idle:.0f} s: {self._request.misfit(nodes)}")
+            raise ValueError(f"given up after {idle:.0f} s: {self.request.misfit(nodes)}")
         if idle >= SAY_SECONDS and not self._said:
             self._said = True
             why = "workers still start, or others use the nodes that have room"
-            why = why if self.slots else self._request.misfit(nodes)
+            why = why if self.slots else self.request.misfit(nodes)
             self._say(f"for {idle:.0f} s no trial runs: {why}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rich.console import Console
 
@@ -43,8 +43,10 @@ class RunOptions:
         address: Ray cluster to use; None: the one this machine is part of, else a new local one.
         data_dir: Folder with the data sets' files; None: see `data.readers.load_dataset`.
         max_trials: Start at most this many trials.
-        cpus_per_trial: CPUs, and so threads, of a trial.
-        gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any.
+        cpus_per_trial: CPUs, and so threads, of a trial; "auto": one thread each, and as many
+            trials at a time as their measured memory leaves room for.
+        gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any;
+            "auto": the part that its measured memory takes.
         callbacks: Names of Tune callbacks, or of functions that make one: "module:name".
         checkpoint_seconds: Time between checkpoints of a trial: what is lost where it is cut off.
     """
@@ -54,17 +56,18 @@ class RunOptions:
     address: str | None = None
     data_dir: Path | None = None
     max_trials: int | None = None
-    cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = None
+    cpus_per_trial: float | Literal["auto"] = 1.0
+    gpus_per_trial: float | Literal["auto"] | None = None
     callbacks: tuple[str, ...] = ()
     checkpoint_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 0:
             raise ValueError(f"max_trials must be >= 0, got {self.max_trials}")
-        if not self.cpus_per_trial > 0:
+        if self.cpus_per_trial != "auto" and not self.cpus_per_trial > 0:
             raise ValueError(f"cpus_per_trial must be > 0, got {self.cpus_per_trial}")
-        if self.gpus_per_trial is not None and self.gpus_per_trial < 0:
+        gpus = self.gpus_per_trial
+        if gpus is not None and gpus != "auto" and gpus < 0:
             raise ValueError(f"gpus_per_trial must be >= 0, got {self.gpus_per_trial}")
         if self.callbacks and self.local:
             raise ValueError(
@@ -168,13 +171,14 @@ def _train(
 
     study = planner.plan.study
     callbacks = [_make_callback(name) for name in options.callbacks]
+    cpus = options.cpus_per_trial
 
     def make_job(gpu: bool) -> Job:
         return Job(
             store=store.files.uri,
             models=dict(study.models),
             checkpoint_seconds=options.checkpoint_seconds,
-            threads=max(1, round(options.cpus_per_trial)),
+            threads=1 if cpus == "auto" else max(1, round(cpus)),
             gpu=gpu,
         )
 

@@ -20,6 +20,7 @@ from superconv_ray.data.batches import ResidentDataset, to_device
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.deaths import memory_advice
 from superconv_ray.execution.interruption import deferred_ctrl_c
+from superconv_ray.execution.memory import forget_peaks, peaks
 from superconv_ray.outcome import Outcome
 from superconv_ray.store import Store, open_store
 from superconv_ray.training import TrainingRun
@@ -116,6 +117,7 @@ class Worker:
             self._save(run)
 
     def _begin(self, trial: Trial) -> TrainingRun:
+        forget_peaks(self.device)
         if trial.dataset not in self._resident:
             self._resident[trial.dataset] = to_device(self._load(trial.dataset), self.device)
         model = self._job.models.get(trial.model, trial.model)
@@ -164,6 +166,7 @@ class Worker:
         return {
             "device": _device_name(self.device),
             "threads": torch.get_num_threads(),
+            **peaks(self.device),
             "finished_at": datetime.now(UTC),
             "host": platform.node(),
             "package_version": __version__,

@@ -122,7 +122,7 @@ def results(store: Store, trial: Trial) -> tuple[pd.DataFrame, pd.DataFrame]:
     filters = [("trial_id", "==", trial.id)]
     row = store.trials(filters=filters)
     curve = store.curves(filters=filters).astype({"trial_id": str})
-    times = ["train_seconds", "eval_seconds", "finished_at"]
+    times = ["train_seconds", "eval_seconds", "finished_at", "peak_memory_bytes"]
     return row.drop(columns=times), curve.drop(columns="train_seconds")
 
 

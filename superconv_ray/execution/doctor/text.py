@@ -1,0 +1,60 @@
+"""Facts and findings as text for a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from superconv_ray.execution.doctor.checks import Finding, count, size
+from superconv_ray.execution.doctor.facts import Cluster, Machine, Node
+from superconv_ray.tables import text_table
+
+_MACHINE = ("CPUs", "memory", "GPUs", "bf16", "disk free")
+
+
+def report(cluster: Cluster, findings: Iterable[Finding]) -> str:
+    """A table of the nodes, the findings with one line of advice each, and a sum."""
+    findings = list(findings)
+    lines = [node_table(cluster), ""]
+    for finding in findings:
+        lines.append(f"{finding.level:8} {finding.subject}: {finding.text}")
+        if finding.advice:
+            lines.append(f"{'':8} -> {finding.advice}")
+    counts = Counter(finding.level for finding in findings)
+    lines.append(
+        f"{count(len(cluster.nodes), 'node')}, {count(counts['problem'], 'problem')}, "
+        f"{count(counts['warning'], 'warning')}"
+    )
+    return "\n".join(lines)
+
+
+def node_table(cluster: Cluster) -> str:
+    """One row a node, and one for the driver's versions."""
+    versions = list(cluster.driver_versions)
+    headings = ["node", *versions, *_MACHINE, "object store", "clock"]
+    driver = ["(driver)", *cluster.driver_versions.values()]
+    rows = [driver + [""] * (len(headings) - len(driver))]
+    rows += [
+        [
+            node.name,
+            *(node.versions.get(what, "?") for what in versions),
+            *_machine(node, node.machine),
+            size(node.object_store_bytes),
+            f"{node.clock_ahead:+.1f} s" if node.versions else "?",
+        ]
+        for node in cluster.nodes
+    ]
+    return text_table(headings, rows)
+
+
+def _machine(node: Node, machine: Machine | None) -> list[str]:
+    if machine is None:
+        return [f"{node.cpus:g}", "?", f"{node.gpus:g}", "?", "?"]
+    gpus = Counter(f"{name} {size(memory)}" for name, memory in machine.gpus)
+    return [
+        f"{node.cpus:g} of {machine.cores}",
+        size(machine.memory_bytes),
+        ", ".join(f"{number} x {gpu}" for gpu, number in gpus.items()) or "0",
+        "yes" if machine.fast_bf16 else "no",
+        size(machine.disk_free_bytes),
+    ]

@@ -1,0 +1,185 @@
+"""How many trials share a GPU, or a node's memory: measured, not guessed.
+
+The first trial of a shape gets a whole GPU, or a whole node's memory. What it took at most decides
+the share of all that follow. Shares are 1/k of a device for whole k: Ray keeps a warm worker for
+trials that ask for exactly the same, and there are few such k.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from superconv_ray.execution.room import Node, Request
+from superconv_ray.outcome import Outcome
+from superconv_ray.trial import Trial
+
+Amount: TypeAlias = float | Literal["auto"]
+"""A number, or one that follows from what was measured."""
+
+SHAPE = (
+    *("model", "model_digest", "dataset", "dataset_digest", "batch_size", "precision"),
+    *("optimizer", "dropout", "augment", "ghost_batch_size", "hessian_free_interval"),
+)
+"""Settings that decide how much memory a trial takes. Learning rates, lengths and seeds do not."""
+RAM, GPU_RAM = "peak_memory_bytes", "peak_gpu_memory_bytes"
+"""Columns of the table of trials that hold the peaks."""
+
+MARGIN = 1.25
+"""A share is for a peak that is larger by this factor: allocators' fragments, unlike algorithms."""
+CUDA_CONTEXT_BYTES = 600 * 2**20
+"""What a process takes of a GPU besides torch's allocator, which does not count it: CUDA's context
+and libraries, 300 to 500 MiB."""
+MOST_PER_GPU = 48
+"""Processes that NVIDIA's MPS lets share a GPU, at the least (its manual's section on limits)."""
+_GRAIN = 10_000
+"""Ray counts fractions in parts of this."""
+
+
+def trials_that_fit(memory_bytes: float, peak_bytes: float, fixed_bytes: float = 0.0) -> int:
+    """How many trials fit into a memory, with the margin; at least one, which was seen to run.
+
+    Only the three leading binary digits count, as in 20 for 23: peaks of one shape differ a little,
+    and warm workers would be of no use to trials that ask for slightly more.
+
+    Args:
+        memory_bytes: Of the device.
+        peak_bytes: Of one trial, as measured.
+        fixed_bytes: What each takes besides, without a margin.
+    """
+    fitting = max(1, int(memory_bytes // (MARGIN * peak_bytes + fixed_bytes)))
+    rest = max(0, fitting.bit_length() - 3)
+    return fitting >> rest << rest
+
+
+def share_of(amount: float, trials: int) -> float:
+    """What each of some trials may ask for of an amount, in Ray's grain, so that all fit at once.
+
+    One third is 0.3333 and not 0.3334, of which only two would fit.
+    """
+    return math.floor(round(amount * _GRAIN, 6) / trials) / _GRAIN
+
+
+def shape_of(settings: Mapping[Any, Any]) -> Hashable:
+    """The part of a trial's settings, or of its row, that decides how much memory it takes."""
+    return tuple(settings.get(name) for name in SHAPE)
+
+
+def largest_peaks(rows: Iterable[Mapping[Any, Any]], column: str) -> dict[Hashable, float]:
+    """Largest peak of every shape in rows of the table of trials; rows without one are passed over.
+
+    Args:
+        rows: With the columns of `SHAPE` and the peaks; None where there is no value.
+        column: `RAM` or `GPU_RAM`.
+    """
+    peaks: dict[Hashable, float] = {}
+    for row in rows:
+        peak = row.get(column)
+        if peak is not None:
+            shape = shape_of(row)
+            peaks[shape] = max(peak, peaks.get(shape, 0.0))
+    return peaks
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What trials share: the smallest of its kind in the cluster, for a trial may land on any.
+
+    Attributes:
+        gpu_bytes: Memory of a GPU; None if it could not be found out.
+        cpus_per_gpu: CPUs that a node has for each of its GPUs.
+        ram_bytes: Memory that Ray counts on a node that runs trials.
+        most_cpus: CPUs of the largest node.
+    """
+
+    gpu_bytes: float | None
+    cpus_per_gpu: float
+    ram_bytes: float
+    most_cpus: float
+
+
+def smallest_devices(nodes: Iterable[Node], gpu_bytes: float | None = None) -> Devices:
+    """Of the nodes of a cluster, by what Ray counts on them; it does not count a GPU's memory."""
+    nodes = list(nodes)
+    per_gpu = [node.get("CPU", 0.0) / node["GPU"] for node in nodes if node.get("GPU")]
+    ram = [node.get("memory", 0.0) for node in nodes if node.get("CPU")]
+    return Devices(
+        gpu_bytes=gpu_bytes,
+        cpus_per_gpu=min(per_gpu, default=1.0),
+        ram_bytes=min(ram, default=0.0),
+        most_cpus=max((node.get("CPU", 0.0) for node in nodes), default=1.0),
+    )
+
+
+class Packing:
+    """What each trial asks Ray for.
+
+    Args:
+        devices: See `Devices`.
+        cpus: CPUs of a trial.
+        gpus: GPUs of a trial; 0: trials run on CPUs.
+        peaks: Shape to largest peak in earlier runs, of `column_of(gpus)`.
+    """
+
+    def __init__(
+        self,
+        devices: Devices,
+        cpus: Amount,
+        gpus: Amount,
+        peaks: Mapping[Hashable, float],
+    ) -> None:
+        self._devices = devices
+        self._cpus = cpus
+        self._gpus = gpus
+        self._peaks = dict(peaks)
+
+    @property
+    def measures(self) -> bool:
+        """Whether anything follows from what trials took."""
+        return "auto" in (self._cpus, self._gpus)
+
+    def request(self, trial: Trial) -> Request:
+        """A trial's share; of a shape that was never measured, a whole device."""
+        return self._request(self._peaks.get(shape_of(trial.settings())))
+
+    def largest_request(self) -> Request:
+        """What a trial asks for whose shape was never measured."""
+        return self._request(None)
+
+    def learn(self, trial: Trial, outcome: Outcome) -> None:
+        """Note what a trial took at most."""
+        row = {**trial.settings(), **outcome.measurements}
+        for shape, peak in largest_peaks([row], column_of(self._gpus)).items():
+            self._peaks[shape] = max(peak, self._peaks.get(shape, 0.0))
+
+    def _request(self, peak: float | None) -> Request:
+        if self._gpus == 0:
+            return self._on_cpu(peak)
+        gpus = self._part_of_gpu(peak) if self._gpus == "auto" else self._gpus
+        if self._cpus != "auto":
+            return Request(self._cpus, gpus)
+        # A core to feed the GPU where there are enough; never so many that GPUs stay idle
+        feeding = share_of(self._devices.cpus_per_gpu, max(1, int(1 / gpus)))
+        return Request(min(1.0, feeding), gpus)
+
+    def _on_cpu(self, peak: float | None) -> Request:
+        """One core each; how many run at a time is a matter of memory, which Ray counts too."""
+        if self._cpus != "auto":
+            return Request(self._cpus, 0.0)
+        ram = self._devices.ram_bytes
+        fitting = trials_that_fit(ram, peak) if peak else 1
+        return Request(1.0, 0.0, int(ram) // min(fitting, max(1, int(self._devices.most_cpus))))
+
+    def _part_of_gpu(self, peak: float | None) -> float:
+        memory = self._devices.gpu_bytes
+        if peak is None or memory is None:
+            return 1.0
+        fitting = trials_that_fit(memory, peak, CUDA_CONTEXT_BYTES)
+        return share_of(1.0, min(fitting, MOST_PER_GPU))
+
+
+def column_of(gpus: Amount) -> str:
+    """The column whose peaks decide for trials of so many GPUs."""
+    return RAM if gpus == 0 else GPU_RAM
