@@ -57,17 +57,21 @@ class Hosts:
     """A laptop, and hosts that a test starts by name: h1 to h9.
 
     Args:
-        folder: An empty one. ``folder/shared`` is /shared on every host, ``folder/project`` is
-            /project.
+        folder: A new one.
         bashrc: What the login's ~/.bashrc holds, on every host.
+
+    Attributes:
+        shared: /shared on every host.
+        project: /project on every host.
     """
 
     def __init__(self, folder: Path, bashrc: str) -> None:
+        self.shared, self.project = folder / "shared", folder / "project"
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[str]] = {}
-        for name in ("keys", "shared", "project"):
-            (folder / name).mkdir(parents=True)
-        (folder / "shared").chmod(0o777)
+        for path in (folder / "keys", self.shared, self.project):
+            path.mkdir(parents=True)
+        self.shared.chmod(0o777)
         (folder / "bashrc").write_text(bashrc)
         key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{folder}/keys/id_ed25519"]
         subprocess.run(key, check=True)
@@ -94,7 +98,7 @@ class Hosts:
                 "ADDRESS": address(name),
                 "ROOT": str(root),
                 "KEYS": str(self._folder / "keys"),
-                "MOUNTS": f"{self._folder}/shared {self._folder}/project",
+                "MOUNTS": f"{self.shared} {self.project}",
                 "READ_ONLY": " ".join([*sites, sys.base_prefix]),
                 "PYTHON": os.path.realpath(sys.executable),
                 "SITES": " ".join(sites),

@@ -65,36 +65,26 @@ def token(value: str) -> dict[str, str]:
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": value}
 
 
-GET = "the cluster's is printed by `ray get-auth-token` where `ray up` was called"
+REFUSED = "no access to the Ray cluster at '{head}': "
+GET = "the cluster's is printed by `ray get-auth-token` where `ray up` was called and on each node"
 CLIENTS: dict[str, tuple[Mapping[str, str], str]] = {
     "no mode": (
         {},
-        (
-            "no access to the Ray cluster at '{head}': it asks for a token; set RAY_AUTH_MODE=token, "
-            f"and have the token here: {GET} and on each node; put it into ~/.ray/auth_token here, or "
-            "into RAY_AUTH_TOKEN"
-        ),
+        REFUSED + f"it asks for a token; set RAY_AUTH_MODE=token, and have the token here: {GET}; "
+        "put it into ~/.ray/auth_token here, or into RAY_AUTH_TOKEN",
     ),
     "no token": (
         {"RAY_AUTH_MODE": "token"},
-        (
-            "no access to the Ray cluster at '{head}': RAY_AUTH_MODE is token, but there is no token "
-            f"here; {GET}"
-        ),
+        REFUSED + f"RAY_AUTH_MODE is token, but there is no token here; {GET}",
     ),
     "another token": (
         token(OTHER_TOKEN),
-        (
-            "no access to the Ray cluster at '{head}': the token of RAY_AUTH_TOKEN is not the "
-            f"cluster's; {GET}"
-        ),
+        REFUSED + f"the token of RAY_AUTH_TOKEN is not the cluster's; {GET}",
     ),
     "another version": (
         token(TOKEN),
-        (
-            "the Ray cluster at '{head}' runs Ray 2.1.0 and Python {python}, this process Ray {ray} "
-            "and Python {python}: both must be equal on all nodes and here; install ray==2.1.0 "
-        ),
+        "the Ray cluster at '{head}' runs Ray 2.1.0 and Python {python}, this process Ray {ray} and "
+        "Python {python}: both must be equal on all nodes and here; install ray==2.1.0 ",
     ),
 }
 
