@@ -67,6 +67,10 @@ def token(value: str) -> dict[str, str]:
 
 REFUSED = "no access to the Ray cluster at '{head}': "
 GET = "the cluster's is printed by `ray get-auth-token` where `ray up` was called and on each node"
+VERSIONS = (
+    "the Ray cluster at '{head}' runs Ray 2.1.0 and Python {python}, this process Ray {ray} and "
+    "Python {python}: both must be equal on all nodes and here; install ray==2.1.0 under Python "
+)
 CLIENTS: dict[str, tuple[Mapping[str, str], str]] = {
     "no mode": (
         {},
@@ -83,8 +87,7 @@ CLIENTS: dict[str, tuple[Mapping[str, str], str]] = {
     ),
     "another version": (
         token(TOKEN),
-        "the Ray cluster at '{head}' runs Ray 2.1.0 and Python {python}, this process Ray {ray} and "
-        "Python {python}: both must be equal on all nodes and here; install ray==2.1.0 ",
+        VERSIONS,
     ),
 }
 
