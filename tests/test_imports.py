@@ -85,9 +85,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "execution.local": {"planner", "trial", "execution.progress", "execution.worker"},
     "execution.connection": set(),
+    "execution.shipping": set(),
     "execution.ray_tune": {
         *("planner", "trial", "outcome", "store", "data.dataset"),
-        *("execution.connection", "execution.progress", "execution.worker"),
+        *("execution.connection", "execution.progress", "execution.shipping", "execution.worker"),
     },
     "execution.session": {
         *("", "study", "plan", "choosing", "planner", "outcome", "files", "store", "training"),
@@ -197,7 +198,7 @@ def test_only_the_execution_on_a_cluster_knows_ray() -> None:
         for name in imports(ast.parse(path.read_text()))
         if name.split(".")[0] == "ray"
     }
-    assert knowing == {"execution.connection", "execution.ray_tune"}
+    assert knowing == {"execution.connection", "execution.shipping", "execution.ray_tune"}
 
 
 @pytest.mark.parametrize("module", PLANNING)

@@ -11,23 +11,21 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune.search import Searcher
-from torch import nn
 
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.connection import connected
 from superconv_ray.execution.progress import Progress
+from superconv_ray.execution.shipping import check_models_load, shipped_by_value
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner, Signal
@@ -204,15 +202,18 @@ def run_ray(
 
     Raises:
         ConnectionError: No cluster at the address.
-        ValueError: No node of the cluster has room for a trial of that size.
+        ValueError: No node of the cluster has room for a trial of that size, or one cannot load a
+            model of the study's.
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
         connected(address) as fixed_size,
         _tune_environment(),
-        _shipped_by_value(planner.plan.study.models.values()),
+        shipped_by_value(planner.plan.study.models.values()),
         tempfile.TemporaryDirectory() as scratch,
     ):
+        if not fixed_size:  # else there is this machine alone
+            check_models_load(planner.plan.study.models)
         gpus = gpus_per_trial
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
@@ -273,26 +274,6 @@ def _slots(nodes: Iterable[Mapping[str, float]], cpus: float, gpus: float) -> in
             f"which have {', or '.join(sorted(sizes))}"
         )
     return slots
-
-
-@contextlib.contextmanager
-def _shipped_by_value(models: Iterable[Callable[..., nn.Module]]) -> Iterator[None]:
-    """Let the user's models travel as code: other machines have not got the study's folder."""
-    modules = {sys.modules[model.__module__] for model in models if hasattr(model, "__module__")}
-    own = [m for m in modules if m.__name__ != "__main__" and not _is_installed(m)]
-    for module in own:
-        ray.cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        for module in own:
-            ray.cloudpickle.unregister_pickle_by_value(module)
-
-
-def _is_installed(module: ModuleType) -> bool:
-    """Whether a module is part of an installed package, and so to be expected on every node."""
-    parts = Path(module.__file__ or "").parts
-    return "site-packages" in parts or "dist-packages" in parts or module.__file__ is None
 
 
 @contextlib.contextmanager
