@@ -38,7 +38,7 @@ ray get-auth-token --generate > /dev/null # into ~/.ray/auth_token, if there is 
 
 # These find a node that fell silent within 10 s; Ray's own settings take over a minute.
 export RAY_health_check_initial_delay_ms=1000 RAY_health_check_period_ms=1000
-export RAY_health_check_timeout_ms=1000 RAY_health_check_failure_threshold=3
+export RAY_health_check_timeout_ms=2000 RAY_health_check_failure_threshold=3
 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head --lines=1)
 port=$((20000 + SLURM_JOB_ID % 10000)) # other jobs may have a head on the same machine

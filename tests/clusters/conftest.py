@@ -23,15 +23,18 @@ export RAY_OVERRIDE_RESOURCES='{"CPU": 1}'
 
 
 @pytest.fixture(scope="module")
-def hosts() -> Iterator[Hosts]:
-    """A laptop with the project and a token; the test starts the others."""
+def hosts(request: pytest.FixtureRequest) -> Iterator[Hosts]:
+    """A laptop with the project and a token; the test starts the others.
+
+    A test module may add its own BASHRC.
+    """
     if reason := missing():
         pytest.skip(reason)
     if find_spec("aiohttp_cors") is None:
         pytest.skip("simulated hosts need ray[default], as their clusters do")
     with tempfile.TemporaryDirectory(prefix="hosts", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
-        hosts = Hosts(Path(folder) / "lab", BASHRC)
+        hosts = Hosts(Path(folder) / "lab", BASHRC + getattr(request.module, "BASHRC", ""))
         try:
             fill_project(hosts.project)
             assert hosts.run("ray", "get-auth-token", "--generate").returncode == 0

@@ -138,7 +138,7 @@ class Hosts:
         )
 
     def run(
-        self, *command: str, host: str = LAPTOP, timeout: float = 180.0
+        self, *command: str, host: str = LAPTOP, timeout: float = 600.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as `popen` does; its exit code and all that it printed."""
         with self.popen(*command, host=host) as process:

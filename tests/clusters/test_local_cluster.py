@@ -16,7 +16,7 @@ from tests.clusters.hosts import Hosts, address
 HEAD = address("h1")
 CLUSTER = "clusters/local.yaml"
 SUBMIT = ("ray", "submit", "--no-config-cache", CLUSTER, "studies/meeting_study.py", "run")
-PATIENCE = 180.0
+PATIENCE = 600.0
 """Seconds that a test waits for something to happen elsewhere."""
 
 
