@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,15 +25,16 @@ export AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing
 """
 """In the place of an instance's role."""
 
-ACCOUNT = """
+SSH_FROM = "203.0.113.7/32"
+ACCOUNT = f"""
 import pathlib, sys, boto3
 boto3.client("cloudformation").create_stack(
     StackName="superconv",
     TemplateBody=pathlib.Path("clusters/aws-account.yaml").read_text(),
     Capabilities=["CAPABILITY_NAMED_IAM"],
     Parameters=[
-        {"ParameterKey": "Bucket", "ParameterValue": "bucket"},
-        {"ParameterKey": "SshFrom", "ParameterValue": "203.0.113.7/32"},
+        {{"ParameterKey": "Bucket", "ParameterValue": "bucket"}},
+        {{"ParameterKey": "SshFrom", "ParameterValue": "{SSH_FROM}"}},
     ],
 )
 key = pathlib.Path("~/.ssh/id_ed25519.pub").expanduser().read_bytes()
@@ -43,10 +45,21 @@ print(stack["Outputs"][0]["OutputValue"])
 
 INSTANCES = """
 import json, boto3
-found = boto3.client("ec2").describe_instances()["Reservations"]
-keep = ("State", "InstanceLifecycle", "SecurityGroups", "IamInstanceProfile", "InstanceType")
-made = [i for reservation in found for i in reservation["Instances"]]
-print(json.dumps([{name: i.get(name) for name in keep} for i in made]))
+ec2 = boto3.resource("ec2")
+print(json.dumps([
+    {
+        "state": instance.state["Name"],
+        "type": instance.instance_type,
+        "lifecycle": instance.instance_lifecycle,
+        "open to": [
+            network["CidrIp"]
+            for group in instance.security_groups
+            for rule in ec2.SecurityGroup(group["GroupId"]).ip_permissions
+            for network in rule["IpRanges"]
+        ],
+    }
+    for instance in ec2.instances.all()
+]))
 """
 
 GPU_TASK = """
@@ -83,30 +96,30 @@ def cluster(hosts: Hosts) -> Iterator[Hosts]:
         moto.kill()
 
 
-def instances(cluster: Hosts) -> list[dict[str, object]]:
-    listed: list[dict[str, object]] = json.loads(
-        cluster.run("python", "-c", INSTANCES).stdout.splitlines()[-1]
-    )
+def instances(cluster: Hosts) -> list[dict[str, Any]]:
+    """What EC2 knows of each instance."""
+    answer = cluster.run("python", "-c", INSTANCES)
+    listed: list[dict[str, Any]] = json.loads(answer.stdout.splitlines()[-1])
     return listed
 
 
-def test_only_the_head_is_launched(cluster: Hosts) -> None:
+def test_the_head_alone_is_launched_and_only_its_user_gets_in(cluster: Hosts) -> None:
     (head,) = instances(cluster)
-    assert head["InstanceType"] == "m5.large"
+    assert (head["type"], head["lifecycle"]) == ("m5.large", None)
+    assert head["open to"] == [SSH_FROM]
 
 
 def test_a_waiting_gpu_task_brings_a_spot_worker(cluster: Hosts) -> None:
     (cluster.project / "gpu_task.py").write_text(GPU_TASK)
-    submit = ("ray", "submit", "--no-config-cache", CLUSTER, "gpu_task.py")
-    submitted = cluster.run(*submit)
+    submitted = cluster.run("ray", "submit", "--no-config-cache", CLUSTER, "gpu_task.py")
     assert submitted.returncode == 0, submitted.stdout
     assert "ran on h2" in submitted.stdout
     _, worker = instances(cluster)
-    assert (worker["InstanceType"], worker["InstanceLifecycle"]) == ("g6.xlarge", "spot")
+    assert (worker["type"], worker["lifecycle"]) == ("g6.xlarge", "spot")
+    assert worker["open to"] == [SSH_FROM]
 
 
 def test_no_instance_is_left_of_a_cluster_that_was_taken_down(cluster: Hosts) -> None:
     down = cluster.run("ray", "down", CLUSTER, "--yes")
     assert down.returncode == 0, down.stdout
-    states = [instance["State"]["Name"] for instance in instances(cluster)]  # type: ignore[index]
-    assert states == ["terminated", "terminated"]
+    assert [instance["state"] for instance in instances(cluster)] == ["terminated", "terminated"]

@@ -67,6 +67,14 @@ def wait_for(happened: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+def is_open(cluster: Hosts, port: int) -> bool:
+    """Whether the head answers the laptop at a port."""
+    look = f"import socket; socket.create_connection(('{HEAD}', {port}), timeout=5)"
+    answer = cluster.run("python", "-c", look)
+    assert answer.returncode == 0 or "ConnectionRefusedError" in answer.stdout, answer.stdout
+    return answer.returncode == 0
+
+
 def hosts_of(store: Path) -> set[str]:
     return set(open_store(str(store)).trials().get("host", []))
 
@@ -96,15 +104,15 @@ def test_a_job_brings_the_modules_of_its_folder_along(cluster: Hosts) -> None:
         "from meeting_study import study\nfrom superconv_ray import main\nmain(study)\n"
     )
     with cluster.popen("ray", "dashboard", CLUSTER) as tunnel:
-        command = ["python", "studies/job.py", "run", "--store", "/shared/job", "--max-trials", "3"]
+        command = ["python", "studies/job.py", "run", "--store", "/shared/job", "--max-trials", "1"]
         api = "http://127.0.0.1:8265"
         script = f'until curl -s {api} -o /dev/null; do sleep 0.2; done; exec "$@"'
         submit = ["ray", "job", "submit", "--address", api, "--working-dir", ".", "--", *command]
         submitted = cluster.run("bash", "-c", script, "bash", *submit)
         tunnel.terminate()
     assert submitted.returncode == 0, submitted.stdout
-    assert "3 trials trained" in submitted.stdout
-    assert len(open_store(str(cluster.shared / "job")).trials()) == 3
+    assert "1 trials trained" in submitted.stdout
+    assert len(open_store(str(cluster.shared / "job")).trials()) == 1
 
 
 def test_who_has_no_token_is_refused_and_told_what_to_set(cluster: Hosts) -> None:
@@ -118,8 +126,8 @@ def test_who_has_no_token_is_refused_and_told_what_to_set(cluster: Hosts) -> Non
 
 
 def test_the_dashboard_is_not_to_be_reached_from_other_hosts(cluster: Hosts) -> None:
-    look = f"import socket; socket.create_connection(('{HEAD}', 8265), timeout=5)"
-    assert "ConnectionRefusedError" in cluster.run("python", "-c", look).stdout
+    assert is_open(cluster, 6379)
+    assert not is_open(cluster, 8265)
 
 
 def test_a_host_killed_and_a_host_cut_off_change_no_number(
@@ -145,7 +153,4 @@ def test_a_host_killed_and_a_host_cut_off_change_no_number(
 def test_a_cluster_that_was_taken_down_is_down(cluster: Hosts) -> None:
     down = cluster.run("ray", "down", CLUSTER, "--yes")
     assert down.returncode == 0, down.stdout
-    study = ("python", "studies/quickstart.py", "run", "--address", f"{HEAD}:6379")
-    run = cluster.run(*study, "--store", "/shared/store", host="h1")
-    assert run.returncode == 2
-    assert f"error: no Ray cluster at address '{HEAD}:6379': " in run.stdout
+    assert not is_open(cluster, 6379)
