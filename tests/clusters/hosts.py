@@ -19,6 +19,7 @@ from pathlib import Path
 LAPTOP = "laptop"
 SCRIPT = Path(__file__).with_name("host.sh")
 NEEDED = {
+    "curl": "curl",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "rsync": "rsync",
@@ -35,6 +36,13 @@ NAMESPACES = (
 )
 """Starts a command in new ones, and ends it and all that it started with this process."""
 
+PROBE = """
+set -e
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
+"""
+
 
 def missing() -> str | None:
     """Why there can be no such hosts on this machine; None if there can."""
@@ -42,8 +50,9 @@ def missing() -> str | None:
         return "simulated hosts need root on Linux"
     if lacking := sorted({package for tool, package in NEEDED.items() if not shutil.which(tool)}):
         return f"simulated hosts need the Debian packages {', '.join(lacking)}"
-    mount = ["unshare", "--mount", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "x", "/mnt"]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
+    if subprocess.run(
+        [*NAMESPACES, "sh", "-c", PROBE], check=False, capture_output=True
+    ).returncode:
         return "simulated hosts need the right to make namespaces and to mount"
     return None
 
