@@ -33,6 +33,7 @@ def ray_session() -> Iterator[Any]:
     import ray
 
     ray.init(
+        address="local",  # and not another one that may run on this machine
         num_cpus=2,
         include_dashboard=False,
         log_to_driver=False,

@@ -113,11 +113,12 @@ ALLOWED: dict[str, set[str]] = {
         *("files", "data.dataset", "data.readers", "execution.connection"),
         *("execution.doctor.facts", "execution.doctor.checks", "execution.doctor.node"),
     },
+    "execution.shipping": set(),
     "execution.ray_tune": {
         *("planner", "trial", "outcome", "store", "data.dataset"),
         *("execution.connection", "execution.deaths", "execution.interruption"),
         *("execution.progress", "execution.room", "execution.worker"),
-        *("execution.doctor.collection", "execution.packing"),
+        *("execution.doctor.collection", "execution.packing", "execution.shipping"),
     },
     "execution.session": {
         *("", "study", "plan", "choosing", "planner", "outcome", "training"),
@@ -297,6 +298,7 @@ def test_only_the_execution_on_a_cluster_knows_ray() -> None:
         "execution.doctor.collection",
         "execution.ray_tune",
         "execution.room",
+        "execution.shipping",
     }
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 
 import ray
+from ray.exceptions import AuthenticationError
+
+ATTEMPTS_VARIABLE = "RAY_gcs_server_port_wait_time_s"
+"""Ray's setting, despite its name: how often it tries to connect to a head, 20 times if unset."""
 
 
 @contextlib.contextmanager
@@ -18,19 +23,15 @@ def connected(address: str | None) -> Iterator[bool]:
     Yields whether its size is fixed: no autoscaler adds nodes to one that was started here.
 
     Raises:
-        ConnectionError: No cluster at the address.
+        ConnectionError: No cluster at the address, or it refuses this process: why, and what to do.
+        ValueError: An address of Ray Client, on whose far side no study runs.
     """
     if ray.is_initialized():
         yield False
         return
     if address:
         _check_reachable(address)
-    context = ray.init(
-        address=address,
-        include_dashboard=None if address else False,
-        log_to_driver=False,
-        logging_level="error",  # Ray's advice on start, such as on tokens, is for its operators
-    )
+    context = _connect(address)
     logging.getLogger("ray").setLevel(logging.WARNING)
     try:
         # A session is named after the process that started it.
@@ -41,10 +42,84 @@ def connected(address: str | None) -> Iterator[bool]:
 
 def _check_reachable(address: str) -> None:
     """Ray itself would try a wrong host:port for more than three minutes."""
+    if address.startswith("ray://"):
+        raise ValueError(
+            f"address must be that of a cluster this machine is part of, such as HOST:6379, got "
+            f"{address!r}; from other machines start the study with `ray submit` or "
+            "`ray job submit`"
+        )
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal():
-        return  # "auto", "local", "ray://...": for Ray to judge
+        return  # "auto", "local": for Ray to judge
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
     except (OSError, OverflowError) as error:
-        raise ConnectionError(f"no Ray cluster at address {address!r}: {error}") from None
+        raise ConnectionError(
+            f"no Ray cluster at address {address!r}: {error}; look with `ray status` on its head "
+            "whether it runs, and on which port (6379, if nothing else was said)"
+        ) from None
+
+
+def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
+    """What `ray.init` gives; its errors are nested, long and without the next step."""
+    with contextlib.ExitStack() as restored:
+        if address and ATTEMPTS_VARIABLE not in os.environ:
+            # Somebody listens there. Who refuses a token once refuses it 20 times, and who is not
+            # Ray takes 40 s each time. (To start a Ray of our own the variable has other uses.)
+            os.environ[ATTEMPTS_VARIABLE] = "1"
+            restored.callback(os.environ.pop, ATTEMPTS_VARIABLE)
+        try:
+            return ray.init(
+                address=address,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level="error",  # Ray's advice on start, such as on tokens: for operators
+            )
+        except (ConnectionError, RuntimeError, AuthenticationError) as error:
+            ray.shutdown()
+            raise ConnectionError(_explained(address, error)) from error
+
+
+def _explained(address: str | None, error: BaseException) -> str:
+    """One message for what Ray says: which cluster, what is wrong, what to do."""
+    where = f"Ray cluster at {address!r}" if address else "Ray cluster of this machine"
+    said = str(error) if error.__cause__ is None else f"{error}\n{error.__cause__}"
+    if isinstance(error, AuthenticationError) or "InvalidAuthToken" in said:
+        return f"no access to the {where}: {_token_problem(said)}"
+    versions = re.findall(r"Ray: (\S+)\s+Python: (\S+)", said)
+    if len(versions) == 2:
+        theirs, ours = (f"Ray {ray_} and Python {python}" for ray_, python in versions)
+        return (
+            f"the {where} runs {theirs}, this process {ours}: both must be equal on all nodes and "
+            f"here; install ray=={versions[0][0]} under Python {versions[0][1]} here, or start the "
+            "cluster anew with these versions"
+        )
+    if "No node info found" in said:
+        return (
+            f"this machine is not part of the {where}: start the study on its head, with "
+            "`ray submit CLUSTER.yaml STUDY.py run ...` or `ray job submit --working-dir . -- "
+            "python STUDY.py run ...`"
+        )
+    reason = [line for line in said.splitlines() if line.strip()][-1].strip()
+    return (
+        f"no connection to the {where}: {reason}; look with `ray status` on its head whether it is "
+        "well, and whether the port is the head's own (6379, if nothing else was said; not the "
+        "dashboard's or Ray Client's)"
+    )
+
+
+def _token_problem(said: str) -> str:
+    """Why a token was refused, as far as this process can know."""
+    get = (
+        "the cluster's is printed by `ray get-auth-token` where `ray up` was called and on each "
+        "node; put it into ~/.ray/auth_token here, or into RAY_AUTH_TOKEN"
+    )
+    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+        return f"it asks for a token; set RAY_AUTH_MODE=token, and have the token here: {get}"
+    if "InvalidAuthToken" in said:
+        source = next(
+            (name for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH") if os.environ.get(name)),
+            "~/.ray/auth_token",
+        )
+        return f"the token of {source} is not the cluster's; {get}"
+    return f"RAY_AUTH_MODE is token, but there is no token here; {get}"

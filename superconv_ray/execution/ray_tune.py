@@ -10,15 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import ray
@@ -27,7 +25,6 @@ from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
-from torch import nn
 
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.connection import connected
@@ -44,6 +41,7 @@ from superconv_ray.execution.packing import (
 )
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.room import Request, RoomWatch, cluster_nodes, slots_at_start
+from superconv_ray.execution.shipping import check_models_load, shipped_by_value
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner, Signal
@@ -336,7 +334,7 @@ def run_ray(
     Raises:
         ConnectionError: No cluster at the address.
         ValueError: No node of the cluster has room for a trial of that size, or a node would
-            spoil the study; see `check_before_run`.
+            spoil the study (see `check_before_run`) or cannot load a model of its own.
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
@@ -344,7 +342,7 @@ def run_ray(
         sigterm_is_ctrl_c(),
         _tune_environment(),
         _dead_worker_ends_its_trial_alone(),
-        _shipped_by_value(planner.plan.study.models.values()),
+        shipped_by_value(planner.plan.study.models.values()),
         tempfile.TemporaryDirectory() as scratch,
     ):
         gpus = gpus_per_trial
@@ -352,6 +350,8 @@ def run_ray(
             gpus = 0.0
         job = make_job(gpus != 0)
         check_before_run(job.store)
+        if not fixed_size:  # else there is this machine alone
+            check_models_load(planner.plan.study.models)
         store = open_store(job.store)
         packing = _packing(store, cpus_per_trial, 1.0 if gpus is None else gpus)
         request = packing.largest_request()
@@ -429,26 +429,6 @@ def _dead_worker_ends_its_trial_alone() -> Iterator[None]:
         yield
     finally:
         RayActorManager._actor_task_failed = original
-
-
-@contextlib.contextmanager
-def _shipped_by_value(models: Iterable[Callable[..., nn.Module]]) -> Iterator[None]:
-    """Let the user's models travel as code: other machines have not got the study's folder."""
-    modules = {sys.modules[model.__module__] for model in models if hasattr(model, "__module__")}
-    own = [m for m in modules if m.__name__ != "__main__" and not _is_installed(m)]
-    for module in own:
-        ray.cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        for module in own:
-            ray.cloudpickle.unregister_pickle_by_value(module)
-
-
-def _is_installed(module: ModuleType) -> bool:
-    """Whether a module is part of an installed package, and so to be expected on every node."""
-    parts = Path(module.__file__ or "").parts
-    return "site-packages" in parts or "dist-packages" in parts or module.__file__ is None
 
 
 @contextlib.contextmanager

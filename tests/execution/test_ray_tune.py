@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -427,13 +426,3 @@ def test_a_study_whose_driver_is_killed_goes_on_as_if_nothing_had_happened(
     result = superconv("run", sleepy_study, "--store", store, "--local")
     assert (result.exit_code, "6 of 6 trials done" in result.stdout) == (0, True), result.output
     assert_same_results(store, never_interrupted)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", "localhost:99999"])
-def test_an_address_at_which_nobody_listens_is_told_at_once(
-    address: str, store_uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ray.is_initialized", lambda: False)
-    with pytest.raises(ConnectionError, match=f"no Ray cluster at address '{re.escape(address)}'"):
-        run(study(), store_uri, address=address)
-    assert len(open_store(store_uri).trials()) == 0

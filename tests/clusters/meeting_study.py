@@ -1,0 +1,53 @@
+"""A study for tests on several hosts: no trial goes on before as many hosts as expected have one.
+
+The folder MEETING is where a test says how many (`expected`) and whether to be slow (`slow`),
+and where a host that has a trial leaves its name. Where there is no such folder nothing waits.
+"""
+
+import platform
+import time
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from superconv_ray import Arm, Study, Trial, iterations, main
+
+MEETING = Path("/shared/meeting")
+
+
+def meet() -> None:
+    """Wait for the others; be slow if that is asked for."""
+    if MEETING.exists():
+        (MEETING / f"host-{platform.node()}").touch()
+        while len(list(MEETING.glob("host-*"))) < int((MEETING / "expected").read_text()):
+            time.sleep(0.1)
+        if (MEETING / "slow").exists():
+            time.sleep(0.1)
+
+
+class Patient(nn.Module):
+    def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
+        super().__init__()
+        channels, height, width = input_shape
+        self.norm = nn.BatchNorm2d(channels)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(channels * height * width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            meet()
+        logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
+        return logits
+
+
+study = Study(
+    name="meeting",
+    base=Trial(dataset="digits", data_count=100, batch_size=16, dropout=0.2, model="patient"),
+    arms={policy: Arm(policy=policy, max_lr=0.1) for policy in ("constant", "linear")},
+    budget=iterations(40),
+    seeds=3,
+    models={"patient": Patient},
+)
+
+if __name__ == "__main__":
+    main(study)

@@ -1,0 +1,344 @@
+"""The files in clusters/, checked without any cloud: schemas, pins, and that they are closed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import botocore.validate
+import jsonschema
+import kubernetes_validate
+import pytest
+import ray
+import yaml
+from packaging.requirements import Requirement
+from ray.autoscaler._private.kuberay.autoscaling_config import (
+    _derive_autoscaling_config_from_ray_cr,
+)
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+from superconv_ray import __version__
+
+ROOT = Path(__file__).parents[2]
+CLUSTERS = ROOT / "clusters"
+LAUNCHED = ("local", "aws", "gcp", "azure")
+CLOUDS = ("aws", "gcp", "azure")
+COMMANDS = (
+    *("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands"),
+    *("head_start_ray_commands", "worker_start_ray_commands"),
+)
+
+# All that a user has to edit: few, and found by what they start with.
+PLACEHOLDERS = {
+    "local.yaml": {"YOUR_HEAD_ADDRESS", "YOUR_WORKER_ADDRESS", "YOUR_LOGIN"},
+    "aws.yaml": {"YOUR_SECURITY_GROUP"},
+    "aws-account.yaml": set(),
+    "gcp.yaml": {"YOUR_PROJECT"},
+    "azure.yaml": set(),
+    "kuberay.yaml": {"YOUR_STORAGE_CLASS", "YOUR_REGISTRY"},
+    "slurm.sh": {"YOUR_PARTITION"},
+}
+
+
+def text(name: str) -> str:
+    return (CLUSTERS / name).read_text()
+
+
+def without_comments(name: str) -> str:
+    """Of a YAML or shell file; Slurm's options, which look like comments, stay."""
+    return re.sub(r"(?m)(^|\s)#(?!SBATCH|!).*$", "", text(name))
+
+
+def config(cluster: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(text(f"{cluster}.yaml"))
+    return loaded
+
+
+def node_types(cluster: str) -> dict[str, Any]:
+    types: dict[str, Any] = config(cluster)["available_node_types"]
+    return types
+
+
+def kubernetes(kind: str) -> dict[str, Any]:
+    (found,) = [d for d in yaml.safe_load_all(text("kuberay.yaml")) if d["kind"] == kind]
+    return dict(found)
+
+
+def pods() -> list[dict[str, Any]]:
+    spec = kubernetes("RayCluster")["spec"]
+    return [group["template"] for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"])]
+
+
+# What a user reads and edits
+
+
+def test_every_file_is_known_to_these_tests() -> None:
+    assert {path.name for path in CLUSTERS.iterdir()} == set(PLACEHOLDERS)
+
+
+@pytest.mark.parametrize("name", PLACEHOLDERS)
+def test_what_a_user_has_to_edit_is_little_and_marked(name: str) -> None:
+    assert set(re.findall(r"YOUR_[A-Z_]+", without_comments(name))) == PLACEHOLDERS[name]
+    code = text(name).partition("#SBATCH" if name == "slurm.sh" else "\n\n")[2]
+    for line in code.splitlines():
+        if re.search("YOUR_", line.partition("# ")[0]):
+            assert re.search(r"# yours\b", line), line
+
+
+@pytest.mark.parametrize("name", [n for n in PLACEHOLDERS if n != "aws-account.yaml"])
+def test_a_head_comment_says_how_what_it_costs_and_who_gets_in(name: str) -> None:
+    lines = text(name).removeprefix("#!/bin/bash\n").splitlines()
+    head = "\n".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
+    for wanted in ("Before:", "idle", "Closed by default", "2.14.1" if "slurm" in name else "dist"):
+        assert wanted.lower() in head.lower(), wanted
+    commands = [line for line in head.splitlines() if line.startswith("#     ")]
+    assert len(commands) >= 3
+    assert "--store" in head
+
+
+def requirements(name: str) -> dict[str, Requirement]:
+    """Pinned requirements of a file, by the package's name."""
+    pins = re.findall(r"'?\b((?:ray(?:\[default\])?|torch)==[\d.]+)", text(name))
+    return {(pin := Requirement(written)).name: pin for written in pins}
+
+
+@pytest.mark.parametrize("name", ["local.yaml", "aws.yaml", "gcp.yaml", "azure.yaml", "slurm.sh"])
+def test_nodes_get_one_version_of_ray_and_torch_that_the_package_accepts(name: str) -> None:
+    pins = requirements(name)
+    assert {n: str(p.specifier) for n, p in pins.items()} == {
+        "ray": "==2.60.0",
+        "torch": "==2.14.1",
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    accepted = {(r := Requirement(written)).name: r for written in project["dependencies"]}
+    for package, pin in pins.items():
+        (version,) = [clause.version for clause in pin.specifier]
+        assert version in accepted[package].specifier
+
+
+@pytest.mark.parametrize("cluster", LAUNCHED)
+def test_nodes_get_this_version_of_the_package(cluster: str) -> None:
+    wheel = f"superconv_ray-{__version__}-py3-none-any.whl"
+    mounts = config(cluster)["file_mounts"]
+    assert mounts[f"~/{wheel}"] == f"dist/{wheel}"
+    assert any(f" ~/{wheel} " in command for command in config(cluster)["setup_commands"])
+
+
+def test_pods_get_this_version_of_the_package_and_of_ray() -> None:
+    images = {c["image"] for pod in pods() for c in pod["spec"]["containers"]}
+    assert images == {f"YOUR_REGISTRY/superconv_ray:{__version__}"}
+    assert f"rayproject/ray:{kubernetes('RayCluster')['spec']['rayVersion']}-" in text(
+        "kuberay.yaml"
+    )
+
+
+# Schemas
+
+
+@pytest.mark.parametrize("cluster", LAUNCHED)
+def test_ray_accepts_the_file(cluster: str) -> None:
+    validate_config(prepare_config(config(cluster)))
+
+
+@pytest.mark.parametrize("node_type", node_types("aws"))
+def test_ec2_accepts_the_node(node_type: str) -> None:
+    asked = dict(node_types("aws")[node_type]["node_config"])
+    shape = botocore.session.get_session().get_service_model("ec2").operation_model("RunInstances")
+    # What Ray adds
+    asked |= {"MinCount": 1, "MaxCount": 1, "SubnetId": "subnet-0", "TagSpecifications": []}
+    report = botocore.validate.ParamValidator().validate(asked, shape.input_shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+@pytest.mark.parametrize("node_type", node_types("azure"))
+def test_azure_knows_the_nodes_parameters(node_type: str) -> None:
+    template = Path(ray.__file__).parent / "autoscaler/_private/_azure/azure-vm-template.json"
+    known = json.loads(template.read_text())["parameters"]
+    kinds = {"string": str, "int": int, "object": dict}
+    for name, value in node_types("azure")[node_type]["node_config"][
+        "azure_arm_parameters"
+    ].items():
+        assert isinstance(value, kinds[known[name]["type"]]), name
+
+
+def closed(schema: Any) -> Any:
+    """The schema with unknown fields refused, where it names the known ones."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: closed(part) for name, part in schema.items()}
+    return {"additionalProperties": False, **made} if "properties" in schema else made
+
+
+@pytest.mark.parametrize("kind", ["RayCluster", "RayJob"])
+def test_kuberay_accepts_the_resource(kind: str) -> None:
+    structure = yaml.safe_load(Path(__file__).with_name("kuberay_crds.yaml").read_text())[kind]
+    structure["properties"]["metadata"] = {"type": "object"}
+    jsonschema.validate(kubernetes(kind), closed(structure))
+
+
+def test_kubernetes_accepts_the_pods_and_the_volume() -> None:
+    version = kubernetes_validate.latest_version()
+    for pod in pods():
+        resource = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, **pod}
+        kubernetes_validate.validate(resource, version, strict=True)
+    kubernetes_validate.validate(kubernetes("PersistentVolumeClaim"), version, strict=True)
+
+
+def test_ray_s_autoscaler_reads_the_resource_on_kubernetes() -> None:
+    resource = kubernetes("RayCluster")
+    resource["metadata"]["namespace"] = "default"
+    derived = _derive_autoscaling_config_from_ray_cr(resource)
+    types = derived["available_node_types"]
+    assert types["headgroup"]["resources"]["CPU"] == 0
+    assert types["gpu"]["resources"]["GPU"] == 1
+    assert (types["gpu"]["min_workers"], types["gpu"]["max_workers"]) == (0, 8)
+
+
+def test_the_slurm_script_is_shell() -> None:
+    subprocess.run(["bash", "-n", CLUSTERS / "slurm.sh"], check=True)
+
+
+# Scaling
+
+
+@pytest.mark.parametrize("cluster", CLOUDS)
+def test_the_head_trains_nothing_and_workers_come_from_none_and_go_to_none(cluster: str) -> None:
+    types = node_types(cluster)
+    head = types.pop(config(cluster)["head_node_type"])
+    assert head["resources"]["CPU"] == 0
+    assert head["max_workers"] == 0
+    assert [worker["min_workers"] for worker in types.values()] == [0]
+    assert config(cluster)["provider"]["cache_stopped_nodes"] is False
+
+
+SPOT = {
+    "aws": lambda node: node["InstanceMarketOptions"]["MarketType"] == "spot",
+    "gcp": lambda node: node["scheduling"]["provisioningModel"] == "SPOT",
+    "azure": lambda node: node["azure_arm_parameters"]["priority"] == "Spot",
+}
+
+
+@pytest.mark.parametrize("cluster", CLOUDS)
+def test_workers_are_spot_nodes(cluster: str) -> None:
+    assert SPOT[cluster](node_types(cluster)["gpu"]["node_config"])
+
+
+HEALTH = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+@pytest.mark.parametrize("name", [n for n in PLACEHOLDERS if n != "aws-account.yaml"])
+def test_a_silent_node_is_found_within_ten_seconds(name: str) -> None:
+    if name == "kuberay.yaml":
+        (head,) = pods()[0]["spec"]["containers"]
+        found = {variable["name"]: variable["value"] for variable in head["env"]}
+    else:
+        found = dict(re.findall(r"(RAY_health_check_\w+)=(\d+)", without_comments(name)))
+    assert found == HEALTH
+
+
+# Closed by default
+
+
+def starts(cluster: str) -> Iterator[str]:
+    """Commands that start Ray."""
+    for kind in ("head_start_ray_commands", "worker_start_ray_commands"):
+        yield from (c for c in config(cluster)[kind] if "ray start" in c)
+
+
+@pytest.mark.parametrize("cluster", LAUNCHED)
+def test_every_node_and_login_asks_for_the_token(cluster: str) -> None:
+    commands = list(starts(cluster))
+    assert len(commands) == 2
+    for command in commands:
+        assert re.match(r"export RAY_AUTH_MODE=token\b.*; ray start ", command)
+    assert config(cluster)["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    assert any("RAY_AUTH_MODE=token' >> ~/.bashrc" in c for c in config(cluster)["setup_commands"])
+
+
+@pytest.mark.parametrize("cluster", LAUNCHED)
+def test_the_dashboard_listens_on_the_heads_own_address_alone(cluster: str) -> None:
+    assert "--dashboard-host=127.0.0.1" in next(starts(cluster))
+    assert "0.0.0.0" not in text(f"{cluster}.yaml")
+
+
+@pytest.mark.parametrize("cluster", LAUNCHED)
+def test_nobody_is_root(cluster: str) -> None:
+    assert config(cluster)["auth"]["ssh_user"] not in ("root", None)
+
+
+def test_slurm_s_processes_ask_for_the_token_and_hide_the_dashboard() -> None:
+    script = without_comments("slurm.sh")
+    assert script.index("export RAY_AUTH_MODE=token") < script.index("ray symmetric-run")
+    assert "--dashboard-host=127.0.0.1" in script
+
+
+def test_on_kubernetes_there_is_a_token_no_way_in_and_no_privilege() -> None:
+    spec = kubernetes("RayCluster")["spec"]
+    assert spec["authOptions"] == {"mode": "token"}
+    assert spec["networkPolicy"]["mode"] == "DenyAllIngress"
+    assert spec["headGroupSpec"]["serviceType"] == "ClusterIP"
+    assert "enableIngress" not in spec["headGroupSpec"]
+    for pod in pods():
+        assert pod["spec"]["securityContext"]["runAsNonRoot"]
+        for container in pod["spec"]["containers"]:
+            inside = container["securityContext"]
+            assert inside["allowPrivilegeEscalation"] is False
+            assert inside["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_ec2_nodes_have_a_group_of_ones_own_and_version_2_of_the_metadata_service() -> None:
+    """Where no group is given, Ray makes one that lets the world in by ssh."""
+    for node_type in node_types("aws").values():
+        node = node_type["node_config"]
+        assert node["SecurityGroupIds"]
+        assert node["MetadataOptions"]["HttpTokens"] == "required"
+
+
+def test_no_azure_node_has_a_public_address() -> None:
+    """Ray's template lets the world in by ssh."""
+    provider = config("azure")["provider"]
+    assert (provider["use_internal_ips"], provider["use_external_head_ip"]) == (True, False)
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "10.0.0.0/0", "1.2.3.4"])
+def test_an_aws_account_does_not_let_the_world_in(network: str) -> None:
+    parameters: Mapping[str, Any] = cloudformation()["Parameters"]
+    allowed = parameters["SshFrom"]["AllowedPattern"]
+    assert not re.match(allowed, network)
+    assert re.match(allowed, "203.0.113.7/32")
+
+
+def cloudformation() -> dict[str, Any]:
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """Knows !Ref, !Sub and !GetAtt as what they stand on."""
+
+    Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
+    loaded: dict[str, Any] = yaml.load(text("aws-account.yaml"), Loader)
+    return loaded
+
+
+def test_roles_of_an_aws_account_reach_the_store_and_workers_nothing_else() -> None:
+    resources = cloudformation()["Resources"]
+    (policy,) = resources["WorkerRole"]["Properties"]["Policies"]
+    actions = [statement["Action"] for statement in policy["PolicyDocument"]["Statement"]]
+    assert actions == ["s3:ListBucket", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]]
+    assert "0.0.0.0" not in text("aws-account.yaml")
+
+
+@pytest.mark.parametrize("name", PLACEHOLDERS)
+def test_no_key_stands_in_a_file(name: str) -> None:
+    keys = r"AKIA|aws_secret|AWS_SECRET|account_key|AccountKey|PRIVATE KEY|RAY_AUTH_TOKEN=|password"
+    assert not re.search(keys, text(name))

@@ -1,0 +1,150 @@
+"""Clusters that cannot be used, each a real Ray head: one message that says what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from superconv_ray.execution.connection import connected
+
+TOKEN, OTHER_TOKEN = "a" * 64, "b" * 64
+
+# A head of a version that does not exist, which serves only those who have its token.
+HEAD = """
+import sys
+import ray
+ray.__version__ = "2.1.0"
+try:
+    ray.init(num_cpus=0, include_dashboard=False, log_to_driver=False, logging_level="error",
+             object_store_memory=80 * 2**20)
+except RuntimeError:  # it does not like its own version; the head has started by then
+    pass
+print(ray._private.worker._global_node.gcs_address, flush=True)
+sys.stdin.read()
+"""
+
+CLIENT = """
+import sys
+from superconv_ray.execution.connection import connected
+try:
+    with connected(sys.argv[1]):
+        pass
+except ConnectionError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[str]:
+    """Address of that head."""
+    with tempfile.TemporaryDirectory(prefix="rc", dir="/tmp") as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HEAD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**without_auth(), **token(TOKEN), "RAY_TMPDIR": folder},
+        )
+        assert process.stdout
+        with process:
+            yield process.stdout.readline().strip()
+            process.communicate()
+
+
+def without_auth() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")}
+
+
+def token(value: str) -> dict[str, str]:
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": value}
+
+
+REFUSED = "no access to the Ray cluster at '{head}': "
+GET = "the cluster's is printed by `ray get-auth-token` where `ray up` was called and on each node"
+VERSIONS = (
+    "the Ray cluster at '{head}' runs Ray 2.1.0 and Python {python}, this process Ray {ray} and "
+    "Python {python}: both must be equal on all nodes and here; install ray==2.1.0 under Python "
+)
+CLIENTS: dict[str, tuple[Mapping[str, str], str]] = {
+    "no mode": (
+        {},
+        REFUSED + f"it asks for a token; set RAY_AUTH_MODE=token, and have the token here: {GET}; "
+        "put it into ~/.ray/auth_token here, or into RAY_AUTH_TOKEN",
+    ),
+    "no token": (
+        {"RAY_AUTH_MODE": "token"},
+        REFUSED + f"RAY_AUTH_MODE is token, but there is no token here; {GET}",
+    ),
+    "another token": (
+        token(OTHER_TOKEN),
+        REFUSED + f"the token of RAY_AUTH_TOKEN is not the cluster's; {GET}",
+    ),
+    "another version": (
+        token(TOKEN),
+        VERSIONS,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def answers(head: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """What each of the clients is told; all of them ask at once."""
+    home = str(tmp_path_factory.mktemp("home"))
+    started = {
+        client: subprocess.Popen(
+            [sys.executable, "-c", CLIENT, head],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**without_auth(), "HOME": home, **environment},
+        )
+        for client, (environment, _) in CLIENTS.items()
+    }
+    return {client: process.communicate()[0] for client, process in started.items()}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_that_a_cluster_refuses_is_told_what_to_do(
+    client: str, head: str, answers: Mapping[str, str]
+) -> None:
+    import ray
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    expected = CLIENTS[client][1].format(head=head, ray=ray.__version__, python=python)
+    assert answers[client].startswith(expected)
+
+
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that is not connected yet; the tests' own may be."""
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", "localhost:99999"])
+def test_an_address_at_which_nobody_listens_is_told_at_once(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_ray(monkeypatch)
+    expected = re.escape(f"no Ray cluster at address {address!r}: ") + ".*; look with `ray status`"
+    with pytest.raises(ConnectionError, match=expected), connected(address):
+        pass
+
+
+def test_a_name_that_nobody_knows_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_ray(monkeypatch)
+    expected = "no Ray cluster at address 'head.invalid:6379': "
+    with pytest.raises(ConnectionError, match=expected), connected("head.invalid:6379"):
+        pass
+
+
+def test_ray_client_is_refused_with_the_commands_to_use_instead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_ray(monkeypatch)
+    expected = "from other machines start the study with `ray submit` or `ray job submit`"
+    with pytest.raises(ValueError, match=expected), connected("ray://127.0.0.1:10001"):
+        pass
