@@ -45,7 +45,7 @@ from superconv_ray.execution.shipping import check_models_load, shipped_by_value
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner, Signal
-from superconv_ray.store import Store, open_store
+from superconv_ray.store import Store, StoreError, open_store
 from superconv_ray.trial import Trial
 
 SLICE_SECONDS = 5.0
@@ -91,10 +91,19 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train for a slice of time."""
-        outcome = self._worker.work(SLICE_SECONDS)
+        """Train for a slice of time. A store that fails is told in the result: the run is over."""
+        outcome, store_error = None, None
+        try:
+            outcome = self._worker.work(SLICE_SECONDS)
+        except StoreError as error:
+            store_error = str(error)
         warnings, self._warnings[:] = tuple(self._warnings), ()
-        return {"done": outcome is not None, "outcome": outcome, "warnings": warnings}
+        return {
+            "done": outcome is not None or store_error is not None,
+            "outcome": outcome,
+            "store_error": store_error,
+            "warnings": warnings,
+        }
 
     def get_auto_filled_metrics(self, *_: Any, **__: Any) -> dict[str, Any]:
         """None of Tune's own metrics: nobody reads them, and the driver would keep them all."""
@@ -131,11 +140,14 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
         self._given: dict[str, Trial] = {}
         self.waiting: dict[str, float] = {}  # by Tune's id: since when
         self.running: set[str] = set()
+        self.store_error: str | None = None
         self._again: deque[Trial] = deque()
         self._deaths: dict[str, list[str]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial; None to wait; FINISHED."""
+        """The next trial; None to wait; FINISHED. None is begun once the store has failed."""
+        if self.store_error:
+            return None if self._given else str(Searcher.FINISHED)
         trial = self._again.popleft() if self._again else self._planner.next()
         if isinstance(trial, Signal):
             # What is in progress may have to be started again, and nothing is after FINISHED.
@@ -164,7 +176,11 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
         if not error:
             assert result is not None, "every trial of ours ends with a result"
             self._warn(result)
-            self._end(self._take(trial_id), result["outcome"])
+            trial = self._take(trial_id)
+            if result["store_error"]:
+                self.store_error = result["store_error"]
+            else:
+                self._end(trial, result["outcome"])
 
     def lost(self, trial_id: str, reason: str) -> None:
         """A worker has died at a trial: start it again, or give it up if it may be to blame."""
@@ -335,6 +351,7 @@ def run_ray(
         ConnectionError: No cluster at the address.
         ValueError: No node of the cluster has room for a trial of that size, or a node would
             spoil the study (see `check_before_run`) or cannot load a model of its own.
+        StoreError: The store cannot be written any more.
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
@@ -392,6 +409,8 @@ def run_ray(
             _quiet("ray.tune.tune"),  # after Ctrl-C advises Tuner.restore
         ):
             tuner.fit()
+    if searcher.store_error:
+        raise StoreError(searcher.store_error)
     if planner.to_come:  # Tune takes the first Ctrl-C for itself
         raise KeyboardInterrupt
 

@@ -22,7 +22,7 @@ from superconv_ray.execution.deaths import memory_advice
 from superconv_ray.execution.interruption import deferred_ctrl_c
 from superconv_ray.execution.memory import forget_peaks, peaks
 from superconv_ray.outcome import Outcome
-from superconv_ray.store import Store, open_store
+from superconv_ray.store import Store, StoreError, open_store
 from superconv_ray.training import TrainingRun
 from superconv_ray.trial import Trial
 
@@ -81,6 +81,7 @@ class Worker:
         An exception of the trial ends that trial alone: it is noted in the store.
 
         Raises:
+            StoreError: The store cannot be written, even after waiting for it.
             KeyboardInterrupt: Ctrl-C was pressed; a first one waits for the end of the step.
         """
         trial = self._trial
@@ -94,6 +95,8 @@ class Worker:
                 if not run.finished:
                     return None
                 outcome = self._finish(run)
+            except StoreError:
+                raise  # no fault of the trial's: without a store nothing can be kept of any
             except Exception:
                 outcome = self._fail(trial, traceback.format_exc())
             self._trial, self._run = None, None

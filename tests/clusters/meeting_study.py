@@ -2,8 +2,8 @@
 
 The folder MEETING is where a test says how many (`expected`) and whether to be slow (`slow`),
 and where a host that has a trial leaves its name. Where there is no such folder nothing waits. Slow
-trials wait for nobody: they must end within the slice of time that they were begun in, as a host that
-is cut off is not asked for another.
+trials wait for nobody: they must end within the slice of time that they were begun in, as a host
+that is cut off is not asked for another.
 """
 
 import platform

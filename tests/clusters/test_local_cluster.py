@@ -140,9 +140,9 @@ def test_a_host_killed_and_a_host_cut_off_change_no_number(
     store = cluster.shared / "disturbed"
     (meeting / "slow").touch()
     with cluster.popen(*SUBMIT, "--store", "/shared/disturbed") as submitted:
-        wait_for(lambda: (meeting / "host-h3").exists(), "a trial on the host to be cut off")
+        wait_for((meeting / "host-h3").exists, "a trial on the host to be cut off")
         cluster.cut("h3")
-        wait_for(lambda: (meeting / "host-h2").exists(), "a trial on the host to be killed")
+        wait_for((meeting / "host-h2").exists, "a trial on the host to be killed")
         cluster.kill("h2")
         wait_for(lambda: "h3" in hosts_of(store), "a row of the host that was cut off")
         (meeting / "slow").unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ import pytest
 
 from superconv_ray import open_store
 from superconv_ray.store import StoreError
-from tests.stores.tiny_study import run, study
+from tests.stores.tiny_study import fill, run, study
 
 
 @pytest.fixture
@@ -27,33 +26,28 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(disk: Path) -> None:
-    with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
-        while filler.write(bytes(4096)):
-            pass
-
-
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("local", [True, False], ids=["one process", "Ray"])
 def test_a_disk_that_runs_full_ends_the_run_and_loses_nothing_that_is_finished(
-    small_disk: Path, tmp_path: Path, assert_same_results: Callable[[str, str], None]
+    local: bool, small_disk: Path, tmp_path: Path, assert_same_results: Callable[[str, str], None]
 ) -> None:
-    store = str(small_disk / "store")
-    filled: list[int] = []
+    store, note = str(small_disk / "store"), tmp_path / "done"
 
     def other_people_write() -> None:
-        if not filled:
-            filled.append(len(open_store(store).finished_ids()))
+        if not note.exists():
+            note.write_text(str(len(open_store(store).finished_ids())))
             fill(small_disk)
 
     with pytest.raises(
         StoreError, match=r"store cannot be written: it is full; free some space and repeat the"
     ):
-        run(study(other_people_write), store)
-    (done,) = filled
-    assert len(open_store(store).trials()) == done
+        run(study(other_people_write), store, local=local)
+    done = len(open_store(store).trials())
+    assert int(note.read_text()) <= done < 6
     assert not list(Path(store).rglob("*.tmp"))
     (small_disk / "filler").unlink()
     summary = run(study(), store)
-    assert (summary.trained, summary.found) == (6 - done, done)
+    assert (summary.trained, summary.found, summary.failed) == (6 - done, done, ())
     run(study(), str(tmp_path / "undisturbed"))
     assert_same_results(store, str(tmp_path / "undisturbed"))
 

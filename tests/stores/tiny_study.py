@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -63,3 +65,10 @@ def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: An
     """In this process, unless the options say otherwise."""
     console = Console(file=screen or io.StringIO(), width=200)
     return run_plan(make_plan(given), RunOptions(store=uri, **{"local": True, **options}), console)
+
+
+def fill(disk: Path) -> None:
+    """Leave no room on a disk. It is here, as what a model calls must travel with its file."""
+    with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
