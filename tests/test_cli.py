@@ -311,7 +311,7 @@ def test_what_is_no_study_file_is_told_in_one_line(
     [
         (["--max-trials", "-1"], "max_trials must be >= 0, got -1"),
         (["--cpus-per-trial", "0"], "cpus_per_trial must be > 0, got 0.0"),
-        (["--store", "ftp://host/folder"], "store must be a local path or a URI"),
+        (["--store", "xyz://host/folder"], "store must be a local path or a URI"),
     ],
 )
 def test_impossible_options_are_told_in_one_line(

@@ -86,10 +86,10 @@ class Worker:
         """
         trial = self._trial
         assert trial is not None, "start a trial first"
-        until = time.monotonic() + seconds
         with deferred_ctrl_c() as interrupted:
             try:
                 run = self._run or self._begin(trial)
+                until = time.monotonic() + seconds  # from here: a first trial's data may take long
                 while not run.finished and not interrupted() and time.monotonic() < until:
                     self._train(run, until, interrupted)
                 if not run.finished:
