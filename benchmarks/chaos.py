@@ -48,8 +48,8 @@ WEIGHTS = {"worker": 6, "node": 3, "driver": 1}
 PAUSE = (0.5, 3.0)
 """Seconds from one kill to the next: anything in between."""
 COUNTED = ("lost", "duplicated", "unequal", "crashed")
-DIFFERS = ["train_seconds", "eval_seconds", "finished_at", "host"]
-"""What differs between two runs of a trial: when and where."""
+DIFFERS = ["train_seconds", "eval_seconds", "peak_memory_bytes", "finished_at", "host"]
+"""What differs between two runs of a trial: when, where, and what else its process held."""
 
 
 class Slow(nn.Module):
