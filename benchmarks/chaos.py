@@ -154,7 +154,7 @@ class Victims:
             with suppress(OSError):  # of what ends meanwhile
                 for child in Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split():
                     title = Path(f"/proc/{child}/cmdline").read_bytes().partition(b"\0")[0]
-                    found += [int(child)] if title.endswith(b"Trainable.train") else []
+                    found += [int(child)] if title.endswith(b".train") else []
         return found
 
     def close(self) -> None:
