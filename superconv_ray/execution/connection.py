@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 
 import ray
+from ray._private.utils import read_ray_address
 from ray.exceptions import AuthenticationError
 
 ATTEMPTS_VARIABLE = "RAY_gcs_server_port_wait_time_s"
@@ -31,13 +32,29 @@ def connected(address: str | None) -> Iterator[bool]:
         return
     if address:
         _check_reachable(address)
-    context = _connect(address)
+    context = _connect(address or _own_if_stale())
     logging.getLogger("ray").setLevel(logging.WARNING)
     try:
         # A session is named after the process that started it.
         yield context.address_info["session_dir"].endswith(f"_{os.getpid()}")
     finally:
         ray.shutdown()
+
+
+def _own_if_stale() -> str | None:
+    """The address "local" if Ray's note of a cluster here is of one that was killed; else None.
+
+    A kill leaves the note behind, and Ray would try for minutes to connect to what it says.
+    """
+    noted = read_ray_address()
+    if not noted or os.environ.get("RAY_ADDRESS"):
+        return None
+    host, _, port = noted.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5.0).close()
+    except (OSError, ValueError):
+        return "local"
+    return None
 
 
 def _check_reachable(address: str) -> None:
@@ -62,8 +79,9 @@ def _check_reachable(address: str) -> None:
 
 def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
     """What `ray.init` gives; its errors are nested, long and without the next step."""
+    joins = address is not None and address != "local"
     with contextlib.ExitStack() as restored:
-        if address and ATTEMPTS_VARIABLE not in os.environ:
+        if joins and ATTEMPTS_VARIABLE not in os.environ:
             # Somebody listens there. Who refuses a token once refuses it 20 times, and who is not
             # Ray takes 40 s each time. (To start a Ray of our own the variable has other uses.)
             os.environ[ATTEMPTS_VARIABLE] = "1"
@@ -71,7 +89,7 @@ def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
         try:
             return ray.init(
                 address=address,
-                include_dashboard=None if address else False,
+                include_dashboard=None if joins else False,
                 log_to_driver=False,
                 logging_level="error",  # Ray's advice on start, such as on tokens: for operators
             )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +149,23 @@ def test_ray_client_is_refused_with_the_commands_to_use_instead(
     expected = "from other machines start the study with `ray submit` or `ray job submit`"
     with pytest.raises(ValueError, match=expected), connected("ray://127.0.0.1:10001"):
         pass
+
+
+def test_the_note_of_a_cluster_that_was_killed_does_not_keep_a_study_waiting() -> None:
+    """Ray would try for minutes to connect to where nobody listens any more."""
+    look = (
+        "from superconv_ray.execution.connection import connected\n"
+        "with connected(None) as fixed_size:\n"
+        "    print('own' if fixed_size else 'joined')\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # of a short name, as sockets come into it
+        note = Path(folder) / "ray" / "ray_current_cluster"
+        note.parent.mkdir()
+        note.write_text("127.0.0.1:1")
+        environment = {**os.environ, "RAY_TMPDIR": folder, "RAY_AUTH_MODE": "disabled"}
+        environment.pop("RAY_ADDRESS", None)
+        command = [sys.executable, "-c", look]
+        own = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+    assert own.stdout == "own\n", own.stderr
