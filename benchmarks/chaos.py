@@ -11,7 +11,8 @@ a store of its own. Counted against one undisturbed run of the same study, on th
     lost        trials that are not in the store
     duplicated  trials that the store's files hold more than once
     unequal     trials with any other number, in their row or in their curve, bit for bit
-    crashed     drivers that ended of themselves before the study's end
+    crashed     drivers that ended of themselves before the study's end, other than with code 1:
+                trials set aside, as too many workers died at them; they are tried again
     overhead    wall time of the disturbed runs / as many undisturbed ones - 1
 
 `--kills 5` takes about a minute.
@@ -198,7 +199,9 @@ def run_disturbed(
         if code == 0:
             return time.monotonic() - begun, killed
         if code is not None:
-            cluster.crashes += 1
+            # A trial whose workers were killed too often is set aside, which is exit code 1; the
+            # same command tries it again.
+            cluster.crashes += code != 1
             cluster.start_driver(store)
         # Not before it has connected, lest drivers are killed that do nothing yet.
         if killed.total() < left and time.monotonic() >= kill_at and cluster.workers():
