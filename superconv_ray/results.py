@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from superconv_ray.analysis.comparison import compare
+from superconv_ray.analysis.trend import gap_trend
 from superconv_ray.store import Store
 
 COLUMN_OF_SETTING = {
@@ -90,6 +92,23 @@ class StudyResults:
             for name in point
         )
         return [c for c in swept if c in self.trainings and _differs(self.trainings[c])]
+
+    @cached_property
+    def comparison(self) -> pd.DataFrame:
+        """The first arm's gaps to all others, at every point of the sweep; of two arms at least."""
+        arm, *baselines = self.arms
+        return compare(self.trainings, arm, baselines, self.axes, self.value, looks=self.looks)
+
+    @property
+    def axes_but_labels(self) -> list[str]:
+        """The axes that tell curves over the number of labels apart."""
+        return [axis for axis in self.axes if axis != "data_count"]
+
+    @cached_property
+    def trend(self) -> pd.DataFrame:
+        """Whether these gaps grow as labels become scarce; where the sweep is over labels."""
+        arm, *baselines = self.arms
+        return gap_trend(self.trainings, arm, baselines, by=self.axes_but_labels, value=self.value)
 
     @cached_property
     def value(self) -> str:

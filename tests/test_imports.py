@@ -80,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "schema": {"trial"},
     "store": {"files", "schema", "outcome", "trial"},
-    "results": {"store"},
+    "results": {"store", "analysis.comparison", "analysis.trend"},
     "summary": {
         *("store", "results", "tables", "wording", "analysis.sequential"),
         *("analysis.comparison", "analysis.verdicts"),
@@ -149,13 +149,13 @@ ALLOWED: dict[str, set[str]] = {
         "analysis.verdicts",
     },
     "report.paper_tables": {
-        *("results", "wording", "report.verdict", "analysis.comparison", "analysis.sequential"),
+        *("results", "wording", "analysis.comparison", "analysis.sequential"),
     },
     "report.sections.layout": {"results"},
     "report.sections.compared": {
-        *("results", "wording", "report", "report.charts", "report.content", "report.verdict"),
+        *("results", "wording", "report", "report.charts", "report.content"),
         *("report.sections.layout", "analysis.comparison", "analysis.decision"),
-        *("analysis.sequential", "analysis.trend"),
+        "analysis.sequential",
     },
     "report.sections.swept": {
         *("results", "report", "report.charts", "report.content", "report.sections.layout"),

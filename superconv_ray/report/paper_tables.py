@@ -14,7 +14,6 @@ import pandas as pd
 
 from superconv_ray.analysis.comparison import arm_summary, effort
 from superconv_ray.analysis.sequential import confidence_per_look
-from superconv_ray.report.verdict import comparison
 from superconv_ray.results import StudyResults
 from superconv_ray.wording import column_name, percent_interval, probability, value_text
 
@@ -100,7 +99,7 @@ def paper_tables(results: StudyResults, form: Literal["latex", "markdown"]) -> s
     tables = [accuracy_table(summary, results.axes, results.arms, results.measured_on)]
     if len(results.arms) > 1:
         coverage = confidence_per_look(results.looks)
-        tables.append(gap_table(comparison(results), results.axes, coverage))
+        tables.append(gap_table(results.comparison, results.axes, coverage))
     tables.append(effort_table(effort(results.trials)))
     return "\n".join(t.latex() if form == "latex" else t.markdown() for t in tables)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison import arm_summary, compare
+from superconv_ray.analysis.comparison import arm_summary
 from superconv_ray.analysis.intervals import CONFIDENCE
-from superconv_ray.analysis.trend import FALLS, GROWS, gap_trend
+from superconv_ray.analysis.trend import FALLS, GROWS
 from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.results import StudyResults
 from superconv_ray.wording import counted, in_words, percent_interval, setting_text
@@ -29,7 +29,7 @@ def verdict(results: StudyResults) -> tuple[str, ...]:
 
 
 def place(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
-    """Which point a row is of: "300 labels, dropout 0.1"; "everywhere" if there is one point."""
+    """Which point a row is of: "300 labels, dropout 0.1", or that there is only one."""
     parts = [setting_text(axis, row[axis]) for axis in axes]
     return ", ".join(parts) or "the one point of the study"
 
@@ -48,7 +48,7 @@ def _of_one_arm(results: StudyResults) -> Iterator[str]:
 
 def _of_arms(results: StudyResults) -> Iterator[str]:
     arm, *baselines = results.arms
-    table = comparison(results)
+    table = results.comparison
     yield _headline(table, arm, baselines)
     for baseline in baselines:
         rows = table[table["baseline"] == baseline]
@@ -61,14 +61,6 @@ def _of_arms(results: StudyResults) -> Iterator[str]:
     if "data_count" in results.axes:
         yield from _trends(results)
     yield from _caveats(table, results)
-
-
-def comparison(results: StudyResults) -> pd.DataFrame:
-    """The first arm's gaps to all others, at every point of the sweep."""
-    arm, *baselines = results.arms
-    return compare(
-        results.trainings, arm, baselines, results.axes, results.value, looks=results.looks
-    )
 
 
 def _headline(table: pd.DataFrame, arm: str, baselines: Sequence[str]) -> str:
@@ -101,9 +93,7 @@ def _numbers(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
 
 
 def _trends(results: StudyResults) -> Iterator[str]:
-    arm, *baselines = results.arms
-    others = [axis for axis in results.axes if axis != "data_count"]
-    table = gap_trend(results.trainings, arm, baselines, by=others, value=results.value)
+    others, table = results.axes_but_labels, results.trend
     for kind, words in ((GROWS, "grows"), (FALLS, "falls")):
         found = [
             f"{row['baseline']}{f' at {place(row, others)}' if others else ''} by "

@@ -9,11 +9,9 @@ import pandas as pd
 from superconv_ray.analysis.comparison import arm_summary, effort
 from superconv_ray.analysis.decision import decision_cost
 from superconv_ray.analysis.sequential import confidence_per_look
-from superconv_ray.analysis.trend import gap_trend
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import along_x, fits
-from superconv_ray.report.verdict import comparison
 from superconv_ray.results import StudyResults
 from superconv_ray.wording import counted, in_words
 
@@ -26,7 +24,7 @@ def gaps(results: StudyResults) -> Iterator[Section]:
     if len(results.arms) < 2:
         return
     arm, *baselines = results.arms
-    frame = comparison(results)
+    frame = results.comparison
     x = along_x(results, "baseline")
     facet = [axis for axis in results.axes if axis != x]
     text = (
@@ -59,7 +57,6 @@ def trend(results: StudyResults) -> Iterator[Section]:
     if len(results.arms) < 2 or "data_count" not in results.axes:
         return
     arm, *baselines = results.arms
-    others = [axis for axis in results.axes if axis != "data_count"]
     yield Section(
         name="trend",
         title="Does the gain grow as labels become scarce?",
@@ -67,9 +64,10 @@ def trend(results: StudyResults) -> Iterator[Section]:
             "Points of accuracy by which the gap grows for each tenth of the labels: the slope of "
             "every seed's gaps over the logarithm of the labels, averaged, with a 95 % t interval."
         ),
-        frame=gap_trend(results.trainings, arm, baselines, by=others, value=results.value),
+        frame=results.trend,
         code="from superconv_ray.analysis.trend import gap_trend\n"
-        f"gap_trend(trainings, {arm!r}, {baselines}, by={others}, value={results.value!r})",
+        f"gap_trend(trainings, {arm!r}, {baselines}, by={results.axes_but_labels}, "
+        f"value={results.value!r})",
     )
 
 
@@ -123,7 +121,7 @@ def undecided(results: StudyResults) -> Iterator[Section]:
     if len(results.arms) < 2:
         return
     arm, *baselines = results.arms
-    table = comparison(results)
+    table = results.comparison
     frame = decision_cost(results.trainings, table, results.axes, results.value)
     if frame.empty:
         return
