@@ -178,7 +178,7 @@ def status_command(study: Study, store: str) -> int:
     """Print how much of the study is done, diverged, failed and left."""
     plan = make_plan(study)
 
-    from superconv_ray.execution.session import recorded_outcomes
+    from superconv_ray.execution.recorded import recorded_outcomes
     from superconv_ray.planner import Planner
     from superconv_ray.store import open_store
 

@@ -100,19 +100,20 @@ class Files:
 
     Args:
         uri: A local path, or a URI: ``s3://``, ``gs://``, ``abfs://``, or of fsspec.
+        known: It has answered another process, so that its address is right.
 
     Raises:
         ValueError: The URI is of no known scheme, or of one whose package is missing.
         StoreError: There is nothing at the URI that could be opened.
     """
 
-    def __init__(self, uri: str | Path) -> None:
+    def __init__(self, uri: str | Path, *, known: bool = False) -> None:
         text = str(uri)
         if "://" not in text:
             text = str(Path(text).expanduser().resolve())
         self.uri = text
         self.filesystem, self.root = _opened(text)
-        self._answered = False
+        self._answered = known
 
     @property
     def place(self) -> str:
@@ -203,11 +204,15 @@ class Files:
 
     def move(self, name: str, target: str) -> None:
         """Give a file another name; it is no error if it is gone already."""
+        if self.is_object_store:  # Azure's cannot rename without a hierarchical namespace
+            content = self.read(name)
+            if content is not None:
+                self.write(target, content)
+                self.delete(name)
+            return
 
         def move() -> None:
-            if not self.is_object_store:
-                folder = self.path(target).rpartition("/")[0]
-                self.filesystem.create_dir(folder, recursive=True)
+            self.filesystem.create_dir(self.path(target).rpartition("/")[0], recursive=True)
             self.filesystem.move(self.path(name), self.path(target))
 
         with contextlib.suppress(FileNotFoundError):

@@ -25,6 +25,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from superconv_ray.files import Files, StoreError
 
@@ -43,8 +44,9 @@ class Claim:
     """Who runs a study.
 
     Attributes:
-        host: Machine of the driver.
-        processes: Where its pid means something: containers of one machine may count their own.
+        host: Name of the driver's machine.
+        processes: Where its pid means something: this start of that machine, whose name others may
+            have too, and there a container, which may count its own.
         pid: Of the driver.
         since: When it began, ISO 8601, UTC.
     """
@@ -68,8 +70,8 @@ class Claim:
 
 
 @contextlib.contextmanager
-def lease(files: Files, study: str) -> Iterator[None]:
-    """Hold the lease on a study; inside, it is renewed now and then.
+def lease(files: Files, study: str) -> Iterator[str]:
+    """Hold the lease on a study; inside, it is renewed now and then. Yields the claim's file.
 
     If another driver takes the study over because this one was thought dead (a laptop that slept),
     this one is interrupted as by Ctrl-C: it saves what it has in progress, and ends.
@@ -80,6 +82,7 @@ def lease(files: Files, study: str) -> Iterator[None]:
     """
     folder = f"leases/{study}"
     own = f"{uuid.uuid4().hex}.json"
+    file = f"{folder}/{own}"
     since = datetime.now(UTC).isoformat(timespec="seconds")
     claim = Claim(platform.node(), _processes(), os.getpid(), since)
     content = json.dumps(asdict(claim)).encode()
@@ -94,12 +97,12 @@ def lease(files: Files, study: str) -> Iterator[None]:
                     lost.set()
                     os.kill(os.getpid(), signal.SIGINT)
                     return
-                files.write(f"{folder}/{own}", content)
+                files.write(file, content)
 
     renewing = threading.Thread(target=renew, name="lease", daemon=True)
     renewing.start()
     try:
-        yield
+        yield file
     except KeyboardInterrupt:
         if not lost.is_set():
             raise
@@ -111,7 +114,7 @@ def lease(files: Files, study: str) -> Iterator[None]:
         over.set()
         renewing.join(timeout=1.0)  # it may be waiting for a store that is away
         with contextlib.suppress(StoreError):  # it expires by itself
-            files.delete(f"{folder}/{own}")
+            files.delete(file)
 
 
 def _claim(files: Files, study: str, folder: str, own: str, content: bytes) -> None:
@@ -158,8 +161,9 @@ def _read(files: Files, name: str) -> Claim | None:
 
 
 def _processes() -> str:
-    """The namespace of this machine that pids are counted in; empty where there are none."""
+    """What pids are counted in: a namespace of this machine since it was started."""
     try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
+        started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{started} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # not Linux
+        return f"{uuid.getnode():x}"

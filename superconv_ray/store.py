@@ -115,14 +115,18 @@ class _Listing:
             seen |= ids
 
 
-def open_store(uri: str | Path) -> Store:
+def open_store(uri: str | Path, *, known: bool = False) -> Store:
     """Open a store; an empty folder, or one that does not exist yet, is an empty store.
+
+    Args:
+        uri: A local path, or a URI; see `files.Files`.
+        known: Another process uses it at present: if it is away, it is waited for longer.
 
     Raises:
         ValueError: The URI is of no known scheme.
         StoreError: The store cannot be read, or is of a newer version of this package.
     """
-    return Store(Files(uri))
+    return Store(Files(uri, known=known))
 
 
 class Store:

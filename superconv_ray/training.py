@@ -169,16 +169,16 @@ class TrainingRun:
                 raise ValueError(f"it is of trial {state['trial_id']}")
             self.model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
+            self.step, self.diverged = state["step"], state["diverged"]
+            self._pending, self._pending_steps = state["pending"], state["pending_steps"]
+            self._window, self.curve = state["window"], state["curve"]
+            if self._hessian_free:
+                self._hessian_free.restore(state["hessian_free"])
+            self.train_seconds, self.eval_seconds = state["seconds"]
         except Exception as error:
             raise ValueError(
-                f"checkpoint of trial {self.trial.id} cannot be restored: {error}"
+                f"checkpoint of trial {self.trial.id} cannot be restored: {error!r}"
             ) from None
-        self.step, self.diverged = state["step"], state["diverged"]
-        self._pending, self._pending_steps = state["pending"], state["pending_steps"]
-        self._window, self.curve = state["window"], state["curve"]
-        if self._hessian_free:
-            self._hessian_free.restore(state["hessian_free"])
-        self.train_seconds, self.eval_seconds = state["seconds"]
 
     # Setting up
 

@@ -90,7 +90,8 @@ ALLOWED: dict[str, set[str]] = {
     "execution.interruption": set(),
     "execution.memory": set(),
     "execution.room": set(),
-    "execution.progress": {"outcome", "planner", "trial", "wording"},
+    "execution.recorded": {"choosing", "outcome", "plan", "store"},
+    "execution.progress": {"files", "outcome", "planner", "trial", "wording"},
     "execution.worker": {
         *("", "trial", "outcome", "store", "training"),
         *("data.batches", "data.dataset"),
@@ -117,13 +118,14 @@ ALLOWED: dict[str, set[str]] = {
     "execution.ray_tune": {
         *("planner", "trial", "outcome", "store", "data.dataset"),
         *("execution.connection", "execution.deaths", "execution.interruption"),
-        *("execution.progress", "execution.room", "execution.worker"),
+        *("execution.progress", "execution.recorded", "execution.room", "execution.worker"),
         *("execution.doctor.collection", "execution.packing", "execution.shipping"),
     },
     "execution.session": {
-        *("", "study", "plan", "choosing", "planner", "outcome", "training"),
+        *("", "study", "plan", "planner", "training"),
         *("files", "lease", "store", "data.dataset", "data.readers"),
-        *("execution.progress", "execution.worker", "execution.local", "execution.ray_tune"),
+        *("execution.progress", "execution.recorded", "execution.worker"),
+        *("execution.local", "execution.ray_tune"),
     },
     "watch": {"store", "tables", "wording", "analysis.comparison", "execution.progress"},
     "report": set(),
@@ -193,7 +195,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "cli": {
         *("study", "plan", "planner", "store", "summary", "tables", "watch", "lr_find", "mistakes"),
-        *("execution.session", "report.pictures", "report.commands"),
+        *("execution.session", "execution.recorded", "report.pictures", "report.commands"),
         *("execution.doctor.checks", "execution.doctor.collection", "execution.doctor.text"),
     },
     "": {"study", "trial", "cli", "store", "data.dataset"},

@@ -17,7 +17,8 @@ def forget_peaks(device: torch.device) -> None:
 
     What torch's allocator keeps for later belongs to earlier trials, and is given back first.
     """
-    if device.type == "cuda":
+    # A process that has not used CUDA yet has taken nothing, and may not ask for a reset.
+    if device.type == "cuda" and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     with contextlib.suppress(OSError):  # no such file but on Linux: then the peak is the process's

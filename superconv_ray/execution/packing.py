@@ -154,6 +154,16 @@ class Packing:
         for shape, peak in largest_peaks([row], column_of(self._gpus)).items():
             self._peaks[shape] = max(peak, self._peaks.get(shape, 0.0))
 
+    def outgrown(self, trial: Trial) -> bool:
+        """Note that a trial ran out of memory: all of its shape get a whole device from now on.
+
+        Returns:
+            Whether that is more than it had.
+        """
+        had = self.request(trial)
+        self._peaks[shape_of(trial.settings())] = math.inf
+        return self.request(trial) != had
+
     def _request(self, peak: float | None) -> Request:
         if self._gpus == 0:
             return self._on_cpu(peak)

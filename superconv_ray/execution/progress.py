@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from superconv_ray.files import StoreError
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner
 from superconv_ray.trial import Trial
@@ -87,7 +88,10 @@ class Progress:
         now = time.monotonic()
         if now - self._kept_at >= KEEP_INTERVAL:
             self._kept_at = now
-            self._keep()
+            try:
+                self._keep()
+            except StoreError as error:  # a convenience; those whom it stops are the workers
+                self.warn(f"which trials the study uses cannot be written down: {error}")
         if not self._console.is_terminal and now - self._printed_at >= PLAIN_INTERVAL:
             self._printed_at = now
             self._console.print(f"{self._status()} | last: {line}", highlight=False, soft_wrap=True)

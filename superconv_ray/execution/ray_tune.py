@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,12 +23,13 @@ import ray
 from ray import tune
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.connection import connected
-from superconv_ray.execution.deaths import judge
+from superconv_ray.execution.deaths import judge, memory_advice
 from superconv_ray.execution.doctor.collection import check_before_run, smallest_gpu_bytes
 from superconv_ray.execution.interruption import sigterm_is_ctrl_c
 from superconv_ray.execution.packing import (
@@ -40,6 +41,7 @@ from superconv_ray.execution.packing import (
     smallest_devices,
 )
 from superconv_ray.execution.progress import Progress
+from superconv_ray.execution.recorded import recorded_outcomes
 from superconv_ray.execution.room import Request, RoomWatch, cluster_nodes, slots_at_start
 from superconv_ray.execution.shipping import check_models_load, shipped_by_value
 from superconv_ray.execution.worker import Job, Worker
@@ -53,6 +55,8 @@ START_SECONDS = 120.0
 """Time that a trial waits for a worker of its own to start before it gets one that is free."""
 MAX_ATTEMPTS = 4
 """Workers that may die at a trial before it is given up. Those whose node was lost do not count."""
+MAX_LOST_NODES = 20
+"""Nodes that may be lost under a trial before it is suspected to be what ends them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,11 +147,10 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
         self.store_error: str | None = None
         self._again: deque[Trial] = deque()
         self._deaths: dict[str, list[str]] = {}
+        self._lost_nodes: Counter[str] = Counter()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial; None to wait; FINISHED. None is begun once the store has failed."""
-        if self.store_error:
-            return None if self._given else str(Searcher.FINISHED)
+        """The next trial; None to wait; FINISHED."""
         trial = self._again.popleft() if self._again else self._planner.next()
         if isinstance(trial, Signal):
             # What is in progress may have to be started again, and nothing is after FINISHED.
@@ -176,31 +179,52 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
         if not error:
             assert result is not None, "every trial of ours ends with a result"
             self._warn(result)
-            trial = self._take(trial_id)
+            trial, outcome = self._take(trial_id), result["outcome"]
             if result["store_error"]:
                 self.store_error = result["store_error"]
+            elif self._needs_more_memory(trial, outcome.error):
+                self._start_again(trial, "out of memory: its like have a whole device from now on")
             else:
-                self._end(trial, result["outcome"])
+                self._end(trial, outcome)
 
     def lost(self, trial_id: str, reason: str) -> None:
         """A worker has died at a trial: start it again, or give it up if it may be to blame."""
         trial = self._take(trial_id)
+        if outcome := self._recorded(trial):  # it died, or was cut off, a moment after
+            self._end(trial, outcome)
+            return
         death = judge(reason)
         deaths = self._deaths.setdefault(trial.id, [])
-        if not death.blameless:
+        if death.blameless:
+            self._lost_nodes[trial.id] += 1
+        else:
             deaths.append(reason)
-        if len(deaths) < MAX_ATTEMPTS:
-            self._again.append(trial)
-            self._progress.lost(trial, None if death.blameless else death.cause)
+            self._needs_more_memory(trial, reason)
+        if len(deaths) < MAX_ATTEMPTS and self._lost_nodes[trial.id] < MAX_LOST_NODES:
+            self._start_again(trial, None if death.blameless else death.cause)
             return
         settings = {name: value for name, value in trial.settings().items() if value is not None}
-        reasons = "\n".join(deaths)
-        error = (
-            f"given up: in {MAX_ATTEMPTS} attempts no worker came to the trial's end\n"
-            f"{reasons}\n{death.cause}\ntrial {trial.id}: {settings}"
-        )
-        self._store.write_failure(trial, error)
-        self._end(trial, Outcome("failed", error=error))
+        lost = f", and {self._lost_nodes[trial.id]} nodes were lost" * death.blameless
+        summary = f"given up: {len(deaths)} workers died at the trial{lost}: {death.cause}"
+        which = f"trial {trial.id}: {settings}"
+        self._store.write_failure(trial, "\n".join((summary, *(deaths or [reason]), which)))
+        self._end(trial, Outcome("failed", error=f"{summary}\n{which}"))  # Ray has a lot to say
+
+    def _recorded(self, trial: Trial) -> Outcome | None:
+        """What the store knows of a trial whose worker did not live to tell."""
+        with contextlib.suppress(StoreError):
+            if trial.id in self._store.finished_ids():
+                return recorded_outcomes(self._store, self._planner.plan)(trial.id)
+        return None
+
+    def _needs_more_memory(self, trial: Trial, error: str | None) -> bool:
+        """Whether a trial failed for want of memory, and can have more."""
+        lacking = error is not None and memory_advice(error) is not None
+        return lacking and self._packing.outgrown(trial)
+
+    def _start_again(self, trial: Trial, cause: str | None) -> None:
+        self._again.append(trial)
+        self._progress.lost(trial, cause)
 
     def _take(self, trial_id: str) -> Trial:
         """The trial of one of Tune's, which is over."""
@@ -240,6 +264,7 @@ class WarmWorkers(_NotSaved, FIFOScheduler):  # type: ignore[misc]
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """A trial that waits, or None."""
+        tune_controller._tune_controller.update_max_pending_trials(self._room.waiting)
         count, running = len(self._searcher.waiting), len(self._searcher.running)
         newest_first = (t for t in reversed(tune_controller.get_trials()) if t.status == t.PENDING)
         waiting = list(islice(newest_first, count))[::-1]
@@ -260,7 +285,9 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
         self._room = room
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
-        """Called at least every 0.1 s."""
+        """Called at least every 0.1 s. What it raises ends the run; other workers save first."""
+        if self._searcher.store_error:
+            raise StoreError(self._searcher.store_error)
         self._room.request = self._searcher.request
         self._room.look(len(self._searcher.running))
 
@@ -358,7 +385,7 @@ def run_ray(
         connected(address) as fixed_size,
         sigterm_is_ctrl_c(),
         _tune_environment(),
-        _dead_worker_ends_its_trial_alone(),
+        _amended_tune(),
         shipped_by_value(planner.plan.study.models.values()),
         tempfile.TemporaryDirectory() as scratch,
     ):
@@ -372,9 +399,7 @@ def run_ray(
         store = open_store(job.store)
         packing = _packing(store, cpus_per_trial, 1.0 if gpus is None else gpus)
         request = packing.largest_request()
-        # Where the cluster can grow, trials that wait are what makes it; elsewhere they only cost.
-        slots = slots_at_start(request)
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
+        slots = slots_at_start(request, progress.warn)
         trainable = tune.with_parameters(
             TrialTrainable,
             job=job,
@@ -388,6 +413,7 @@ def run_ray(
                 search_alg=searcher,
                 scheduler=WarmWorkers(searcher, room),
                 num_samples=-1,
+                # Where the cluster can grow, trials that wait make it; elsewhere they only cost.
                 max_concurrent_trials=slots if fixed_size and not packing.measures else None,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
@@ -406,11 +432,9 @@ def run_ray(
         )
         with (
             _quiet("ray.tune.analysis.experiment_analysis"),  # misses Tune's per-trial files
-            _quiet("ray.tune.tune"),  # after Ctrl-C advises Tuner.restore
+            _quiet("ray.tune.tune"),  # lists what was started again; after Ctrl-C advises a restore
         ):
             tuner.fit()
-    if searcher.store_error:
-        raise StoreError(searcher.store_error)
     if planner.to_come:  # Tune takes the first Ctrl-C for itself
         raise KeyboardInterrupt
 
@@ -429,32 +453,37 @@ def _packing(store: Store, cpus: Amount, gpus: Amount) -> Packing:
 
 
 @contextlib.contextmanager
-def _dead_worker_ends_its_trial_alone() -> Iterator[None]:
-    """Let Tune take every death of a worker for one.
+def _amended_tune() -> Iterator[None]:
+    """Tune (of Ray 2.60) with two of its methods changed.
 
     It knows some of Ray's errors only: where the memory monitor kills a worker, which is an
-    OutOfMemoryError, Ray 2.60's Tune ends the whole run.
+    OutOfMemoryError, the whole run would end. And it would write down its own state of every trial
+    for a restart that never comes, on Ctrl-C before any worker is told to save what it has.
     """
-    original = RayActorManager._actor_task_failed
+    failed, states = RayActorManager._actor_task_failed, TuneController._get_trial_checkpoints
 
-    def failed(self: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+    def taken_for_death(
+        self: RayActorManager, tracked_actor_task: Any, exception: Exception
+    ) -> None:
         known = isinstance(exception, RayActorError | RayTaskError)
         if isinstance(exception, RayError) and not known:
             exception = RayActorError(error_msg=f"{type(exception).__name__}: {exception}")
-        original(self, tracked_actor_task, exception)
+        failed(self, tracked_actor_task, exception)
 
-    RayActorManager._actor_task_failed = failed
+    RayActorManager._actor_task_failed = taken_for_death
+    TuneController._get_trial_checkpoints = lambda _: {}
     try:
         yield
     finally:
-        RayActorManager._actor_task_failed = original
+        RayActorManager._actor_task_failed = failed
+        TuneController._get_trial_checkpoints = states
 
 
 @contextlib.contextmanager
 def _quiet(logger_name: str) -> Iterator[None]:
     logger = logging.getLogger(logger_name)
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
@@ -467,7 +496,7 @@ def _tune_environment() -> Iterator[None]:
     wanted = {
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # rows go to the store
         "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # the planner is rebuilt from the store
-        "TUNE_MAX_PENDING_TRIALS_PG": "1",
+        "TUNE_MAX_PENDING_TRIALS_PG": "1",  # at first; see WarmWorkers
         "RAY_AIR_NEW_OUTPUT": "0",  # the display is our own
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a dead worker is a line of ours, not of a traceback
         "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's model may read files by relative paths

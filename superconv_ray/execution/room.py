@@ -12,8 +12,8 @@ LOOK_SECONDS = 5.0
 """Time between two looks at the cluster's nodes."""
 SAY_SECONDS = 20.0
 """Time without any running trial after which is said what is waited for."""
-GIVE_UP_SECONDS = 600.0
-"""Time for which a cluster without a node that is large enough is waited for to get one."""
+REPEAT_SECONDS = 600.0
+"""Time after which it is said again: a cloud may be without spot nodes for hours."""
 WAITING_TRIALS = 8
 """Trials that wait on an empty cluster: what is asked for is what makes an autoscaler add nodes."""
 
@@ -57,8 +57,8 @@ class Request:
             f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes
         }
         return (
-            f"a trial of {self} does not fit any node of the cluster, which have "
-            f"{', or '.join(sorted(sizes)) or 'none'}: lower --cpus-per-trial or "
+            f"a trial of {self} does not fit any node of the cluster; its nodes have "
+            f"{', or '.join(sorted(sizes)) or 'nothing'}: lower --cpus-per-trial or "
             "--gpus-per-trial, or add a node that is large enough"
         )
 
@@ -68,8 +68,12 @@ def cluster_nodes() -> list[Node]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def slots_at_start(request: Request) -> int:
+def slots_at_start(request: Request, say: Callable[[str], None]) -> int:
     """How many trials can run at once, or wait on a cluster that has no workers yet.
+
+    Args:
+        request: What a trial needs.
+        say: Told if there are no workers yet.
 
     Raises:
         ValueError: No node has room for a trial, although there are some that run trials.
@@ -79,6 +83,8 @@ def slots_at_start(request: Request) -> int:
         return slots
     if any(node.get("CPU") for node in nodes):
         raise ValueError(request.misfit(nodes))
+    hint = "" if request.gpus else "; if those to come have GPUs, give --gpus-per-trial to use them"
+    say(f"no node runs trials yet: waiting for nodes with room for {request}{hint}")
     return WAITING_TRIALS
 
 
@@ -87,7 +93,7 @@ class RoomWatch:
 
     Args:
         request: What a trial needs.
-        say: Told once each time that trials wait for room.
+        say: Told when trials wait for room, and now and then while they do.
 
     Attributes:
         request: What a trial needs now.
@@ -98,28 +104,27 @@ class RoomWatch:
         self.request = request
         self._say = say
         self._idle_since = self._looked_at = time.monotonic()
-        self._said = False
+        self._say_after = SAY_SECONDS
         self.slots = request.slots(cluster_nodes())
 
-    def look(self, running: int) -> None:
-        """Called often, with the number of trials that run.
+    @property
+    def waiting(self) -> int:
+        """How many trials should wait for room, so that an autoscaler sees what could be used."""
+        return self.slots or WAITING_TRIALS
 
-        Raises:
-            ValueError: For a long time there has been no node that is large enough.
-        """
+    def look(self, running: int) -> None:
+        """Called often, with the number of trials that run."""
         now = time.monotonic()
         if running:
-            self._idle_since, self._said = now, False
+            self._idle_since, self._say_after = now, SAY_SECONDS
         if now - self._looked_at < LOOK_SECONDS:
             return
         self._looked_at = now
         nodes = cluster_nodes()
         self.slots = self.request.slots(nodes)
         idle = now - self._idle_since
-        if idle >= GIVE_UP_SECONDS and not self.slots:
-            raise ValueError(f"given up after {idle:.0f} s: {self.request.misfit(nodes)}")
-        if idle >= SAY_SECONDS and not self._said:
-            self._said = True
+        if idle >= self._say_after:
+            self._say_after = idle + REPEAT_SECONDS
             why = "workers still start, or others use the nodes that have room"
             why = why if self.slots else self.request.misfit(nodes)
             self._say(f"for {idle:.0f} s no trial runs: {why}")

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import os
 import pkgutil
 import platform
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
 from superconv_ray import __version__
-from superconv_ray.choosing import LOSS_COLUMN, READ_COLUMN, SCORE_COLUMN
 from superconv_ray.execution.progress import Progress
+from superconv_ray.execution.recorded import recorded_outcomes
 from superconv_ray.files import without_secrets
 from superconv_ray.lease import lease
-from superconv_ray.outcome import Outcome
 from superconv_ray.plan import Plan
 from superconv_ray.planner import Planner
 from superconv_ray.store import Store, open_store
@@ -114,14 +112,14 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
     datasets = _load_datasets(planner, options) if planner.to_come else {}
     _check_own_models(plan, datasets)
     store.initialise()
-    with lease(store.files, plan.study.name):
+    with lease(store.files, plan.study.name) as claim:
         # What another driver finished before it gave up the lease is not trained again.
         planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
         found = len(planner.outcomes)
         write_study(store, plan, planner)
         try:
             if planner.to_come:
-                _train(planner, datasets, store, options, console)
+                _train(planner, datasets, store, claim, options, console)
         finally:
             write_study(store, plan, planner)
         store.compact()
@@ -136,33 +134,11 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
     )
 
 
-def recorded_outcomes(store: Store, plan: Plan) -> Callable[[str], Outcome | None]:
-    """What the store knows of a plan's trials: all that its planner decides by."""
-    finished = store.finished_ids()
-    if not finished:
-        return lambda _: None
-    measured = [SCORE_COLUMN, LOSS_COLUMN, "test_accuracy"]
-    frame = store.trials(columns=["trial_id", "status", *measured])
-    outcomes = {}
-    for trial_id, status, *values in frame.itertuples(index=False):
-        known = {name: v for name, v in zip(measured, values, strict=True) if not math.isnan(v)}
-        outcomes[trial_id] = Outcome(status, known)
-    tests = {trial.id for cell in plan.cells for trial in cell.range_tests} & finished
-    if tests:
-        curves = store.curves(
-            filters=[("trial_id", "in", sorted(tests))],
-            columns=["trial_id", "lr", READ_COLUMN],
-        )
-        for trial_id, curve in curves.groupby("trial_id", observed=True):
-            rows = cast("list[dict[str, Any]]", curve.to_dict("records"))
-            outcomes[str(trial_id)] = replace(outcomes[str(trial_id)], curve=rows)
-    return outcomes.get
-
-
 def _train(
     planner: Planner,
     datasets: Mapping[str, Dataset],
     store: Store,
+    claim: str,
     options: RunOptions,
     console: Console,
 ) -> None:
@@ -176,6 +152,7 @@ def _train(
     def make_job(gpu: bool) -> Job:
         return Job(
             store=store.files.uri,
+            claim=claim,
             models=dict(study.models),
             checkpoint_seconds=options.checkpoint_seconds,
             threads=1 if cpus == "auto" else max(1, round(cpus)),

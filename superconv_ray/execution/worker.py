@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import nn
 from superconv_ray import __version__
 from superconv_ray.data.batches import ResidentDataset, to_device
 from superconv_ray.data.dataset import Dataset
-from superconv_ray.execution.deaths import memory_advice
+from superconv_ray.execution.deaths import BrokenDeviceError, breaks_device, memory_advice
 from superconv_ray.execution.interruption import deferred_ctrl_c
 from superconv_ray.execution.memory import forget_peaks, peaks
 from superconv_ray.outcome import Outcome
@@ -38,6 +38,8 @@ class Job:
             can lose; shorter trials write none.
         threads: CPU threads a trial may use.
         gpu: Whether the worker has been given a GPU, or a share of one.
+        claim: A file that the driver keeps in the store; a worker that does not find it has another
+            store under the same name.
     """
 
     store: str
@@ -45,14 +47,15 @@ class Job:
     checkpoint_seconds: float
     threads: int = 1
     gpu: bool = False
+    claim: str | None = None
 
 
 class Worker:
-    """Runs trials; keeps its data sets on the device from one trial to the next.
+    """Runs trials; keeps a data set on the device from one trial to the next.
 
     Args:
         job: See `Job`.
-        load: Gives a data set by name; called once for each.
+        load: Gives a data set by name.
         warn: Told what the user should know although the trial goes on.
     """
 
@@ -61,7 +64,6 @@ class Worker:
     ) -> None:
         torch.set_num_threads(job.threads)
         self.device = torch.device("cuda", 0) if job.gpu else torch.device("cpu")
-        self.store: Store = open_store(job.store)
         self._job = job
         self._load = load
         self._warn = warn
@@ -70,6 +72,22 @@ class Worker:
         self._run: TrainingRun | None = None
         self._between_steps = True
         self._save_at = 0.0
+
+    @cached_property
+    def store(self) -> Store:
+        """The driver's store. Nodes that join while a study runs have not been asked before.
+
+        Raises:
+            StoreError: It cannot be opened, or is not the driver's.
+        """
+        store = open_store(self._job.store, known=True)
+        if self._job.claim and store.files.read(self._job.claim) is None:
+            raise StoreError(
+                f"{store.files.place} is not shared: what the driver wrote there is not on "
+                f"{platform.node()}, which has joined the cluster: use a folder that all nodes "
+                "have mounted, or a store such as s3://bucket/folder"
+            )
+        return store
 
     def start(self, trial: Trial) -> None:
         """Take on a trial, whatever was in progress before."""
@@ -81,7 +99,8 @@ class Worker:
         An exception of the trial ends that trial alone: it is noted in the store.
 
         Raises:
-            StoreError: The store cannot be written, even after waiting for it.
+            StoreError: The store cannot be written, even after waiting for it; or see `store`.
+            BrokenDeviceError: CUDA is of no more use to this process, which is to be ended.
             KeyboardInterrupt: Ctrl-C was pressed; a first one waits for the end of the step.
         """
         trial = self._trial
@@ -98,7 +117,10 @@ class Worker:
             except StoreError:
                 raise  # no fault of the trial's: without a store nothing can be kept of any
             except Exception:
-                outcome = self._fail(trial, traceback.format_exc())
+                trace = traceback.format_exc()
+                if breaks_device(trace):
+                    raise BrokenDeviceError(trace.strip().splitlines()[-1]) from None
+                outcome = self._fail(trial, trace)
             self._trial, self._run = None, None
             return outcome
 
@@ -121,25 +143,31 @@ class Worker:
 
     def _begin(self, trial: Trial) -> TrainingRun:
         forget_peaks(self.device)
-        if trial.dataset not in self._resident:
-            self._resident[trial.dataset] = to_device(self._load(trial.dataset), self.device)
+        data = self._data(trial.dataset)
         model = self._job.models.get(trial.model, trial.model)
-        run = TrainingRun(trial, self._resident[trial.dataset], model)
+        run = TrainingRun(trial, data, model)
         content = self.store.checkpoint(trial.id)
         if content is not None:
             try:
                 run.restore(content)
             except ValueError as error:
-                if memory_advice(str(error)):
+                if memory_advice(str(error)) or breaks_device(str(error)):
                     raise
                 # Corrupt, of another trial, or of a model that was edited since: of no use to
                 # anyone. Train from the start rather than fail for ever.
                 self._warn(f"{error}; trained from the start")
                 self.store.delete_checkpoint(trial.id)
-                run = TrainingRun(trial, self._resident[trial.dataset], model)
+                run = TrainingRun(trial, data, model)
         self._run, self._between_steps = run, True
         self._save_at = time.monotonic() + self._job.checkpoint_seconds
         return run
+
+    def _data(self, name: str) -> ResidentDataset:
+        """A data set on the device; one at a time, as a trial's share of the memory is for one."""
+        if name not in self._resident:
+            self._resident.clear()
+            self._resident[name] = to_device(self._load(name), self.device)
+        return self._resident[name]
 
     def _save(self, run: TrainingRun) -> None:
         """Write a checkpoint. It is an insurance: a trial goes on if the store cannot take it."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import botocore.session
 import botocore.validate
+import cfnlint.api
+import googleapiclient
 import jsonschema
 import kubernetes_validate
 import pytest
@@ -40,7 +42,7 @@ PLACEHOLDERS = {
     "aws.yaml": {"YOUR_SECURITY_GROUP"},
     "aws-account.yaml": set(),
     "gcp.yaml": {"YOUR_PROJECT"},
-    "azure.yaml": set(),
+    "azure.yaml": {"YOUR_SUBSCRIPTION"},
     "kuberay.yaml": {"YOUR_STORAGE_CLASS", "YOUR_REGISTRY"},
     "slurm.sh": {"YOUR_PARTITION"},
 }
@@ -127,7 +129,10 @@ def test_nodes_get_this_version_of_the_package(cluster: str) -> None:
     wheel = f"superconv_ray-{__version__}-py3-none-any.whl"
     mounts = config(cluster)["file_mounts"]
     assert mounts[f"~/{wheel}"] == f"dist/{wheel}"
-    assert any(f" ~/{wheel} " in command for command in config(cluster)["setup_commands"])
+    commands = config(cluster)["setup_commands"]
+    assert any(f" ~/{wheel} " in command for command in commands)
+    # Or a node keeps what an earlier build of the same version has put there
+    assert any(command.endswith(f"--force-reinstall --no-deps ~/{wheel}") for command in commands)
 
 
 def test_pods_get_this_version_of_the_package_and_of_ray() -> None:
@@ -167,6 +172,36 @@ def test_azure_knows_the_nodes_parameters(node_type: str) -> None:
         assert isinstance(value, kinds[known[name]["type"]]), name
 
 
+@pytest.mark.parametrize("node_type", node_types("gcp"))
+def test_google_accepts_the_node(node_type: str) -> None:
+    documents = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
+    schemas = json.loads((documents / "compute.v1.json").read_text())["schemas"]
+    known = {name: json_schema(schema) for name, schema in schemas.items()}
+    schema = {"$defs": closed(known), "$ref": "#/$defs/Instance"}
+    jsonschema.validate(node_types("gcp")[node_type]["node_config"], schema)
+
+
+def json_schema(google: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of Google's as JSON Schema: which fields there are, and of which type."""
+    if "$ref" in google:
+        return {"$ref": f"#/$defs/{google['$ref']}"}
+    made: dict[str, Any] = {name: google[name] for name in ("type", "enum") if name in google}
+    if google.get("format") == "int64":
+        made["type"] = ["string", "integer"]  # in JSON numbers have fewer digits
+    if made.get("type") == "any":
+        del made["type"]
+    if "items" in google:
+        made["items"] = json_schema(google["items"])
+    if "properties" in google:
+        made["properties"] = {n: json_schema(field) for n, field in google["properties"].items()}
+    return made
+
+
+def test_cloudformation_accepts_what_an_aws_account_needs() -> None:
+    found = cfnlint.api.lint_all(text("aws-account.yaml"))
+    assert [str(match) for match in found if match.rule.severity != "informational"] == []
+
+
 def closed(schema: Any) -> Any:
     """The schema with unknown fields refused, where it names the known ones."""
     if isinstance(schema, list):
@@ -184,12 +219,13 @@ def test_kuberay_accepts_the_resource(kind: str) -> None:
     jsonschema.validate(kubernetes(kind), closed(structure))
 
 
-def test_kubernetes_accepts_the_pods_and_the_volume() -> None:
+def test_kubernetes_accepts_the_pods_the_volume_and_the_policy() -> None:
     version = kubernetes_validate.latest_version()
     for pod in pods():
         resource = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, **pod}
         kubernetes_validate.validate(resource, version, strict=True)
-    kubernetes_validate.validate(kubernetes("PersistentVolumeClaim"), version, strict=True)
+    for kind in ("PersistentVolumeClaim", "NetworkPolicy"):
+        kubernetes_validate.validate(kubernetes(kind), version, strict=True)
 
 
 def test_ray_s_autoscaler_reads_the_resource_on_kubernetes() -> None:
@@ -288,7 +324,13 @@ def test_slurm_s_processes_ask_for_the_token_and_hide_the_dashboard() -> None:
 def test_on_kubernetes_there_is_a_token_no_way_in_and_no_privilege() -> None:
     spec = kubernetes("RayCluster")["spec"]
     assert spec["authOptions"] == {"mode": "token"}
-    assert spec["networkPolicy"]["mode"] == "DenyAllIngress"
+    policy = kubernetes("NetworkPolicy")["spec"]
+    assert policy["podSelector"] == {"matchLabels": {"ray.io/cluster": "superconv"}}
+    assert policy["policyTypes"] == ["Ingress"]
+    assert [set(peer) for way_in in policy["ingress"] for peer in way_in["from"]] == [
+        {"podSelector"},
+        {"namespaceSelector", "podSelector"},
+    ]
     assert spec["headGroupSpec"]["serviceType"] == "ClusterIP"
     assert "enableIngress" not in spec["headGroupSpec"]
     for pod in pods():
@@ -332,9 +374,12 @@ def cloudformation() -> dict[str, Any]:
 
 def test_roles_of_an_aws_account_reach_the_store_and_workers_nothing_else() -> None:
     resources = cloudformation()["Resources"]
-    (policy,) = resources["WorkerRole"]["Properties"]["Policies"]
-    actions = [statement["Action"] for statement in policy["PolicyDocument"]["Statement"]]
-    assert actions == ["s3:ListBucket", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]]
+    policies = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::IAM::Policy"]
+    (of_workers,) = [policy for policy in policies if "WorkerRole" in policy["Roles"]]
+    assert "Policies" not in resources["WorkerRole"]["Properties"]
+    actions = [action for s in of_workers["PolicyDocument"]["Statement"] for action in s["Action"]]
+    assert {action.partition(":")[0] for action in actions} == {"s3"}
+    assert not any("*" in action for action in actions)
     assert "0.0.0.0" not in text("aws-account.yaml")
 
 

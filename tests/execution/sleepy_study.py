@@ -1,7 +1,7 @@
 """A study for tests that kill or interrupt it: one of its arms sleeps in every step.
 
 Files next to this one are the signals: `asleep` appears when the arm is well into a trial; where
-`awake` is, nothing sleeps, and the study takes a second.
+`awake` is, nothing sleeps, and the study takes a second; where `stuck` is, no step ends.
 """
 
 import time
@@ -29,6 +29,8 @@ class Sleepy(nn.Module):
             if self.steps == 4:
                 (HERE / "asleep").touch()
             time.sleep(0.25)
+            while (HERE / "stuck").exists():
+                time.sleep(0.05)
         logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
         return logits
 

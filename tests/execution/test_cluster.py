@@ -1,13 +1,15 @@
 """One study on a cluster of several nodes whose worker, node and driver are killed in turn.
 
 One story, told once, because a cluster and its drivers take seconds to start; the tests ask what
-was left of it. Every training step is written down in `steps`; see steady_study.py.
+was left of it. Every training step is written down in `steps`; see steady_study.py. When something
+is killed is left to chance.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -25,6 +27,7 @@ import torch
 from click.testing import Result
 
 from superconv_ray import open_store
+from tests.execution.steady_study import STEP_SECONDS
 
 PATIENCE = 300.0
 """Seconds that a test waits for another process."""
@@ -38,6 +41,9 @@ class StepLog:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        seed = random.SystemRandom().randrange(10**6)
+        print(f"chance: {seed}")  # pytest shows it where a test fails
+        self._chance = random.Random(seed)
 
     @property
     def lines(self) -> list[tuple[str, int, int]]:
@@ -47,12 +53,18 @@ class StepLog:
         return [(node, int(process), int(step)) for node, process, step in found]
 
     def wait_for(self, driver: subprocess.Popen[str], nodes: int, beyond: int = 0) -> set[int]:
-        """Until processes on so many nodes are at their third step after that many lines."""
+        """Until processes on so many nodes have taken some steps after that many lines.
+
+        Returns:
+            The processes.
+        """
         until = time.monotonic() + PATIENCE
+        wanted = self._chance.randint(1, 6)
         while True:
             steps = Counter((node, process) for node, process, _ in self.lines[beyond:])
-            busy = {place for place, count in steps.items() if count >= 3}
+            busy = {place for place, count in steps.items() if count >= wanted}
             if len({node for node, _ in busy}) >= nodes:
+                time.sleep(self._chance.uniform(0.0, STEP_SECONDS))
                 return {process for _, process in busy}
             assert driver.poll() is None, "the driver has ended"
             assert time.monotonic() < until, f"no trials on {nodes} nodes after {PATIENCE} s"
@@ -137,9 +149,13 @@ def story(
     def add_node() -> Any:
         return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
 
-    staying, leaving = add_node(), add_node()
-    driver = start()
+    driver = start()  # on a cluster without workers yet, as where an autoscaler adds them
     try:
+        while "waiting for nodes" not in study.with_name("screen").read_text():
+            assert driver.poll() is None, "the driver has ended"
+            time.sleep(0.1)
+        add_node()
+        leaving = add_node()
         processes = log.wait_for(driver, nodes=2)
         os.kill(processes.pop(), signal.SIGKILL)
         log.wait_for(driver, nodes=2, beyond=len(log.lines))
@@ -156,7 +172,6 @@ def story(
     finally:
         driver.kill()
         driver.wait()
-    del staying
     kept = [
         torch.load(io.BytesIO(path.read_bytes()), weights_only=True)["step"]
         for path in (store / "checkpoints").glob("*.pt")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from superconv_ray.execution.deaths import judge, memory_advice
+from superconv_ray.execution.deaths import breaks_device, judge, memory_advice
 
 WORKER_DIED = (
     "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR"
@@ -60,6 +60,41 @@ def test_what_was_raised_in_setting_up_a_worker_is_the_cause() -> None:
     )
     assert not death.blameless
     assert death.cause == "ModuleNotFoundError: No module named 'only_here'"
+
+
+def test_what_a_worker_raised_is_the_cause() -> None:
+    death = judge(
+        "\x1b[36mray::_Inner.train()\x1b[39m (pid=31333, ip=10.0.0.2, actor_id=9a38, repr=<...>)\n"
+        '  File "worker.py", line 115, in work\n'
+        "superconv_ray.execution.deaths.BrokenDeviceError: CUDA error: an illegal memory access"
+    )
+    assert not death.blameless
+    assert death.cause.endswith("BrokenDeviceError: CUDA error: an illegal memory access")
+
+
+def test_what_an_error_quotes_is_not_taken_for_the_loss_of_a_node() -> None:
+    """Which would start its trial again and again."""
+    death = judge(
+        "The actor died because of an error raised in its creation task, ray::TrialTrainable()\n"
+        "RuntimeError: licence server: its node has died, or is unavailable\n"
+    )
+    assert not death.blameless
+    assert death.cause.startswith("RuntimeError: licence server")
+
+
+@pytest.mark.parametrize(
+    ("error", "breaks"),
+    [
+        ("torch.AcceleratorError: CUDA error: device-side assert triggered", True),
+        ("RuntimeError: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True),
+        ("RuntimeError: No CUDA GPUs are available", True),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", False),
+        ("RuntimeError: CUDA error: out of memory", False),
+        ("ValueError: shapes do not match", False),
+    ],
+)
+def test_which_errors_leave_a_process_without_its_gpu(error: str, breaks: bool) -> None:
+    assert breaks_device(error) is breaks
 
 
 def test_other_errors_have_nothing_to_do_with_memory() -> None:

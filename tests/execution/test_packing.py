@@ -193,6 +193,19 @@ def test_a_peak_is_what_was_held_at_once_since_it_was_forgotten() -> None:
     assert peaks(cpu)["peak_memory_bytes"] - resting == pytest.approx(128 * 2**20, rel=0.1)
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_a_process_that_has_not_used_cuda_asks_it_for_no_reset(
+    used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA refuses that: no GPU trial could ever begin."""
+    asked: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: asked.append("empty"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: asked.append("reset"))
+    forget_peaks(torch.device("cuda", 0))
+    assert asked == (["empty", "reset"] if used else [])
+
+
 PLAN = make_plan(
     Study(
         name="packed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from ray._common.utils import get_system_memory
+from ray._private.utils import get_used_memory
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from rich.console import Console
@@ -36,11 +39,14 @@ from superconv_ray import (
 from superconv_ray.data.batches import to_device
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.execution import ray_tune
+from superconv_ray.execution.packing import RAM, Devices, Packing
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.session import RunOptions, Summary, run_plan
-from superconv_ray.execution.worker import Job
+from superconv_ray.execution.worker import Job, Worker
+from superconv_ray.outcome import Outcome
 from superconv_ray.plan import make_plan
 from superconv_ray.planner import Planner
+from tests.execution.hungry_study import ATTEMPTS
 
 PATIENCE = 180.0
 """Seconds that a test waits for another process."""
@@ -207,7 +213,7 @@ def test_a_trial_that_is_too_big_for_the_cluster_is_told_before_anything_is_trai
 ) -> None:
     with pytest.raises(
         ValueError,
-        match="a trial of 3 CPUs and 0 GPUs does not fit any node of the cluster, which have "
+        match="a trial of 3 CPUs and 0 GPUs does not fit any node of the cluster; its nodes have "
         "2 CPUs and 0 GPUs",
     ):
         run(study(), store_uri, cpus_per_trial=3)
@@ -219,7 +225,10 @@ def test_a_trial_that_is_too_big_for_the_cluster_is_told_before_anything_is_trai
 
 @dataclass(frozen=True)
 class Mishaps:
-    """A run of four trials. One raises, one kills its worker each time, one kills it once."""
+    """A run of five trials.
+
+    One raises, one kills its worker each time, one kills it once, and one finds CUDA broken once.
+    """
 
     study: Study
     store: str
@@ -227,6 +236,7 @@ class Mishaps:
     screen: str
     deaths: list[str]
     steps: list[str]
+    processes: list[str]
 
     def error_of(self, model: str) -> str:
         failures = open_store(self.store).failures()
@@ -261,20 +271,31 @@ def mishaps(
             (folder / "died").touch()
             os._exit(1)
 
-    models = {"dies": linear(die), "dies_once": linear(die_once), "fails": linear(fail)}
+    def find_cuda_broken_once(step: int) -> None:
+        if step == 1:
+            note("processes", os.getpid())
+            if len((folder / "processes").read_text().split()) == 1:
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    models = {
+        "dies": linear(die),
+        "dies_once": linear(die_once),
+        "fails": linear(fail),
+        "broken": linear(find_cuda_broken_once),
+    }
     arms = {name: Arm(model=name, policy="constant", max_lr=0.05) for name in models}
     given = study(arms={**arms, "in_order": study().arms["constant"]}, models=models, seeds=1)
     store, screen = str(folder / "store"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_tune, "MAX_ATTEMPTS", 2)
         planner = run_with_job(given, screen, store=store, models=models, checkpoint_seconds=0.0)
-    deaths, steps = ((folder / file).read_text().split() for file in ("deaths", "steps"))
-    return Mishaps(given, store, planner.outcomes, screen.getvalue(), deaths, steps)
+    notes = ((folder / file).read_text().split() for file in ("deaths", "steps", "processes"))
+    return Mishaps(given, store, planner.outcomes, screen.getvalue(), *notes)
 
 
 def test_trials_that_fail_do_not_keep_others_from_their_end(mishaps: Mishaps) -> None:
-    assert sorted(mishaps.outcomes.values()) == ["completed", "completed", "failed", "failed"]
-    assert set(open_store(mishaps.store).trials()["model"]) == {"small_cnn", "dies_once"}
+    assert sorted(mishaps.outcomes.values()) == [*3 * ["completed"], "failed", "failed"]
+    assert set(open_store(mishaps.store).trials()["model"]) == {"small_cnn", "dies_once", "broken"}
 
 
 def test_a_trial_that_raises_is_reported_with_its_settings(mishaps: Mishaps) -> None:
@@ -285,9 +306,17 @@ def test_a_trial_that_raises_is_reported_with_its_settings(mishaps: Mishaps) -> 
 def test_a_trial_whose_worker_always_dies_is_given_up_and_reported(mishaps: Mishaps) -> None:
     assert mishaps.deaths == ["1", "1"]
     error = mishaps.error_of("dies")
-    assert error.startswith("given up: in 2 attempts no worker came to the trial's end\n")
+    assert error.startswith("given up: 2 workers died at the trial: its worker's process ended")
     assert "The actor died" in error
     assert "dies constant max_lr=0.05 seed=0: failed" in mishaps.screen
+
+
+def test_a_process_whose_cuda_is_broken_gets_no_other_trial(mishaps: Mishaps) -> None:
+    first, second = mishaps.processes
+    assert first != second
+    lines = mishaps.screen.splitlines()
+    (told,) = [line for line in lines if "BrokenDeviceError" in line]
+    assert "CUDA error: an illegal memory access was encountered; started again" in told
 
 
 def test_a_trial_goes_on_from_its_checkpoint_when_its_worker_has_died(mishaps: Mishaps) -> None:
@@ -299,7 +328,7 @@ def test_a_trial_goes_on_from_its_checkpoint_when_its_worker_has_died(mishaps: M
 def test_numbers_are_not_changed_by_the_death_of_a_worker(
     mishaps: Mishaps, store_uri: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
-    arms = {name: mishaps.study.arms[name] for name in ("dies_once", "in_order")}
+    arms = {name: mishaps.study.arms[name] for name in ("dies_once", "broken", "in_order")}
     run(replace(mishaps.study, arms=arms), store_uri, local=True)
     assert_same_results(mishaps.store, store_uri)
 
@@ -314,7 +343,7 @@ def test_a_worker_that_rays_memory_monitor_kills_does_not_end_the_run(
         passed_on.append(exception)
 
     monkeypatch.setattr(RayActorManager, "_actor_task_failed", know)
-    with ray_tune._dead_worker_ends_its_trial_alone():
+    with ray_tune._amended_tune():
         for error in (OutOfMemoryError("the node running low on memory"), RayActorError()):
             RayActorManager._actor_task_failed(None, tracked_actor_task=None, exception=error)
     killed, died = passed_on
@@ -322,6 +351,74 @@ def test_a_worker_that_rays_memory_monitor_kills_does_not_end_the_run(
     assert str(killed) == "OutOfMemoryError: the node running low on memory"
     assert died is error
     assert RayActorManager._actor_task_failed is know
+
+
+@pytest.fixture
+def searcher(store_uri: str) -> ray_tune.PlannerSearcher:
+    """Of a study of two trials, on nodes of 8 GiB whose memory trials share."""
+    planner = Planner(make_plan(study(arms={"constant": study().arms["constant"]})))
+    devices = Devices(gpu_bytes=None, cpus_per_gpu=1.0, ram_bytes=8.0 * 2**30, most_cpus=8.0)
+    progress = Progress(planner, Console(file=io.StringIO()))
+    return ray_tune.PlannerSearcher(
+        planner, Packing(devices, "auto", 0.0, {}), progress, open_store(store_uri)
+    )
+
+
+def given_to(searcher: ray_tune.PlannerSearcher, trial_id: str) -> Trial:
+    config = searcher.suggest(trial_id)
+    assert isinstance(config, dict)
+    trial: Trial = config["assignment"].trial
+    return trial
+
+
+NODE_DIED = "The actor died because its node has died. Node Id: 7c24"
+
+
+def test_what_a_worker_wrote_before_it_died_is_not_trained_again(
+    searcher: ray_tune.PlannerSearcher, store_uri: str
+) -> None:
+    trial = given_to(searcher, "first")
+    worker = Worker(
+        Job(store=store_uri, models={}, checkpoint_seconds=60.0),
+        lambda _: load_dataset("digits"),
+        print,
+    )
+    worker.start(trial)
+    assert worker.work() is not None
+    searcher.lost("first", NODE_DIED)
+    assert given_to(searcher, "second") != trial
+    searcher.lost("second", NODE_DIED)
+    assert given_to(searcher, "third") != trial
+
+
+def test_a_trial_under_which_every_node_is_lost_is_set_aside_in_the_end(
+    searcher: ray_tune.PlannerSearcher, store_uri: str
+) -> None:
+    trial = given_to(searcher, "0")
+    for attempt in range(ray_tune.MAX_LOST_NODES):
+        searcher.lost(str(attempt), NODE_DIED)
+        following = given_to(searcher, str(attempt + 1))
+    assert following != trial
+    error = open_store(store_uri).failures()[trial.id]["error"]
+    assert error.startswith("given up: 0 workers died at the trial, and 20 nodes were lost: ")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_trial_that_runs_out_of_its_share_of_memory_gets_all_of_it(
+    searcher: ray_tune.PlannerSearcher, killed: bool
+) -> None:
+    searcher._packing.learn(given_to(searcher, "0"), Outcome("completed", {RAM: 2**30}))
+    searcher.lost("0", NODE_DIED)
+    trial = given_to(searcher, "1")
+    assert searcher.request.memory_bytes == 8 * 2**30 // 6
+    reason = "OutOfMemoryError: killed as the node was running low on memory"
+    if killed:
+        searcher.lost("1", reason)
+    else:
+        outcome = Outcome("failed", error=reason)
+        searcher.on_trial_complete("1", {"warnings": (), "store_error": None, "outcome": outcome})
+    assert given_to(searcher, "2") == trial
+    assert searcher.request.memory_bytes == 8 * 2**30
 
 
 def test_why_workers_cannot_be_set_up_is_told(
@@ -342,6 +439,38 @@ class NeedsWhatOnlyTheDriverHas:
         return __import__, ("only_here",)
 
 
+def test_a_trial_that_takes_all_memory_is_set_aside_and_the_study_goes_on(tmp_path: Path) -> None:
+    given = shutil.copy(Path(__file__).with_name("hungry_study.py"), tmp_path)
+    store = str(tmp_path / "store")
+    limit = (get_used_memory() + 4 * 2**30) / get_system_memory()
+    if limit > 0.9:
+        pytest.skip("this machine has less than 4 GiB to spare")
+    with short_folder() as folder:
+        run_of_study = subprocess.run(
+            # One trial at a time, or Ray may kill the modest one in the hungry one's stead.
+            [sys.executable, given, "run", "--store", store, f"--cpus-per-trial={os.cpu_count()}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+            env={
+                **os.environ,
+                "RAY_TMPDIR": folder,
+                "RAY_AUTH_MODE": "disabled",
+                "RAY_memory_usage_threshold": str(limit),
+                "RAY_memory_monitor_refresh_ms": "50",
+            },
+        )
+    assert run_of_study.returncode == 1, run_of_study.stderr
+    assert list(open_store(store).trials()["model"]) == ["small_cnn"]
+    (failure,) = open_store(store).failures().values()
+    assert failure["settings"]["model"] == "hungry"
+    said = f"given up: {ATTEMPTS} workers died at the trial: out of memory: lower batch_size, or"
+    assert said in run_of_study.stdout
+    assert failure["error"].startswith(said)
+    assert "OutOfMemoryError" in failure["error"]
+
+
 # Interrupted, killed, continued
 
 
@@ -349,23 +478,30 @@ class NeedsWhatOnlyTheDriverHas:
 def start(sleepy_study: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Run a study file in a process, until the end of the test at most."""
     started = []
-    folder = tempfile.mkdtemp(prefix="rt", dir="/tmp")  # sockets in it need a short path
+    with short_folder() as folder:
 
-    def run_study(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(sleepy_study), "run", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "RAY_TMPDIR": folder, "RAY_AUTH_MODE": "disabled"},
-        )
-        started.append(process)
-        return process
+        def run_study(*arguments: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, str(sleepy_study), "run", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "RAY_TMPDIR": folder, "RAY_AUTH_MODE": "disabled"},
+            )
+            started.append(process)
+            return process
 
-    yield run_study
-    for process in started:
-        with process:
-            process.kill()
+        yield run_study
+        for process in started:
+            with process:
+                process.kill()
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[str]:
+    """For a Ray of its own: sockets in it need a short path."""
+    folder = tempfile.mkdtemp(prefix="rt", dir="/tmp")
+    yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -403,26 +539,25 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     assert os.listdir(Path(store, "checkpoints")) == []
 
 
+def test_a_second_ctrl_c_waits_for_nothing(
+    ray_session: Any, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """After a first one a worker has ten seconds to come to the end of its step."""
+    address = ray_session.get_runtime_context().gcs_address
+    process = start("--store", str(tmp_path / "store"), "--address", address)
+    wait_for(tmp_path / "asleep", process)
+    (tmp_path / "stuck").touch()
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=8.0)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("interrupted, to go on: python ")
+    assert os.listdir(tmp_path / "store" / "leases" / "sleepy") == []
+
+
 def test_ctrl_c_works_as_before_when_a_run_is_over(store_uri: str) -> None:
     before = signal.getsignal(signal.SIGINT)
     run_with_job(study(), max_trials=0, store=store_uri, models={})
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_a_study_whose_driver_is_killed_goes_on_as_if_nothing_had_happened(
-    tmp_path: Path,
-    sleepy_study: Path,
-    start: Callable[..., subprocess.Popen[str]],
-    superconv: Callable[..., Result],
-    assert_same_results: Callable[[str, str], None],
-    never_interrupted: str,
-) -> None:
-    store = str(tmp_path / "store")
-    process = start("--store", store)  # on a Ray of its own, which dies with it
-    wait_for(tmp_path / "asleep", process)
-    process.kill()
-    process.wait()
-    (tmp_path / "awake").touch()
-    result = superconv("run", sleepy_study, "--store", store, "--local")
-    assert (result.exit_code, "6 of 6 trials done" in result.stdout) == (0, True), result.output
-    assert_same_results(store, never_interrupted)

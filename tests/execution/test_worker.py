@@ -22,7 +22,7 @@ from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
-from superconv_ray.store import Store, open_store
+from superconv_ray.store import Store, StoreError, open_store
 from superconv_ray.training import TrainingRun
 from superconv_ray.trial import Trial
 
@@ -446,6 +446,18 @@ def test_a_store_that_cannot_take_a_checkpoint_is_told_and_the_trial_goes_on(
     assert set(traps.warnings) == {
         f"checkpoint of trial {trial.id} cannot be written: [Errno 28] No space left on device"
     }
+
+
+def test_a_store_of_the_same_name_that_is_not_the_drivers_is_refused(
+    store: Store, store_uri: str, new_worker: Callable[..., Worker], traps: Traps
+) -> None:
+    worker = new_worker(claim="leases/tiny/driver.json")
+    worker.start(make_trial())
+    with pytest.raises(StoreError, match=f"{store_uri} is not shared: what the driver wrote"):
+        worker.work()
+    assert traps.batches == 0
+    store.files.write("leases/tiny/driver.json", b"{}")
+    assert worker.work() is not None
 
 
 # Trials that raise
