@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/superconv report results --study quickstart --output results/report.html
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -26,6 +26,25 @@ settings.register_profile("suite", deadline=None, max_examples=50)
 settings.load_profile("suite")
 
 
+LONGEST = (
+    "local_cluster",
+    "ray_tune",
+    "cluster",
+    "aws_cluster",
+    "doctor",
+    "s3",
+    "session",
+    "disks",
+)
+"""Files of tests that take longest: begun first, lest one process train on alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[Any]:
     """A Ray of two CPUs and a small object store, started once; needs no token on loopback."""

@@ -264,7 +264,7 @@ class WarmWorkers(_NotSaved, FIFOScheduler):  # type: ignore[misc]
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """A trial that waits, or None."""
-        tune_controller._tune_controller.update_max_pending_trials(self._room.waiting)
+        tune_controller._tune_controller.update_max_pending_trials(self._room.may_wait)
         count, running = len(self._searcher.waiting), len(self._searcher.running)
         newest_first = (t for t in reversed(tune_controller.get_trials()) if t.status == t.PENDING)
         waiting = list(islice(newest_first, count))[::-1]

@@ -108,7 +108,7 @@ class RoomWatch:
         self.slots = request.slots(cluster_nodes())
 
     @property
-    def waiting(self) -> int:
+    def may_wait(self) -> int:
         """How many trials should wait for room, so that an autoscaler sees what could be used."""
         return self.slots or WAITING_TRIALS
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from superconv_ray import open_store
 from tests.clusters.hosts import LAPTOP, Hosts, address
 
 pytest.importorskip("moto.server")
@@ -62,12 +63,6 @@ print(json.dumps([
 ]))
 """
 
-GPU_TASK = """
-import platform, ray
-ray.init()
-print("ran on", ray.get(ray.remote(num_gpus=1)(platform.node).remote()))
-"""
-
 
 @pytest.fixture(scope="module")
 def cluster(hosts: Hosts) -> Iterator[Hosts]:
@@ -109,11 +104,13 @@ def test_the_head_alone_is_launched_and_only_its_user_gets_in(cluster: Hosts) ->
     assert head["open to"] == [SSH_FROM]
 
 
-def test_a_waiting_gpu_task_brings_a_spot_worker(cluster: Hosts) -> None:
-    (cluster.project / "gpu_task.py").write_text(GPU_TASK)
-    submitted = cluster.run("ray", "submit", "--no-config-cache", CLUSTER, "gpu_task.py")
+def test_a_waiting_trial_brings_a_spot_worker(cluster: Hosts) -> None:
+    """On CPUs: that the instance has a GPU is what Ray was told, and not torch."""
+    study = ("studies/meeting_study.py", "run", "--store", "/shared/store", "--max-trials", "1")
+    submitted = cluster.run("ray", "submit", "--no-config-cache", CLUSTER, *study)
     assert submitted.returncode == 0, submitted.stdout
-    assert "ran on h2" in submitted.stdout
+    assert "no node runs trials yet: waiting for nodes" in submitted.stdout
+    assert list(open_store(str(cluster.shared / "store")).trials()["host"]) == ["h2"]
     _, worker = instances(cluster)
     assert (worker["type"], worker["lifecycle"]) == ("g6.xlarge", "spot")
     assert worker["open to"] == [SSH_FROM]

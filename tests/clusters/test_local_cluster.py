@@ -16,6 +16,20 @@ from tests.clusters.hosts import Hosts, address
 HEAD = address("h1")
 CLUSTER = "clusters/local.yaml"
 SUBMIT = ("ray", "submit", "--no-config-cache", CLUSTER, "studies/meeting_study.py", "run")
+WATCH = f"""
+import time, ray
+ray.init(address="auto", logging_level="error", log_to_driver=False)
+def is_there():
+    alive = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
+    return "{address("h3")}" in alive
+assert is_there()
+print("watching", flush=True)
+while is_there():
+    time.sleep(0.1)
+print(time.time())
+"""
+"""Prints when the cluster takes h3 for dead."""
+
 PATIENCE = 300.0
 """Seconds that a test waits for something to happen elsewhere."""
 
@@ -94,9 +108,22 @@ def test_a_submitted_study_runs_on_all_hosts_with_the_numbers_of_one_process(
 
 
 def test_a_submitted_study_that_fails_says_so_by_its_exit_code(cluster: Hosts) -> None:
-    submitted = cluster.run(*SUBMIT, "--store", "/shared/none", "--cpus-per-trial", "99")
+    submitted = cluster.run(*SUBMIT, "--store", "nowhere://store")
     assert submitted.returncode == 1
-    assert "error: a trial of 99 CPUs and 0 GPUs does not fit any node" in submitted.stdout
+    assert "error: store must be a local path or a URI: s3://" in submitted.stdout
+
+
+def test_doctor_finds_the_cluster_as_the_file_promises(cluster: Hosts) -> None:
+    doctor = "superconv doctor --store /shared/store --dataset digits"
+    looked = cluster.run("ray", "exec", "--no-config-cache", CLUSTER, doctor)
+    assert looked.returncode == 0, looked.stdout
+    for line in (
+        "ok       store: /shared/store: read, written and replaced from 3 nodes",
+        "ok       token: asked for on every node",
+        "ok       dashboard: 127.0.0.1:8265, on its own machine only",
+        "3 nodes, 0 problems, 0 warnings",
+    ):
+        assert line in looked.stdout, looked.stdout
 
 
 def test_a_job_brings_the_modules_of_its_folder_along(cluster: Hosts) -> None:
@@ -109,10 +136,13 @@ def test_a_job_brings_the_modules_of_its_folder_along(cluster: Hosts) -> None:
         script = f'until curl -s {api} -o /dev/null; do sleep 0.2; done; exec "$@"'
         submit = ["ray", "job", "submit", "--address", api, "--working-dir", ".", "--", *command]
         submitted = cluster.run("bash", "-c", script, "bash", *submit)
+        refused = cluster.run("env", "RAY_AUTH_TOKEN=" + "0" * 64, *submit)
         tunnel.terminate()
     assert submitted.returncode == 0, submitted.stdout
     assert "1 trials trained" in submitted.stdout
     assert len(open_store(str(cluster.shared / "job")).trials()) == 1
+    assert refused.returncode == 1
+    assert "token" in refused.stdout
 
 
 def test_who_has_no_token_is_refused_and_told_what_to_set(cluster: Hosts) -> None:
@@ -139,16 +169,27 @@ def test_a_host_killed_and_a_host_cut_off_change_no_number(
     """The host that is cut off goes on and writes, while its trial is trained once more."""
     store = cluster.shared / "disturbed"
     (meeting / "slow").touch()
-    with cluster.popen(*SUBMIT, "--store", "/shared/disturbed") as submitted:
+    with (
+        cluster.popen(*SUBMIT, "--store", "/shared/disturbed") as submitted,
+        cluster.popen("python", "-c", WATCH, host="h1") as watch,
+    ):
+        assert watch.stdout
+        assert watch.stdout.readline() == "watching\n"
         wait_for((meeting / "host-h3").exists, "a trial on the host to be cut off")
         cluster.cut("h3")
+        cut_at = time.time()
         wait_for((meeting / "host-h2").exists, "a trial on the host to be killed")
         cluster.kill("h2")
         wait_for(lambda: "h3" in hosts_of(store), "a row of the host that was cut off")
         (meeting / "slow").unlink()
         output, _ = submitted.communicate(timeout=PATIENCE)
+        noticed_at, _ = watch.communicate(timeout=PATIENCE)
     assert submitted.returncode == 0, output
+    assert "study meeting: 6 trials trained, 0 found in the store" in output
     assert_same_results(str(store), undisturbed)
+    noticed_after = float(noticed_at.splitlines()[-1]) - cut_at
+    print(f"noticed after {noticed_after:.1f} s")
+    assert noticed_after < 20.0  # about 10 on a quiet machine; with Ray's own settings 65
 
 
 def test_a_cluster_that_was_taken_down_is_down(cluster: Hosts) -> None:

@@ -7,7 +7,7 @@ from superconv_ray import Arm, Study, Trial, iterations, main
 from superconv_ray.execution import ray_tune
 
 BITE_BYTES = 128 * 2**20
-MEAL_BYTES = 8 * 2**30
+MEAL_BYTES = 10 * 2**30
 ATTEMPTS = 1
 
 

@@ -46,7 +46,7 @@ study = Study(
         "constant": Arm(policy="constant", max_lr=0.02),
     },
     budget=iterations(60),
-    seeds=8,
+    seeds=4,
     models={"steady": Steady},
 )
 

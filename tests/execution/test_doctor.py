@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,7 @@ NODE = facts.Node(
     address="10.0.0.1",
     cpus=8.0,
     object_store_bytes=2**30,
+    object_store_free_bytes=2**29,
     versions=VERSIONS,
     token=True,
     machine=MACHINE,
@@ -68,6 +70,7 @@ def test_a_healthy_cluster_has_no_findings_but_good_ones() -> None:
         *("answers", "versions", "clocks", "store", "data", "token", "dashboard")
     ]
     assert report(healthy, found).splitlines()[-1] == "2 nodes, 0 problems, 0 warnings"
+    assert "512 MiB of 1 GiB" in report(healthy, found)
     assert checks.obstacles(healthy) == []
 
 
@@ -349,6 +352,7 @@ def test_two_nodes_that_share_a_store_are_found_healthy(said: Said) -> None:
     assert "shared: read, written and replaced from 2 nodes\n" in output
     assert "ok       data: digits, 126 KiB, digest " in output
     assert "travelled from the driver to 2 nodes" in output
+    assert re.search(r"\b\d+(\.\d+)? MiB of 80 MiB\b", output)  # free in the object store
     assert output.splitlines()[-1] == "2 nodes, 0 problems, 1 warning"
     assert "Ray asks for no token" in output
 

@@ -442,9 +442,10 @@ class NeedsWhatOnlyTheDriverHas:
 def test_a_trial_that_takes_all_memory_is_set_aside_and_the_study_goes_on(tmp_path: Path) -> None:
     given = shutil.copy(Path(__file__).with_name("hungry_study.py"), tmp_path)
     store = str(tmp_path / "store")
-    limit = (get_used_memory() + 4 * 2**30) / get_system_memory()
+    # Far above what other tests may take meanwhile, for which the modest one would be killed
+    limit = (get_used_memory() + 6 * 2**30) / get_system_memory()
     if limit > 0.9:
-        pytest.skip("this machine has less than 4 GiB to spare")
+        pytest.skip("this machine has less than 6 GiB to spare")
     with short_folder() as folder:
         run_of_study = subprocess.run(
             # One trial at a time, or Ray may kill the modest one in the hungry one's stead.
@@ -527,7 +528,7 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     process = start("--store", store, "--address", address)
     wait_for(tmp_path / "asleep", process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=20.0)  # a promise
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("interrupted, to go on: python ")
     assert "Tuner.restore" not in errors

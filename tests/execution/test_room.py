@@ -130,7 +130,7 @@ def test_as_many_trials_wait_as_the_nodes_of_the_moment_could_run(
     nodes: list[dict[str, float]] = []
     monkeypatch.setattr(room, "cluster_nodes", lambda: nodes)
     watch = RoomWatch(Request(1.0, 0.0), print)
-    assert watch.waiting == room.WAITING_TRIALS
+    assert watch.may_wait == room.WAITING_TRIALS
     nodes += [{"CPU": 2.0}, {"CPU": 64.0}]
     watch_for(10.0, 1, watch, clock)
-    assert watch.waiting == 66
+    assert watch.may_wait == 66

@@ -29,6 +29,8 @@ class FakeCluster:
     running: set[str] = field(default_factory=set)
     waiting: dict[str, float] = field(default_factory=dict)
     trials: list[FakeTrial] = field(default_factory=list)
+    may_wait: int = 8
+    told_to_let_wait: int = 1
 
     def add(self, name: str, status: str = "PENDING", waits: float = 0.0) -> None:
         self.trials.append(FakeTrial(name, status))
@@ -39,6 +41,13 @@ class FakeCluster:
 
     def get_trials(self) -> list[FakeTrial]:
         return self.trials
+
+    @property
+    def _tune_controller(self) -> FakeCluster:
+        return self
+
+    def update_max_pending_trials(self, number: int) -> None:
+        self.told_to_let_wait = number
 
     def chosen(self) -> str | None:
         workers = WarmWorkers(cast("PlannerSearcher", self), cast("RoomWatch", self))
@@ -72,6 +81,13 @@ def test_a_trial_does_not_wait_for_ever_for_room_that_others_use() -> None:
     cluster.add("a", waits=START_SECONDS + 1)
     cluster.add("b")
     assert cluster.chosen() == "a"
+
+
+def test_as_many_trials_may_wait_as_there_is_room_for() -> None:
+    """What Tune reads only once, when a cluster may still be small."""
+    cluster = FakeCluster(slots=2, may_wait=66)
+    cluster.chosen()
+    assert cluster.told_to_let_wait == 66
 
 
 def test_where_no_trial_waits_none_is_chosen() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from pyarrow import fs
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
+from ray._private.state import available_resources_per_node
 from ray._private.worker import get_dashboard_url
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -112,10 +113,13 @@ class _Survey:
     def __init__(self) -> None:
         alive = [node for node in ray.nodes() if node["Alive"]]
         names = Counter(map(_name, alive))
+        free = available_resources_per_node()
         self.nodes = {
             # A machine may run several nodes, as in tests
             node["NodeID"]: _as_ray_has_it(
-                node, _name(node) + (f" {node['NodeID'][:6]}" if names[_name(node)] > 1 else "")
+                node,
+                free.get(node["NodeID"], {}),
+                _name(node) + (f" {node['NodeID'][:6]}" if names[_name(node)] > 1 else ""),
             )
             for node in alive
         }
@@ -191,7 +195,7 @@ def _name(node: dict[str, Any]) -> str:
     return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
-def _as_ray_has_it(node: dict[str, Any], name: str) -> Node:
+def _as_ray_has_it(node: dict[str, Any], free: dict[str, float], name: str) -> Node:
     resources = node["Resources"]
     return Node(
         name=name,
@@ -199,6 +203,7 @@ def _as_ray_has_it(node: dict[str, Any], name: str) -> Node:
         cpus=resources.get("CPU", 0.0),
         gpus=resources.get("GPU", 0.0),
         object_store_bytes=int(resources.get("object_store_memory", 0)),
+        object_store_free_bytes=int(free.get("object_store_memory", 0)),
     )
 
 

@@ -50,6 +50,7 @@ class Node:
         cpus: Trials' CPUs that Ray counts on it.
         gpus: GPUs that Ray counts on it.
         object_store_bytes: Size of Ray's object store.
+        object_store_free_bytes: What is free of it.
         silent: Why it did not answer, if so; it may be on its way out of the cluster.
         error: What the question raised there, if so.
         versions: "Python", "superconv_ray", "torch", "Ray" to version.
@@ -65,6 +66,7 @@ class Node:
     cpus: float = 0.0
     gpus: float = 0.0
     object_store_bytes: int = 0
+    object_store_free_bytes: int = 0
     silent: str | None = None
     error: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

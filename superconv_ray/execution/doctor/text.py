@@ -31,7 +31,7 @@ def report(cluster: Cluster, findings: Iterable[Finding]) -> str:
 def node_table(cluster: Cluster) -> str:
     """One row a node, and one for the driver's versions."""
     versions = list(cluster.driver_versions)
-    headings = ["node", *versions, *_MACHINE, "object store", "clock"]
+    headings = ["node", *versions, *_MACHINE, "object store free", "clock"]
     driver = ["(driver)", *cluster.driver_versions.values()]
     rows = [driver + [""] * (len(headings) - len(driver))]
     rows += [
@@ -39,7 +39,7 @@ def node_table(cluster: Cluster) -> str:
             node.name,
             *(node.versions.get(what, "?") for what in versions),
             *_machine(node, node.machine),
-            size(node.object_store_bytes),
+            f"{size(node.object_store_free_bytes)} of {size(node.object_store_bytes)}",
             f"{node.clock_ahead:+.1f} s" if node.versions else "?",
         ]
         for node in cluster.nodes
