@@ -27,6 +27,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.report
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/study_overhead.py
+	$(BIN)/python benchmarks/checkpoints.py
 	$(BIN)/python benchmarks/demo.py
 
 # Written last, so that an installation that was cut off is begun again.

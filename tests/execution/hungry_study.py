@@ -1,4 +1,4 @@
-"""A study for a test of want of memory: one of its arms takes more in every training step."""
+"""A study for a test of want of memory: its model takes more in every training step."""
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +31,8 @@ class Hungry(nn.Module):
 
 study = Study(
     name="hungry",
-    base=Trial(dataset="digits", data_count=100, batch_size=16),
-    arms={
-        "hungry": Arm(model="hungry", policy="constant", max_lr=0.05),
-        "modest": Arm(model="small_cnn", policy="constant", max_lr=0.05),
-    },
+    base=Trial(dataset="digits", data_count=100, batch_size=16, model="hungry"),
+    arms={"hungry": Arm(policy="constant", max_lr=0.05)},
     budget=iterations(100),
     seeds=1,
     models={"hungry": Hungry},

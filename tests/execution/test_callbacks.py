@@ -53,12 +53,13 @@ def test_a_tracker_is_shown_settings_and_measurements_at_the_last_step(
 ) -> None:
     own = ["--callback", "trackers_of_the_test:notes"]
     tunes = ["--callback", "ray.tune.logger:TBXLoggerCallback"]  # writes where nobody looks
-    run = superconv("run", study, "--store", store_uri, *own, *tunes)
+    run = superconv("run", study, "--store", store_uri, "--cpus-per-trial", "2", *own, *tunes)
     assert run.exit_code == 0, run.output
     notes = [json.loads(line) for line in (study.parent / "notes").read_text().splitlines()]
     ended = {note["config"]: note for note in notes if note["done"]}
     trials = open_store(store_uri).trials().set_index("max_lr")
     assert sorted(ended) == [0.05, 0.1]
+    assert set(trials["threads"]) == {2}  # as many as CPUs
     for max_lr, note in ended.items():
         assert note["test_accuracy"] == trials.loc[max_lr, "test_accuracy"]
         assert note["timesteps_total"] == note["steps_done"] == 10
