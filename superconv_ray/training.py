@@ -7,11 +7,13 @@ and restored from `TrainingRun.state` goes on exactly as if nothing had happened
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -417,6 +419,17 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "bf16" if fast else "fp32"
 
 
+@cache
+def _eager(rule: type[Any]) -> Callable[..., torch.optim.Optimizer]:
+    """An optimizer of torch's without what hides its methods from torch.compile.
+
+    That imports torch's compiler, which takes longer than the first training steps: 1.1 s of 1.4 s.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
+    methods = {name: inspect.unwrap(getattr(rule, name)) for name in names}
+    return type(rule.__name__, (rule,), methods | {"step": torch.no_grad()(methods["step"])})
+
+
 def build_optimizer(trial: Trial, model: nn.Module) -> torch.optim.Optimizer:
     """The trial's update rule over a model's parameters; its rates are set before every step."""
     parameters = _trainable(model)
@@ -431,9 +444,11 @@ def build_optimizer(trial: Trial, model: nn.Module) -> torch.optim.Optimizer:
     fused = parameters[0].device.type in ("cpu", "cuda")
     if trial.optimizer in ("sgd", "nesterov"):
         nesterov = trial.optimizer == "nesterov"
-        return torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=nesterov, fused=fused)
+        return _eager(torch.optim.SGD)(
+            groups, lr=0.0, momentum=momentum, nesterov=nesterov, fused=fused
+        )
     rule = torch.optim.AdamW if trial.optimizer == "adamw" else torch.optim.Adam
-    return rule(groups, lr=0.0, betas=(momentum, cast("float", trial.beta2)), fused=fused)
+    return _eager(rule)(groups, lr=0.0, betas=(momentum, cast("float", trial.beta2)), fused=fused)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> None:

@@ -115,10 +115,12 @@ ALLOWED: dict[str, set[str]] = {
         *("execution.doctor.facts", "execution.doctor.checks", "execution.doctor.node"),
     },
     "execution.shipping": set(),
+    "execution.trainable": {"store", "trial", "execution.room", "execution.worker"},
     "execution.ray_tune": {
         *("planner", "trial", "outcome", "store", "data.dataset"),
         *("execution.connection", "execution.deaths", "execution.interruption"),
-        *("execution.progress", "execution.recorded", "execution.room", "execution.worker"),
+        *("execution.progress", "execution.recorded", "execution.room"),
+        *("execution.trainable", "execution.worker"),
         *("execution.doctor.collection", "execution.packing", "execution.shipping"),
     },
     "execution.session": {
@@ -301,6 +303,7 @@ def test_only_the_execution_on_a_cluster_knows_ray() -> None:
         "execution.ray_tune",
         "execution.room",
         "execution.shipping",
+        "execution.trainable",
     }
 
 

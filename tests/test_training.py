@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -31,6 +33,7 @@ from superconv_ray.training import (
     CHECK_INTERVAL,
     DIVERGENCE_FACTOR,
     TrainingRun,
+    _eager,
     build_optimizer,
     check_model,
     resolve_precision,
@@ -622,6 +625,45 @@ def test_frozen_parameters_are_neither_trained_nor_counted() -> None:
     run.train()
     assert weight(run, "linear.weight") == before
     assert run.outcome().measurements["parameters"] == 10
+
+
+@pytest.mark.parametrize("rule", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
+@pytest.mark.parametrize("fused", [True, False])
+def test_an_eager_optimizer_does_bit_for_bit_what_torchs_own_does(
+    rule: type[torch.optim.Optimizer], fused: bool
+) -> None:
+    def weights_after_steps(make: Callable[..., torch.optim.Optimizer]) -> Tensor:
+        torch.manual_seed(3)
+        weights = nn.Parameter(torch.randn(50))
+        momentum = {"momentum": 0.9} if rule is torch.optim.SGD else {}
+        optimizer = make([weights], lr=0.1, weight_decay=0.01, fused=fused, **momentum)
+        for step in range(6):
+            optimizer.zero_grad()
+            (weights**2 + weights.sin()).sum().backward()
+            optimizer.step()
+            if step == 3:
+                state = optimizer.state_dict()
+                optimizer = make([weights], lr=0.1, weight_decay=0.01, fused=fused, **momentum)
+                optimizer.load_state_dict(state)
+        return weights.detach()
+
+    assert torch.equal(weights_after_steps(_eager(rule)), weights_after_steps(rule))
+
+
+def test_training_imports_nothing_of_torchs_compiler() -> None:
+    """Else each worker would begin a second later."""
+    look = (
+        "import sys\n"
+        "from tests.test_training import make_trial, new_run\n"
+        "for optimizer in ('sgd', 'adam'):\n"
+        "    run = new_run(make_trial(optimizer=optimizer))\n"
+        "    run.train()\n"
+        "    run.restore(run.state())\n"
+        "    run.outcome()\n"
+        "print({'torch._dynamo', 'sympy'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov"])

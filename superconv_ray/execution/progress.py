@@ -97,7 +97,7 @@ class Progress:
             self._console.print(f"{self._status()} | last: {line}", highlight=False, soft_wrap=True)
 
     def lost(self, trial: Trial, cause: str | None) -> None:
-        """A trial's worker has died, and it is started again; why, if the trial may be to blame."""
+        """A trial is started again; why, if something about it may be to blame."""
         self._running.pop(trial.id, None)
         self._restarts += 1
         if cause:

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,80 +41,21 @@ from superconv_ray.execution.packing import (
 )
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.recorded import recorded_outcomes
-from superconv_ray.execution.room import Request, RoomWatch, cluster_nodes, slots_at_start
+from superconv_ray.execution.room import RoomWatch, cluster_nodes, slots_at_start
 from superconv_ray.execution.shipping import check_models_load, shipped_by_value
-from superconv_ray.execution.worker import Job, Worker
+from superconv_ray.execution.trainable import Assignment, TrialTrainable
+from superconv_ray.execution.worker import Job
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner, Signal
 from superconv_ray.store import Store, StoreError, open_store
 from superconv_ray.trial import Trial
 
-SLICE_SECONDS = 5.0
 START_SECONDS = 120.0
 """Time that a trial waits for a worker of its own to start before it gets one that is free."""
 MAX_ATTEMPTS = 4
 """Workers that may die at a trial before it is given up. Those whose node was lost do not count."""
 MAX_LOST_NODES = 20
 """Nodes that may be lost under a trial before it is suspected to be what ends them."""
-
-
-@dataclass(frozen=True, repr=False)
-class Assignment:
-    """A trial inside Tune's config: opaque, or Tune would flatten its fields into every result."""
-
-    trial: Trial
-    request: Request
-
-    def __repr__(self) -> str:
-        return self.trial.id
-
-    def __deepcopy__(self, _: object) -> Assignment:
-        return self  # immutable, and Tune copies every config
-
-
-class TrialTrainable(tune.Trainable):  # type: ignore[misc]
-    """A warm actor that trains one trial after another; see `Worker`."""
-
-    @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What Tune reserves for a trial; an actor goes on with trials that ask for the same."""
-        return tune.PlacementGroupFactory([config["assignment"].request.resources()])
-
-    def setup(
-        self, config: dict[str, Any], job: Job, datasets: Mapping[str, ray.ObjectRef]
-    ) -> None:
-        """Called once an actor; reads data sets from Ray's object store, without a copy."""
-        self._warnings: list[str] = []
-        self._worker = Worker(job, lambda name: ray.get(datasets[name]), self._warnings.append)
-        self.reset_config(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on the next trial."""
-        self._worker.start(new_config["assignment"].trial)
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Train for a slice of time. A store that fails is told in the result: the run is over."""
-        outcome, store_error = None, None
-        try:
-            outcome = self._worker.work(SLICE_SECONDS)
-        except StoreError as error:
-            store_error = str(error)
-        warnings, self._warnings[:] = tuple(self._warnings), ()
-        return {
-            "done": outcome is not None or store_error is not None,
-            "outcome": outcome,
-            "store_error": store_error,
-            "warnings": warnings,
-        }
-
-    def get_auto_filled_metrics(self, *_: Any, **__: Any) -> dict[str, Any]:
-        """None of Tune's own metrics: nobody reads them, and the driver would keep them all."""
-        return {}
-
-    def cleanup(self) -> None:
-        """Called when the actor is stopped; after Ctrl-C that is in the midst of a trial."""
-        self._worker.interrupt()
 
 
 class _NotSaved:

@@ -59,20 +59,18 @@ def main(output: str, shared: str, private: str, study: str) -> None:
         },
     )
     raylet = None
-    said: dict[str, tuple[int, str]] = {}
     try:
-        if mounts_can_be_private():
-            said["joined"] = run_until_a_node_joins(cluster.address, Path(private), Path(study))
-        else:
-            start_node(cluster.address, Path(private))
+        start_node(cluster.address, Path(private))
         ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
         while len(ray.nodes()) < 2:
             time.sleep(0.1)
         raylet = raylet_of_second_node()
         collection.check_before_run(shared)
-        said["shared"] = superconv("doctor", "--store", shared, "--dataset", "digits")
-        said["private"] = superconv("doctor", "--store", private)
-        said["run"] = superconv("run", study, "--store", private)
+        said = {
+            "shared": superconv("doctor", "--store", shared, "--dataset", "digits"),
+            "private": superconv("doctor", "--store", private),
+            "run": superconv("run", study, "--store", private),
+        }
         os.kill(raylet, signal.SIGSTOP)
         collection.ANSWER_SECONDS = 5.0
         said["silent"] = superconv("run", study, "--store", shared)
@@ -82,19 +80,6 @@ def main(output: str, shared: str, private: str, study: str) -> None:
             os.kill(raylet, signal.SIGKILL)
         ray.shutdown()
         cluster.shutdown()
-
-
-def run_until_a_node_joins(address: str, private: Path, study: Path) -> tuple[int, str]:
-    """Exit code and output of a run that begins on the head alone; the second node then joins."""
-    command = [sys.executable, str(study), "run", "--store", str(private), "--address", address]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as driver:
-        while not study.with_name("asleep").exists() and driver.poll() is None:
-            time.sleep(0.1)
-        start_node(address, private)
-        output, _ = driver.communicate()
-        return driver.returncode, output
 
 
 def raylet_of_second_node() -> int:

@@ -46,6 +46,7 @@ from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.outcome import Outcome
 from superconv_ray.plan import make_plan
 from superconv_ray.planner import Planner
+from superconv_ray.store import StoreError
 from tests.execution.hungry_study import ATTEMPTS
 
 PATIENCE = 180.0
@@ -351,6 +352,17 @@ def test_a_worker_that_rays_memory_monitor_kills_does_not_end_the_run(
     assert str(killed) == "OutOfMemoryError: the node running low on memory"
     assert died is error
     assert RayActorManager._actor_task_failed is know
+
+
+def test_a_worker_that_finds_another_store_ends_the_run(
+    ray_session: Any,  # noqa: ARG001
+    store_uri: str,
+) -> None:
+    """As on a node that has joined and does not share the store: its rows would be lost."""
+    given = study(arms={"constant": study().arms["constant"]}, seeds=1)
+    with pytest.raises(StoreError, match=f"{store_uri} is not shared: what the driver wrote there"):
+        run_with_job(given, store=store_uri, models={}, claim="leases/tiny/driver.json")
+    assert len(open_store(store_uri).trials()) == 0
 
 
 @pytest.fixture
