@@ -637,7 +637,7 @@ def test_an_eager_optimizer_does_bit_for_bit_what_torchs_own_does(rule: Any, fus
         optimizer = make([weights], lr=0.1, weight_decay=0.01, fused=fused, **momentum)
         for step in range(6):
             optimizer.zero_grad()
-            (weights**2 + weights.sin()).sum().backward()
+            (weights**2 + weights.sin()).sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             if step == 3:
                 state = optimizer.state_dict()
