@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[2]
 BASHRC = """
 export RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES=100000000
 export RAY_OVERRIDE_RESOURCES='{"CPU": 1}'
+export AUTOSCALER_UPDATE_INTERVAL_S=1
 """
-"""Small hosts, as there are several on one machine."""
+"""Small hosts, as there are several on one machine, on which tests wait less long."""
 
 
 @pytest.fixture(scope="module")

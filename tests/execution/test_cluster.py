@@ -147,7 +147,7 @@ def story(
         return subprocess.Popen(command, stdout=screen, stderr=screen, text=True)
 
     def add_node() -> Any:
-        return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+        return cluster.add_node(wait=False, num_cpus=1, object_store_memory=80 * 2**20)
 
     driver = start()  # on a cluster without workers yet, as where an autoscaler adds them
     try:
