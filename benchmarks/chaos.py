@@ -6,7 +6,7 @@ A study of short trials runs on a Ray cluster of one head and two workers of two
 this machine. Every five seconds or so a process is killed with SIGKILL: a worker in the midst of a
 trial (6 of 10), a node, which another one replaces (3 of 10), or the driver, which is started again
 with the same command (1 of 10). When the study is done and there are kills left, it is run once
-more in a store of its own. Counted against one undisturbed run of the same study, on the same cluster:
+more in a store of its own. Counted against one undisturbed run of the same study on that cluster:
 
     lost        trials that are not in the store
     duplicated  trials that the store's files hold more than once
