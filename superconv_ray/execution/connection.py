@@ -7,7 +7,8 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import ray
 from ray._private.utils import read_ray_address
@@ -17,11 +18,19 @@ ATTEMPTS_VARIABLE = "RAY_gcs_server_port_wait_time_s"
 """Ray's setting, despite its name: how often it tries to connect to a head, 20 times if unset."""
 
 
+HEAD_SECONDS = 5.0
+"""Time between two looks whether the head still answers; twice in vain, and it is told."""
+
+
 @contextlib.contextmanager
-def connected(address: str | None) -> Iterator[bool]:
+def connected(address: str | None, say: Callable[[str], None] = lambda _: None) -> Iterator[bool]:
     """Use the Ray that is there; one that is started here is stopped here.
 
     Yields whether its size is fixed: no autoscaler adds nodes to one that was started here.
+
+    Args:
+        address: Of a running cluster; None: the one this process is on, else a new local one.
+        say: Told when the head no longer answers.
 
     Raises:
         ConnectionError: No cluster at the address, or it refuses this process: why, and what to do.
@@ -35,10 +44,48 @@ def connected(address: str | None) -> Iterator[bool]:
     context = _connect(address or _own_if_stale())
     logging.getLogger("ray").setLevel(logging.WARNING)
     try:
-        # A session is named after the process that started it.
-        yield context.address_info["session_dir"].endswith(f"_{os.getpid()}")
+        with _head_watched(context.address_info["gcs_address"], say):
+            # A session is named after the process that started it.
+            yield context.address_info["session_dir"].endswith(f"_{os.getpid()}")
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _head_watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Tell when the head no longer answers: Ray ends this process then, and not with what to do."""
+    over = threading.Event()
+
+    def watch() -> None:
+        in_vain = 0
+        while not over.wait(HEAD_SECONDS):
+            try:
+                _knock(address, HEAD_SECONDS)
+                in_vain = 0
+            except OSError as error:
+                in_vain += 1
+                if in_vain == 2:
+                    say(
+                        f"the head of the Ray cluster at {address} does not answer ({error}); if "
+                        "it stays away, Ray ends this process after a minute. What is finished is "
+                        "in the store: start the cluster again and repeat the command"
+                    )
+
+    threading.Thread(target=watch, name="head", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _knock(address: str, seconds: float) -> None:
+    """See whether somebody listens at host:port.
+
+    Raises:
+        OSError, ValueError, OverflowError: Nobody does, or it is no address.
+    """
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
 
 
 def _own_if_stale() -> str | None:
@@ -49,9 +96,8 @@ def _own_if_stale() -> str | None:
     noted = read_ray_address()
     if not noted or os.environ.get("RAY_ADDRESS"):
         return None
-    host, _, port = noted.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5.0).close()
+        _knock(noted, 5.0)
     except (OSError, ValueError):
         return "local"
     return None
@@ -69,7 +115,7 @@ def _check_reachable(address: str) -> None:
     if not host or "/" in host or not port.isdecimal():
         return  # "auto", "local": for Ray to judge
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
+        _knock(address, 10.0)
     except (OSError, OverflowError) as error:
         raise ConnectionError(
             f"no Ray cluster at address {address!r}: {error}; look with `ray status` on its head "

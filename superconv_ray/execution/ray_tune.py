@@ -322,7 +322,7 @@ def run_ray(
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
     with (
-        connected(address) as fixed_size,
+        connected(address, progress.warn) as fixed_size,
         sigterm_is_ctrl_c(),
         _tune_environment(),
         _amended_tune(),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from superconv_ray.execution import connection
 from superconv_ray.execution.connection import connected
 
 TOKEN, OTHER_TOKEN = "a" * 64, "b" * 64
@@ -165,3 +168,24 @@ def test_the_note_of_a_cluster_that_was_killed_does_not_keep_a_study_waiting() -
             command, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
     assert own.stdout == "local\n", own.stderr
+
+
+def test_a_head_that_no_longer_answers_is_told_once_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray gives no sign for a minute, and then ends the process."""
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.05)
+    said: list[str] = []
+    head = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{head.getsockname()[1]}"
+    with connection._head_watched(address, said.append):
+        time.sleep(0.5)
+        assert said == []
+        head.close()
+        until = time.monotonic() + 30.0
+        while not said and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)
+    (line,) = said
+    assert line.startswith(f"the head of the Ray cluster at {address} does not answer")
+    assert line.endswith("start the cluster again and repeat the command")
