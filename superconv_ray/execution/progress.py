@@ -27,6 +27,8 @@ KEEP_INTERVAL = 30.0
 """Least seconds between two times that a study's trials are written down while it runs: what is
 chosen on the way, and so which trainings follow, is else known at its end only."""
 RECENT = 5
+ERRORS_IN_FULL = 5
+"""Different errors that are shown with their tracebacks."""
 
 
 class Progress:
@@ -50,7 +52,7 @@ class Progress:
         self._running: dict[str, Trial] = {}
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._printed_at = 0.0
-        self._errors = 0
+        self._errors: set[str] = set()
         self._restarts = 0
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
@@ -81,9 +83,12 @@ class Progress:
         self._recent.append(line)
         if outcome.error:
             # In full once: a mistake in a model raises the same in every trial, and the store
-            # keeps them all.
-            text = outcome.error.strip() if not self._errors else f"failed: {line}"
-            self._errors += 1
+            # keeps them all. The last line is the trial.
+            error = outcome.error.strip()
+            kind = error.rpartition("\n")[0] or error
+            new = kind not in self._errors and len(self._errors) < ERRORS_IN_FULL
+            self._errors.add(kind)
+            text = error if new else f"failed: {line}"
             self._console.print(Text(text, style="red"), soft_wrap=True)
         now = time.monotonic()
         if now - self._kept_at >= KEEP_INTERVAL:

@@ -12,7 +12,13 @@ import pytest
 from rich.console import Console
 
 from superconv_ray.execution import progress as progress_module
-from superconv_ray.execution.progress import PLAIN_INTERVAL, RECENT, Progress, describe
+from superconv_ray.execution.progress import (
+    ERRORS_IN_FULL,
+    PLAIN_INTERVAL,
+    RECENT,
+    Progress,
+    describe,
+)
 from superconv_ray.outcome import Outcome
 from superconv_ray.planner import Planner
 from superconv_ray.trial import Trial
@@ -201,17 +207,30 @@ def test_a_trial_may_end_that_no_worker_could_start(show: Callable[..., Display]
 # Errors
 
 
-def test_the_first_error_is_shown_in_full_and_further_ones_in_a_line(
+def test_each_different_error_is_shown_in_full_once_and_then_in_a_line(
     show: Callable[..., Display],
 ) -> None:
     display = show()
     with display.progress:
-        for seed in range(2):
-            error = f"Traceback of {seed}\nRuntimeError: no luck\ntrial 1a2b: {{'seed': {seed}}}\n"
+        for seed, luck in enumerate(("no luck", "no luck", "bad luck")):
+            error = f"Traceback\nRuntimeError: {luck}\ntrial 1a2b: {{'seed': {seed}}}\n"
             display.run(seed, Outcome("failed", error=error))
-    assert "Traceback of 0\nRuntimeError: no luck\ntrial 1a2b: {'seed': 0}\n" in display.text
-    assert "Traceback of 1" not in display.text
+    for seed, luck in ((0, "no luck"), (2, "bad luck")):
+        shown = f"Traceback\nRuntimeError: {luck}\ntrial 1a2b: {{'seed': {seed}}}\n"
+        assert display.text.count(shown) == 1
+    assert display.text.count("no luck") == 1
     assert "failed: digits n=100 small_cnn one_cycle max_lr=0.1 seed=1" in display.text
+
+
+def test_of_many_different_errors_the_first_few_are_shown_in_full(
+    show: Callable[..., Display],
+) -> None:
+    display = show()
+    with display.progress:
+        for seed in range(ERRORS_IN_FULL + 2):
+            error = f"RuntimeError: no luck with {seed}\ntrial 1a2b: {{}}"
+            display.run(seed, Outcome("failed", error=error))
+    assert display.text.count("no luck with") == ERRORS_IN_FULL
 
 
 # A terminal
