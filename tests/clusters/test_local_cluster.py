@@ -190,7 +190,7 @@ def test_a_host_killed_and_a_host_cut_off_change_no_number(
     assert_same_results(str(store), undisturbed)
     noticed_after = float(noticed_at.splitlines()[-1]) - cut_at
     print(f"noticed after {noticed_after:.1f} s")
-    assert noticed_after < 20.0  # about 10 on a quiet machine; with Ray's own settings 65
+    assert noticed_after < 30.0  # about 10 on a quiet machine; with Ray's own settings 65
 
 
 def test_a_cluster_that_was_taken_down_is_down(cluster: Hosts) -> None:
