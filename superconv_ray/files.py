@@ -77,6 +77,15 @@ _REMEDIES = (
 )
 
 
+SHARE_IT = "use a folder that all nodes have mounted, or a store such as s3://bucket/folder"
+"""What to do where a store is `not_shared`."""
+
+
+def not_shared(place: str, node: str) -> str:
+    """That a node has another store under the same name."""
+    return f"{place} is not shared: what the driver wrote there is not on {node}"
+
+
 class StoreError(OSError):
     """The store cannot be read or written, and why."""
 

@@ -261,6 +261,14 @@ class Trial:
         """Field name to value, in the order of declaration."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    def own_settings(self) -> dict[str, Any]:
+        """The settings that it has: without those that are None."""
+        return {name: value for name, value in self.settings().items() if value is not None}
+
+    def described(self) -> str:
+        """One line with the id and all its own settings: the last one of every error of a trial."""
+        return f"trial {self.id}: {self.own_settings()}"
+
 
 def _bn_momentum(momentum_steps: float | None, steps: int) -> float:
     """A running average that reaches back over the same share of runs of any length.

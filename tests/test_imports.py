@@ -93,7 +93,7 @@ ALLOWED: dict[str, set[str]] = {
     "execution.recorded": {"choosing", "outcome", "plan", "store"},
     "execution.progress": {"files", "outcome", "planner", "trial", "wording"},
     "execution.worker": {
-        *("", "trial", "outcome", "store", "training"),
+        *("", "files", "trial", "outcome", "store", "training"),
         *("data.batches", "data.dataset"),
         *("execution.deaths", "execution.interruption", "execution.memory"),
     },
@@ -105,7 +105,7 @@ ALLOWED: dict[str, set[str]] = {
     "execution.packing": {"trial", "outcome", "execution.room"},
     "execution.doctor": set(),
     "execution.doctor.facts": set(),
-    "execution.doctor.checks": {"execution.doctor.facts"},
+    "execution.doctor.checks": {"files", "execution.doctor.facts"},
     "execution.doctor.text": {
         *("tables", "execution.doctor.facts", "execution.doctor.checks"),
     },

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from superconv_ray.execution.interruption import sigterm_is_ctrl_c
 from superconv_ray.execution.progress import Progress
-from superconv_ray.execution.worker import Worker
+from superconv_ray.execution.worker import SLICE_SECONDS, Worker
 from superconv_ray.planner import Planner
 from superconv_ray.trial import Trial
-
-SLICE_SECONDS = 5.0
 
 
 def run_local(planner: Planner, worker: Worker, progress: Progress) -> None:

@@ -122,7 +122,7 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
             trial, outcome = self._take(trial_id), result["outcome"]
             if result["store_error"]:
                 self.store_error = result["store_error"]
-            elif self._needs_more_memory(trial, outcome.error):
+            elif self._give_more_memory(trial, outcome.error):
                 self._start_again(trial, "out of memory: its like have a whole device from now on")
             else:
                 self._end(trial, outcome)
@@ -139,26 +139,25 @@ class PlannerSearcher(_NotSaved, Searcher):  # type: ignore[misc]
             self._lost_nodes[trial.id] += 1
         else:
             deaths.append(reason)
-            self._needs_more_memory(trial, reason)
+            self._give_more_memory(trial, reason)
         if len(deaths) < MAX_ATTEMPTS and self._lost_nodes[trial.id] < MAX_LOST_NODES:
             self._start_again(trial, None if death.blameless else death.cause)
             return
-        settings = {name: value for name, value in trial.settings().items() if value is not None}
         lost = f", and {self._lost_nodes[trial.id]} nodes were lost" * death.blameless
         summary = f"given up: {len(deaths)} workers died at the trial{lost}: {death.cause}"
-        which = f"trial {trial.id}: {settings}"
-        self._store.write_failure(trial, "\n".join((summary, *(deaths or [reason]), which)))
-        self._end(trial, Outcome("failed", error=f"{summary}\n{which}"))  # Ray has a lot to say
+        in_full = "\n".join((summary, *(deaths or [reason]), trial.described()))
+        self._store.write_failure(trial, in_full)
+        # Ray has a lot to say, which need not be shown
+        self._end(trial, Outcome("failed", error=f"{summary}\n{trial.described()}"))
 
     def _recorded(self, trial: Trial) -> Outcome | None:
         """What the store knows of a trial whose worker did not live to tell."""
         with contextlib.suppress(StoreError):
-            if trial.id in self._store.finished_ids():
-                return recorded_outcomes(self._store, self._planner.plan)(trial.id)
+            return recorded_outcomes(self._store, self._planner.plan, [trial.id])(trial.id)
         return None
 
-    def _needs_more_memory(self, trial: Trial, error: str | None) -> bool:
-        """Whether a trial failed for want of memory, and can have more."""
+    def _give_more_memory(self, trial: Trial, error: str | None) -> bool:
+        """Let a trial have more if it failed for want of memory; whether it can."""
         lacking = error is not None and memory_advice(error) is not None
         return lacking and self._packing.outgrown(trial)
 
@@ -273,8 +272,7 @@ class Unpacked(tune.Callback):  # type: ignore[misc]
         **info: Any,  # noqa: ARG002
     ) -> None:
         """Trackers log a trial's config as its parameters."""
-        settings = trial.config["assignment"].trial.settings()
-        trial.config.update({name: v for name, v in settings.items() if v is not None})
+        trial.config.update(trial.config["assignment"].trial.own_settings())
 
     def on_trial_result(
         self,

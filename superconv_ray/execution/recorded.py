@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,13 +13,17 @@ from superconv_ray.plan import Plan
 from superconv_ray.store import Store
 
 
-def recorded_outcomes(store: Store, plan: Plan) -> Callable[[str], Outcome | None]:
-    """What the store knows of a plan's trials: all that its planner decides by."""
+def recorded_outcomes(
+    store: Store, plan: Plan, ids: Collection[str] | None = None
+) -> Callable[[str], Outcome | None]:
+    """What the store knows of a plan's trials, or of some: all that its planner decides by."""
     finished = store.finished_ids()
+    if ids is not None:
+        finished &= frozenset(ids)
     if not finished:
         return lambda _: None
     measured = [SCORE_COLUMN, LOSS_COLUMN, "test_accuracy"]
-    frame = store.trials(columns=["trial_id", "status", *measured])
+    frame = store.trials(columns=["trial_id", "status", *measured], ids=finished if ids else None)
     outcomes = {}
     for trial_id, status, *values in frame.itertuples(index=False):
         known = {name: v for name, v in zip(measured, values, strict=True) if not math.isnan(v)}

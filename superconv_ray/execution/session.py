@@ -234,7 +234,7 @@ def write_study(store: Store, plan: Plan, planner: Planner) -> None:
     definition = {
         "name": study.name,
         "question": study.question,
-        "base": {k: v for k, v in study.base.settings().items() if v is not None},
+        "base": study.base.own_settings(),
         "sweep": [dict(point) for point in study.sweep.points],
         "arms": {name: repr(arm) for name, arm in study.arms.items()},
         "budget": study.budget,

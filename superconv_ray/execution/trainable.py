@@ -10,12 +10,9 @@ import ray
 from ray import tune
 
 from superconv_ray.execution.room import Request
-from superconv_ray.execution.worker import Job, Worker
+from superconv_ray.execution.worker import SLICE_SECONDS, Job, Worker
 from superconv_ray.store import StoreError
 from superconv_ray.trial import Trial
-
-SLICE_SECONDS = 5.0
-"""Time after which a worker is heard of again while it trains."""
 
 
 @dataclass(frozen=True, repr=False)

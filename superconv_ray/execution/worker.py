@@ -21,10 +21,14 @@ from superconv_ray.data.dataset import Dataset
 from superconv_ray.execution.deaths import BrokenDeviceError, breaks_device, memory_advice
 from superconv_ray.execution.interruption import deferred_ctrl_c
 from superconv_ray.execution.memory import forget_peaks, peaks
+from superconv_ray.files import SHARE_IT, not_shared
 from superconv_ray.outcome import Outcome
 from superconv_ray.store import Store, StoreError, open_store
 from superconv_ray.training import TrainingRun
 from superconv_ray.trial import Trial
+
+SLICE_SECONDS = 5.0
+"""Time after which whoever runs a worker hears of it again while it trains."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,8 @@ class Worker:
         store = open_store(self._job.store, known=True)
         if self._job.claim and store.files.read(self._job.claim) is None:
             raise StoreError(
-                f"{store.files.place} is not shared: what the driver wrote there is not on "
-                f"{platform.node()}, which has joined the cluster: use a folder that all nodes "
-                "have mounted, or a store such as s3://bucket/folder"
+                f"{not_shared(store.files.place, platform.node())}, which has joined the cluster: "
+                f"{SHARE_IT}"
             )
         return store
 
@@ -186,10 +189,7 @@ class Worker:
         return replace(outcome, curve=run.curve if run.trial.kind == "range_test" else ())
 
     def _fail(self, trial: Trial, trace: str) -> Outcome:
-        settings = {name: value for name, value in trial.settings().items() if value is not None}
-        error = "\n".join(
-            filter(None, (trace, memory_advice(trace), f"trial {trial.id}: {settings}"))
-        )
+        error = "\n".join(filter(None, (trace, memory_advice(trace), trial.described())))
         self.store.write_failure(trial, error)
         return Outcome("failed", error=error)
 

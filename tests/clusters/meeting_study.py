@@ -10,9 +10,10 @@ import platform
 import time
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from superconv_ray import Arm, Study, Trial, iterations, main
+from superconv_ray.models.small_cnn import SmallCNN
 
 MEETING = Path("/shared/meeting")
 
@@ -28,19 +29,11 @@ def meet() -> None:
             time.sleep(0.1)
 
 
-class Patient(nn.Module):
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
-        super().__init__()
-        channels, height, width = input_shape
-        self.norm = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels * height * width, classes)
-
+class Patient(SmallCNN):
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             meet()
-        logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
-        return logits
+        return super().forward(x)
 
 
 study = Study(

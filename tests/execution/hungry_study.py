@@ -1,23 +1,22 @@
 """A study for a test of want of memory: its model takes more in every training step."""
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from superconv_ray import Arm, Study, Trial, iterations, main
 from superconv_ray.execution import ray_tune
+from superconv_ray.models.small_cnn import SmallCNN
 
 BITE_BYTES = 128 * 2**20
 MEAL_BYTES = 10 * 2**30
 ATTEMPTS = 1
 
 
-class Hungry(nn.Module):
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
-        super().__init__()
-        channels, height, width = input_shape
-        self.norm = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels * height * width, classes)
+class Hungry(SmallCNN):
+    def __init__(self, **shape: Any) -> None:
+        super().__init__(**shape)
         self.eaten: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
@@ -25,8 +24,7 @@ class Hungry(nn.Module):
             self.eaten.append(torch.ones(BITE_BYTES, dtype=torch.uint8))
             if len(self.eaten) * BITE_BYTES >= MEAL_BYTES:
                 raise RuntimeError("nobody minds")
-        logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
-        return logits
+        return super().forward(x)
 
 
 study = Study(

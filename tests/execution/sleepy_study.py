@@ -7,21 +7,16 @@ Files next to this one are the signals: `asleep` appears when the arm is well in
 import time
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from superconv_ray import Arm, Study, Trial, from_range_test, iterations, main
+from superconv_ray.models.small_cnn import SmallCNN
 
 HERE = Path(__file__).parent
 
 
-class Sleepy(nn.Module):
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
-        super().__init__()
-        channels, height, width = input_shape
-        self.norm = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels * height * width, classes)
-        self.steps = 0
+class Sleepy(SmallCNN):
+    steps = 0
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and not (HERE / "awake").exists():
@@ -31,8 +26,7 @@ class Sleepy(nn.Module):
             time.sleep(0.25)
             while (HERE / "stuck").exists():
                 time.sleep(0.05)
-        logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
-        return logits
+        return super().forward(x)
 
 
 study = Study(

@@ -8,22 +8,17 @@ import os
 import time
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from superconv_ray import Arm, Study, Trial, iterations, main
+from superconv_ray.models.small_cnn import SmallCNN
 
 HERE = Path(__file__).parent
 STEP_SECONDS = 0.4
 
 
-class Steady(nn.Module):
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
-        super().__init__()
-        channels, height, width = input_shape
-        self.norm = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels * height * width, classes)
-        self.steps = 0
+class Steady(SmallCNN):
+    steps = 0
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and not (HERE / "awake").exists():
@@ -34,8 +29,7 @@ class Steady(nn.Module):
             with (HERE / "steps").open("a") as file:
                 file.write(f"{node} {os.getpid()} {self.steps}\n")
             time.sleep(STEP_SECONDS)
-        logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
-        return logits
+        return super().forward(x)
 
 
 study = Study(

@@ -52,34 +52,32 @@ def test_a_worker_that_the_memory_monitor_kills_is_out_of_memory() -> None:
     assert death.cause.startswith("out of memory: lower batch_size, or ")
 
 
-def test_what_was_raised_in_setting_up_a_worker_is_the_cause() -> None:
-    death = judge(
-        "The actor died because of an error raised in its creation task, ray::TrialTrainable()\n"
-        "Traceback (most recent call last):\n"
-        "ModuleNotFoundError: No module named 'only_here'\n"
-    )
+IN_CREATION = (
+    "The actor died because of an error raised in its creation task, ray::TrialTrainable()\n"
+)
+IN_A_TASK = (
+    "\x1b[36mray::_Inner.train()\x1b[39m (pid=31333, ip=10.0.0.2, actor_id=9a38, repr=<...>)\n"
+    '  File "worker.py", line 115, in work\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "raised"),
+    [
+        (
+            f"{IN_CREATION}Traceback (most recent call last):\n",
+            "ModuleNotFoundError: No module named 'only_here'",
+        ),
+        (IN_A_TASK, "superconv_ray.execution.deaths.BrokenDeviceError: CUDA error: illegal access"),
+        # What an error quotes is not taken for the loss of a node, or its trial would be started
+        # again and again
+        (IN_CREATION, "RuntimeError: licence server: its node has died, or is unavailable"),
+    ],
+)
+def test_what_a_worker_raised_is_the_cause(before: str, raised: str) -> None:
+    death = judge(f"{before}{raised}\n")
     assert not death.blameless
-    assert death.cause == "ModuleNotFoundError: No module named 'only_here'"
-
-
-def test_what_a_worker_raised_is_the_cause() -> None:
-    death = judge(
-        "\x1b[36mray::_Inner.train()\x1b[39m (pid=31333, ip=10.0.0.2, actor_id=9a38, repr=<...>)\n"
-        '  File "worker.py", line 115, in work\n'
-        "superconv_ray.execution.deaths.BrokenDeviceError: CUDA error: an illegal memory access"
-    )
-    assert not death.blameless
-    assert death.cause.endswith("BrokenDeviceError: CUDA error: an illegal memory access")
-
-
-def test_what_an_error_quotes_is_not_taken_for_the_loss_of_a_node() -> None:
-    """Which would start its trial again and again."""
-    death = judge(
-        "The actor died because of an error raised in its creation task, ray::TrialTrainable()\n"
-        "RuntimeError: licence server: its node has died, or is unavailable\n"
-    )
-    assert not death.blameless
-    assert death.cause.startswith("RuntimeError: licence server")
+    assert death.cause == raised
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import shutil
@@ -13,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ from superconv_ray.plan import make_plan
 from superconv_ray.planner import Planner
 from superconv_ray.store import StoreError
 from tests.execution.hungry_study import ATTEMPTS
+
+short_folder = partial(
+    tempfile.TemporaryDirectory, prefix="rt", dir="/tmp", ignore_cleanup_errors=True
+)
+"""For a Ray of its own: sockets in it need a short path."""
 
 PATIENCE = 180.0
 """Seconds that a test waits for another process."""
@@ -504,14 +509,6 @@ def start(sleepy_study: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         for process in started:
             with process:
                 process.kill()
-
-
-@contextlib.contextmanager
-def short_folder() -> Iterator[str]:
-    """For a Ray of its own: sockets in it need a short path."""
-    folder = tempfile.mkdtemp(prefix="rt", dir="/tmp")
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait_for(file: Path, process: subprocess.Popen[str]) -> None:

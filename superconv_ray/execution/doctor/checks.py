@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from superconv_ray.execution.doctor.facts import Cluster
+from superconv_ray.files import SHARE_IT, not_shared
 
 Level = Literal["ok", "skipped", "warning", "problem"]
 
@@ -161,8 +162,8 @@ def store(cluster: Cluster) -> Iterator[Finding]:
             yield Finding(
                 "problem",
                 "store",
-                f"{place.place} is not shared: what the driver wrote there is not on {node.name}",
-                "use a folder that all nodes have mounted, or a store such as s3://bucket/folder",
+                not_shared(place.place, node.name),
+                SHARE_IT,
             )
     if not troubled:
         seen = count(sum(node.store is not None for node in cluster.nodes), "node")
