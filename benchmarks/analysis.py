@@ -16,8 +16,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.comparison import arm_summary, compare, generalization_gap
-from superconv_ray.tables import text_table
+from superconv_ray.analysis.comparison.gaps import arm_summary, compare, generalization_gap
+from superconv_ray.design.text import text_table
 
 SEEDS = (2, 5, 16, 20)
 """Seeds a point: the most points, the usual, the most sign patterns, sign patterns drawn."""

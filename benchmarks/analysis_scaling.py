@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from superconv_ray.analysis.scaling import DRAWS, compare_scaling, label_worth, scaling_fits
-from superconv_ray.analysis.speedup import budget_curve, speedup
-from superconv_ray.tables import text_table
+from superconv_ray.analysis.scaling.fits import DRAWS, compare_scaling, label_worth, scaling_fits
+from superconv_ray.analysis.speedup.factor import budget_curve, speedup
+from superconv_ray.design.text import text_table
 
 LABELS = tuple(100 * 2**i for i in range(10))
 BUDGETS = tuple(100 * 2**i for i in range(10))

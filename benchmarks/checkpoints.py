@@ -20,8 +20,8 @@ from superconv_ray.data.batches import to_device
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.execution.session import RunOptions
 from superconv_ray.execution.worker import Job, Worker
-from superconv_ray.store import open_store
-from superconv_ray.training import TrainingRun
+from superconv_ray.storage.store import open_store
+from superconv_ray.training.loop import TrainingRun
 
 TARGET = 0.01
 DATA = load_dataset("digits")

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from superconv_ray.tables import text_table
+from superconv_ray.design.text import text_table
 
 STUDY = Path(__file__).parents[1] / "studies" / "quickstart.py"
 TARGET_SECONDS = {"first": 180, "again": 15}

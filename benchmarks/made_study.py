@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from superconv_ray import Study, open_store
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.plan import Plan, make_plan
+from superconv_ray.design.trial import Trial
 from superconv_ray.execution.session import write_study
-from superconv_ray.outcome import Outcome
-from superconv_ray.plan import Plan, make_plan
-from superconv_ray.planner import Planner, Signal
-from superconv_ray.store import Store
-from superconv_ray.trial import Trial
+from superconv_ray.planning.planner import Planner, Signal
+from superconv_ray.storage.store import Store
 
 ROWS = 20
 """Curve rows a trial."""

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from superconv_ray import Arm, Study, Trial, Tuning, grid, iterations, tuned
-from superconv_ray.outcome import Outcome
-from superconv_ray.plan import Plan, make_plan
-from superconv_ray.planner import Planner
-from superconv_ray.tables import text_table
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.plan import Plan, make_plan
+from superconv_ray.design.text import text_table
+from superconv_ray.planning.planner import Planner
 
 TARGET_MS = 2.0
 SEARCH_TRIALS = 200

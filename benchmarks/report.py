@@ -11,10 +11,10 @@ from pathlib import Path
 
 from benchmarks.made_study import write_made_study
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations
+from superconv_ray.design.text import text_table
 from superconv_ray.report.build import build_report
 from superconv_ray.report.page import render
-from superconv_ray.results import StudyResults
-from superconv_ray.tables import text_table
+from superconv_ray.report.study_results import StudyResults
 
 FRACTIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
 SEEDS = {500: 25, 10_000: 500}

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from superconv_ray.tables import text_table
+from superconv_ray.design.text import text_table
 
 STUDY = Path(__file__).parents[1] / "studies" / "quickstart.py"
 TARGET_SECONDS = 0.3

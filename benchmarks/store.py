@@ -32,8 +32,8 @@ from typing import Any
 import pandas as pd
 
 from superconv_ray import Trial, open_store
-from superconv_ray.outcome import Outcome
-from superconv_ray.tables import text_table
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.text import text_table
 
 READS = 5
 STEPS = 2000

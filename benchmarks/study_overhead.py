@@ -34,10 +34,10 @@ from typing import Any
 from unittest.mock import patch
 
 from superconv_ray import Study, Trial, iterations
-from superconv_ray.outcome import Outcome
-from superconv_ray.plan import Plan, make_plan
-from superconv_ray.planner import Planner
-from superconv_ray.tables import text_table
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.plan import Plan, make_plan
+from superconv_ray.design.text import text_table
+from superconv_ray.planning.planner import Planner
 
 SLOTS = 2
 WARM_UP = 2 * SLOTS  # trials
@@ -145,7 +145,7 @@ def run_function(plan: Plan) -> Run:
 
         from superconv_ray.data.batches import to_device
         from superconv_ray.data.readers import load_dataset
-        from superconv_ray.training import TrainingRun
+        from superconv_ray.training.loop import TrainingRun
 
         torch.set_num_threads(1)
         trial = replace(first, seed=config["seed"], subset_seed=config["seed"])

@@ -27,9 +27,9 @@ from torchvision import transforms
 
 from superconv_ray.data.batches import augment, to_device
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.design.trial import Trial
 from superconv_ray.models import build_model
-from superconv_ray.training import TrainingRun, resolve_precision
-from superconv_ray.trial import Trial
+from superconv_ray.training.loop import TrainingRun, resolve_precision
 
 SAMPLES = 10_000
 WARM_UP = 130  # steps; TrainingRun's next curve row is due at step 256

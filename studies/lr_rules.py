@@ -42,8 +42,8 @@ from superconv_ray import Arm, Study, Trial, iterations, main
 
 def tables(trials: pd.DataFrame, curves: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """What following each rule costs, and what the range tests show."""
-    from superconv_ray.analysis.calibration import rule_costs
-    from superconv_ray.analysis.range_test_tables import join_range_tests, range_test_table
+    from superconv_ray.analysis.range_tests.calibration import rule_costs
+    from superconv_ray.analysis.range_tests.tables import join_range_tests, range_test_table
 
     shown = ["labels", "seeds", "peak_accuracy", "peak_lr", "low", "high", "verdict", "advice"]
     return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from superconv_ray.study import (
+from superconv_ray.design.study import (
     Arm,
     Study,
     Tuning,
@@ -22,19 +22,21 @@ from superconv_ray.study import (
     seconds,
     tuned,
 )
-from superconv_ray.trial import Trial
+from superconv_ray.design.trial import Trial
+from superconv_ray.design.version import VERSION
 
 if TYPE_CHECKING:
-    from superconv_ray.cli import main
+    from superconv_ray.cli.app import main
     from superconv_ray.data.dataset import Dataset
-    from superconv_ray.store import open_store
+    from superconv_ray.storage.store import open_store
 
-__version__ = "0.1.0"
+
+__version__ = VERSION
 
 _LAZY = {
     "Dataset": "superconv_ray.data.dataset",
-    "main": "superconv_ray.cli",
-    "open_store": "superconv_ray.store",
+    "main": "superconv_ray.cli.app",
+    "open_store": "superconv_ray.storage.store",
 }
 
 __all__ = [

@@ -73,7 +73,7 @@ def superconv() -> Callable[..., Result]:
     """The command line, called in this process: ``superconv("run", path, "--local")``."""
 
     def call(*arguments: object) -> Result:
-        from superconv_ray.cli import app
+        from superconv_ray.cli.app import app
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "path", list(sys.path))  # a study's folder is put first

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from superconv_ray.outcome import Outcome, Status
-from superconv_ray.results import StudyResults
-from superconv_ray.store import Store
-from superconv_ray.trial import Trial
+from superconv_ray.design.outcome import Outcome, Status
+from superconv_ray.design.trial import Trial
+from superconv_ray.report.study_results import StudyResults
+from superconv_ray.storage.store import Store
 
 NAME = "hand_made"
 

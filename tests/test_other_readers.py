@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from superconv_ray import open_store
-from superconv_ray.outcome import Outcome
-from superconv_ray.store import Store
-from superconv_ray.trial import Trial
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.trial import Trial
+from superconv_ray.storage.store import Store
 
 SAMPLE = Path(__file__).parents[1] / "studies" / "results"
 STUDY = "limited_data_fashion_mnist_small_cnn"

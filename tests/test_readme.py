@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 import superconv_ray
-from superconv_ray import schema
 from superconv_ray.data.catalog import DATASETS
+from superconv_ray.design.schedules import POLICIES, RANGE_TESTS
+from superconv_ray.design.trial import OPTIMIZERS
 from superconv_ray.models import MODELS
-from superconv_ray.schedules import POLICIES, RANGE_TESTS
-from superconv_ray.trial import OPTIMIZERS
+from superconv_ray.storage import schema
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

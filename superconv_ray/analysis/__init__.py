@@ -1,1 +1,1 @@
-"""Answers from result tables: frames in, frames out."""
+"""Frames in, frames out: what results say, grouped by the question."""

@@ -1,1 +1,1 @@
-"""Running a study: in this process, or on a cluster with Ray Tune."""
+"""Running a plan: in this process, or in parallel on Ray Tune."""

@@ -12,9 +12,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from superconv_ray.execution.room import Node, Request
-from superconv_ray.outcome import Outcome
-from superconv_ray.trial import Trial
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.trial import Trial
+from superconv_ray.execution.capacity import Node, Request
 
 Amount: TypeAlias = float | Literal["auto"]
 """A number, or one that follows from what was measured."""

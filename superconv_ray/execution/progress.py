@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from superconv_ray.files import StoreError
-from superconv_ray.outcome import Outcome
-from superconv_ray.planner import Planner
-from superconv_ray.trial import Trial
-from superconv_ray.wording import duration
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.text import duration, trial_line, trial_name
+from superconv_ray.design.trial import Trial
+from superconv_ray.planning.planner import Planner
+from superconv_ray.storage.filesystem import StoreError
 
 PLAIN_INTERVAL = 2.0
 """Least seconds between two plain lines, so that thousands of short trials do not flood a log."""
@@ -79,7 +78,7 @@ class Progress:
     def ended(self, trial: Trial, outcome: Outcome) -> None:
         """A trial has ended; an error is shown at once, with the trial's settings."""
         self._running.pop(trial.id, None)  # unless its worker could not be set up
-        line = describe(trial, outcome)
+        line = trial_line({**trial.settings(), "status": outcome.status, **outcome.measurements})
         self._recent.append(line)
         if outcome.error:
             # In full once: a mistake in a model raises the same in every trial, and the store
@@ -106,7 +105,7 @@ class Progress:
         self._running.pop(trial.id, None)
         self._restarts += 1
         if cause:
-            self.warn(f"{_settings(trial.settings())}: {cause}; started again")
+            self.warn(f"{trial_name(trial.settings())}: {cause}; started again")
 
     def warn(self, text: str) -> None:
         """Show a line about something that is not as it should be, while the run goes on."""
@@ -137,25 +136,3 @@ class Progress:
 
     def _render(self) -> Text:
         return Text("\n".join([*self._recent, self._status()]))
-
-
-def describe(trial: Trial, outcome: Outcome) -> str:
-    """One line on a trial that has ended."""
-    return describe_row({**trial.settings(), "status": outcome.status, **outcome.measurements})
-
-
-def describe_row(row: Mapping[str, Any]) -> str:
-    """One line on a trial that has ended, from its row in the store without missing values."""
-    line = f"{_settings(row)}: {row['status']}"
-    for part in ("test", "validation"):
-        accuracy = row.get(f"{part}_accuracy")
-        if accuracy is not None:
-            line += f", {part} accuracy {100 * accuracy:.1f} %"
-    seconds = row.get("train_seconds")
-    return line + (f", {seconds:.1f} s" if seconds is not None else "")
-
-
-def _settings(row: Mapping[str, Any]) -> str:
-    """What tells a trial from others, from its row or its settings."""
-    text = "{dataset} n={data_count} {model} {policy} max_lr={max_lr:g} seed={seed}"
-    return text.format_map(row)

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from superconv_ray import __version__
+from superconv_ray.design.plan import Plan
+from superconv_ray.design.study import AtLeast
+from superconv_ray.design.version import VERSION
 from superconv_ray.execution.progress import Progress
-from superconv_ray.execution.recorded import recorded_outcomes
-from superconv_ray.files import without_secrets
-from superconv_ray.lease import lease
-from superconv_ray.plan import Plan
-from superconv_ray.planner import Planner
-from superconv_ray.store import Store, open_store
-from superconv_ray.study import AtLeast
+from superconv_ray.execution.recovery import recorded_outcomes
+from superconv_ray.planning.planner import Planner
+from superconv_ray.storage.filesystem import without_secrets
+from superconv_ray.storage.lease import lease
+from superconv_ray.storage.store import Store, open_store
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
@@ -166,14 +166,14 @@ def _train(
         if options.local:
             import torch
 
-            from superconv_ray.execution.local import run_local
+            from superconv_ray.execution.in_process import run_local
 
             worker = Worker(
                 make_job(torch.cuda.is_available()), datasets.__getitem__, progress.warn
             )
             run_local(planner, worker, progress)
         else:
-            from superconv_ray.execution.ray_tune import run_ray
+            from superconv_ray.execution.ray_tune.adapter import run_ray
 
             run_ray(
                 planner,
@@ -223,7 +223,7 @@ def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
     uses = {(t.model, t.dataset, t.dropout) for t in trials if t.model in plan.study.models}
     for model, dataset, dropout in sorted(uses):
         if dataset in datasets:
-            from superconv_ray.training import check_model
+            from superconv_ray.training.loop import check_model
 
             check_model(plan.study.models[model], datasets[dataset], dropout)
 
@@ -246,7 +246,7 @@ def write_study(store: Store, plan: Plan, planner: Planner) -> None:
             for index, cell in enumerate(plan.cells)
         ],
         "trials": planner.total,
-        "package_version": __version__,
+        "package_version": VERSION,
         "python": platform.python_version(),
         "commit": _git_commit(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",

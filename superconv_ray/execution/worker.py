@@ -15,17 +15,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from superconv_ray import __version__
 from superconv_ray.data.batches import ResidentDataset, to_device
 from superconv_ray.data.dataset import Dataset
-from superconv_ray.execution.deaths import BrokenDeviceError, breaks_device, memory_advice
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.trial import Trial
+from superconv_ray.design.version import VERSION
 from superconv_ray.execution.interruption import deferred_ctrl_c
 from superconv_ray.execution.memory import forget_peaks, peaks
-from superconv_ray.files import SHARE_IT, not_shared
-from superconv_ray.outcome import Outcome
-from superconv_ray.store import Store, StoreError, open_store
-from superconv_ray.training import TrainingRun
-from superconv_ray.trial import Trial
+from superconv_ray.execution.worker_failures import BrokenDeviceError, breaks_device, memory_advice
+from superconv_ray.storage.filesystem import SHARE_IT, not_shared
+from superconv_ray.storage.store import Store, StoreError, open_store
+from superconv_ray.training.loop import TrainingRun
 
 SLICE_SECONDS = 5.0
 """Time after which whoever runs a worker hears of it again while it trains."""
@@ -200,7 +200,7 @@ class Worker:
             **peaks(self.device),
             "finished_at": datetime.now(UTC),
             "host": platform.node(),
-            "package_version": __version__,
+            "package_version": VERSION,
             "torch_version": str(torch.__version__),
         }
 

@@ -10,10 +10,9 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-from superconv_ray.wording import unknown_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,7 +77,12 @@ def build_model(
         TypeError: a callable that does not take the three keywords, or returns no `nn.Module`.
     """
     if isinstance(model, str) and model not in MODELS:
-        raise ValueError(unknown_name("model", model, MODELS))
+        near = get_close_matches(model, MODELS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"model must be one of {', '.join(map(repr, MODELS))} or a callable, "
+            f"got {model!r}{hint}"
+        )
     if len(input_shape) not in (1, 3) or min(input_shape) < 1:
         raise ValueError(
             "input_shape must be (channels, height, width), or (features,) for vectors, each at "

@@ -1,1 +1,1 @@
-"""What a person looks at: charts of frames that `superconv_ray.analysis` makes."""
+"""A study's results for people: text, tables, charts, a page, exports, a live view."""

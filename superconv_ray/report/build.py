@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from superconv_ray.design.text import counted, short
+from superconv_ray.design.trial import field_names
 from superconv_ray.report.content import Report
 from superconv_ray.report.sections import sections
+from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.verdict import verdict
-from superconv_ray.results import StudyResults
-from superconv_ray.store import Store, StoreError
-from superconv_ray.trial import field_names
-from superconv_ray.wording import counted, short
+from superconv_ray.storage.store import Store, StoreError
 
 
 def study_to_report(store: Store, name: str | None = None) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from superconv_ray.report.chart_files import save_chart
 from superconv_ray.report.paper_tables import paper_tables
-from superconv_ray.report.pictures import save_chart
 from superconv_ray.report.sections import sections
-from superconv_ray.results import StudyResults
+from superconv_ray.report.study_results import StudyResults
 
 FORMATS = (".png", ".svg", ".pdf")
 

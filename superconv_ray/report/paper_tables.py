@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison import arm_summary, effort
-from superconv_ray.analysis.sequential import confidence_per_look
-from superconv_ray.results import StudyResults
-from superconv_ray.wording import column_name, percent_interval, probability, value_text
+from superconv_ray.analysis.comparison.gaps import arm_summary, effort
+from superconv_ray.analysis.statistics.sequential import confidence_per_look
+from superconv_ray.design.text import column_name, percent_interval, probability, value_text
+from superconv_ray.report.study_results import StudyResults
 
 _LATEX = str.maketrans(
     {

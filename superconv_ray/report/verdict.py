@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison import arm_summary
-from superconv_ray.analysis.intervals import CONFIDENCE
-from superconv_ray.analysis.trend import FALLS, GROWS
-from superconv_ray.analysis.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
-from superconv_ray.results import StudyResults
-from superconv_ray.wording import counted, in_words, percent_interval, setting_text
+from superconv_ray.analysis.comparison.gaps import arm_summary
+from superconv_ray.analysis.comparison.trend import FALLS, GROWS
+from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
+from superconv_ray.analysis.statistics.intervals import CONFIDENCE
+from superconv_ray.design.text import counted, in_words, percent_interval, setting_text
+from superconv_ray.report.study_results import StudyResults
 
 VERDICTS = {SUPER_CONVERGES: "beats {}", DOES_NOT: "does not beat {}", UNDECIDED: "is undecided"}
 MOST_POINTS = 6

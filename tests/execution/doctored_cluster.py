@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from superconv_ray.cli import app
+from superconv_ray.cli.app import app
 from superconv_ray.execution.doctor import collection
 
 OBJECT_STORE = 80 * 2**20

@@ -14,7 +14,9 @@ from click.testing import Result
 from rich.console import Console
 
 from superconv_ray import Arm, Study, Trial, iterations, open_store
-from superconv_ray.execution import ray_tune
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.plan import make_plan
+from superconv_ray.execution.capacity import Request
 from superconv_ray.execution.memory import forget_peaks, peaks
 from superconv_ray.execution.packing import (
     CUDA_CONTEXT_BYTES,
@@ -27,10 +29,8 @@ from superconv_ray.execution.packing import (
     smallest_devices,
     trials_that_fit,
 )
-from superconv_ray.execution.room import Request
+from superconv_ray.execution.ray_tune import adapter as ray_tune
 from superconv_ray.execution.session import RunOptions, run_plan
-from superconv_ray.outcome import Outcome
-from superconv_ray.plan import make_plan
 
 GIB = 2**30
 SMALL = Trial(dataset="digits", model="small_cnn", batch_size=32, max_lr=0.1)

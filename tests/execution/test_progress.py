@@ -11,17 +11,16 @@ from typing import cast
 import pytest
 from rich.console import Console
 
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.trial import Trial
 from superconv_ray.execution import progress as progress_module
 from superconv_ray.execution.progress import (
     ERRORS_IN_FULL,
     PLAIN_INTERVAL,
     RECENT,
     Progress,
-    describe,
 )
-from superconv_ray.outcome import Outcome
-from superconv_ray.planner import Planner
-from superconv_ray.trial import Trial
+from superconv_ray.planning.planner import Planner
 
 COMPLETED = Outcome("completed", {"test_accuracy": 0.9123, "train_seconds": 2.25})
 
@@ -273,12 +272,3 @@ def test_a_terminal_is_left_in_order_when_a_run_is_cut_off(show: Callable[..., D
 
 
 # One line on a trial
-
-
-def test_a_trial_with_held_out_labels_is_described_by_its_validation_accuracy() -> None:
-    line = describe(a_trial(3), Outcome("completed", {"validation_accuracy": 0.5}))
-    assert line.endswith("seed=3: completed, validation accuracy 50.0 %")
-
-
-def test_a_trial_without_measurements_is_described_by_its_status() -> None:
-    assert describe(a_trial(3), Outcome("failed")).endswith("seed=3: failed")

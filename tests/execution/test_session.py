@@ -32,13 +32,13 @@ from superconv_ray import (
 )
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import DatasetNotFoundError, load_dataset
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.plan import make_plan
 from superconv_ray.execution import progress, session
 from superconv_ray.execution.session import RunOptions, Summary, run_plan
 from superconv_ray.execution.worker import Job, Worker
-from superconv_ray.outcome import Outcome
-from superconv_ray.plan import make_plan
-from superconv_ray.store import StoreError
-from superconv_ray.training import TrainingRun
+from superconv_ray.storage.store import StoreError
+from superconv_ray.training.loop import TrainingRun
 
 PATIENCE = 120.0
 """Seconds that a test waits for another process."""

@@ -20,11 +20,11 @@ from superconv_ray import __version__
 from superconv_ray.data.batches import to_device
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import load_dataset
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.trial import Trial
 from superconv_ray.execution.worker import Job, Worker
-from superconv_ray.outcome import Outcome
-from superconv_ray.store import Store, StoreError, open_store
-from superconv_ray.training import TrainingRun
-from superconv_ray.trial import Trial
+from superconv_ray.storage.store import Store, StoreError, open_store
+from superconv_ray.training.loop import TrainingRun
 
 STEPS = 30
 

@@ -98,7 +98,7 @@ def test_an_unknown_name_lists_the_names_and_hints_at_the_nearest() -> None:
         build("resnet19", 32)
     assert str(caught.value) == (
         "model must be one of 'lenet', 'resnet20', 'resnet32', 'resnet44', 'resnet56', "
-        "'resnet110', 'small_cnn' or given to the study as models={...}, got 'resnet19'; "
+        "'resnet110', 'small_cnn' or a callable, got 'resnet19'; "
         "did you mean 'resnet110'?"
     )
 

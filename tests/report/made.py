@@ -121,7 +121,7 @@ def _accuracy() -> Section:
         title="Accuracy against the number of labels",
         text="Means over five seeds with 95 % t intervals. 1cycle wins nowhere but at 1,200.",
         frame=frame,
-        code="from superconv_ray.analysis.replicates import summarize\n\nsummarize(trials)",
+        code="from superconv_ray.analysis import summarize\n\nsummarize(trials)",
         chart=(rules + points).properties(height=280),
     )
 

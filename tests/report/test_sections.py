@@ -14,8 +14,8 @@ from benchmarks.made_study import write_made_study
 from superconv_ray import Arm, Study, Trial, Tuning, from_range_test, grid, iterations, tuned
 from superconv_ray.report.build import build_report
 from superconv_ray.report.content import Report
-from superconv_ray.results import StudyResults
-from superconv_ray.store import open_store
+from superconv_ray.report.study_results import StudyResults
+from superconv_ray.storage.store import open_store
 
 ONE_CYCLE = Arm(policy="one_cycle", max_lr=from_range_test(steps=40, points=20))
 COSINE = Arm(policy="cosine", max_lr=0.1)

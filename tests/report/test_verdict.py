@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from superconv_ray.report.verdict import verdict
-from superconv_ray.store import Store, open_store
+from superconv_ray.storage.store import Store, open_store
 from tests.hand_made import HandMade
 
 MEANING = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from superconv_ray import open_store
-from superconv_ray.store import StoreError
+from superconv_ray.storage.store import StoreError
 from tests.stores.tiny_study import fill, run, study
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from superconv_ray import open_store
-from superconv_ray.files import Files
-from superconv_ray.lease import StudyInUseError, lease
-from superconv_ray.store import StoreError
+from superconv_ray.storage.filesystem import Files
+from superconv_ray.storage.lease import StudyInUseError, lease
+from superconv_ray.storage.store import StoreError
 from tests.stores.seaweed import KEYS, S3Server
 from tests.stores.tiny_study import run, study
 
@@ -118,7 +118,7 @@ def test_what_is_wrong_with_a_store_is_said_before_anything_is_trained(
 def test_an_endpoint_where_nobody_listens_is_told_within_seconds(
     s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("superconv_ray.files.FIRST_PATIENCE", 0.0)
+    monkeypatch.setattr("superconv_ray.storage.filesystem.FIRST_PATIENCE", 0.0)
     with pytest.raises(StoreError, match=r"cannot be read: it does not answer; check its address"):
         open_store(s3_server.uri("nobody", port=1))
 

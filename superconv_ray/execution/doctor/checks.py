@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from superconv_ray.execution.doctor.facts import Cluster
-from superconv_ray.files import SHARE_IT, not_shared
+from superconv_ray.storage.filesystem import SHARE_IT, not_shared
 
 Level = Literal["ok", "skipped", "warning", "problem"]
 

@@ -32,7 +32,7 @@ from superconv_ray.execution.doctor.facts import (
     StorePlace,
     StoreView,
 )
-from superconv_ray.files import Files
+from superconv_ray.storage.filesystem import Files
 
 ANSWER_SECONDS = 60.0
 """Who has not answered by then is taken for silent. A worker starts in a second or a few; torch is

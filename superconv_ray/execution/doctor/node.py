@@ -11,16 +11,16 @@ import uuid
 from functools import cache
 from pathlib import Path
 
-import superconv_ray
+from superconv_ray.design.version import VERSION
 from superconv_ray.execution.doctor.facts import Machine, StoreView
-from superconv_ray.files import Files
+from superconv_ray.storage.filesystem import Files
 
 
 def versions() -> dict[str, str]:
     """Versions of what must be the same on all nodes; torch is not imported for it."""
     return {
         "Python": platform.python_version(),
-        "superconv_ray": f"{superconv_ray.__version__} ({_source_digest()})",
+        "superconv_ray": f"{VERSION} ({_source_digest()})",
         "torch": _version("torch"),
         "Ray": _version("ray"),
     }
@@ -36,7 +36,7 @@ def _version(package: str) -> str:
 @cache
 def _source_digest() -> str:
     """6 hex digits of the package's source: between releases the version alone tells little."""
-    folder = Path(superconv_ray.__file__).parent
+    folder = Path(__file__).parents[2]  # of the package
     sha = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         sha.update(path.relative_to(folder).as_posix().encode())
@@ -75,7 +75,7 @@ def machine(ray_folder: str) -> Machine:
     """Hardware; imports torch, which takes a second or more."""
     import torch
 
-    from superconv_ray.training import resolve_precision
+    from superconv_ray.training.loop import resolve_precision
 
     disk = shutil.disk_usage(ray_folder)
     gpus = [torch.cuda.get_device_properties(k) for k in range(torch.cuda.device_count())]

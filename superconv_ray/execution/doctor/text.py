@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from superconv_ray.design.text import text_table
 from superconv_ray.execution.doctor.checks import Finding, count, size
 from superconv_ray.execution.doctor.facts import Cluster, Machine, Node
-from superconv_ray.tables import text_table
 
 _MACHINE = ("CPUs", "memory", "GPUs", "bf16", "disk free")
 

@@ -11,8 +11,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from superconv_ray.design.text import column_name, setting_text
 from superconv_ray.report import theme
-from superconv_ray.wording import column_name, setting_text
 
 Facet = str | Sequence[str] | None
 """Columns that tell the panels of a chart apart."""

@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from superconv_ray.analysis.intervals import DECIMALS
-from superconv_ray.analysis.range_test_tables import RULES
+from superconv_ray.analysis.range_tests.tables import RULES
+from superconv_ray.analysis.statistics.intervals import DECIMALS
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
     PERCENT,

@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from superconv_ray.design.text import column_name, value_text
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
     Facet,
@@ -24,7 +25,6 @@ from superconv_ray.report.charts.parts import (
     view,
     y_of,
 )
-from superconv_ray.wording import column_name, value_text
 
 CELL_HEIGHT = 36
 MOST_WRITTEN = 10

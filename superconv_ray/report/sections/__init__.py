@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections import chosen, compared, swept, trained
-from superconv_ray.results import StudyResults
+from superconv_ray.report.study_results import StudyResults
 
 SECTIONS: tuple[Callable[[StudyResults], Iterator[Section]], ...] = (
     compared.gaps,

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison import arm_summary, effort
-from superconv_ray.analysis.decision import decision_cost
-from superconv_ray.analysis.sequential import confidence_per_look
+from superconv_ray.analysis.comparison.decision import decision_cost
+from superconv_ray.analysis.comparison.gaps import arm_summary, effort
+from superconv_ray.analysis.statistics.sequential import confidence_per_look
+from superconv_ray.design.text import counted, in_words
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import along_x, fits
-from superconv_ray.results import StudyResults
-from superconv_ray.wording import counted, in_words
+from superconv_ray.report.study_results import StudyResults
 
 NOTABLE = 0.01
 """How far accuracies with running and re-estimated BN statistics are apart to be told."""
@@ -43,7 +43,7 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         title=f"What {arm} gains",
         text=text,
         frame=frame,
-        code="from superconv_ray.analysis.comparison import compare\n"
+        code="from superconv_ray.analysis.comparison.gaps import compare\n"
         f"compare(trainings, {arm!r}, {baselines}, {results.axes}, {results.value!r}, "
         f"looks={results.looks})",
         chart=charts.gaps(frame, results.all_arms, x, facet or None)
@@ -65,7 +65,7 @@ def trend(results: StudyResults) -> Iterator[Section]:
             "every seed's gaps over the logarithm of the labels, averaged, with a 95 % t interval."
         ),
         frame=results.trend,
-        code="from superconv_ray.analysis.trend import gap_trend\n"
+        code="from superconv_ray.analysis.comparison.trend import gap_trend\n"
         f"gap_trend(trainings, {arm!r}, {baselines}, by={results.axes_but_labels}, "
         f"value={results.value!r})",
     )
@@ -86,7 +86,7 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
             f"seeds.{_diverged(frame)}{_running_statistics(results.trainings)}"
         ),
         frame=frame,
-        code="from superconv_ray.analysis.comparison import arm_summary\n"
+        code="from superconv_ray.analysis.comparison.gaps import arm_summary\n"
         f"arm_summary(trainings, {results.axes}, {results.value!r})",
         chart=charts.accuracy(
             frame, results.all_arms, x, facet or None, f"{results.measured_on} accuracy"
@@ -139,8 +139,8 @@ def undecided(results: StudyResults) -> Iterator[Section]:
             "seeds would decide them cannot be said."
         ),
         frame=frame,
-        code="from superconv_ray.analysis.comparison import compare\n"
-        "from superconv_ray.analysis.decision import decision_cost\n"
+        code="from superconv_ray.analysis.comparison.gaps import compare\n"
+        "from superconv_ray.analysis.comparison.decision import decision_cost\n"
         f"gaps = compare(trainings, {arm!r}, {baselines}, {results.axes}, {results.value!r}, "
         f"looks={results.looks})\n"
         f"decision_cost(trainings, gaps, {results.axes}, {results.value!r})",
@@ -157,5 +157,5 @@ def cost(results: StudyResults) -> Iterator[Section]:
             "arms are compared fairly where these efforts are alike."
         ),
         frame=effort(results.trials),
-        code="from superconv_ray.analysis.comparison import effort\neffort(trials)",
+        code="from superconv_ray.analysis.comparison.gaps import effort\neffort(trials)",
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from superconv_ray.results import StudyResults
+from superconv_ray.report.study_results import StudyResults
 
 ALONG_X = ("data_count", "steps", "batch_size", "max_lr", "weight_decay", "dropout")
 """Settings that are drawn along x where they are swept, the first of them first."""

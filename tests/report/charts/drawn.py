@@ -11,7 +11,7 @@ import altair as alt
 import vl_convert
 
 from superconv_ray.report import theme
-from superconv_ray.report.pictures import at_width
+from superconv_ray.report.chart_files import at_width
 
 NARROW = 330
 """Width of the marks on a page of 400 px."""

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superconv_ray.analysis.comparison import arm_summary, compare
+from superconv_ray.analysis.comparison.gaps import arm_summary, compare
 from superconv_ray.report import charts
 from tests.analysis.made import curve, frame, run
 from tests.report.charts.drawn import NARROW, Drawing

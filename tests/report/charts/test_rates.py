@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superconv_ray.analysis.range_test_tables import mean_curves, range_test_table, suggestions
+from superconv_ray.analysis.range_tests.tables import mean_curves, range_test_table, suggestions
 from superconv_ray.report import charts
 from tests.report.charts.drawn import NARROW, Drawing
 

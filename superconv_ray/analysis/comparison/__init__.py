@@ -1,0 +1,1 @@
+"""Which arm is better, by how much, and what would decide it."""

@@ -1,0 +1,1 @@
+"""What single trainings did: curves, schedules, batch-norm statistics, times."""

@@ -1,0 +1,363 @@
+"""How accuracy scales with the number of labels n: error = a n^-b + c (Hestness 2017, 1712.00409).
+
+Does an arm change the exponent b, or only the offset a? And how many labels is it worth?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from superconv_ray.analysis.scaling.power_law import (
+    EXPONENTS,
+    RESOLUTION,
+    Law,
+    fit,
+    relative_weights,
+)
+from superconv_ray.analysis.speedup.reach import listed, reach_table
+from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Floats
+from superconv_ray.analysis.statistics.replicates import Curve, arm_curves, placed, redrawn_means
+
+LABELS = "data_count"
+DRAWS = 1000
+ROUNDING = 1e-9
+"""Standard errors below it are rounding."""
+BAND_POINTS = 60
+FEWEST_POINTS = 4
+"""Three parameters through three points fit whatever was measured."""
+SIGNIFICANCE = 0.05
+"""Of all a curve's tests together."""
+
+
+def scaling_fits(
+    trials: pd.DataFrame,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """The power law of every arm, with intervals; no law where the curve has another shape.
+
+    Weighted least squares on the means over seeds, deviations taken relative to the error, c >= 0.
+    (a is the error above the floor at n = 1, far from any point, and so uncertain where b is.)
+    Intervals come from refits to means redrawn with the same seeds for all arms.
+
+    Args:
+        trials: As from ``open_store(...).trials(study)``; finished trainings count, a diverged one
+            with what it measured.
+        by: Columns that tell curves apart, such as ``["steps"]``.
+        value: An accuracy, in [0, 1].
+        seed: Of the redrawn means.
+        confidence: Coverage of the intervals, in (0, 1).
+
+    Returns:
+        One row an arm; columns: `by`, arm, a, a_low, a_high, b, b_low, b_high, c, c_low, c_high,
+        misfit (root mean square deviation from the law, relative to the error), points (distinct
+        n), seeds (fewest at a point), note. NaN is what cannot be said, and the note says why.
+
+    Raises:
+        ValueError: As `arm_curves`; or a value is not in [0, 1].
+    """
+    rows: list[tuple[object, ...]] = []
+    for key, curves in _error_curves(trials, [], by, value):
+        laws, reference = _laws(list(curves.values()), confidence, seed)
+        for (arm, curve), law in zip(curves.items(), laws, strict=True):
+            rows.append((*key, arm, *_fit_row(curve, law, reference, confidence)))
+    estimated = [f"{name}{end}" for name in "abc" for end in ("", "_low", "_high")]
+    columns = [*by, "arm", *estimated, "misfit", "points", "seeds", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def fit_curve(fit_row: Mapping[str, Any] | pd.Series[Any], n: npt.ArrayLike) -> Floats:
+    """Error that a row of `scaling_fits` predicts for n labels, shaped as `n`.
+
+    Raises:
+        ValueError: The row has no law, or an n is not > 0.
+    """
+    if np.isnan(fit_row["b"]):
+        raise ValueError(f"arm {fit_row['arm']!r} has no law: {fit_row['note']!s}")
+    labels = np.asarray(n, dtype=np.float64)
+    if not (labels > 0).all():
+        raise ValueError(f"n must be > 0, a number of labels, got {n!r}")
+    return np.asarray(fit_row["a"] * labels ** -fit_row["b"] + fit_row["c"])
+
+
+def scaling_band(
+    trials: pd.DataFrame,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """The errors that `scaling_fits` predicts between the least and the most labels measured.
+
+    The intervals are pointwise, of the same refits as those of the parameters: where a, b and c are
+    each uncertain but traded for one another, the curve between the points may be well known.
+
+    Args:
+        trials: As for `scaling_fits`.
+        by: Columns that tell curves apart.
+        value: An accuracy, in [0, 1].
+        seed: Of the redrawn means.
+        confidence: Coverage of the intervals, in (0, 1).
+
+    Returns:
+        60 rows an arm, even on a logarithmic axis; columns: `by`, arm, data_count, error, low,
+        high. An arm without a law has no rows.
+
+    Raises:
+        ValueError: As `scaling_fits`.
+    """
+    frames = []
+    for key, curves in _error_curves(trials, [], by, value):
+        laws, reference = _laws(list(curves.values()), confidence, seed)
+        for (arm, curve), law in zip(curves.items(), laws, strict=True):
+            if not why_no_law(curve):
+                labels = np.geomspace(curve.axis[0], curve.axis[-1], BAND_POINTS)
+                a, b, c = (parameter[0] for parameter in fit([law]))
+                errors = a * np.exp(-b * (np.log(labels)[:, np.newaxis] - reference)) + c
+                ends = _intervals(errors, confidence, certain=curve.counts.min() > 1)
+                found = pd.DataFrame(ends, columns=["error", "low", "high"])
+                found["data_count"] = labels
+                frames.append(placed(found, [*by, "arm"], (*key, arm)))
+    columns = [*by, "arm", "data_count", "error", "low", "high"]
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
+
+
+def compare_scaling(
+    trials: pd.DataFrame,
+    arm: str,
+    baseline: str,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """Whether an arm changes the exponent of the law, or only its offset.
+
+    Two pairs of laws are fitted: with an exponent each, for the difference of b; and with one
+    exponent for both, for the ratio of a. The floor c, which exponents are easily traded for, is
+    shared in one row and the arms' own in the other: trust a verdict that both give.
+
+    Args:
+        trials: As for `scaling_fits`.
+        arm: Name of the arm.
+        baseline: Name of the arm it is compared with.
+        by: Columns that tell curves apart.
+        value: An accuracy, in [0, 1].
+        seed: Of the redrawn means (paired by seed and subset).
+        confidence: Coverage of the intervals, in (0, 1).
+
+    Returns:
+        Two rows a point; columns: `by`, floor ("shared" or "own"), b_difference, b_low, b_high (arm
+        minus baseline), a_ratio, a_low, a_high (arm / baseline; below 1 the arm errs less),
+        verdict, note. The verdict is "exponent" if the interval of the difference leaves out 0;
+        else "offset" if that of the ratio leaves out 1, which does not prove equal exponents; else
+        "undecided", and so it is where an exponent is at the end of those that are tried.
+
+    Raises:
+        ValueError: As `scaling_fits`; or one of the arms has no training.
+    """
+    rows: list[tuple[object, ...]] = []
+    for key, curves in _error_curves(trials, [arm, baseline], by, value):
+        notes = [f"no training of {name!r} here" for name in (arm, baseline) if name not in curves]
+        notes += [
+            f"{name!r}: {note}" for name, curve in curves.items() for note in why_no_law(curve)
+        ]
+        pair = [] if notes else [curves[arm], curves[baseline]]
+        laws = _laws(pair, confidence, seed)[0] if pair else []
+        notes += [f"{name!r}: {c.divergences}" for name, c in curves.items() if c.divergences]
+        certain = all(curve.counts.min() > 1 for curve in pair)
+        if not certain:
+            notes.append("one seed at some n: no intervals, so no verdict")
+        for floor in ("shared", "own"):
+            found, said = np.full((2, 3), np.nan), list(notes)
+            verdict = "undecided"
+            if laws:
+                compared, exponents = _compared(laws, floor == "shared")
+                found = _intervals(compared, confidence, certain)
+                if _inside(exponents[:, 0]).all():
+                    verdict = _verdict(*found)
+                else:
+                    said.append("an exponent is at its bound: these n do not tell b from c")
+            rows.append((*key, floor, *found.ravel(), verdict, "; ".join(said)))
+    ends = ("b_difference", "b_low", "b_high", "a_ratio", "a_low", "a_high")
+    return pd.DataFrame(rows, columns=[*by, "floor", *ends, "verdict", "note"])
+
+
+def label_worth(
+    trials: pd.DataFrame,
+    arm: str,
+    baseline: str,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """How many labels the baseline needs for the accuracy that the arm has with n.
+
+    Args:
+        trials: As for `scaling_fits`.
+        arm: Name of the arm.
+        baseline: Name of the arm that is to catch up.
+        by: Columns that tell curves apart.
+        value: Column to reach; more must be better.
+        seed: Of the redrawn means.
+        confidence: Coverage of the intervals, in (0, 1).
+
+    Returns:
+        One row an n of the arm; columns: `by`, data_count, mean, baseline_labels, factor, low,
+        high, censored, seeds, note, as described at `reach_table`. With factor 2 the arm makes of n
+        labels what the baseline makes of 2 n.
+
+    Raises:
+        ValueError: As `reach_table`.
+    """
+    table = reach_table(trials, arm, baseline, LABELS, by, value, seed=seed, confidence=confidence)
+    return table.rename(columns={"reached_at": "baseline_labels"})
+
+
+def _error_curves(
+    trials: pd.DataFrame, arms: Sequence[str], by: Sequence[str], value: str
+) -> Iterator[tuple[tuple[object, ...], dict[str, Curve]]]:
+    """As `arm_curves`, along labels and of errors, 1 - accuracy."""
+    for key, curves in arm_curves(trials, arms, LABELS, by, value):
+        for arm, curve in curves.items():
+            least, most = np.nanmin(curve.values), np.nanmax(curve.values)
+            if least < 0 or most > 1:
+                raise ValueError(
+                    f"{value} must be an accuracy, in [0, 1], got {least} to {most} of arm {arm!r}"
+                )
+        yield key, {arm: replace(curve, values=1 - curve.values) for arm, curve in curves.items()}
+
+
+def _laws(curves: Sequence[Curve], confidence: float, seed: int) -> tuple[list[Law], float]:
+    """Every curve's means and, below them, its redrawn means; and the reference, as log n."""
+    reference = float(np.mean(np.log(np.concatenate([curve.axis for curve in curves]))))
+    redrawn = redrawn_means(curves, DRAWS, confidence, seed)
+    laws = [
+        Law(
+            np.log(curve.axis) - reference,
+            np.vstack([curve.means, means]),
+            relative_weights(curve.counts, curve.means),
+        )
+        for curve, means in zip(curves, redrawn, strict=True)
+    ]
+    return laws, reference
+
+
+def _intervals(values: Floats, confidence: float, certain: bool) -> Floats:
+    """Estimate, low and high, shape [n, 3], of values [n, 1 + draws]; without ends if uncertain."""
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(values[:, 1:], tails, axis=1) if certain else [np.nan, np.nan]
+    return np.stack(np.broadcast_arrays(values[:, 0], low, high), axis=1)
+
+
+def _fit_row(curve: Curve, law: Law, reference: float, confidence: float) -> tuple[object, ...]:
+    """The columns of `scaling_fits` from a on."""
+    counts = (len(curve.axis), curve.counts.min())
+    if why := why_no_law(curve):
+        return (*[np.nan] * 10, *counts, "; ".join(why))
+    a, b, c = (parameter[0] for parameter in fit([law]))
+    predicted = a[0] * np.exp(-b[0] * law.log_n) + c[0]
+    deviations = (predicted - curve.means) / np.maximum(curve.means, RESOLUTION)
+    found = np.array([a * np.exp(b * reference), b, c])
+    estimates = _intervals(found, confidence, certain=curve.counts.min() > 1)
+    misfit = np.sqrt(np.mean(deviations**2))
+    return (*estimates.ravel(), misfit, *counts, "; ".join(_reservations(curve, b[0])))
+
+
+def _reservations(curve: Curve, b: float) -> list[str]:
+    """What a reader of a fitted law must know."""
+    notes = []
+    if not _inside(b):
+        notes.append(f"b is at its bound, {b:g}: these n do not tell b from c")
+    if curve.counts.max() < 2:
+        notes.append("one seed: no intervals, and the shape is not tested")
+    elif curve.counts.min() < 2:
+        notes.append(f"one seed at n = {listed(curve, curve.counts < 2)}: no intervals")
+    if curve.divergences:
+        notes.append(curve.divergences)
+    return notes
+
+
+def why_no_law(curve: Curve) -> list[str]:
+    """Reasons not to fit a power law to a curve of errors; none if it may have that shape.
+
+    About 15 % of learning curves are not monotone or not convex (LCDB 1.1, arXiv 2505.15657). Like
+    there, differences over n are tested with Bonferroni's correction; here between neighbouring
+    points, paired by replicate, with one-sided t tests. A power law is convex over log n, too, and
+    that is what is asked: a curve that first lingers near guessing is not.
+
+    Args:
+        curve: Errors over labels.
+    """
+    if len(curve.axis) < FEWEST_POINTS:
+        points = f"{len(curve.axis)} distinct n"
+        return [f"{points}: a, b and c need at least {FEWEST_POINTS}"]
+    if curve.lost.any():
+        return [f"every training diverged at n = {listed(curve, curve.lost)}"]
+    rises = np.diff(curve.values, axis=0)
+    bends = -np.diff(rises / np.diff(np.log(curve.axis))[:, np.newaxis], axis=0)
+    wrong = _p_of_positive(np.vstack([rises, bends])) < SIGNIFICANCE / (len(rises) + len(bends))
+    n = [f"{at:,.0f}" for at in curve.axis]
+    if wrong[: len(rises)].any():
+        rising = np.flatnonzero(wrong[: len(rises)])
+        return [f"error rises from n = {n[i]} to {n[i + 1]}" for i in rising]
+    if wrong.any():
+        middle = [n[i + 1] for i in np.flatnonzero(wrong[len(rises) :])]
+        return [f"not convex: error falls faster after n = {at} than before" for at in middle]
+    if curve.means[-1] >= curve.means[0]:
+        return [f"error does not fall from n = {n[0]} to {n[-1]}"]
+    return []
+
+
+def _p_of_positive(samples: Floats) -> Floats:
+    """The p of one-sided t tests that rows have a mean > 0; 1 where NaN leaves less than two."""
+    known = np.isfinite(samples)
+    n = known.sum(axis=1)
+    values = np.where(known, samples, 0)
+    mean = values.sum(axis=1) / np.maximum(n, 1)
+    squares = (np.where(known, values - mean[:, np.newaxis], 0) ** 2).sum(axis=1)
+    error = np.sqrt(squares / np.maximum(n - 1, 1) / np.maximum(n, 1))
+    t = mean / np.maximum(error, ROUNDING)
+    return np.where(n > 1, stats.t.sf(t, np.maximum(n - 1, 1)), 1.0)
+
+
+def _inside(b: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether exponents are found, and not where the search for them ends."""
+    exponents = np.asarray(b)
+    return (EXPONENTS[0] * 1.001 < exponents) & (exponents < EXPONENTS[1] / 1.001)
+
+
+def _compared(laws: Sequence[Law], share_floor: bool) -> tuple[Floats, Floats]:
+    """Difference of b and ratio of a, of the first law against the second, and b itself.
+
+    Both of shape [2, 1 + draws].
+    """
+    if share_floor:
+        b = fit(laws, share_floor=True).b
+    else:
+        b = np.concatenate([fit([law]).b for law in laws])
+    a = fit(laws, share_exponent=True, share_floor=share_floor).a
+    return np.array([b[0] - b[1], a[0] / a[1]]), b
+
+
+def _verdict(difference: Floats, ratio: Floats) -> str:
+    """Of estimates with their ends, shape [3]; NaN decides nothing."""
+    if difference[1] > 0 or difference[2] < 0:
+        return "exponent"
+    return "offset" if ratio[1] > 1 or ratio[2] < 1 else "undecided"

@@ -1,0 +1,1 @@
+"""Which value of a setting is best, and what searches tried."""

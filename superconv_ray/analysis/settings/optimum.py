@@ -1,0 +1,140 @@
+"""Where the best value of a setting lies, and whether it moves with another. Frames in, frames out.
+
+Smith & Topin (1708.07120, section 5) and Smith (1803.09820, section 4.4) claim that regularisation
+must be balanced: a large learning rate regularises by itself, so the best weight decay falls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from superconv_ray.analysis.statistics.intervals import TAILS, Floats
+from superconv_ray.analysis.statistics.replicates import finished_trainings, over_seeds, resampled
+
+
+def optimum(
+    trials: pd.DataFrame,
+    over: str,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The value of a setting at which the mean over seeds is best, with a bootstrap interval.
+
+    Seeds are resampled, the same ones for every value of `over`. The interval is of a grid's
+    values: it can be no finer than the grid.
+
+    Args:
+        trials: As from ``open_store(...).trials(study)``; trainings count, diverged ones with what
+            they measured.
+        over: Numeric column whose best value is asked for.
+        by: Columns that tell points apart.
+        value: Column that is to be large.
+        seed: Of the resampling.
+
+    Returns:
+        Columns: `by`, best, low, high, `value` at the best, seeds, note (best at the grid's end).
+
+    Raises:
+        ValueError: No training, a value that is not finite, several trainings of the same seed at
+            one point, or points that were run with different seeds.
+    """
+    rows = []
+    for key, group in _groups(trials, over, by, value):
+        grid, table = over_seeds(group, over, value)
+        best = grid[_best(table[None])[0]]
+        drawn = grid[_best(table[resampled(len(table), seed)])]
+        low, high = np.quantile(drawn, TAILS, method="nearest")
+        if len(table) == 1:
+            low = high = np.nan
+        rows.append(
+            (*key, best, low, high, table.mean(0).max(), len(table), _note(best, grid, len(table)))
+        )
+    columns = [*by, "best", "low", "high", value, "seeds", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def optimum_shift(
+    trials: pd.DataFrame, over: str, along: str, value: str = "test_accuracy", seed: int = 0
+) -> pd.DataFrame:
+    """Whether the best value of one setting moves as another grows, both on logarithmic axes.
+
+    The slope is that of a line through log10(best `over`) against log10(`along`), in decades per
+    decade; all points are resampled with the same seeds. The best value is taken after averaging
+    over whatever else the trials differ in.
+
+    Args:
+        trials: As for `optimum`.
+        over: Column whose best value is asked for, > 0.
+        along: Column that it may move with, > 0.
+        value: Column that is to be large.
+        seed: Of the resampling.
+
+    Returns:
+        One row: slope, low, high, seeds, verdict.
+
+    Raises:
+        ValueError: As `optimum`; or a setting is not > 0, or `along` has one value only.
+    """
+    parts = [
+        (key[0], *over_seeds(group, over, value))
+        for key, group in _groups(trials, over, [along], value)
+    ]
+    if len(parts) < 2:
+        raise ValueError(f"{along} must have at least two values to see a shift along it")
+    position = np.array([key for key, _, _ in parts], dtype=np.float64)
+    for name, values in ((along, position), (over, np.concatenate([grid for _, grid, _ in parts]))):
+        if not (values > 0).all():
+            raise ValueError(f"{name} must be > 0 on a logarithmic axis, got {values.min():g}")
+    counts = {len(table) for _, _, table in parts}
+    if len(counts) > 1:
+        raise ValueError(f"every {along} must be run with the same seeds, got {sorted(counts)}")
+    (count,) = counts
+    samples = np.concatenate([np.arange(count)[None], resampled(count, seed)])
+    best = np.stack([np.log10(grid[_best(table[samples])]) for _, grid, table in parts], axis=1)
+    x = np.log10(position) - np.log10(position).mean()
+    slopes = (best * x).sum(1) / (x**2).sum()
+    low, high = np.quantile(slopes[1:], TAILS) if count > 1 else (np.nan, np.nan)
+    row = (slopes[0], low, high, count, _verdict(over, along, low, high, count))
+    return pd.DataFrame([row], columns=["slope", "low", "high", "seeds", "verdict"])
+
+
+def _groups(
+    trials: pd.DataFrame, over: str, by: Sequence[str], value: str
+) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    found = finished_trainings(trials, [over, *by], value)
+    if found.empty:
+        raise ValueError("there is no finished training to find an optimum in")
+    if not by:
+        return [((), found)]
+    return [(tuple(key), group) for key, group in found.groupby(list(by), dropna=False)]
+
+
+def _best(tables: Floats) -> npt.NDArray[np.int64]:
+    """Index of the best grid value of every table [resamples, seeds, grid]."""
+    best: npt.NDArray[np.int64] = tables.mean(axis=1).argmax(axis=1)
+    return best
+
+
+def _note(best: float, grid: Floats, seeds: int) -> str:
+    notes = []
+    if len(grid) > 1 and best in (grid[0], grid[-1]):
+        notes.append("at the end of the grid: the optimum may lie beyond")
+    if seeds == 1:
+        notes.append("one seed: no interval")
+    return "; ".join(notes)
+
+
+def _verdict(over: str, along: str, low: float, high: float, seeds: int) -> str:
+    if seeds == 1:
+        return "cannot be said of one seed"
+    if high < 0:
+        return f"the best {over} falls as {along} grows"
+    if low > 0:
+        return f"the best {over} grows with {along}"
+    return f"undecided: no shift of the best {over} along {along} can be told from none"

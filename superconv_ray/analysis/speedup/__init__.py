@@ -1,0 +1,1 @@
+"""How many more steps an arm needs for the same accuracy."""

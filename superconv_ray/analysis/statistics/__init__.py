@@ -1,0 +1,1 @@
+"""Intervals, tests and replicates that every analysis rests on."""

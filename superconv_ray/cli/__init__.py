@@ -1,0 +1,1 @@
+"""The `superconv` command, and the command line of a study file."""

@@ -1,0 +1,1 @@
+"""What a user writes (trials, studies, arms, sweeps, budgets), and the plan that it becomes."""

@@ -1,0 +1,41 @@
+"""What a store knows already of the trials of a plan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any, cast
+
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.plan import Plan
+from superconv_ray.planning.selection import LOSS_COLUMN, READ_COLUMN, SCORE_COLUMN
+from superconv_ray.storage.store import Store
+
+
+def recorded_outcomes(
+    store: Store, plan: Plan, ids: Collection[str] | None = None
+) -> Callable[[str], Outcome | None]:
+    """What the store knows of a plan's trials, or of some: all that its planner decides by."""
+    finished = store.finished_ids()
+    if ids is not None:
+        finished &= frozenset(ids)
+    if not finished:
+        return lambda _: None
+    measured = [SCORE_COLUMN, LOSS_COLUMN, "test_accuracy"]
+    frame = store.trials(columns=["trial_id", "status", *measured], ids=finished if ids else None)
+    outcomes = {}
+    for trial_id, status, *values in frame.itertuples(index=False):
+        known = {name: v for name, v in zip(measured, values, strict=True) if not math.isnan(v)}
+        outcomes[trial_id] = Outcome(status, known)
+    tests = {trial.id for cell in plan.cells for trial in cell.range_tests} & finished
+    if tests:
+        curves = store.curves(
+            filters=[("trial_id", "in", sorted(tests))],
+            columns=["trial_id", "lr", READ_COLUMN],
+        )
+        for trial_id, curve in curves.groupby("trial_id", observed=True):
+            rows = cast("list[dict[str, Any]]", curve.to_dict("records"))
+            if outcome := outcomes.get(str(trial_id)):  # else its row is damaged
+                outcomes[str(trial_id)] = replace(outcome, curve=rows)
+    return outcomes.get

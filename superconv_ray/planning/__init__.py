@@ -1,0 +1,1 @@
+"""Which trial runs next: the planner, and the selection of settings that a study leaves open."""

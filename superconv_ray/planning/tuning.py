@@ -1,0 +1,107 @@
+"""Searching a cell's settings with Optuna: the same effort and the same beginning for every cell.
+
+Proposals come in rounds of a fixed size, and a round is told in the order in which it was proposed.
+So the whole search is a function of its seed and the scores, whichever trial ends first, and a run
+that was killed proposes the same again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from superconv_ray.design.study import Tuned, Tuning
+from superconv_ray.design.trial import number_type
+
+STARTUP_SHARE = 0.5
+"""Share of a search, at most 10 trials, that is random before TPE models what was seen: with its
+default of 10 a search of 12 would hardly be guided."""
+
+
+@dataclass(frozen=True, order=True)
+class Score:
+    """How good settings are; of equal accuracies, as few validation labels make them, the loss."""
+
+    accuracy: float
+    negative_loss: float
+
+
+@dataclass
+class _Proposal:
+    trial: optuna.trial.Trial
+    settings: dict[str, Any]
+    score: Score | None = None
+
+
+class Searcher:
+    """Proposes settings and learns from their scores (TPE with constant liar, seeded).
+
+    Args:
+        space: Trial field -> range it is tuned in.
+        tuning: Effort and seed.
+    """
+
+    def __init__(self, space: Mapping[str, Tuned], tuning: Tuning) -> None:
+        self._space = space
+        self._tuning = tuning
+        self._proposals: list[_Proposal] = []
+        self._distributions = {
+            name: optuna.distributions.FloatDistribution(range_.low, range_.high, log=range_.log)
+            for name, range_ in sorted(space.items())
+        }
+        sampler = optuna.samplers.TPESampler(
+            seed=tuning.seed,
+            n_startup_trials=min(10, max(1, round(STARTUP_SHARE * tuning.trials))),
+            constant_liar=True,  # the proposals of a round keep away from one another
+        )
+        with _quiet_optuna():
+            self._study = optuna.create_study(direction="maximize", sampler=sampler)
+
+    def propose(self) -> list[dict[str, Any]]:
+        """The settings of the next round; none when all were proposed.
+
+        Raises:
+            RuntimeError: The round before has not been told.
+        """
+        if any(proposal.score is None for proposal in self._proposals):
+            raise RuntimeError("tell the scores of a round before asking for the next")
+        count = min(self._tuning.parallel, self._tuning.trials - len(self._proposals))
+        for _ in range(count):
+            trial = self._study.ask(self._distributions)
+            settings = {name: self._rounded(name, value) for name, value in trial.params.items()}
+            self._proposals.append(_Proposal(trial, settings))
+        return [proposal.settings for proposal in self._proposals if proposal.score is None]
+
+    def tell(self, scores: Sequence[Score]) -> None:
+        """The scores of the round, in the order in which it was proposed."""
+        waiting = [proposal for proposal in self._proposals if proposal.score is None]
+        for proposal, score in zip(waiting, scores, strict=True):
+            proposal.score = score
+            self._study.tell(proposal.trial, score.accuracy)
+
+    def best(self) -> dict[str, Any]:
+        """The settings with the highest score; the first of equals."""
+        told = [(p.score, p.settings) for p in self._proposals if p.score is not None]
+        return max(told, key=lambda pair: pair[0])[1]
+
+    def _rounded(self, name: str, value: float) -> Any:
+        """To three digits, or a whole number: a trial's id should not hang on the last bits."""
+        if number_type(name) is int:
+            return round(value)
+        range_ = self._space[name]
+        return min(max(float(f"{value:.3g}"), range_.low), range_.high)
+
+
+@contextlib.contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Optuna announces every study that is made, also those that only a planner sees."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)

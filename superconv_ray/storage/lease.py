@@ -1,0 +1,169 @@
+"""One driver a study: a second one on the same store is told who is at work on it.
+
+    STORE/leases/<study>/<driver>.json
+
+pyarrow has no conditional write for object stores, so there is no lock file. Every driver writes a
+claim of its own and then lists the claims. Where a listing shows all that was written before it (a
+disk, NFS, S3, GCS, Azure), at least one of two drivers sees the other's claim; who sees one takes
+the own one back. A claim is renewed while its driver lives and expires when it does not: by the
+store's clock, so that the drivers' need not agree.
+
+Were it to fail nevertheless, work would be done twice and nothing lost: every write is keyed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import random
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from superconv_ray.storage.filesystem import Files, StoreError
+
+EXPIRY_SECONDS = 60.0
+RENEWAL_SECONDS = 15.0
+ATTEMPTS = 4
+"""Two drivers that claim a study at the same moment both take it back, and try again."""
+
+
+class StudyInUseError(StoreError):
+    """Another driver runs the study on this store."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who runs a study.
+
+    Attributes:
+        host: Name of the driver's machine.
+        processes: Where its pid means something: this start of that machine, whose name others may
+            have too, and there a container, which may count its own.
+        pid: Of the driver.
+        since: When it began, ISO 8601, UTC.
+    """
+
+    host: str
+    processes: str
+    pid: int
+    since: str
+
+    def is_of_the_dead(self) -> bool:
+        """Whether the driver is known to have ended: only where its pid can be looked up."""
+        if (self.host, self.processes) != (platform.node(), _processes()):
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass  # it lives, and is another user's
+        return False
+
+
+@contextlib.contextmanager
+def lease(files: Files, study: str) -> Iterator[str]:
+    """Hold the lease on a study; inside, it is renewed now and then. Yields the claim's file.
+
+    If another driver takes the study over because this one was thought dead (a laptop that slept),
+    this one is interrupted as by Ctrl-C: it saves what it has in progress, and ends.
+
+    Raises:
+        StudyInUseError: Another driver holds it, or has taken it over.
+        StoreError: The store cannot be written.
+    """
+    folder = f"leases/{study}"
+    own = f"{uuid.uuid4().hex}.json"
+    file = f"{folder}/{own}"
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    claim = Claim(platform.node(), _processes(), os.getpid(), since)
+    content = json.dumps(asdict(claim)).encode()
+    _claim(files, study, folder, own, content)
+    over, lost = threading.Event(), threading.Event()
+
+    def renew() -> None:
+        while not over.wait(RENEWAL_SECONDS):
+            # While the store is away nobody else can take the study over either.
+            with contextlib.suppress(StoreError):
+                if own not in files.names(folder):
+                    lost.set()
+                    os.kill(os.getpid(), signal.SIGINT)
+                    return
+                files.write(file, content)
+
+    renewing = threading.Thread(target=renew, name="lease", daemon=True)
+    renewing.start()
+    try:
+        yield file
+    except KeyboardInterrupt:
+        if not lost.is_set():
+            raise
+        raise StudyInUseError(
+            f"this run of study {study!r} was not heard of for {EXPIRY_SECONDS:.0f} s, and another "
+            f"one has taken over in the store {files.place}; what was in progress here is saved"
+        ) from None
+    finally:
+        over.set()
+        renewing.join(timeout=1.0)  # it may be waiting for a store that is away
+        with contextlib.suppress(StoreError):  # it expires by itself
+            files.delete(file)
+
+
+def _claim(files: Files, study: str, folder: str, own: str, content: bytes) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        files.write(f"{folder}/{own}", content)
+        other = _other(files, folder, own)
+        if other is None:
+            return
+        files.delete(f"{folder}/{own}")
+        if attempt == ATTEMPTS:
+            raise StudyInUseError(_who(files, study, *other))
+        time.sleep(random.uniform(0.05, 0.25))
+
+
+def _who(files: Files, study: str, claim: Claim, age: float) -> str:
+    return (
+        f"study {study!r} in the store {files.place} is being run by process {claim.pid} on "
+        f"{claim.host} since {claim.since}, last heard of {age:.0f} s ago. Wait for its end or "
+        "stop it there with Ctrl-C; if it was killed, repeat the command "
+        f"{EXPIRY_SECONDS:.0f} s after it was last heard of. `status` and `show` work meanwhile"
+    )
+
+
+def _other(files: Files, folder: str, own: str) -> tuple[Claim, float] | None:
+    """The living claim of another driver and its age; those of dead ones are removed."""
+    for name, age in files.ages(folder).items():
+        claim = _read(files, f"{folder}/{name}") if name != own else None
+        if claim is None:
+            continue
+        # Where files have no times, only who knows that the driver is dead can remove its claim.
+        if claim.is_of_the_dead() or (age is not None and age > EXPIRY_SECONDS):
+            files.delete(f"{folder}/{name}")
+        else:
+            return claim, age or 0.0
+    return None
+
+
+def _read(files: Files, name: str) -> Claim | None:
+    """A claim; None if it was taken back meanwhile, or is no claim."""
+    try:
+        return Claim(**json.loads(files.read(name) or b"{}"))
+    except (ValueError, TypeError):
+        return None
+
+
+def _processes() -> str:
+    """What pids are counted in: a namespace of this machine since it was started."""
+    try:
+        started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{started} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # not Linux
+        return f"{uuid.getnode():x}"

@@ -1,0 +1,518 @@
+from __future__ import annotations
+
+import math
+from random import Random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from superconv_ray.analysis.comparison.gaps import (
+    arm_summary,
+    compare,
+    effort,
+    generalization_gap,
+    generalization_gaps,
+    paired_gap,
+)
+
+
+def run(arm: str, seed: int, accuracy: float, count: int = 100, **other: Any) -> dict[str, Any]:
+    """A row of a study's trials."""
+    return {
+        "trial_id": f"{arm}-{seed}-{count}",
+        "arm": arm,
+        "role": "training",
+        "status": "completed",
+        "data_count": count,
+        "seed": seed,
+        "subset_seed": seed,
+        "test_accuracy": accuracy,
+        **other,
+    }
+
+
+def frame(*rows: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows))
+
+
+def numbers(table: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    return list(table[list(columns)].itertuples(index=False, name=None))
+
+
+TWO_POINTS = frame(
+    run("b", 0, 0.50),
+    run("b", 1, 0.60),
+    run("a", 0, 0.70),
+    run("a", 1, 0.70),
+    run("a", 0, 0.90, count=1000),
+    run("a", 1, 0.92, count=1000),
+    run("b", 1, 0.94, count=1000),
+    run("b", 0, 0.80, count=1000),
+)
+
+
+# Arms
+
+
+def test_every_arm_is_summarised_at_every_point() -> None:
+    summary = arm_summary(TWO_POINTS, ["data_count"])
+    assert list(summary.columns) == ["data_count", "arm", "mean", "low", "high", "n", "diverged"]
+    assert numbers(summary, "data_count", "arm", "n", "diverged") == [
+        (100, "a", 2, 0),
+        (100, "b", 2, 0),
+        (1000, "a", 2, 0),
+        (1000, "b", 2, 0),
+    ]
+    assert summary["mean"].tolist() == pytest.approx([0.70, 0.55, 0.91, 0.87])
+    # standard errors 0, 0.05, 0.01, 0.07, each times 12.7062
+    assert (summary["high"] - summary["mean"]).tolist() == pytest.approx(
+        [0, 0.635310, 0.127062, 0.889434], abs=1e-6
+    )
+    assert (summary["mean"] - summary["low"]).tolist() == pytest.approx(
+        [0, 0.635310, 0.127062, 0.889434], abs=1e-6
+    )
+
+
+def test_without_points_an_arm_has_one_row() -> None:
+    summary = arm_summary(TWO_POINTS)
+    assert list(summary.columns) == ["arm", "mean", "low", "high", "n", "diverged"]
+    assert numbers(summary, "arm", "n") == [("a", 4), ("b", 4)]
+    assert summary["mean"].tolist() == pytest.approx([0.805, 0.71])
+
+
+def test_another_column_can_be_averaged() -> None:
+    trials = frame(run("a", 0, 0.5, train_loss=1.0), run("a", 1, 0.5, train_loss=2.0))
+    assert arm_summary(trials, value="train_loss")["mean"].tolist() == [1.5]
+
+
+def test_a_diverged_training_counts_with_what_it_measured() -> None:
+    trials = frame(run("a", 0, 0.9), run("a", 1, 0.1, status="diverged"), run("b", 0, 0.6))
+    assert numbers(arm_summary(trials), "arm", "n", "diverged") == [("a", 2, 1), ("b", 1, 0)]
+    assert arm_summary(trials)["mean"].tolist() == [0.5, 0.6]
+    assert numbers(paired_gap(trials, "a", "b"), "n") == [(1,)]
+    gap = paired_gap(frame(*trials.to_dict("records"), run("b", 1, 0.6)), "a", "b")  # type: ignore[arg-type]
+    assert gap["mean"].tolist() == pytest.approx([-0.1])  # 0.3 and -0.5
+
+
+def test_range_tests_do_not_count() -> None:
+    tests = [run("a", seed, math.nan, role="range_test", trial_id="t") for seed in range(2)]
+    trials = frame(*tests, run("a", 0, 0.7), run("b", 0, 0.5))
+    assert numbers(arm_summary(trials), "arm", "mean", "n") == [("a", 0.7, 1), ("b", 0.5, 1)]
+    assert numbers(paired_gap(trials, "a", "b"), "n") == [(1,)]
+
+
+def test_a_training_that_cells_share_counts_once() -> None:
+    # "b" does not use the swept field: both points have the same trials of it.
+    shared = [run("b", seed, 0.5 + seed / 10, cell=cell) for cell in (1, 3) for seed in (0, 1)]
+    own = [run("a", seed, 0.6 + seed / 10, cell=0) for seed in (0, 1)]
+    trials = frame(*shared, *own)
+    assert numbers(arm_summary(trials), "arm", "n") == [("a", 2), ("b", 2)]
+    assert numbers(paired_gap(trials, "a", "b"), "n") == [(2,)]
+
+
+def test_a_point_may_lack_a_field_that_only_other_arms_use() -> None:
+    trials = frame(run("a", 0, 0.7, tail="step"), run("b", 0, 0.5, tail=None))
+    summary = arm_summary(trials, ["tail"])
+    assert summary["arm"].tolist() == ["a", "b"]
+    assert summary["tail"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("sequence", [tuple, list, np.array])
+def test_points_may_be_told_apart_by_milestones(sequence: Any) -> None:
+    points = [(0.5, 0.75), (0.3,)]
+    trials = frame(
+        *(
+            run(arm, 0, accuracy, count, milestones=sequence(point))
+            for arm, accuracy in (("a", 0.7), ("b", 0.5))
+            for count, point in enumerate(points)
+        )
+    )
+    assert arm_summary(trials, ["milestones"])["milestones"].tolist() == [
+        *(points[1], points[1]),
+        *(points[0], points[0]),
+    ]
+    gaps = paired_gap(trials, "a", "b", ["milestones"])
+    assert gaps["milestones"].tolist() == [(0.3,), (0.5, 0.75)]
+    assert gaps["mean"].tolist() == pytest.approx([0.2, 0.2])
+
+
+@pytest.mark.parametrize("value", [math.nan, None, math.inf])
+def test_a_training_without_the_measurement_is_named(value: Any) -> None:
+    trials = frame(run("a", 0, 0.7), run("b", 3, value))
+    message = r"test_accuracy must be finite in every training, got \w+ in trial b-3-100 of arm 'b'"
+    with pytest.raises(ValueError, match=message):
+        arm_summary(trials)
+    with pytest.raises(ValueError, match=message):
+        paired_gap(trials, "a", "b")
+
+
+def test_the_frame_given_is_left_as_it_was() -> None:
+    before = TWO_POINTS.copy()
+    arm_summary(TWO_POINTS, ["data_count"])
+    paired_gap(TWO_POINTS, "a", "b", ["data_count"])
+    pd.testing.assert_frame_equal(TWO_POINTS, before)
+
+
+# Gaps
+
+
+def test_gaps_are_paired_by_seed_and_subset() -> None:
+    gaps = paired_gap(TWO_POINTS, "a", "b", ["data_count"])
+    assert list(gaps.columns) == ["data_count", "mean", "low", "high", "n"]
+    assert numbers(gaps, "data_count", "n") == [(100, 2), (1000, 2)]
+    # 0.20 and 0.10; 0.10 and -0.02: standard errors 0.05 and 0.06, times 12.7062
+    assert gaps["mean"].tolist() == pytest.approx([0.15, 0.04])
+    assert gaps["low"].tolist() == pytest.approx([-0.485310, -0.722372], abs=1e-6)
+    assert gaps["high"].tolist() == pytest.approx([0.785310, 0.802372], abs=1e-6)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.randoms(use_true_random=False))
+def test_pairing_removes_what_the_pairs_have_in_common(values: list[float], random: Random) -> None:
+    rows = [run("a", seed, value + 0.01) for seed, value in enumerate(values)]
+    rows += [run("b", seed, value) for seed, value in enumerate(values)]
+    random.shuffle(rows)
+    (gap,) = numbers(paired_gap(frame(*rows), "a", "b"), "mean", "low", "high", "n")
+    assert gap == pytest.approx((0.01, 0.01, 0.01, len(values)))
+
+
+def test_a_gap_turned_round_changes_its_sign() -> None:
+    there = paired_gap(TWO_POINTS, "a", "b", ["data_count"])
+    back = paired_gap(TWO_POINTS, "b", "a", ["data_count"])
+    assert back["mean"].tolist() == pytest.approx((-there["mean"]).tolist())
+    assert back["low"].tolist() == pytest.approx((-there["high"]).tolist())
+
+
+def test_runs_without_a_partner_do_not_count() -> None:
+    trials = frame(
+        run("a", 0, 0.7),
+        run("a", 1, 0.9),
+        run("a", 2, 0.8, subset_seed=0),
+        run("b", 0, 0.6),
+        run("b", 2, 0.1),  # the same seed, but another subset
+        run("b", 5, 0.1),
+    )
+    (gap,) = numbers(paired_gap(trials, "a", "b"), "mean", "n")
+    assert gap == pytest.approx((0.1, 1))
+
+
+def test_a_point_without_a_pair_has_no_row() -> None:
+    trials = frame(run("a", 0, 0.7), run("b", 0, 0.6), run("a", 0, 0.7, 1000))
+    assert paired_gap(trials, "a", "b", ["data_count"])["data_count"].tolist() == [100]
+
+
+@pytest.mark.parametrize("by", [[], ["data_count"]])
+def test_without_any_pair_there_is_no_row(by: list[str]) -> None:
+    gaps = paired_gap(frame(run("a", 0, 0.7), run("b", 1, 0.6)), "a", "b", by)
+    assert gaps.empty
+    assert list(gaps.columns) == [*by, "mean", "low", "high", "n"]
+
+
+def test_points_that_are_not_told_apart_are_not_paired_with_each_other() -> None:
+    with pytest.raises(ValueError, match="by must tell points apart, but arm 'a' has several"):
+        paired_gap(TWO_POINTS, "a", "b")
+
+
+@pytest.mark.parametrize("arms", [("a", "c"), ("c", "a")])
+def test_an_unknown_arm_is_answered_with_the_known_ones(arms: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="no finished training of arm 'c'; there are: 'a', 'b'"):
+        paired_gap(TWO_POINTS, *arms)
+    only_tests = frame(run("a", 0, 0.5, role="range_test"))
+    with pytest.raises(ValueError, match="no finished training of arm 'a'; there are: none"):
+        paired_gap(only_tests, "a", "b")
+
+
+def test_columns_that_do_not_exist_are_answered_with_the_nearest() -> None:
+    with pytest.raises(
+        ValueError, match=r"by must be of the trials' columns, got 'data_cout'; did"
+    ):
+        arm_summary(TWO_POINTS, ["data_cout"])
+    with pytest.raises(ValueError, match=r"value must be of .*; did you mean 'test_accuracy'\?"):
+        paired_gap(TWO_POINTS, "a", "b", ["data_count"], "test_acuracy")
+
+
+# Comparisons
+
+
+def pairs(*gaps: float, count: int = 100, **other: Any) -> list[dict[str, Any]]:
+    """Trainings of "a" and "b", seed by seed, with these gaps."""
+    return [
+        run(arm, seed, 0.5 + (gap if arm == "a" else 0), count, **other)
+        for seed, gap in enumerate(gaps)
+        for arm in ("a", "b")
+    ]
+
+
+def compared(*rows: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    """The one row of a comparison at one point."""
+    (row,) = compare(frame(*rows), "a", "b", **arguments).to_dict("records")
+    return {str(name): value for name, value in row.items()}
+
+
+def test_a_comparison_tells_all_of_a_point_in_one_row() -> None:
+    table = compare(frame(*pairs(0.01, 0.02, 0.03, 0.04, 0.05)), "a", "b", ["data_count"])
+    assert list(table.columns) == [
+        *("data_count", "arm", "baseline", "mean", "low", "high", "n"),
+        *("bootstrap_low", "bootstrap_high", "p", "p_holm"),
+        *("effect_size", "improvement_probability", "verdict", "further_seeds", "note"),
+    ]
+    (row,) = table.to_dict("records")
+    # s = 0.0158114; t(0.975, 4) = 2.776445; half = t s / sqrt(5) = 0.0196324
+    assert (row["mean"], row["low"], row["high"]) == pytest.approx(
+        (0.03, 0.0103676, 0.0496324), abs=1e-6
+    )
+    assert (row["data_count"], row["arm"], row["baseline"], row["n"]) == (100, "a", "b", 5)
+    # d_z = 1.897367, times J(4) = 0.797885
+    assert row["effect_size"] == pytest.approx(1.513880, abs=1e-6)
+    assert (row["p"], row["p_holm"], row["improvement_probability"]) == (0.0625, 0.0625, 1)
+    assert 0.01 <= row["bootstrap_low"] < 0.03 < row["bootstrap_high"] <= 0.05
+    assert (row["verdict"], row["further_seeds"]) == ("super-converges", None)
+    assert row["note"] == "p cannot be below 0.062 with 5 pairs"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "verdict"),
+    [
+        ((0.10, 0.11, 0.12), "super-converges"),
+        ((-0.10, -0.11, -0.12), "does not"),  # worse
+        ((0.0009, 0.0, -0.0009), "does not"),  # within +- 0.0022: better by no gain that counts
+        ((0.0011, 0.0010, 0.0012), "super-converges"),  # by little, but surely
+        ((0.02, 0.00, -0.02), "undecided"),
+        ((0.10, 0.11, 0.00), "undecided"),
+    ],
+)
+def test_the_verdict_follows_from_the_interval(gaps: tuple[float, ...], verdict: str) -> None:
+    assert compared(*pairs(*gaps))["verdict"] == verdict
+
+
+def test_what_gain_counts_can_be_chosen() -> None:
+    rows = pairs(0.010, 0.000, -0.010)  # half width 0.0248
+    assert compared(*rows)["verdict"] == "undecided"
+    assert compared(*rows, margin=0.03)["verdict"] == "does not"
+
+
+def test_seeds_added_until_the_sign_is_decided_need_a_wider_interval() -> None:
+    rows = pairs(0.010, 0.011, 0.015)
+    once, often = compared(*rows), compared(*rows, looks=10)
+    # s = 0.00264575, sqrt(3): t(0.975, 2) = 4.302653, t(0.9975, 2) = 14.089047
+    assert once["high"] - once["mean"] == pytest.approx(0.00657244, abs=1e-7)
+    assert often["high"] - often["mean"] == pytest.approx(0.0215214, abs=1e-6)
+    assert (once["verdict"], often["verdict"]) == ("super-converges", "undecided")
+    assert (once["p_holm"], often["p_holm"]) == (0.25, 1)
+
+
+def test_an_undecided_row_tells_how_many_seeds_would_decide_it() -> None:
+    # d_z = 1: 10 pairs (G*Power), 7 more
+    assert compared(*pairs(0.00, 0.03, 0.06))["further_seeds"] == 7
+    # Mean 0: 0.02 below a margin of 0.02, s = 0.02
+    assert compared(*pairs(0.02, 0.00, -0.02), margin=0.02)["further_seeds"] == 7
+    row = compared(*pairs(0.3, -0.3, 0.0))
+    assert (row["further_seeds"], row["verdict"]) == (None, "undecided")
+    assert "it would take more than 1,000 seeds to decide" in row["note"]
+
+
+def test_p_values_are_corrected_for_all_rows() -> None:
+    gaps = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)
+    trials = frame(*pairs(*gaps), *pairs(*gaps, count=1000))
+    table = compare(trials, "a", "b", ["data_count"])
+    assert table["p"].tolist() == [0.03125] * 2
+    assert table["p_holm"].tolist() == [0.0625] * 2
+    note = "better by itself, but p > 0.05 once corrected"
+    assert table["note"].tolist() == [note, note]
+
+
+def test_several_baselines_are_rows_of_one_table() -> None:
+    others = [run("c", seed, 0.1 + seed / 100) for seed in range(3)]
+    trials = frame(*pairs(0.1, 0.2, 0.3), *others)
+    table = compare(trials, "a", ["c", "b"])
+    assert table["baseline"].tolist() == ["c", "b"]
+    assert table["mean"].tolist() == pytest.approx([0.59, 0.2])
+    assert table["p_holm"].tolist() == [0.5, 0.5]
+    (alone,) = numbers(compare(trials, "a", "b"), "mean", "low", "p", "n")
+    assert alone == numbers(table, "mean", "low", "p", "n")[1]
+
+
+def test_the_interval_is_that_of_the_paired_gap() -> None:
+    columns = ["data_count", "mean", "low", "high", "n"]
+    table = compare(TWO_POINTS, "a", "b", ["data_count"])
+    gaps = paired_gap(TWO_POINTS, "a", "b", ["data_count"])
+    pd.testing.assert_frame_equal(table[columns], gaps[columns])
+
+
+# What cannot be said
+
+
+def test_one_pair_has_neither_interval_nor_verdict() -> None:
+    row = compared(*pairs(0.1))
+    assert (row["n"], row["verdict"], row["further_seeds"], row["p"]) == (1, "undecided", None, 1)
+    unknown = ("low", "high", "bootstrap_low", "bootstrap_high", "effect_size")
+    assert all(math.isnan(row[name]) for name in unknown)
+    assert row["note"] == (
+        "one pair has no spread: no interval, and no telling how many more would decide"
+    )
+
+
+def test_equal_gaps_are_no_proof() -> None:
+    # As accuracies leave them behind: equal but for rounding errors
+    rows = [*pairs(0.1), run("a", 1, 0.7), run("b", 1, 0.6), run("a", 2, 0.9), run("b", 2, 0.8)]
+    row = compared(*rows)
+    assert (row["verdict"], row["further_seeds"]) == ("undecided", None)
+    assert row["note"].startswith("all 3 gaps are equal: no spread to judge by")
+
+
+def test_an_arm_that_is_missing_at_a_point_is_named_there() -> None:
+    trials = frame(*pairs(0.1, 0.2), run("a", 0, 0.7, 10), run("b", 0, 0.7, 1000))
+    table = compare(trials, "a", "b", ["data_count"])
+    assert numbers(table, "data_count", "n", "verdict") == [
+        (10, 0, "undecided"),
+        (100, 2, "undecided"),
+        (1000, 0, "undecided"),
+    ]
+    assert table["mean"].isna().tolist() == [True, False, True]
+    assert table["p_holm"].tolist() == pytest.approx([math.nan, 0.5, math.nan], nan_ok=True)
+    notes = table["note"].tolist()
+    assert notes[0] == "no finished training of 'b' here"
+    assert notes[2] == "no finished training of 'a' here"
+
+
+def test_arms_without_a_common_seed_cannot_be_compared() -> None:
+    row = compared(run("a", 0, 0.7), run("b", 1, 0.6))
+    assert (row["n"], row["note"]) == (0, "no pair: the arms share no seed and subset")
+
+
+def test_runs_that_are_left_out_are_counted() -> None:
+    row = compared(*pairs(0.1, 0.2, 0.25), *(run("b", seed, 0.9) for seed in (7, 8)))
+    assert row["n"] == 3
+    assert "2 runs of 'b' without a partner left out" in row["note"]
+
+
+def test_a_baseline_that_always_diverged_is_nothing_to_compare_with() -> None:
+    rows = [
+        *(run("a", seed, 0.8 + seed / 100) for seed in range(3)),
+        *(run("b", seed, 0.1, status="diverged") for seed in range(3)),
+    ]
+    row = compared(*rows)
+    assert (row["verdict"], row["further_seeds"]) == ("undecided", None)
+    assert row["note"].startswith("'b' diverged in all of 3 runs: nothing to compare with")
+
+
+def test_an_arm_that_always_diverged_does_not_super_converge() -> None:
+    rows = [
+        *(run("a", seed, 0.1, status="diverged") for seed in range(3)),
+        *(run("b", seed, 0.8 + seed / 100) for seed in range(3)),
+    ]
+    row = compared(*rows)
+    assert row["verdict"] == "does not"
+    assert row["note"].startswith("'a' diverged in all of 3 runs;")
+
+
+def test_single_divergences_count_and_are_told() -> None:
+    rows = [*pairs(0.1, 0.12), run("a", 2, 0.1, status="diverged"), run("b", 2, 0.5)]
+    row = compared(*rows)
+    assert row["mean"] == pytest.approx(-0.06)
+    assert "'a' diverged in 1 of 3 runs, counted as scored" in row["note"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"margin": 0}, r"margin must be finite and > 0, got 0"),
+        ({"margin": math.nan}, r"margin must be finite and > 0, got nan"),
+        ({"confidence": 95}, r"confidence must be in \(0, 1\), got 95"),
+        ({"looks": 0}, r"looks must be >= 1, got 0"),
+    ],
+)
+def test_impossible_arguments_are_rejected(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        compared(*pairs(0.1, 0.2), **arguments)
+
+
+def test_comparing_with_nothing_or_with_itself_is_rejected() -> None:
+    trials = frame(*pairs(0.1, 0.2))
+    with pytest.raises(ValueError, match="baseline must name at least one arm, got none"):
+        compare(trials, "a", [])
+    with pytest.raises(ValueError, match="baseline must be another arm than 'a'"):
+        compare(trials, "a", ["b", "a"])
+
+
+def test_a_comparison_of_a_measurement_that_is_lacking_names_the_trial() -> None:
+    with pytest.raises(ValueError, match="test_accuracy must be finite in every training, got nan"):
+        compared(*pairs(0.1, math.nan))
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 3), st.integers(1, 2)),
+        min_size=1,
+        unique=True,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_every_row_has_a_verdict_or_a_reason(
+    cells: list[tuple[str, int, int]], random: Random
+) -> None:
+    rows = [run(arm, seed, random.choice([0.5, 0.6, 0.9]), count) for arm, seed, count in cells]
+    rows += [run("a", 9, 0.5, 3), run("b", 9, 0.6, 3)]
+    table = compare(frame(*rows), "a", "b", ["data_count"])
+    assert set(table["data_count"]) == {row["data_count"] for row in rows}
+    silent = (table["verdict"] == "undecided") & table["further_seeds"].isna()
+    assert (table.loc[silent, "note"] != "").all()
+    assert (table.loc[table["mean"].isna(), "n"] == 0).all()
+
+
+def test_a_comparison_does_not_depend_on_the_order_of_rows() -> None:
+    trials = frame(*pairs(0.01, 0.03, -0.02, 0.05), *pairs(0.01, 0.02, count=1000))
+    shuffled = trials.iloc[np.random.default_rng(3).permutation(len(trials))]
+    pd.testing.assert_frame_equal(
+        compare(trials, "a", "b", ["data_count"]), compare(shuffled, "a", "b", ["data_count"])
+    )
+
+
+# Generalization gap and effort
+
+
+def test_the_generalization_gap_is_training_minus_test_accuracy() -> None:
+    trials = frame(
+        run("a", 0, 0.7, train_accuracy=0.9),
+        run("a", 1, 0.7, train_accuracy=1.0),
+        run("b", 0, 0.6, train_accuracy=0.6),
+        run("b", 0, math.nan, role="range_test", train_accuracy=0.5),
+    )
+    assert generalization_gaps(trials).tolist() == pytest.approx(
+        [0.2, 0.3, 0, math.nan], nan_ok=True
+    )
+    table = generalization_gap(trials, ["data_count"])
+    assert list(table.columns) == [*("data_count", "arm", "mean", "low", "high", "n", "diverged")]
+    # Standard error 0.05, times t(0.975, 1) = 12.7062
+    assert numbers(table, "mean", "low", "high", "n")[0] == pytest.approx(
+        (0.25, -0.385310, 0.885310, 2), abs=1e-6
+    )
+    assert table["mean"].tolist() == pytest.approx([0.25, 0])
+
+
+def test_a_training_without_test_accuracy_has_no_generalization_gap() -> None:
+    trials = frame(run("a", 0, math.nan, train_accuracy=0.9))
+    with pytest.raises(ValueError, match="generalization_gap must be finite in every training"):
+        generalization_gap(trials)
+
+
+def test_effort_is_counted_role_by_role_and_shared_trials_once() -> None:
+    shared = [run("b", 0, 0.5, cell=cell, steps_done=300) for cell in (1, 3)]
+    trials = frame(
+        run("a", 0, 0.5, steps_done=300),
+        run("a", 1, 0.5, steps_done=40, status="diverged"),
+        run("a", 0, math.nan, role="range_test", trial_id="t", steps_done=100),
+        *shared,
+        run("b", 0, math.nan, role="tuning", trial_id="u", steps_done=60),
+        run("b", 0, math.nan, role="tuning", trial_id="v", steps_done=60),
+    )
+    assert numbers(effort(trials), "arm", "role", "trials", "steps") == [
+        ("a", "range_test", 1, 100),
+        ("a", "training", 2, 340),
+        ("b", "training", 1, 300),
+        ("b", "tuning", 2, 120),
+    ]

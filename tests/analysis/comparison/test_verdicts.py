@@ -1,0 +1,88 @@
+"""Verdicts and notes on numbers given by hand; `compare` is tested with them on whole tables."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from superconv_ray.analysis.comparison.verdicts import further_seeds, note, verdicts
+
+ROW: dict[str, Any] = {
+    "arm": "a",
+    "baseline": "b",
+    "mean": 0.02,
+    "low": 0.01,
+    "high": 0.03,
+    "sd": 0.01,
+    "n": 8,
+    "runs": 8,
+    "runs_baseline": 8,
+    "diverged": 0,
+    "diverged_baseline": 0,
+    "p_holm": 0.01,
+    "verdict": "super-converges",
+    "further_seeds": pd.NA,
+}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.001, 0.300, "super-converges"),
+        (0.001, 0.004, "super-converges"),
+        (0.000, 0.300, "undecided"),
+        (-0.30, 0.300, "undecided"),
+        (-0.01, 0.005, "undecided"),
+        (-0.01, 0.004, "does not"),
+        (-0.30, -0.01, "does not"),
+        (math.nan, math.nan, "undecided"),
+    ],
+)
+def test_an_interval_has_one_verdict(low: float, high: float, verdict: str) -> None:
+    table = pd.DataFrame([{**ROW, "low": low, "high": high}])
+    assert verdicts(table, margin=0.005).tolist() == [verdict]
+
+
+@pytest.mark.parametrize(
+    "reason", [{"sd": 0.0}, {"sd": math.nan}, {"diverged_baseline": 8}, {"runs_baseline": 0}]
+)
+def test_nothing_comparable_is_undecided_and_no_seeds_would_help(reason: dict[str, Any]) -> None:
+    table = pd.DataFrame([{**ROW, "verdict": "undecided", **reason}])
+    assert verdicts(table, margin=0.005).tolist() == ["undecided"]
+    assert further_seeds(table, 0.005, 0.95).isna().all()
+
+
+def test_further_seeds_are_counted_to_the_bound_that_is_farther() -> None:
+    # Effects of 1, by the mean and by the margin: 10 pairs decide (G*Power), and 8 are there.
+    means = [0.01, 0.0, -0.005]
+    table = pd.DataFrame([{**ROW, "verdict": "undecided", "mean": mean} for mean in means])
+    assert further_seeds(table, 0.01, 0.95).tolist()[:2] == [2, 2]
+    assert further_seeds(table, 0.005, 0.95).tolist()[2] == 2
+
+
+def test_a_decided_row_needs_no_more_seeds() -> None:
+    assert further_seeds(pd.DataFrame([ROW]), 0.005, 0.95).isna().all()
+
+
+def test_a_plain_case_has_nothing_to_note() -> None:
+    assert note(ROW, 0.95) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"runs": 10}, "2 runs of 'a' without a partner left out"),
+        ({"runs_baseline": 9}, "1 run of 'b' without a partner left out"),
+        ({"diverged": 1}, "'a' diverged in 1 of 8 runs, counted as scored"),
+        ({"diverged_baseline": 8}, "'b' diverged in all of 8 runs: nothing to compare with"),
+        ({"p_holm": 0.06}, "better by itself, but p > 0.05 once corrected"),
+        ({"verdict": "undecided"}, "it would take more than 1,000 seeds to decide"),
+        ({"verdict": "undecided", "further_seeds": 4}, ""),
+        ({"n": 0, "runs_baseline": 0, "verdict": "undecided"}, "no finished training of 'b' here"),
+    ],
+)
+def test_what_a_reader_must_know_is_noted(change: dict[str, Any], expected: str) -> None:
+    assert note({**ROW, **change}, 0.95) == expected

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from superconv_ray.analysis.runs.schedule_table import schedule_table
+from superconv_ray.design.trial import Trial
+from tests.analysis.made import frame, run
+
+
+def training(arm: str, seed: int = 0, **settings: Any) -> dict[str, Any]:
+    """A row as the store gives it: what is not set is NaN, and a list an array."""
+    trial = Trial(data_count=100, seed=seed, **settings).complete()
+    stored = {
+        name: math.nan if v is None else np.array(v) if isinstance(v, tuple) else v
+        for name, v in trial.settings().items()
+    }
+    return run(arm, seed, 0.9) | stored | {"trial_id": trial.id}
+
+
+def test_rates_are_those_of_the_trials_own_schedule() -> None:
+    settings: dict[str, Any] = {
+        "policy": "piecewise",
+        "max_lr": 0.4,
+        "milestones": (0.25, 0.5),
+        "steps": 8,
+    }
+    table = schedule_table(frame([training("a", seed, **settings) for seed in (0, 1)]))
+    assert list(table["step"]) == list(range(8))
+    assert list(table["lr"]) == pytest.approx([0.4] * 2 + [0.04] * 2 + [0.004] * 4)
+    assert set(table["momentum"]) == {0.9}
+
+
+def test_a_setting_that_is_off_stays_off() -> None:
+    settings: dict[str, Any] = {
+        "policy": "triangular",
+        "max_lr": 1.0,
+        "steps": 4,
+        "min_momentum": None,
+    }
+    table = schedule_table(frame([training("a", **settings)]))
+    assert list(table["lr"]) == pytest.approx([0.1, 0.55, 1.0, 0.55])
+    assert set(table["momentum"]) == {0.9}
+
+
+def test_a_long_run_is_told_at_few_steps_its_ends_among_them() -> None:
+    row = training("a", policy="linear", max_lr=1.0, steps=100_000)
+    table = schedule_table(frame([row]))
+    assert len(table) == 200
+    assert list(table["step"].iloc[[0, -1]]) == [0, 99_999]
+    assert np.allclose(table["lr"], 1 - table["step"] / 100_000)
+
+
+def test_rates_that_were_chosen_by_cell_are_told_apart_by_it() -> None:
+    rows = [
+        training("a", policy="constant", max_lr=lr, steps=2) | {"data_count": n}
+        for n, lr in ((100, 0.1), (200, 0.3))
+    ]
+    table = schedule_table(frame(rows), ["data_count"])
+    assert dict(zip(table["data_count"], table["lr"], strict=True)) == {100: 0.1, 200: 0.3}
+    with pytest.raises(ValueError, match="by must tell schedules apart, but there are 2 at arm a"):
+        schedule_table(frame(rows))
+
+
+def test_without_a_training_there_is_no_row() -> None:
+    none = frame([training("a", policy="constant", max_lr=0.1, steps=2)]).iloc[:0]
+    pd.testing.assert_index_equal(
+        schedule_table(none).columns, pd.Index(["arm", "step", "lr", "momentum"])
+    )

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from superconv_ray.analysis.statistics.replicates import (
+    Curve,
+    arm_curves,
+    finished_trainings,
+    redrawn_means,
+)
+from tests.analysis.made import curve, frame, run
+
+
+def curves_of(trials: pd.DataFrame) -> dict[str, Curve]:
+    ((_, curves),) = arm_curves(trials, [], "steps", [], "test_accuracy")
+    return curves
+
+
+def test_trainings_count_once_and_range_tests_not_at_all() -> None:
+    one, other = run("a", 0, 0.5), run("a", 1, 0.6)
+    trials = frame([one, {**one, "cell": 3}, other, run("a", 2, np.nan, role="range_test")])
+    assert finished_trainings(trials, [], "test_accuracy")["seed"].tolist() == [0, 1]
+
+
+def test_points_may_be_told_apart_by_milestones() -> None:
+    trials = frame([run("a", 0, 0.5, milestones=np.array([0.5, 0.75]))])
+    assert finished_trainings(trials, ["milestones"], "test_accuracy")["milestones"].tolist() == [
+        (0.5, 0.75)
+    ]
+
+
+def test_arms_share_the_columns_of_their_replicates() -> None:
+    trials = frame(
+        [
+            *(run("a", seed, 0.1 * seed, steps=20) for seed in (3, 1)),
+            run("a", 1, 0.5, steps=10, status="diverged"),
+            run("b", 2, 0.7, steps=10),
+            run("b", 1, 0.6, steps=10, subset_seed=9),
+        ]
+    )
+    a, b = curves_of(trials).values()
+    # replicates (seed, subset_seed): (1, 1), (1, 9), (2, 2), (3, 3)
+    nan = np.nan
+    np.testing.assert_allclose(a.values, [[0.5, nan, nan, nan], [0.1, nan, nan, 0.3]])
+    np.testing.assert_allclose(b.values, [[nan, 0.6, 0.7, nan]])
+    assert (a.axis.tolist(), b.axis.tolist()) == ([10, 20], [10])
+    assert (a.counts.tolist(), b.counts.tolist()) == ([1, 2], [2])
+    assert a.means.tolist() == pytest.approx([0.5, 0.2])
+    assert (a.diverged.tolist(), a.lost.tolist()) == ([1, 0], [True, False])
+
+
+@pytest.mark.parametrize("at", [0, None])
+def test_an_axis_is_a_number_above_zero(at: int | None) -> None:
+    trials = frame([run("a", 0, 0.5, steps=at)])
+    with pytest.raises(ValueError, match="steps must be a number > 0 in every training, got"):
+        curves_of(trials)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+def test_a_redrawn_mean_has_students_percentiles(confidence: float) -> None:
+    values = (0.5, 0.52, 0.58, 0.61, 0.7)
+    curves = list(curves_of(curve("a", "steps", {100: values, 200: values[:3]})).values())
+    (means,) = redrawn_means(curves, 200_000, confidence, seed=0)
+    for point, sample in enumerate((values, values[:3])):
+        low, high = stats.t.interval(
+            confidence, len(sample) - 1, np.mean(sample), stats.sem(sample)
+        )
+        tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+        found = np.quantile(means[:, point], tails)
+        assert found == pytest.approx([low, high], abs=0.02 * (high - low))
+
+
+def test_what_a_pair_shares_is_redrawn_alike() -> None:
+    own = curve("a", "steps", {100: (0.5, 0.6, 0.8)})
+    both = pd.concat([own, own.assign(arm="b", test_accuracy=own["test_accuracy"] + 0.1)])
+    a, b = redrawn_means(list(curves_of(both).values()), 50, 0.95, seed=0)
+    np.testing.assert_allclose(b - a, 0.1)
+
+
+def test_a_single_replicate_does_not_move() -> None:
+    (means,) = redrawn_means(
+        list(curves_of(curve("a", "steps", {100: 0.5})).values()), 50, 0.95, seed=0
+    )
+    np.testing.assert_allclose(means, 0.5)

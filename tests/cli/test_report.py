@@ -1,0 +1,150 @@
+"""`superconv report` and `superconv export` on every kind of store that a user may have."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from benchmarks.made_study import write_made_study
+from superconv_ray import Arm, Study, Trial, from_range_test, iterations
+from superconv_ray.design.plan import make_plan, range_tests_alone
+from superconv_ray.execution.session import write_study
+from superconv_ray.planning.planner import Planner
+from superconv_ray.storage.store import open_store
+
+SAMPLE = Path(__file__).parents[2] / "studies" / "results"
+
+
+def study(name: str = "made_up", seeds: int = 1) -> Study:
+    return Study(
+        name=name,
+        question="Is 1cycle <b>better</b>?",
+        base=Trial(dataset="digits", model="small_cnn", batch_size=16),
+        arms={"one_cycle": Arm(max_lr=from_range_test(steps=40, points=20))},
+        budget=iterations(20),
+        seeds=seeds,
+    )
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "report.html"
+
+
+def test_a_report_is_written_where_it_is_asked_for(
+    superconv: Callable[..., Result], store_uri: str, page: Path
+) -> None:
+    write_made_study(study(), store_uri)
+    result = superconv("report", store_uri, "-o", page)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"report: {page} (")
+    text = page.read_text()
+    assert "one_cycle is the only arm with finished trainings" in text
+    assert "Is 1cycle &lt;b&gt;better&lt;/b&gt;?" in text
+    assert "<b>better" not in text
+
+
+def test_a_study_without_a_finished_trial_has_a_page_that_says_so(
+    superconv: Callable[..., Result], store_uri: str, page: Path
+) -> None:
+    plan = make_plan(study())
+    write_study(open_store(store_uri), plan, Planner(plan, lambda _: None))
+    assert superconv("report", store_uri, "-o", page).exit_code == 0
+    text = page.read_text()
+    assert "0 of 2 trials done" in text
+    assert "No training is finished yet, so nothing can be said." in text
+    exported = superconv("export", store_uri, "--figures", page.parent)
+    assert exported.exit_code == 2
+    assert "no figure: study 'made_up' has no finished trial yet" in exported.stderr
+    exported = superconv("export", store_uri, "--latex", page.parent / "t.tex")
+    assert "no table: study 'made_up' has no finished training yet" in exported.stderr
+
+
+def test_range_tests_alone_have_a_report(
+    superconv: Callable[..., Result], store_uri: str, page: Path
+) -> None:
+    plan = range_tests_alone(make_plan(study(seeds=2)))
+    write_made_study(plan.study, store_uri, plan)
+    assert superconv("report", store_uri, "-o", page).exit_code == 0
+    text = page.read_text()
+    assert "LR range tests" in text
+    assert "No training is finished yet" in text
+
+
+def test_an_unknown_study_is_answered_with_those_there_are(
+    superconv: Callable[..., Result], page: Path
+) -> None:
+    result = superconv("report", SAMPLE, "--study", "mnist", "-o", page)
+    assert result.exit_code == 2
+    assert "no study 'mnist'" in result.stderr
+    assert "there are: 'limited_data_fashion_mnist_small_cnn'" in result.stderr
+    assert not page.exists()
+
+
+def test_of_several_studies_one_must_be_chosen(
+    superconv: Callable[..., Result], store_uri: str, page: Path
+) -> None:
+    for name in ("a", "b"):
+        write_made_study(study(name), store_uri)
+    result = superconv("report", store_uri, "-o", page)
+    assert result.exit_code == 2
+    assert "choose one with --study; there are: 'a', 'b'" in result.stderr
+    assert superconv("report", store_uri, "--study", "b", "-o", page).exit_code == 0
+
+
+def test_a_store_without_a_study_is_told(superconv: Callable[..., Result], store_uri: str) -> None:
+    result = superconv("report", store_uri)
+    assert result.exit_code == 2
+    assert f"no study in the store {store_uri}: run one first" in result.stderr
+
+
+def test_a_store_of_a_newer_package_is_told(
+    superconv: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "store.json").write_text(json.dumps({"schema_version": 99}))
+    result = superconv("report", tmp_path)
+    assert result.exit_code == 2
+    assert "has schema version 99" in result.stderr
+    assert "update the package" in result.stderr
+
+
+def test_figures_and_tables_are_exported(
+    superconv: Callable[..., Result], store_uri: str, tmp_path: Path
+) -> None:
+    write_made_study(study(seeds=3), store_uri)
+    figures, latex, markdown = tmp_path / "figures", tmp_path / "t.tex", tmp_path / "t.md"
+    result = superconv(
+        "export", store_uri, "--figures", figures, "--latex", latex, "--markdown", markdown
+    )
+    assert result.exit_code == 0, result.output
+    written = [Path(line) for line in result.output.splitlines()]
+    assert set(figures.iterdir()) | {latex, markdown} == set(written)
+    assert {path.suffix for path in figures.iterdir()} == {".png", ".svg", ".pdf"}
+    assert {path.stem for path in figures.iterdir()} >= {"accuracy", "range_tests", "schedules"}
+    assert (figures / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    assert (figures / "accuracy.pdf").read_bytes().startswith(b"%PDF")
+    assert r"\toprule" in latex.read_text()
+    assert "| one" in markdown.read_text()
+
+
+def test_an_export_of_nothing_says_what_there_is(superconv: Callable[..., Result]) -> None:
+    result = superconv("export", SAMPLE)
+    assert result.exit_code == 2
+    assert "--figures DIR, --latex FILE or --markdown FILE" in result.stderr
+
+
+def test_without_the_extra_it_says_what_to_install(
+    superconv: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, page: Path
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("superconv_ray.report.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "altair", None)
+    result = superconv("report", SAMPLE, "-o", page)
+    assert result.exit_code == 2
+    assert "altair is missing" in result.stderr
+    assert "pip install 'superconv_ray[report]'" in result.stderr

@@ -1,0 +1,602 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from superconv_ray.design import schedules, trial
+from superconv_ray.design.trial import Trial, check_field_names, describe_fields, field_names
+
+ROOT = Path(__file__).parents[2]
+
+TRAINING = Trial(dataset="digits", data_count=100, max_lr=0.1, steps=200)
+RANGE_TEST = Trial(
+    dataset="cifar10",
+    data_count=5000,
+    validation_fraction=0.2,
+    augment="flip_crop",
+    model="resnet20",
+    weight_decay=5e-4,
+    policy="range_test_exponential",
+    max_lr=3,
+    steps=500,
+    seed=7,
+)
+TRAINING_ID = "15a1af436200ff87fe11"
+RANGE_TEST_ID = "c4dad63d13a7a360c56c"
+
+POLICIES = ", ".join(map(repr, schedules.POLICIES))
+FRACTION, SHARE = "in (0, 1]", "in [0, 1)"
+COUNT, SEED = "an integer in [1, 2**63)", "an integer in [0, 2**31)"
+POSITIVE, NOT_NEGATIVE, DIVISOR = "finite and > 0", "finite and >= 0", "finite and >= 1"
+NAME = "a non-empty name"
+MILESTONES = "strictly increasing fractions of the run in (0, 1)"
+NAN, INF = float("nan"), float("inf")
+
+REJECTED: dict[str, tuple[str, list[Any]]] = {
+    "dataset": (NAME, ["", " "]),
+    "dataset_digest": (NAME, [""]),
+    "data_fraction": (FRACTION, [0.0, 1.5, -0.1, NAN]),
+    "data_count": (COUNT, [0, -3]),
+    "validation_fraction": (SHARE, [1.0, -0.1, NAN]),
+    "subset_seed": (SEED, [-1, 2**31]),
+    "augment": ("one of 'none', 'flip', 'crop', 'flip_crop'", ["mixup"]),
+    "model": (NAME, [""]),
+    "model_digest": (NAME, ["\t"]),
+    "dropout": (SHARE, [1.0, -0.5]),
+    "bn_momentum": (FRACTION, [0.0, 1.1]),
+    "bn_momentum_steps": (POSITIVE, [0.0, -1.0, NAN, INF]),
+    "ghost_batch_size": (COUNT, [0, -1]),
+    "optimizer": ("one of 'sgd', 'nesterov', 'adam', 'adamw'", ["lion"]),
+    "beta2": (SHARE, [1.0]),
+    "weight_decay": (NOT_NEGATIVE, [-1e-4, NAN, INF]),
+    "weight_decay_on": ("one of 'all', 'weights'", ["biases"]),
+    "batch_size": (COUNT, [0]),
+    "steps": (COUNT, [0, 2**63]),
+    "precision": ("one of 'auto', 'fp32', 'bf16'", ["x"]),
+    "policy": (f"one of {POLICIES}", ["x"]),
+    "max_lr": (POSITIVE, [0.0, -1.0, NAN, INF]),
+    "momentum": (SHARE, [1.0]),
+    "min_momentum": (SHARE, [-0.1]),
+    "div_factor": (DIVISOR, [0.5, INF]),
+    "final_div_factor": (DIVISOR, [0.0, NAN]),
+    "tail_fraction": (SHARE, [1.0]),
+    "tail": ("one of 'step', 'linear'", ["x"]),
+    "start_lr": (NOT_NEGATIVE, [-0.1, INF]),
+    "cycles": (COUNT, [0]),
+    "exp_range_gamma": (FRACTION, [0.0, 1.01]),
+    "milestones": (MILESTONES, [(0.5, 0.5), (0.75, 0.5), (0.0,), (0.5, 1.0), (NAN,)]),
+    "decay_factor": (FRACTION, [0.0, 2.0]),
+    "inv_gamma": (NOT_NEGATIVE, [-1.0]),
+    "inv_power": (NOT_NEGATIVE, [INF]),
+    "warmup_fraction": (SHARE, [1.0]),
+    "eval_interval": (COUNT, [0, 10**30]),
+    "eval_count": (COUNT, [-1]),
+    "hessian_free_interval": ("an integer in [2, 2**63)", [1, 0]),
+    "seed": (SEED, [-1, 2**31]),
+}
+
+# Field -> a trial in which it matters, as changes of TRAINING, and another value for it.
+DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
+    "dataset": ({}, "mnist"),
+    "dataset_digest": ({}, "0123"),
+    "data_count": ({}, 101),
+    "validation_fraction": ({}, 0.2),
+    "subset_seed": ({}, 1),
+    "augment": ({}, "flip"),
+    "model": ({}, "lenet"),
+    "model_digest": ({}, "0123"),
+    "dropout": ({}, 0.1),
+    "bn_momentum": ({}, 0.01),
+    "bn_momentum_steps": ({}, 10),
+    "ghost_batch_size": ({}, 32),
+    "optimizer": ({}, "nesterov"),
+    "beta2": ({"optimizer": "adam"}, 0.99),
+    "weight_decay": ({}, 1e-4),
+    "weight_decay_on": ({"weight_decay": 1e-4}, "weights"),
+    "batch_size": ({}, 64),
+    "steps": ({"eval_interval": 10}, 201),
+    "precision": ({}, "fp32"),
+    "policy": ({}, "cosine"),
+    "max_lr": ({}, 0.11),
+    "momentum": ({}, 0.9),
+    "min_momentum": ({}, 0.8),
+    "div_factor": ({}, 25),
+    "final_div_factor": ({}, 100),
+    "tail_fraction": ({}, 0.2),
+    "tail": ({}, "linear"),
+    "start_lr": ({"policy": "range_test_linear"}, 0.01),
+    "cycles": ({"policy": "triangular"}, 2),
+    "exp_range_gamma": ({"policy": "exp_range"}, 0.999),
+    "milestones": ({"policy": "piecewise"}, (0.3, 0.6)),
+    "decay_factor": ({"policy": "piecewise"}, 0.2),
+    "inv_gamma": ({"policy": "inv"}, 1e-3),
+    "inv_power": ({"policy": "inv"}, 0.5),
+    "warmup_fraction": ({"policy": "cosine"}, 0.1),
+    "eval_interval": ({}, 11),
+    "eval_count": ({}, 999),
+    "hessian_free_interval": ({}, 2),
+    "seed": ({"subset_seed": 0}, 1),
+}
+
+
+# Rules and types
+
+
+def test_every_field_is_covered_by_these_tests() -> None:
+    assert set(REJECTED) == set(field_names())
+    assert set(DETERMINING) == set(field_names()) - {"data_fraction"}
+
+
+@pytest.mark.parametrize(
+    ("field", "rule", "value"),
+    [(field, rule, value) for field, (rule, values) in REJECTED.items() for value in values],
+)
+def test_an_impossible_value_is_rejected_with_field_rule_and_value(
+    field: str, rule: str, value: Any
+) -> None:
+    with pytest.raises(ValueError, match="must be") as caught:
+        Trial(**{field: value})
+    assert str(caught.value) == f"{field} must be {rule}, got {value!r}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "meant"),
+    [
+        ("augment", "flips", "flip"),
+        ("optimizer", "nestrov", "nesterov"),
+        ("weight_decay_on", "weight", "weights"),
+        ("precision", "bf-16", "bf16"),
+        ("policy", "one-cycle", "one_cycle"),
+        ("policy", "range_test", "range_test_linear"),
+        ("tail", "lineer", "linear"),
+    ],
+)
+def test_a_misspelt_choice_is_answered_with_the_nearest_one(
+    field: str, value: Any, meant: str
+) -> None:
+    with pytest.raises(ValueError, match="must be one of") as caught:
+        Trial(**{field: value})
+    assert str(caught.value).endswith(f"got {value!r}; did you mean {meant!r}?")
+
+
+@pytest.mark.parametrize("field", field_names())
+def test_a_value_of_another_type_is_rejected_with_field_type_and_value(field: str) -> None:
+    kind = {name: kind for name, kind, _ in describe_fields()}[field]
+    value: Any = {}
+    with pytest.raises(TypeError) as caught:
+        Trial(**{field: value})
+    assert str(caught.value) == f"{field} must be of type {kind}, got {{}}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("batch_size", 32.5),
+        ("batch_size", "32"),
+        ("batch_size", True),
+        ("batch_size", NAN),
+        ("batch_size", INF),
+        ("batch_size", None),
+        ("dataset", None),
+        ("dropout", None),
+        ("dropout", "0.1"),
+        ("dropout", False),
+        ("model", 3),
+        ("milestones", 0.5),
+        ("milestones", ("0.5",)),
+        ("milestones", (None,)),
+    ],
+)
+def test_no_value_is_bent_into_another_type(field: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{field}.* must be of type"):
+        Trial(**{field: value})
+
+
+def test_unknown_fields_are_no_arguments() -> None:
+    with pytest.raises(TypeError, match="dropuot"):
+        Trial(dropuot=0.1)  # type: ignore[call-arg]
+
+
+def test_a_range_test_must_begin_below_its_end() -> None:
+    with pytest.raises(ValueError, match=r"^start_lr must be < max_lr \(0\.5\), got 0\.5$"):
+        Trial(policy="range_test_linear", start_lr=0.5, max_lr=0.5)
+
+
+def test_an_exponential_range_test_cannot_begin_at_zero() -> None:
+    assert Trial(policy="range_test_linear", start_lr=0).start_lr == 0
+    with pytest.raises(ValueError, match=r"start_lr must be > 0 .*'range_test_exponential'"):
+        Trial(policy="range_test_exponential", start_lr=0)
+
+
+def test_nesterov_needs_momentum() -> None:
+    assert Trial(optimizer="sgd", momentum=0).momentum == 0
+    with pytest.raises(ValueError, match=r"momentum must be > 0 for optimizer 'nesterov'"):
+        Trial(optimizer="nesterov", momentum=0)
+
+
+def test_min_momentum_is_at_most_the_momentum() -> None:
+    assert Trial(momentum=0.9, min_momentum=0.9).min_momentum == 0.9
+    with pytest.raises(ValueError, match=r"^min_momentum must be <= momentum \(0\.8\), got 0\.85$"):
+        Trial(momentum=0.8, min_momentum=0.85)
+
+
+def test_ghost_batches_divide_the_batch() -> None:
+    assert Trial(batch_size=1000, ghost_batch_size=125).ghost_batch_size == 125
+    for size in (48, 256):
+        with pytest.raises(
+            ValueError, match=rf"^ghost_batch_size must divide batch_size \(128\), got {size}$"
+        ):
+            Trial(batch_size=128, ghost_batch_size=size)
+
+
+def test_the_bn_momentum_is_given_in_one_of_two_ways() -> None:
+    with pytest.raises(ValueError, match=r"^set bn_momentum or bn_momentum_steps") as caught:
+        Trial(bn_momentum=0.1, bn_momentum_steps=500)
+    assert str(caught.value).endswith("got bn_momentum=0.1 and bn_momentum_steps=500.0")
+
+
+def test_a_default_that_contradicts_a_setting_is_found_when_the_trial_is_completed() -> None:
+    with pytest.raises(ValueError, match=r"min_momentum must be <= momentum \(0\.8\), got 0\.85"):
+        replace(TRAINING, momentum=0.8).complete()
+
+
+def test_fields_that_the_policy_does_not_use_contradict_nothing() -> None:
+    unused = replace(TRAINING, policy="piecewise", momentum=0.8, min_momentum=0.85, start_lr=1.0)
+    assert unused.id == replace(TRAINING, policy="piecewise", momentum=0.8).id
+
+
+# Canonical types
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("steps", [20, 20.0, np.int64(20), np.uint8(20), np.float32(20)]),
+        ("batch_size", [32, 32.0, np.int32(32)]),
+        ("max_lr", [1, 1.0, np.float64(1), np.float32(1), np.int8(1)]),
+        ("dropout", [0, 0.0, -0.0, np.float64(-0.0)]),
+        ("weight_decay", [0.001, np.float64(0.001)]),
+        ("dataset", ["digits", np.str_("digits")]),
+        ("milestones", [(0.5, 0.75), [0.5, 0.75], [np.float64(0.5), np.float32(0.75)]]),
+    ],
+)
+def test_equal_settings_are_one_trial_whatever_their_python_type(
+    field: str, values: list[Any]
+) -> None:
+    policy = "piecewise" if field == "milestones" else "one_cycle"
+    trials = [replace(TRAINING, **{field: value, "policy": policy}) for value in values]
+    assert len(set(trials)) == 1
+    assert len({trial.id for trial in trials}) == 1
+    assert len({repr(getattr(trial, field)) for trial in trials}) == 1
+
+
+def test_large_integers_are_kept_exactly() -> None:
+    assert Trial(eval_interval=2**53 + 1).eval_interval == 2**53 + 1
+
+
+numbers = st.floats(1e-6, 1 - 1e-6)
+
+
+@given(numbers, numbers, st.integers(1, 10_000), st.integers(0, 2**31 - 1))
+def test_settings_written_and_read_back_make_the_same_trial(
+    dropout: float, weight_decay: float, steps: int, seed: int
+) -> None:
+    written = replace(
+        TRAINING, dropout=dropout, weight_decay=weight_decay, steps=steps, seed=seed
+    ).complete()
+    read = Trial(**json.loads(json.dumps(written.settings())))
+    assert read == written
+    assert read.id == written.id
+
+
+# Completion
+
+
+def test_the_kind_follows_from_the_policy() -> None:
+    assert {policy: Trial(policy=policy).kind for policy in schedules.POLICIES} == {
+        policy: "range_test" if policy.startswith("range_test") else "training"
+        for policy in schedules.POLICIES
+    }
+
+
+@pytest.mark.parametrize("missing", ["max_lr", "steps", "data_count"])
+def test_a_trial_that_lacks_what_only_the_study_knows_has_no_id(missing: str) -> None:
+    absent: Any = None
+    template = replace(TRAINING, **{missing: absent})
+    for use in (template.complete, lambda: template.id):
+        with pytest.raises(ValueError, match=f"^{missing} must be set before a trial can run"):
+            use()
+
+
+def test_completion_fills_in_the_defaults_of_one_cycle() -> None:
+    full = TRAINING.complete()
+    assert {name: getattr(full, name) for name in trial.schedule_fields()} == {
+        "max_lr": 0.1,
+        "div_factor": 10.0,
+        "tail_fraction": 0.1,
+        "tail": "step",
+        "final_div_factor": 1000.0,
+        "momentum": 0.95,
+        "min_momentum": 0.85,
+        "start_lr": None,
+        "cycles": None,
+        "exp_range_gamma": None,
+        "milestones": None,
+        "decay_factor": None,
+        "inv_gamma": None,
+        "inv_power": None,
+        "warmup_fraction": None,
+    }
+    assert (full.eval_interval, full.subset_seed) == (10, 0)  # 200 steps / 20; the seed
+    assert (full.beta2, full.weight_decay_on) == (None, None)  # sgd without weight decay
+
+
+def test_completion_fills_in_the_defaults_of_adamw_with_weight_decay() -> None:
+    full = replace(TRAINING, optimizer="adamw", weight_decay=0.01, seed=5, steps=7).complete()
+    assert (full.beta2, full.weight_decay_on) == (0.999, "all")
+    assert (full.eval_interval, full.subset_seed) == (1, 5)
+
+
+# Moving-average fractions for iterations in the ICLR submission of 1708.07120, table 1
+@pytest.mark.parametrize(
+    ("momentum_steps", "steps", "fraction"),
+    [(600, 20_000, 0.97), (500, 10_000, 0.95), (600, 4_000, 0.85), (400, 2_000, 0.80)],
+)
+def test_the_bn_momentum_scales_with_the_length_of_the_run(
+    momentum_steps: float, steps: int, fraction: float
+) -> None:
+    scaled = replace(TRAINING, steps=steps, bn_momentum_steps=momentum_steps).complete()
+    assert scaled.bn_momentum == pytest.approx(1 - fraction)
+    assert scaled.bn_momentum_steps is None
+
+
+def test_the_bn_momentum_of_a_short_run_is_one_at_most() -> None:
+    assert replace(TRAINING, steps=200, bn_momentum_steps=500).complete().bn_momentum == 1.0
+
+
+def test_the_bn_momentum_is_pytorchs_unless_it_is_set() -> None:
+    assert TRAINING.complete().bn_momentum == torch.nn.BatchNorm2d(1).momentum == 0.1
+
+
+def test_equal_bn_settings_are_equal_trials_however_they_are_given() -> None:
+    given = replace(TRAINING, bn_momentum=0.05)
+    assert replace(TRAINING, bn_momentum_steps=10).complete() == given.complete()
+    assert replace(TRAINING, bn_momentum_steps=20).id == TRAINING.id  # 20 / 200 steps is 0.1
+    assert replace(TRAINING, ghost_batch_size=TRAINING.batch_size).complete() == TRAINING.complete()
+
+
+@pytest.mark.parametrize("policy", schedules.POLICIES)
+def test_completion_sets_exactly_what_the_policy_uses(policy: str) -> None:
+    everything = replace(
+        TRAINING,
+        policy=policy,
+        momentum=0.9,
+        min_momentum=0.8,
+        div_factor=5,
+        final_div_factor=50,
+        tail_fraction=0.3,
+        tail="linear",
+        start_lr=0.01,
+        cycles=3,
+        exp_range_gamma=0.9,
+        milestones=(0.4,),
+        decay_factor=0.3,
+        inv_gamma=0.1,
+        inv_power=0.2,
+        warmup_fraction=0.1,
+    )
+    used = set(schedules.parameters(policy))
+    full = everything.complete()
+    for name in trial.schedule_fields():
+        assert getattr(full, name) == (getattr(everything, name) if name in used else None)
+
+
+@pytest.mark.parametrize("policy", schedules.POLICIES)
+def test_max_lr_is_all_that_a_policy_asks_for(policy: str) -> None:
+    full = replace(TRAINING, policy=policy).complete()
+    for name, default in schedules.parameters(policy).items():
+        assert getattr(full, name) == (0.1 if name == "max_lr" else default)
+    assert full.schedule()(0).lr <= 0.1
+
+
+@pytest.mark.parametrize("given", [TRAINING, RANGE_TEST])
+def test_a_complete_trial_is_left_as_it_is(given: Trial) -> None:
+    assert given.complete().complete() == given.complete()
+    assert given.complete().id == given.id
+
+
+def test_the_schedule_is_that_of_the_policy_with_the_trials_settings() -> None:
+    schedule = Trial(data_count=9, max_lr=1, steps=100, div_factor=4).complete().schedule()
+    # 90 steps of cycle from 1/4, top in the middle, then a tail at 1/4000
+    assert schedule(0) == pytest.approx((0.25, 0.95))
+    assert schedule(45) == pytest.approx((1.0, 0.85))
+    assert schedule(90) == pytest.approx((0.00025, 0.95))
+
+
+def test_unused_fields_name_the_setting_that_makes_them_so() -> None:
+    sgd = Trial(policy="constant").unused_fields()
+    assert sgd.keys() == set(trial.schedule_fields()) - {"max_lr", "momentum"} | {
+        "beta2",
+        "weight_decay_on",
+    }
+    assert (sgd["cycles"], sgd["beta2"], sgd["weight_decay_on"]) == (
+        "policy",
+        "optimizer",
+        "weight_decay",
+    )
+    adam = Trial(optimizer="adam", weight_decay=0.1).unused_fields()
+    assert not adam.keys() & {"beta2", "weight_decay_on"}
+    assert Trial(batch_size=64, ghost_batch_size=64).unused_fields()["ghost_batch_size"] == (
+        "batch_size"
+    )
+    assert "ghost_batch_size" not in Trial(batch_size=64, ghost_batch_size=32).unused_fields()
+
+
+# Ids
+
+
+@pytest.mark.parametrize(
+    ("given", "recorded"), [(TRAINING, TRAINING_ID), (RANGE_TEST, RANGE_TEST_ID)]
+)
+def test_ids_are_those_of_results_stored_long_ago(given: Trial, recorded: str) -> None:
+    # If this fails, no stored result is found any more: see RESULTS_VERSION.
+    assert given.id == recorded
+
+
+PRINT_IDS = f"""
+from superconv_ray.design.trial import Trial
+print({TRAINING!r}.id, {RANGE_TEST!r}.id)
+"""
+
+
+def ids_elsewhere(python: str, hash_seed: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed}
+    command = [python, "-B", "-c", PRINT_IDS]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_ids_are_the_same_in_every_process(hash_seed: str) -> None:
+    assert ids_elsewhere(sys.executable, hash_seed) == f"{TRAINING_ID} {RANGE_TEST_ID}"
+
+
+def other_pythons() -> dict[str, str]:
+    """Version to path, of the system's and of those installed beside this one."""
+    system = (Path(folder, "python3") for folder in ("/usr/bin", "/usr/local/bin"))
+    beside = Path(sys.base_prefix).parent.glob("*/bin/python3")
+    found = {}
+    for path in map(str, filter(Path.exists, [*system, *beside])):
+        command = [path, "-c", "import sys; print(*sys.version_info[:3])"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+        version = tuple(map(int, answer))
+        if version >= (3, 11) and version != sys.version_info[:3]:
+            found[".".join(answer)] = path
+    return found
+
+
+def test_ids_are_the_same_in_every_version_of_python() -> None:
+    others = other_pythons()
+    if not others:
+        pytest.skip("no other Python from 3.11 on is installed")
+    for version, path in others.items():
+        assert ids_elsewhere(path, "0") == f"{TRAINING_ID} {RANGE_TEST_ID}", version
+
+
+@pytest.mark.parametrize("field", DETERMINING)
+def test_the_id_changes_with_every_field_that_changes_the_result(field: str) -> None:
+    context, value = DETERMINING[field]
+    before = replace(TRAINING, **context)
+    after = replace(before, **{field: value})
+    assert before.id != after.id
+
+
+def test_the_id_does_not_change_with_how_the_count_of_labels_was_asked_for() -> None:
+    assert replace(TRAINING, data_fraction=0.07).id == TRAINING.id
+
+
+def test_the_id_does_not_change_with_fields_that_nothing_uses() -> None:
+    assert replace(TRAINING, weight_decay_on="weights").id == TRAINING.id
+    assert replace(TRAINING, beta2=0.5).id == TRAINING.id
+    assert replace(TRAINING, optimizer="nesterov", beta2=0.5).id == (
+        replace(TRAINING, optimizer="nesterov").id
+    )
+
+
+@pytest.mark.parametrize("field", sorted(set(trial.schedule_fields()) - {"max_lr", "momentum"}))
+def test_the_id_does_not_change_with_fields_that_the_policy_does_not_use(field: str) -> None:
+    value = DETERMINING[field][1]
+    for policy in schedules.POLICIES:
+        plain = replace(TRAINING, policy=policy)
+        same = replace(plain, **{field: value}).id == plain.id
+        assert same == (field not in schedules.parameters(policy))
+
+
+def test_writing_a_default_out_does_not_change_the_id() -> None:
+    written = replace(
+        TRAINING, momentum=0.95, tail="step", div_factor=10, eval_interval=10, subset_seed=0
+    )
+    assert written.id == TRAINING.id
+    assert TRAINING.complete().id == TRAINING.id
+
+
+def test_the_id_hashes_what_is_set_and_none_is_absence() -> None:
+    settings = {name: value for name, value in TRAINING.complete().settings().items() if value}
+    settings |= {"dropout": 0.0, "weight_decay": 0.0, "validation_fraction": 0.0}
+    settings |= {"seed": 0, "subset_seed": 0}
+    text = json.dumps({"version": trial.RESULTS_VERSION, **settings}, sort_keys=True)
+    assert "null" not in text
+    assert TRAINING.id == hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialOfTomorrow(Trial):
+    label_noise: float | None = None
+
+
+def test_a_field_added_later_leaves_the_ids_without_it_as_they_were() -> None:
+    later = TrialOfTomorrow(**TRAINING.settings())
+    assert later.id == TRAINING.id
+    assert replace(later, label_noise=0.1).id != TRAINING.id
+
+
+def test_the_id_changes_with_the_version_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "RESULTS_VERSION", trial.RESULTS_VERSION + 1)
+    assert replace(TRAINING).id != TRAINING_ID
+
+
+def test_a_trial_travels_to_workers_with_its_id() -> None:
+    assert pickle.loads(pickle.dumps(TRAINING)) == TRAINING
+    assert pickle.loads(pickle.dumps(TRAINING)).id == TRAINING_ID
+
+
+def test_a_trial_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TRAINING.seed = 1  # type: ignore[misc]
+
+
+# Names of fields
+
+
+def test_an_unknown_field_is_answered_with_the_nearest_and_with_all() -> None:
+    check_field_names({"dropout": 0.1, "seed": 1}, "base")
+    with pytest.raises(ValueError, match="dropuot") as caught:
+        check_field_names({"seed": 1, "dropuot": 0.1}, "sweep")
+    assert str(caught.value) == (
+        "sweep: 'dropuot' is not a field of a trial; did you mean 'dropout'? Fields: "
+        + ", ".join(field_names())
+    )
+    with pytest.raises(ValueError, match=r"^sweep: 'zzz' is not a field of a trial\. Fields: data"):
+        check_field_names({"zzz": 1}, "sweep")
+
+
+def test_every_field_is_described() -> None:
+    described = describe_fields()
+    assert tuple(name for name, _, _ in described) == field_names()
+    assert {kind for _, kind, _ in described} == {"str", "int", "float", "tuple of float"}
+    assert all(text for _, _, text in described)
+    assert ("milestones", "tuple of float") in {(name, kind) for name, kind, _ in described}
+
+
+def test_a_misspelt_field_is_named_with_the_nearest_one_and_all_valid_ones() -> None:
+    with pytest.raises(TypeError, match=r"^Trial\(\.\.\.\): 'batchsize' is not a field") as caught:
+        Trial(batchsize=32)  # type: ignore[call-arg]
+    assert "did you mean 'batch_size'?" in str(caught.value)
+    assert str(caught.value).endswith("seed")  # the last of all fields
+    trial = Trial(batch_size=32)
+    assert pickle.loads(pickle.dumps(trial)) == trial

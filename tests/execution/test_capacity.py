@@ -1,0 +1,136 @@
+"""Room for trials on nodes that are written down here, and on those of a real Ray."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+
+from superconv_ray.execution import capacity as room
+from superconv_ray.execution.capacity import Request, RoomWatch, slots_at_start
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "gpus", "slots"),
+    [
+        ([{"CPU": 2.0}], 1.0, 0.0, 2),
+        ([{"CPU": 2.0}], 0.5, 0.0, 4),
+        ([{"CPU": 3.0}, {"CPU": 3.0}], 2.0, 0.0, 2),
+        ([{}, {"CPU": 8.0}], 4.0, 0.0, 2),  # a head node that is to run no trials
+        ([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 16.0}], 1.0, 0.25, 8),
+        ([{"CPU": 4.0, "GPU": 8.0}], 1.0, 0.25, 4),
+    ],
+)
+def test_slots_are_the_trials_that_fit_the_nodes_at_once(
+    nodes: Sequence[dict[str, float]], cpus: float, gpus: float, slots: int
+) -> None:
+    assert Request(cpus, gpus).slots(nodes) == slots
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "gpus"),
+    [
+        ([{"CPU": 2.0}, {"CPU": 2.0}], 3.0, 0.0),
+        ([{"CPU": 8.0}, {"CPU": 1.0, "GPU": 1.0}], 2.0, 1.0),
+        ([{"CPU": 8.0}], 1.0, 0.5),
+    ],
+)
+def test_a_trial_is_never_spread_over_two_nodes(
+    nodes: list[dict[str, float]], cpus: float, gpus: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "cluster_nodes", lambda: nodes)
+    assert Request(cpus, gpus).slots(nodes) == 0
+    with pytest.raises(ValueError, match=f"a trial of {cpus:g} CPUs and {gpus:g} GPUs does not"):
+        slots_at_start(Request(cpus, gpus), print)
+
+
+@pytest.mark.parametrize("gpus", [0.0, 1.0])
+def test_on_a_cluster_without_workers_trials_wait_for_some(
+    gpus: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is what makes an autoscaler start the first."""
+    monkeypatch.setattr(room, "cluster_nodes", lambda: [{"memory": 1e9}])
+    said: list[str] = []
+    assert slots_at_start(Request(1.0, gpus), said.append) > 0
+    (line,) = said
+    assert line.startswith(
+        f"no node runs trials yet: waiting for nodes with room for 1 CPUs and {gpus:g} GPUs"
+    )
+    assert ("--gpus-per-trial" in line) == (not gpus)  # GPUs cannot be seen before they are there
+
+
+class Clock:
+    """Stands for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def watch_for(
+    seconds: float, running: int, watch: RoomWatch, clock: Clock, step: float = 0.1
+) -> None:
+    for _ in itertools.takewhile(lambda k: k * step < seconds, itertools.count()):
+        clock.now += step
+        watch.look(running)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(room, "time", clock)
+    return clock
+
+
+def test_a_cluster_whose_last_fitting_node_has_left_is_told_once_within_30_s(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "cluster_nodes", lambda: [{}, {"CPU": 1.0}])
+    said: list[str] = []
+    watch = RoomWatch(Request(2.0, 0.0), said.append)
+    watch_for(100.0, 1, watch, clock)
+    assert said == []
+    watch_for(30.0, 0, watch, clock)
+    (line,) = said
+    assert "a trial of 2 CPUs and 0 GPUs does not fit any node of the cluster" in line
+    assert "0 CPUs and 0 GPUs, or 1 CPUs and 0 GPUs: lower --cpus-per-trial" in line
+    watch_for(100.0, 0, watch, clock)
+    assert said == [line]
+    watch_for(room.REPEAT_SECONDS, 0, watch, clock)
+    assert len(said) == 2  # nodes may be long in coming
+
+
+def test_it_is_told_again_when_the_same_happens_again(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "cluster_nodes", list)
+    said: list[str] = []
+    watch = RoomWatch(Request(1.0, 0.0), said.append)
+    for running in (0, 1, 0):
+        watch_for(30.0, running, watch, clock)
+    assert len(said) == 2
+
+
+def test_where_there_is_room_it_is_said_that_others_may_use_it(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "cluster_nodes", lambda: [{"CPU": 1.0}])
+    said: list[str] = []
+    watch_for(100.0, 0, RoomWatch(Request(1.0, 0.0), said.append), clock)
+    (line,) = said
+    assert line.endswith("workers still start, or others use the nodes that have room")
+
+
+def test_as_many_trials_wait_as_the_nodes_of_the_moment_could_run(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes: list[dict[str, float]] = []
+    monkeypatch.setattr(room, "cluster_nodes", lambda: nodes)
+    watch = RoomWatch(Request(1.0, 0.0), print)
+    assert watch.may_wait == room.WAITING_TRIALS
+    nodes += [{"CPU": 2.0}, {"CPU": 64.0}]
+    watch_for(10.0, 1, watch, clock)
+    assert watch.may_wait == 66

@@ -1,0 +1,71 @@
+"""The user's models on other machines, which real workers stand for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from rich.console import Console
+
+from superconv_ray import Arm, Study, Trial, iterations, open_store
+from superconv_ray.design.plan import make_plan
+from superconv_ray.execution.model_transport import check_models_load, shipped_by_value
+from superconv_ray.execution.session import RunOptions, run_plan
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+LAYERS = """
+from torch import nn
+
+class Head(nn.Linear):
+    pass
+"""
+NET = """
+from torch import nn
+from layers_of_mine import Head
+
+def plain(*, input_shape, classes, dropout):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+
+def layered(*, input_shape, classes, dropout):
+    return nn.Sequential(nn.Flatten(), Head(64, classes))
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A module and what it imports, in a folder that this process has and no worker knows."""
+    (tmp_path / "layers_of_mine.py").write_text(LAYERS)
+    (tmp_path / "net_of_mine.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("net_of_mine")
+    del sys.modules["net_of_mine"], sys.modules["layers_of_mine"]
+
+
+def test_a_model_of_a_module_that_only_the_driver_has_travels_as_code(net: ModuleType) -> None:
+    with shipped_by_value([net.plain]):
+        check_models_load({"net": net.plain})
+
+
+def test_what_a_model_imports_and_a_node_lacks_is_told_before_anything_is_trained(
+    net: ModuleType, store_uri: str
+) -> None:
+    study = Study(
+        name="layered",
+        base=Trial(dataset="digits", data_count=60, batch_size=16, model="net"),
+        arms={"constant": Arm(policy="constant", max_lr=0.1)},
+        budget=iterations(2),
+        seeds=1,
+        models={"net": net.layered},
+    )
+    expected = (
+        r"model 'net' cannot be loaded \(ModuleNotFoundError: No module named 'layers_of_mine'\) "
+        r"on host \S+: install what it needs on every node, for example in setup_commands "
+    )
+    with pytest.raises(ValueError, match=expected):
+        run_plan(make_plan(study), RunOptions(store=store_uri), Console(quiet=True))
+    assert len(open_store(store_uri).trials()) == 0

@@ -1,0 +1,651 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from superconv_ray.design.outcome import Outcome, Status
+from superconv_ray.design.plan import Plan, make_plan
+from superconv_ray.design.study import (
+    Arm,
+    AtLeast,
+    Study,
+    Sweep,
+    Tuning,
+    at_least,
+    from_range_test,
+    grid,
+    iterations,
+    tuned,
+)
+from superconv_ray.design.trial import Trial
+from superconv_ray.planning.planner import Membership, Planner, Signal
+from superconv_ray.planning.selection import READ_COLUMN
+
+RATES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+GIVEN = Arm(policy="piecewise", max_lr=0.1)
+READ = Arm(policy="one_cycle", max_lr=from_range_test())
+LIKE_READ = Arm(policy="triangular", momentum=0.95, min_momentum=0.85, max_lr=from_range_test())
+"""Needs the same range tests as READ: its momentum is the same."""
+
+
+def plan_of(
+    arms: dict[str, Arm],
+    sweep: Sweep | None = None,
+    seeds: int | AtLeast = 2,
+    tuning: Tuning | None = None,
+) -> Plan:
+    return make_plan(
+        Study(
+            name="x",
+            base=Trial(dataset="digits", batch_size=4),
+            arms=arms,
+            sweep=sweep or grid(),
+            budget=iterations(40),
+            seeds=seeds,
+            tuning=tuning or Tuning(),
+        )
+    )
+
+
+def tent(peak: float, rates: Sequence[float] = RATES) -> list[dict[str, Any]]:
+    """Curve of a range test: accuracy falls by as much as the rate is away from the peak."""
+    return [{"lr": lr, READ_COLUMN: 1 - abs(lr - peak)} for lr in rates]
+
+
+def peak_at(peak: float) -> Outcome:
+    return Outcome("completed", curve=tent(peak))
+
+
+DONE = Outcome("completed")
+FAILED = Outcome("failed", error="out of memory")
+
+
+def taken(planner: Planner) -> list[Trial]:
+    """All that is ready."""
+    found = []
+    while isinstance(trial := planner.next(), Trial):
+        found.append(trial)
+    return found
+
+
+def names(trials: Iterable[Trial]) -> list[tuple[str, int, Any, int]]:
+    """Kind, number of labels, max_lr and seed."""
+    return [(trial.kind, trial.data_count or 0, trial.max_lr, trial.seed) for trial in trials]
+
+
+# By hand
+
+
+def test_given_trials_come_first_seeds_first() -> None:
+    plan = plan_of({"a": GIVEN, "b": READ}, grid(data_fraction=(0.5, 1.0)))
+    planner = Planner(plan)
+    assert names(taken(planner)) == [
+        ("training", 718, 0.1, 0),  # 718.5, to the even one
+        ("range_test", 718, 3.0, 0),
+        ("training", 1437, 0.1, 0),
+        ("range_test", 1437, 3.0, 0),
+        ("training", 718, 0.1, 1),
+        ("range_test", 718, 3.0, 1),
+        ("training", 1437, 0.1, 1),
+        ("range_test", 1437, 3.0, 1),
+    ]
+    assert planner.next() is Signal.WAIT
+
+
+def test_trainings_come_when_the_last_of_their_range_tests_has_ended() -> None:
+    plan = plan_of({"a": READ})
+    planner = Planner(plan)
+    first, second = taken(planner)
+    planner.tell(second.id, peak_at(0.4))
+    assert planner.next() is Signal.WAIT
+    planner.tell(first.id, peak_at(0.4))
+    trainings = taken(planner)
+    assert names(trainings) == [("training", 1437, 0.4, 0), ("training", 1437, 0.4, 1)]
+    assert tuple(trainings) == plan.cells[0].trainings_with(max_lr=0.4)
+    assert planner.next() is Signal.WAIT
+    for trial in trainings:
+        planner.tell(trial.id, DONE)
+    assert planner.next() is Signal.FINISHED
+    assert set(planner.outcomes.values()) == {"completed"}
+
+
+def test_max_lr_is_read_off_the_mean_of_the_replicates() -> None:
+    planner = Planner(plan_of({"a": READ}))
+    first, second = taken(planner)
+    # Tents at 0.2 and 0.6 make a plateau between them, and smoothing rounds off its edges.
+    planner.tell(first.id, peak_at(0.2))
+    planner.tell(second.id, peak_at(0.6))
+    assert {trial.max_lr for trial in taken(planner)} == {0.3}
+
+
+def test_a_cell_does_not_wait_for_the_range_tests_of_another() -> None:
+    plan = plan_of({"a": READ}, grid(data_fraction=(0.5, 1.0)))
+    planner = Planner(plan)
+    running = taken(planner)
+    for trial in running:
+        if trial.data_count == 718:
+            planner.tell(trial.id, peak_at(0.4))
+    assert names(taken(planner)) == [("training", 718, 0.4, 0), ("training", 718, 0.4, 1)]
+    assert planner.next() is Signal.WAIT
+
+
+def test_trainings_that_became_ready_come_before_what_was_ready_already() -> None:
+    plan = plan_of({"a": READ, "b": GIVEN}, seeds=1)
+    planner = Planner(plan)
+    test = planner.next()
+    assert isinstance(test, Trial)
+    planner.tell(test.id, peak_at(0.4))
+    assert [trial.policy for trial in taken(planner)] == ["one_cycle", "piecewise"]
+
+
+def test_memberships_say_what_was_chosen_and_from_what() -> None:
+    plan = plan_of({"a": READ, "b": GIVEN}, seeds=1)
+    planner = Planner(plan)
+    test = plan.cells[0].range_tests[0]
+    given_lr = plan.cells[1].trainings[0]
+    before = {
+        Membership(test.id, "a", 0, 1.0, "range_test"),
+        Membership(given_lr.id, "b", 1, 1.0, "training"),
+    }
+    assert set(planner.memberships) == before
+    taken(planner)
+    planner.tell(test.id, peak_at(0.4))
+    (read,) = plan.cells[0].trainings_with(max_lr=0.4)
+    unlocked = Membership(
+        *(read.id, "a", 0, 1.0),
+        role="training",
+        chosen=("max_lr",),
+        chosen_by="accuracy_peak",
+        chosen_from=(test.id,),
+    )
+    assert set(planner.memberships) == {*before, unlocked}
+
+
+def test_trials_that_cells_share_are_given_out_once_and_belong_to_each() -> None:
+    arms = {"a": READ, "b": LIKE_READ, "c": GIVEN}
+    plan = plan_of(arms, grid(tail=("step", "linear")), seeds=1)
+    planner = Planner(plan)
+    test, given_lr = taken(planner)
+    assert (test.kind, given_lr.policy) == ("range_test", "piecewise")
+    # known so far: these two, and a training of a and b at each of the points
+    assert planner.total == 6
+    planner.tell(test.id, peak_at(0.4))
+    trainings = taken(planner)
+    assert sorted((t.policy, t.tail or "") for t in trainings) == [
+        ("one_cycle", "linear"),
+        ("one_cycle", "step"),
+        ("triangular", ""),
+    ]
+    assert planner.total == 5
+    parts = [(member.arm, member.cell, member.role) for member in planner.memberships]
+    assert sorted(parts) == [
+        *(("a", 0, "range_test"), ("a", 0, "training")),
+        *(("a", 3, "range_test"), ("a", 3, "training")),
+        *(("b", 1, "range_test"), ("b", 1, "training")),
+        *(("b", 4, "range_test"), ("b", 4, "training")),
+        *(("c", 2, "training"), ("c", 5, "training")),
+    ]
+
+
+def test_a_training_read_off_may_be_one_that_was_given() -> None:
+    arms = {"a": READ, "b": Arm(policy="one_cycle", max_lr=0.4)}
+    planner = Planner(plan_of(arms, seeds=1))
+    test, given_lr = taken(planner)
+    planner.tell(given_lr.id, DONE)
+    assert planner.total == 3
+    planner.tell(test.id, peak_at(0.4))
+    assert planner.next() is Signal.FINISHED
+    assert planner.total == len(planner.outcomes) == 2
+    assert [(m.trial_id, m.arm) for m in planner.memberships][-1] == (given_lr.id, "a")
+
+
+# Failed and diverged
+
+
+def test_a_failed_range_test_blocks_its_cell_alone() -> None:
+    plan = plan_of({"a": READ, "b": GIVEN}, grid(data_fraction=(0.5, 1.0)))
+    planner = Planner(plan)
+    for trial in taken(planner):
+        failed = trial == plan.cells[0].range_tests[1]
+        planner.tell(trial.id, FAILED if failed else peak_at(0.4))
+    assert planner.blocked == [
+        (plan.cells[0], "a range test of this cell failed; it is run again with the next run")
+    ]
+    rest = taken(planner)
+    assert rest == list(plan.cells[2].trainings_with(max_lr=0.4))
+    for trial in rest:
+        planner.tell(trial.id, DONE)
+    assert planner.next() is Signal.FINISHED
+    assert planner.left == 0
+    assert planner.outcomes[plan.cells[0].range_tests[1].id] == "failed"
+
+
+def test_a_failed_training_blocks_nothing() -> None:
+    planner = Planner(plan_of({"a": GIVEN}))
+    first, second = taken(planner)
+    planner.tell(first.id, FAILED)
+    planner.tell(second.id, DONE)
+    assert planner.outcomes == {first.id: "failed", second.id: "completed"}
+    assert planner.blocked == []
+    assert planner.next() is Signal.FINISHED
+
+
+def test_a_diverged_range_test_blocks_nothing_and_its_rates_are_avoided() -> None:
+    planner = Planner(plan_of({"a": READ}))
+    first, second = taken(planner)
+    planner.tell(first.id, peak_at(0.8))
+    # Lost from 0.6 on: the mean is 0.6 at 0.4, 0.7 at 0.5, then 0.4; of three, 0.6 and 0.567.
+    planner.tell(second.id, Outcome("diverged", curve=tent(0.8, RATES[:6])))
+    assert {trial.max_lr for trial in taken(planner)} == {0.4}
+    assert planner.blocked == []
+
+
+def test_divergence_is_noticed_between_the_points_of_a_curve() -> None:
+    # The last row of a diverged run is measured where that was noticed: at a rate of its own.
+    planner = Planner(plan_of({"a": READ}, seeds=3))
+    first, second, third = taken(planner)
+    planner.tell(first.id, peak_at(0.4))
+    planner.tell(second.id, Outcome("diverged", curve=tent(0.4, [*RATES[:7], 0.74])))
+    planner.tell(third.id, Outcome("diverged", curve=tent(0.4, [*RATES[:8], 0.83])))
+    assert planner.blocked == []
+    assert {trial.max_lr for trial in taken(planner)} == {0.4}
+
+
+def test_range_tests_that_diverge_at_once_block_their_cell_with_a_reason() -> None:
+    plan = plan_of({"a": READ}, seeds=1)
+    planner = Planner(plan)
+    (test,) = taken(planner)
+    planner.tell(test.id, Outcome("diverged", curve=tent(0.4, RATES[:1])))
+    ((cell, reason),) = planner.blocked
+    assert cell is plan.cells[0]
+    assert reason == "a range test must have at least one curve row, got none"
+    assert planner.next() is Signal.FINISHED
+
+
+# Search
+
+SEARCH = Arm(policy="cosine", max_lr=tuned(0.01, 10.0))
+
+
+def scores(accuracy: float, loss: float, status: Status = "completed") -> Outcome:
+    return Outcome(status, {"validation_accuracy": accuracy, "validation_loss": loss})
+
+
+def scored(trial: Trial, best: float = 1.0) -> Outcome:
+    """Better the nearer max_lr is to the best one, in decades."""
+    assert trial.max_lr
+    loss = abs(math.log10(trial.max_lr / best))
+    return scores(1 - loss / 10, loss)
+
+
+def test_a_search_proposes_rounds_and_the_trainings_take_the_best() -> None:
+    plan = plan_of({"a": SEARCH}, tuning=Tuning(trials=7, replicates=2, parallel=3))
+    planner = Planner(plan)
+    assert (planner.left, planner.total) == (7 * 2 + 2, 16)
+    told: list[Trial] = []
+    for settings_in_round in (3, 3, 1):
+        trials = taken(planner)
+        assert planner.next() is Signal.WAIT
+        assert [trial.seed for trial in trials] == [2**30, 2**30 + 1] * settings_in_round
+        assert len({trial.max_lr for trial in trials}) == settings_in_round
+        assert {trial.validation_fraction for trial in trials} == {0.2}
+        told += trials
+        for trial in reversed(trials):
+            planner.tell(trial.id, scored(trial))
+    best = min(told, key=lambda trial: abs(math.log10(trial.max_lr or 1))).max_lr
+    assert names(taken(planner)) == [("training", 1437, best, 0), ("training", 1437, best, 1)]
+    assert {(m.role, m.chosen, len(m.chosen_from)) for m in planner.memberships} == {
+        ("tuning", (), 0),
+        ("training", ("max_lr",), 14),
+    }
+
+
+def test_a_search_learns_from_its_scores() -> None:
+    late = []
+    for best in (0.03, 3.0):
+        planner = Planner(plan_of({"a": SEARCH}, seeds=1, tuning=Tuning(trials=16)))
+        tried = []
+        while isinstance(trial := planner.next(), Trial):
+            tried.append(trial)
+            planner.tell(trial.id, scored(trial, best))
+        late.append(sum(math.log10(trial.max_lr or 1) for trial in tried[8:16]) / 8)
+    assert late[0] < 0 < late[1]
+
+
+def test_every_cell_gets_the_same_effort_and_begins_at_the_same_places() -> None:
+    arms = {"a": SEARCH, "b": Arm(policy="linear", max_lr=tuned(0.01, 10.0))}
+    planner = Planner(plan_of(arms, tuning=Tuning(trials=4)))
+    trials = taken(planner)
+    rates = {
+        policy: [t.max_lr for t in trials if t.policy == policy] for policy in ("cosine", "linear")
+    }
+    assert len(rates["cosine"]) == 4
+    assert rates["cosine"] == rates["linear"]
+
+
+def test_a_diverged_tuning_trial_is_the_worst_and_of_equal_accuracies_the_loss_decides() -> None:
+    planner = Planner(plan_of({"a": SEARCH}, seeds=1, tuning=Tuning(trials=3, parallel=3)))
+    first, second, third = taken(planner)
+    planner.tell(first.id, scores(0.9, 0.1, "diverged"))
+    planner.tell(second.id, scores(0.5, 2.0))
+    planner.tell(third.id, scores(0.5, 1.0))
+    assert [trial.max_lr for trial in taken(planner)] == [third.max_lr]
+
+
+def test_a_failed_tuning_trial_blocks_its_cell_alone() -> None:
+    plan = plan_of({"a": SEARCH, "b": GIVEN}, seeds=1, tuning=Tuning(trials=2))
+    planner = Planner(plan)
+    for trial in taken(planner):
+        planner.tell(trial.id, FAILED if trial.policy == "cosine" else DONE)
+    ((cell, reason),) = planner.blocked
+    assert (cell.arm, planner.left) == ("a", 0)
+    assert reason == "a tuning trial of this cell failed; it is run again with the next run"
+
+
+# Seeds that are added until it is decided
+
+
+def adaptive(gap: Callable[[int], float]) -> list[int]:
+    """Seeds run for both arms, if seed s gives this gap between them."""
+    arms = {"a": Arm(policy="cosine", max_lr=0.1), "b": GIVEN}
+    planner = Planner(plan_of(arms, seeds=at_least(3, up_to=6)))
+    assert (planner.left, planner.total) == (12, 12)
+    seeds: dict[str, list[int]] = {"cosine": [], "piecewise": []}
+    while isinstance(trial := planner.next(), Trial):
+        seeds[trial.policy].append(trial.seed)
+        accuracy = 0.5 + (gap(trial.seed) if trial.policy == "cosine" else 0.0)
+        planner.tell(trial.id, Outcome("completed", {"test_accuracy": accuracy}))
+    assert seeds["cosine"] == seeds["piecewise"]
+    assert planner.left == 0
+    return seeds["cosine"]
+
+
+def test_a_clear_gap_needs_no_further_seed() -> None:
+    assert adaptive(lambda seed: 0.2 + 0.001 * seed) == [0, 1, 2]
+    assert adaptive(lambda seed: -0.2 - 0.001 * seed) == [0, 1, 2]
+
+
+def test_seeds_are_added_until_the_sign_is_known_or_there_are_no_more() -> None:
+    assert adaptive(lambda seed: 0.01 * (-1) ** seed) == [0, 1, 2, 3, 4, 5]
+    # Four looks, each at 98.75 %. With 4 seeds the mean is 0.2375, its standard error 0.0625 and
+    # t at 3 degrees 5.4; with 5 they are 0.25, 0.05 and 4.3, and zero is left out.
+    assert adaptive(lambda seed: 0.3 if seed else 0.05) == [0, 1, 2, 3, 4]
+
+
+def test_a_failed_training_stops_the_adding_of_seeds() -> None:
+    arms = {"a": Arm(policy="cosine", max_lr=0.1), "b": GIVEN}
+    planner = Planner(plan_of(arms, seeds=at_least(2, up_to=6)))
+    trials = taken(planner)
+    assert len(trials) == 4
+    for trial in trials[1:]:
+        planner.tell(trial.id, Outcome("completed", {"test_accuracy": 0.5}))
+    planner.tell(trials[0].id, FAILED)
+    assert planner.next() is Signal.FINISHED
+    assert planner.left == 0
+
+
+# Counts
+
+
+def test_counts_follow_the_trials() -> None:
+    planner = Planner(plan_of({"a": READ, "b": GIVEN}))  # two range tests, two trainings each
+
+    def counts() -> tuple[int, ...]:
+        return len(planner.outcomes), planner.left, planner.to_come, planner.total
+
+    assert counts() == (0, 6, 6, 6)
+    trials = taken(planner)
+    assert counts() == (0, 6, 6, 6)
+    for done, trial in enumerate(trials, start=1):
+        planner.tell(trial.id, peak_at(0.4))
+        assert counts() == (done, 6 - done, 6 - done, 6)
+    for done, trial in enumerate(taken(planner), start=5):
+        planner.tell(trial.id, DONE)
+        assert counts() == (done, 6 - done, 6 - done, 6)
+    assert planner.next() is Signal.FINISHED
+
+
+def test_no_more_trials_are_given_out_than_allowed() -> None:
+    planner = Planner(plan_of({"a": READ, "b": GIVEN}), max_trials=3)
+    assert (planner.left, planner.to_come, planner.total) == (6, 3, 6)
+    trials = taken(planner)
+    assert len(trials) == 3
+    assert planner.next() is Signal.FINISHED  # though three are running
+    assert (planner.left, planner.to_come) == (6, 3)
+    planner.tell(trials[0].id, peak_at(0.4))
+    assert (planner.left, planner.to_come) == (5, 2)
+
+
+def test_allowed_trials_beyond_the_end_do_not_come() -> None:
+    planner = Planner(plan_of({"b": GIVEN}), max_trials=10)
+    assert planner.to_come == 2
+    assert len(taken(planner)) == 2
+    assert planner.next() is Signal.WAIT
+
+
+def test_with_no_trial_allowed_the_planner_is_finished() -> None:
+    planner = Planner(plan_of({"a": READ}), max_trials=0)
+    assert planner.next() is Signal.FINISHED
+    assert (planner.left, planner.to_come) == (4, 0)
+
+
+def test_recorded_trials_do_not_count_as_given_out() -> None:
+    plan = plan_of({"a": READ})
+    recorded = {test.id: peak_at(0.4) for test in plan.cells[0].range_tests}
+    planner = Planner(plan, recorded.get, max_trials=1)
+    assert (len(planner.outcomes), planner.left, planner.to_come, planner.total) == (2, 2, 1, 4)
+    assert len(taken(planner)) == 1
+
+
+@pytest.mark.parametrize("which", ["unknown", "not given out yet", "told already"])
+def test_only_a_running_trial_can_be_told(which: str) -> None:
+    plan = plan_of({"a": GIVEN})
+    planner = Planner(plan)
+    first = planner.next()
+    assert isinstance(first, Trial)
+    planner.tell(first.id, DONE)
+    trial_id = {
+        "unknown": "0" * 20,
+        "not given out yet": plan.cells[0].trainings[1].id,
+        "told already": first.id,
+    }[which]
+    with pytest.raises(KeyError):
+        planner.tell(trial_id, DONE)
+    assert planner.outcomes == {first.id: "completed"}
+
+
+def test_data_sets_are_needed_while_trials_of_theirs_are_to_come() -> None:
+    plan = plan_of({"a": READ}, grid(dataset=("digits", "mnist")), seeds=1)
+    assert Planner(plan).datasets_needed() == {"digits", "mnist"}
+    digits, mnist = (cell.range_tests[0] for cell in plan.cells)
+    recorded = {digits.id: peak_at(0.4)}
+    recorded |= {trial.id: DONE for trial in plan.cells[0].trainings_with(max_lr=0.4)}
+    assert Planner(plan, recorded.get).datasets_needed() == {"mnist"}
+    recorded[mnist.id] = peak_at(0.5)
+    assert Planner(plan, recorded.get).datasets_needed() == {"mnist"}
+    recorded |= {trial.id: DONE for trial in plan.cells[1].trainings_with(max_lr=0.5)}
+    finished = Planner(plan, recorded.get)
+    assert finished.datasets_needed() == set()
+    assert finished.next() is Signal.FINISHED
+
+
+def test_the_data_set_of_trainings_that_wait_for_a_running_range_test_is_needed() -> None:
+    planner = Planner(plan_of({"a": READ}))
+    taken(planner)
+    assert planner.datasets_needed() == {"digits"}
+
+
+# Every order, and killed at any moment
+
+PLAN = plan_of(
+    {
+        "a": READ,
+        "b": LIKE_READ,
+        "c": Arm(policy="cosine", max_lr=from_range_test(high=1.0)),
+        "d": GIVEN,  # the same at both tails
+    },
+    grid(data_fraction=(0.5, 1.0)) * grid(tail=("step", "linear")),
+)
+
+
+@dataclass
+class Run:
+    """A runner with several trials in progress, which end in an order of chance.
+
+    The outcome of a trial depends on the trial and on `salt`, not on when it ends.
+    """
+
+    planner: Planner
+    random: Random
+    salt: int
+    running: list[Trial] = field(default_factory=list)
+    given_out: list[Trial] = field(default_factory=list)
+    told: dict[str, Outcome] = field(default_factory=dict)
+
+    def go_on(self, ends: int = 10**6) -> Run:
+        """Until so many trials have ended, or all."""
+        while len(self.told) < ends:
+            trial = self.planner.next() if len(self.running) < 4 else Signal.WAIT
+            if isinstance(trial, Trial):
+                self.running.append(trial)
+                self.given_out.append(trial)
+            if trial is Signal.FINISHED:
+                assert not self.running
+                break
+            if trial is Signal.WAIT or self.random.random() < 0.5:
+                ended = self.running.pop(self.random.randrange(len(self.running)))
+                self.told[ended.id] = outcome(ended, self.salt)
+                self.planner.tell(ended.id, self.told[ended.id])
+        return self
+
+    def ids(self) -> set[str]:
+        return {trial.id for trial in self.given_out}
+
+    def recorded(self) -> Callable[[str], Outcome | None]:
+        """What a store would have kept."""
+        return {id_: end for id_, end in self.told.items() if end.status != "failed"}.get
+
+
+def outcome(trial: Trial, salt: int) -> Outcome:
+    chance = Random(f"{trial.id} {salt}")
+    status: Status = chance.choices(("completed", "diverged", "failed"), (8, 3, 1))[0]
+    if status == "failed":
+        return Outcome(status)
+    if trial.kind == "training":
+        measured = ("validation_accuracy", "validation_loss", "test_accuracy")
+        return Outcome(status, {name: chance.random() for name in measured})
+    rows = tent(chance.choice(RATES))
+    if status == "diverged":
+        rows = [*rows[: chance.randrange(2, 10)], {"lr": 0.55, READ_COLUMN: 0.1}]
+    return Outcome(status, curve=rows)
+
+
+orders = st.randoms(use_true_random=False)
+salts = st.integers(0, 1000)
+
+
+SEARCHED = plan_of(
+    {
+        "a": Arm(policy="one_cycle", max_lr=tuned(0.1, 3.0), weight_decay=tuned(1e-5, 1e-2)),
+        "b": Arm(policy="cosine", max_lr=tuned(0.1, 3.0)),
+        "c": READ,
+    },
+    grid(data_fraction=(0.5, 1.0)),
+    seeds=at_least(2, up_to=5),
+    tuning=Tuning(trials=5, replicates=2, parallel=2),
+)
+plans = pytest.mark.parametrize("plan", [PLAN, SEARCHED], ids=["range tests", "search"])
+
+
+@plans
+@settings(max_examples=25)
+@given(one=orders, other=orders, salt=salts)
+def test_every_order_of_outcomes_gives_the_same_trials_and_memberships(
+    plan: Plan, one: Random, other: Random, salt: int
+) -> None:
+    runs = [Run(Planner(plan), order, salt).go_on() for order in (one, other)]
+    first, second = (run.planner for run in runs)
+    assert runs[0].ids() == runs[1].ids()
+    assert set(first.memberships) == set(second.memberships)
+    assert len(first.memberships) == len(set(first.memberships))
+    assert first.outcomes == second.outcomes
+    assert {cell.describe() for cell, _ in first.blocked} == {
+        cell.describe() for cell, _ in second.blocked
+    }
+    for run in runs:
+        assert len(run.given_out) == len(run.ids()) == run.planner.total
+        assert run.planner.left == run.planner.to_come == 0
+        assert {member.trial_id for member in run.planner.memberships} == run.ids()
+
+
+@plans
+@settings(max_examples=25)
+@given(order=orders, salt=salts, kill_after=st.integers(0, 40), kill_again_after=st.integers(0, 40))
+def test_a_planner_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
+    plan: Plan, order: Random, salt: int, kill_after: int, kill_again_after: int
+) -> None:
+    whole = Run(Planner(plan), order, salt).go_on()
+    killed = Run(Planner(plan), order, salt).go_on(kill_after)
+    told = dict(killed.told)
+    for ends in (kill_again_after, 10**6):
+        recorded = Run(killed.planner, order, salt, told=told).recorded()
+        killed = Run(Planner(plan, recorded), order, salt).go_on(ends)
+        assert not [trial for trial in killed.given_out if recorded(trial.id)]
+        assert len(killed.given_out) == len(killed.ids())
+        told |= killed.told
+    assert told == whole.told
+    assert set(killed.planner.memberships) == set(whole.planner.memberships)
+    assert killed.planner.outcomes == whole.planner.outcomes
+    assert len(killed.planner.blocked) == len(whole.planner.blocked)
+
+
+@plans
+@settings(max_examples=25)
+@given(order=orders, salt=salts)
+def test_a_finished_study_is_found_finished(plan: Plan, order: Random, salt: int) -> None:
+    whole = Run(Planner(plan), order, salt).go_on()
+    again = Planner(plan, whole.told.get)
+    assert again.next() is Signal.FINISHED
+    assert again.left == 0
+    assert again.outcomes == whole.planner.outcomes
+    assert set(again.memberships) == set(whole.planner.memberships)
+
+
+@plans
+@settings(max_examples=25)
+@given(order=orders, salt=salts, allowed=st.integers(0, 30))
+def test_runs_of_a_few_trials_each_end_where_one_long_run_does(
+    plan: Plan, order: Random, salt: int, allowed: int
+) -> None:
+    whole = Run(Planner(plan), order, salt).go_on()
+    part = Planner(plan, max_trials=allowed)
+    told = {}
+    for trial in taken(part):
+        told[trial.id] = outcome(trial, salt)
+        part.tell(trial.id, told[trial.id])
+    assert len(told) <= allowed
+    kept = {id_: end for id_, end in told.items() if end.status != "failed"}
+    rest = Run(Planner(plan, kept.get), order, salt).go_on()
+    assert told | rest.told == whole.told
+    assert set(rest.planner.memberships) == set(whole.planner.memberships)
+
+
+def test_a_failed_range_test_is_run_again_and_its_cell_goes_on() -> None:
+    plan = plan_of({"a": READ})
+    planner = Planner(plan)
+    first, second = taken(planner)
+    planner.tell(first.id, peak_at(0.4))
+    planner.tell(second.id, FAILED)
+    assert planner.next() is Signal.FINISHED
+    again = Planner(plan, {first.id: peak_at(0.4)}.get)
+    (retried,) = taken(again)
+    assert retried == second
+    again.tell(retried.id, peak_at(0.4))
+    assert taken(again) == list(plan.cells[0].trainings_with(max_lr=0.4))

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import altair as alt
+import pytest
+
+from superconv_ray.report.chart_files import at_width, check_pictures, save_chart
+
+
+def chart() -> alt.TopLevelMixin:
+    return alt.Chart(alt.InlineData(values=[{}]), width=640, height=50, mark="point")
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [
+        ("c.png", b"\x89PNG"),
+        ("c.svg", b"<svg"),
+        ("c.pdf", b"%PDF"),
+        ("c.html", b"<!DOCTYPE"),
+    ],
+)
+def test_a_chart_is_written_as_its_files_name_says(
+    name: str, beginning: bytes, tmp_path: Path
+) -> None:
+    save_chart(chart(), tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    assert content.lstrip().startswith(beginning)
+    assert b'src="http' not in content  # readable without a network
+
+
+@pytest.mark.parametrize("name", ["lr.jpg", "lr", "folder/lr.gif"])
+def test_another_kind_of_file_is_rejected(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"picture must end in .png, .svg, .pdf, .html, got '{name}'"
+    ):
+        check_pictures([Path("good.png"), Path(name)])
+
+
+def test_a_picture_has_a_background_of_its_own(tmp_path: Path) -> None:
+    for dark, colour in ((False, "#ffffff"), (True, "#16181d")):
+        save_chart(chart(), tmp_path / "c.svg", dark=dark)
+        assert f'fill="{colour}"' in (tmp_path / "c.svg").read_text()
+
+
+def test_a_width_is_that_of_every_view_and_facets_share_it() -> None:
+    faceted = {"facet": {"field": "panel"}, "columns": 2, "spec": {"layer": [], "width": 320}}
+    spec = at_width({"vconcat": [{"layer": []}, faceted]}, 300)
+    assert spec["vconcat"][0]["width"] == 300
+    assert spec["vconcat"][1]["spec"]["width"] == 150
