@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.comparison.gaps import arm_summary, compare, generalization_gap
+from superconv_ray.analysis import arm_summary, compare, generalization_gap
 from superconv_ray.design.text import text_table
 
 SEEDS = (2, 5, 16, 20)

@@ -20,8 +20,14 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from superconv_ray.analysis.scaling.fits import DRAWS, compare_scaling, label_worth, scaling_fits
-from superconv_ray.analysis.speedup.factor import budget_curve, speedup
+from superconv_ray.analysis import (
+    arm_summary,
+    compare_scaling,
+    label_worth,
+    scaling_fits,
+    speedup,
+)
+from superconv_ray.analysis.scaling.fits import DRAWS
 from superconv_ray.design.text import text_table
 
 LABELS = tuple(100 * 2**i for i in range(10))
@@ -76,7 +82,7 @@ def main() -> None:
     budgets = make_trials(arguments.settings, LABELS[:5], BUDGETS, seeds=10)
     labels = make_trials(arguments.settings, LABELS, BUDGETS[-1:], seeds=50)
     tables: dict[str, Callable[[], pd.DataFrame]] = {
-        "budget_curve": lambda: budget_curve(budgets, ["batch_size", "data_count"]),
+        "arm_summary": lambda: arm_summary(budgets, ["batch_size", "data_count", "steps"]),
         "speedup": lambda: speedup(budgets, *ARMS, ["batch_size", "data_count"]),
         "label_worth": lambda: label_worth(budgets, *ARMS, ["batch_size", "steps"]),
         "scaling_fits": lambda: scaling_fits(labels, ["batch_size"]),

@@ -47,8 +47,7 @@ from superconv_ray import (
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """The generalization gap of every batch size at every budget, and what a step took."""
-    from superconv_ray.analysis.comparison.gaps import generalization_gap
-    from superconv_ray.analysis.runs.timing import step_seconds
+    from superconv_ray.analysis import generalization_gap, step_seconds
 
     milliseconds = pd.Series(step_seconds(trials)) * 1000
     return {

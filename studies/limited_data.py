@@ -59,7 +59,7 @@ POLICIES = ("one_cycle", "piecewise", "cosine", "linear")
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """How accuracy scales with labels, and what 1cycle is worth in labels."""
-    from superconv_ray.analysis.scaling.fits import compare_scaling, label_worth, scaling_fits
+    from superconv_ray.analysis import compare_scaling, label_worth, scaling_fits
 
     arm, *baselines = POLICIES
     return {

@@ -42,8 +42,7 @@ from superconv_ray import Arm, Study, Trial, iterations, main
 
 def tables(trials: pd.DataFrame, curves: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """What following each rule costs, and what the range tests show."""
-    from superconv_ray.analysis.range_tests.calibration import rule_costs
-    from superconv_ray.analysis.range_tests.tables import join_range_tests, range_test_table
+    from superconv_ray.analysis import join_range_tests, range_test_table, rule_costs
 
     shown = ["labels", "seeds", "peak_accuracy", "peak_lr", "low", "high", "verdict", "advice"]
     return {

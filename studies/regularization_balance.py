@@ -35,7 +35,7 @@ from superconv_ray import Arm, Study, Trial, grid, iterations, main
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """Where the best weight decay and the best dropout lie, and whether they move with max_lr."""
-    from superconv_ray.analysis.settings.optimum import optimum, optimum_shift
+    from superconv_ray.analysis import optimum, optimum_shift
 
     decay, value = "weight_decay", "validation_accuracy"
     return {

@@ -5,7 +5,7 @@
 
 Budgets are an axis of the design and every schedule is stretched to each, so that only final
 accuracies are compared, never one run's beginning with another's end. The factor is that of
-`superconv_ray.analysis.speedup.factor`: with ">" the step schedule does not get there within the
+`superconv_ray.analysis.speedup`: with ">" the step schedule does not get there within the
 budgets that were run, with "<" it is better already with the smallest.
 
 Measured on digits (1,437 labels, small_cnn, batch 32, 5 seeds), 2026-11-22, two cores of an AMD
@@ -33,7 +33,7 @@ from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, 
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """The speed-up at every budget of 1cycle."""
-    from superconv_ray.analysis.speedup.factor import speedup
+    from superconv_ray.analysis import speedup
 
     title = "speed-up: steps that piecewise needs for one_cycle's final accuracy / steps"
     return {title: speedup(trials, "one_cycle", "piecewise", ["data_count"])}

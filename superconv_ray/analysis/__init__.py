@@ -1,1 +1,112 @@
-"""Frames in, frames out: what results say, grouped by the question."""
+"""Frames in, frames out: what a study's trials and curves say, grouped by question.
+
+Every public function is an attribute of this package and is imported on first use, so that
+``from superconv_ray.analysis import compare, gap_trend`` loads no more than it needs. All of them
+take the frames of ``open_store(...).trials(study)`` or ``.curves(study)``, or a frame made of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from superconv_ray.analysis.comparison.decision import decision_cost
+    from superconv_ray.analysis.comparison.gaps import (
+        arm_summary,
+        compare,
+        effort,
+        generalization_gap,
+        paired_gap,
+    )
+    from superconv_ray.analysis.comparison.trend import gap_trend
+    from superconv_ray.analysis.range_tests.calibration import rule_costs
+    from superconv_ray.analysis.range_tests.reading import accuracy_peak
+    from superconv_ray.analysis.range_tests.tables import (
+        join_range_tests,
+        mean_curves,
+        range_test_table,
+        suggestions,
+    )
+    from superconv_ray.analysis.reach.factors import label_worth, speedup
+    from superconv_ray.analysis.reach.table import reach_table
+    from superconv_ray.analysis.runs.batch_norm import running_and_reestimated
+    from superconv_ray.analysis.runs.learning_curves import learning_curves
+    from superconv_ray.analysis.runs.schedule_table import schedule_table
+    from superconv_ray.analysis.runs.timing import step_seconds
+    from superconv_ray.analysis.scaling.fits import compare_scaling, scaling_band, scaling_fits
+    from superconv_ray.analysis.settings.optimum import optimum, optimum_shift
+    from superconv_ray.analysis.settings.search import searched
+    from superconv_ray.analysis.statistics.intervals import mean_interval
+    from superconv_ray.analysis.statistics.sequential import (
+        confidence_per_look,
+        sequential_interval,
+        sign_decided,
+    )
+
+_LAZY = {
+    "comparison.decision": ("decision_cost",),
+    "comparison.gaps": ("arm_summary", "compare", "effort", "generalization_gap", "paired_gap"),
+    "comparison.trend": ("gap_trend",),
+    "range_tests.calibration": ("rule_costs",),
+    "range_tests.reading": ("accuracy_peak",),
+    "range_tests.tables": ("join_range_tests", "mean_curves", "range_test_table", "suggestions"),
+    "reach.factors": ("label_worth", "speedup"),
+    "reach.table": ("reach_table",),
+    "runs.batch_norm": ("running_and_reestimated",),
+    "runs.learning_curves": ("learning_curves",),
+    "runs.schedule_table": ("schedule_table",),
+    "runs.timing": ("step_seconds",),
+    "scaling.fits": ("compare_scaling", "scaling_band", "scaling_fits"),
+    "settings.optimum": ("optimum", "optimum_shift"),
+    "settings.search": ("searched",),
+    "statistics.intervals": ("mean_interval",),
+    "statistics.sequential": ("confidence_per_look", "sequential_interval", "sign_decided"),
+}
+_MODULE = {name: module for module, names in _LAZY.items() for name in names}
+
+__all__ = [
+    "accuracy_peak",
+    "arm_summary",
+    "compare",
+    "compare_scaling",
+    "confidence_per_look",
+    "decision_cost",
+    "effort",
+    "gap_trend",
+    "generalization_gap",
+    "join_range_tests",
+    "label_worth",
+    "learning_curves",
+    "mean_curves",
+    "mean_interval",
+    "optimum",
+    "optimum_shift",
+    "paired_gap",
+    "range_test_table",
+    "reach_table",
+    "rule_costs",
+    "running_and_reestimated",
+    "scaling_band",
+    "scaling_fits",
+    "schedule_table",
+    "searched",
+    "sequential_interval",
+    "sign_decided",
+    "speedup",
+    "step_seconds",
+    "suggestions",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a public function when it is first asked for."""
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -39,6 +39,11 @@ def curve(arm: str, axis: str, points: Mapping[int, float | tuple[float, ...]]) 
     )
 
 
+def power_law(a: float, b: float, c: float) -> Callable[[float], float]:
+    """The error that the law a n^-b + c predicts for n."""
+    return lambda n: float(a * n**-b + c)
+
+
 def noisy(
     arms: Mapping[str, Callable[[float], float]],
     axis: str,

@@ -63,18 +63,6 @@ def arm_summary(
     return summary.drop(columns="sd").reset_index()
 
 
-def generalization_gaps(trials: pd.DataFrame) -> pd.Series[float]:
-    """Training accuracy minus test accuracy of every trial, as a column to assign.
-
-    Training accuracy is measured at the end on at most 10,000 training samples without
-    augmentation. NaN where a trial has no test accuracy, as range tests have none.
-
-    Args:
-        trials: As from ``open_store(...).trials()``.
-    """
-    return (trials["train_accuracy"] - trials["test_accuracy"]).rename("generalization_gap")
-
-
 def generalization_gap(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """By how much training accuracy exceeds test accuracy, of every arm at every point.
 
@@ -90,8 +78,8 @@ def generalization_gap(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
     Raises:
         ValueError: A training lacks one of the two accuracies.
     """
-    gaps = trials.assign(generalization_gap=generalization_gaps(trials))
-    return arm_summary(gaps, by, "generalization_gap")
+    gap = trials["train_accuracy"] - trials["test_accuracy"]
+    return arm_summary(trials.assign(generalization_gap=gap), by, "generalization_gap")
 
 
 def effort(trials: pd.DataFrame) -> pd.DataFrame:

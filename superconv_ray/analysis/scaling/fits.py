@@ -5,9 +5,8 @@ Does an arm change the exponent b, or only the offset a? And how many labels is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,6 @@ from superconv_ray.analysis.scaling.power_law import (
     fit,
     relative_weights,
 )
-from superconv_ray.analysis.speedup.reach import listed, reach_table
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Floats
 from superconv_ray.analysis.statistics.replicates import Curve, arm_curves, placed, redrawn_means
 
@@ -74,20 +72,6 @@ def scaling_fits(
     estimated = [f"{name}{end}" for name in "abc" for end in ("", "_low", "_high")]
     columns = [*by, "arm", *estimated, "misfit", "points", "seeds", "note"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def fit_curve(fit_row: Mapping[str, Any] | pd.Series[Any], n: npt.ArrayLike) -> Floats:
-    """Error that a row of `scaling_fits` predicts for n labels, shaped as `n`.
-
-    Raises:
-        ValueError: The row has no law, or an n is not > 0.
-    """
-    if np.isnan(fit_row["b"]):
-        raise ValueError(f"arm {fit_row['arm']!r} has no law: {fit_row['note']!s}")
-    labels = np.asarray(n, dtype=np.float64)
-    if not (labels > 0).all():
-        raise ValueError(f"n must be > 0, a number of labels, got {n!r}")
-    return np.asarray(fit_row["a"] * labels ** -fit_row["b"] + fit_row["c"])
 
 
 def scaling_band(
@@ -197,39 +181,6 @@ def compare_scaling(
     return pd.DataFrame(rows, columns=[*by, "floor", *ends, "verdict", "note"])
 
 
-def label_worth(
-    trials: pd.DataFrame,
-    arm: str,
-    baseline: str,
-    by: Sequence[str] = (),
-    value: str = "test_accuracy",
-    *,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
-) -> pd.DataFrame:
-    """How many labels the baseline needs for the accuracy that the arm has with n.
-
-    Args:
-        trials: As for `scaling_fits`.
-        arm: Name of the arm.
-        baseline: Name of the arm that is to catch up.
-        by: Columns that tell curves apart.
-        value: Column to reach; more must be better.
-        seed: Of the redrawn means.
-        confidence: Coverage of the intervals, in (0, 1).
-
-    Returns:
-        One row an n of the arm; columns: `by`, data_count, mean, baseline_labels, factor, low,
-        high, censored, seeds, note, as described at `reach_table`. With factor 2 the arm makes of n
-        labels what the baseline makes of 2 n.
-
-    Raises:
-        ValueError: As `reach_table`.
-    """
-    table = reach_table(trials, arm, baseline, LABELS, by, value, seed=seed, confidence=confidence)
-    return table.rename(columns={"reached_at": "baseline_labels"})
-
-
 def _error_curves(
     trials: pd.DataFrame, arms: Sequence[str], by: Sequence[str], value: str
 ) -> Iterator[tuple[tuple[object, ...], dict[str, Curve]]]:
@@ -288,7 +239,7 @@ def _reservations(curve: Curve, b: float) -> list[str]:
     if curve.counts.max() < 2:
         notes.append("one seed: no intervals, and the shape is not tested")
     elif curve.counts.min() < 2:
-        notes.append(f"one seed at n = {listed(curve, curve.counts < 2)}: no intervals")
+        notes.append(f"one seed at n = {curve.listed(curve.counts < 2)}: no intervals")
     if curve.divergences:
         notes.append(curve.divergences)
     return notes
@@ -309,7 +260,7 @@ def why_no_law(curve: Curve) -> list[str]:
         points = f"{len(curve.axis)} distinct n"
         return [f"{points}: a, b and c need at least {FEWEST_POINTS}"]
     if curve.lost.any():
-        return [f"every training diverged at n = {listed(curve, curve.lost)}"]
+        return [f"every training diverged at n = {curve.listed(curve.lost)}"]
     rises = np.diff(curve.values, axis=0)
     bends = -np.diff(rises / np.diff(np.log(curve.axis))[:, np.newaxis], axis=0)
     wrong = _p_of_positive(np.vstack([rises, bends])) < SIGNIFICANCE / (len(rises) + len(bends))

@@ -124,6 +124,10 @@ class Curve:
         lost, runs = self.diverged.sum(), self.counts.sum()
         return f"{lost} of {runs} trainings diverged, counted as measured" if lost else ""
 
+    def listed(self, chosen: npt.NDArray[np.bool_]) -> str:
+        """The chosen points of the axis, as text; `chosen` has shape [points]."""
+        return ", ".join(f"{at:,.0f}" for at in self.axis[chosen])
+
 
 def arm_curves(
     trials: pd.DataFrame, arms: Sequence[str], axis: str, by: Sequence[str], value: str

@@ -54,7 +54,7 @@ def accuracy(
 def budget_curves(
     frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None, label: str = "test accuracy"
 ) -> alt.LayerChart | alt.FacetChart:
-    """Final accuracy of every arm over the steps it was given: `accuracy` of a `budget_curve`."""
+    """Final accuracy of every arm over the steps it was given, from an `arm_summary` by steps."""
     return accuracy(frame, arms, "steps", facet, label)
 
 

@@ -44,8 +44,8 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
             + (f" {left} further cells are in the table." if left else "")
         ),
         frame=table,
-        code="from superconv_ray.analysis.range_tests.tables import join_range_tests, "
-        "range_test_table\nrange_test_table(join_range_tests(trials, curves), ['cell'])",
+        code="from superconv_ray.analysis import join_range_tests, range_test_table\n"
+        "range_test_table(join_range_tests(trials, curves), ['cell'])",
         chart=None if drawn.empty else charts.range_tests(drawn, rules, means, titles),
     )
     yield Section(
@@ -53,7 +53,7 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
         title="What every rule reads off the range tests",
         text="Learning rates by Smith's, fastai's and Lightning's rules.",
         frame=rules,
-        code="from superconv_ray.analysis.range_tests.tables import join_range_tests, suggestions\n"
+        code="from superconv_ray.analysis import join_range_tests, suggestions\n"
         "suggestions(join_range_tests(trials, curves), ['cell'])",
     )
 
@@ -72,7 +72,7 @@ def rules(results: StudyResults) -> Iterator[Section]:
             "bootstrap intervals over seeds."
         ),
         frame=frame,
-        code="from superconv_ray.analysis.range_tests.calibration import rule_costs\n"
+        code="from superconv_ray.analysis import rule_costs\n"
         f"rule_costs(trials, curves, {results.value!r})",
         chart=charts.lr_rules(frame),
     )
@@ -92,7 +92,7 @@ def searches(results: StudyResults) -> Iterator[Section]:
             "the setting that the trainings then used."
         ),
         frame=frame,
-        code=f"from superconv_ray.analysis.settings.search import searched\nsearched(trials, {by})",
+        code=f"from superconv_ray.analysis import searched\nsearched(trials, {by})",
         chart=charts.searched(frame, results.all_arms, by) if fits(frame, by) else None,
     )
 

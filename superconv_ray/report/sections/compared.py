@@ -43,7 +43,7 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         title=f"What {arm} gains",
         text=text,
         frame=frame,
-        code="from superconv_ray.analysis.comparison.gaps import compare\n"
+        code="from superconv_ray.analysis import compare\n"
         f"compare(trainings, {arm!r}, {baselines}, {results.axes}, {results.value!r}, "
         f"looks={results.looks})",
         chart=charts.gaps(frame, results.all_arms, x, facet or None)
@@ -65,7 +65,7 @@ def trend(results: StudyResults) -> Iterator[Section]:
             "every seed's gaps over the logarithm of the labels, averaged, with a 95 % t interval."
         ),
         frame=results.trend,
-        code="from superconv_ray.analysis.comparison.trend import gap_trend\n"
+        code="from superconv_ray.analysis import gap_trend\n"
         f"gap_trend(trainings, {arm!r}, {baselines}, by={results.axes_but_labels}, "
         f"value={results.value!r})",
     )
@@ -86,7 +86,7 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
             f"seeds.{_diverged(frame)}{_running_statistics(results.trainings)}"
         ),
         frame=frame,
-        code="from superconv_ray.analysis.comparison.gaps import arm_summary\n"
+        code="from superconv_ray.analysis import arm_summary\n"
         f"arm_summary(trainings, {results.axes}, {results.value!r})",
         chart=charts.accuracy(
             frame, results.all_arms, x, facet or None, f"{results.measured_on} accuracy"
@@ -139,8 +139,7 @@ def undecided(results: StudyResults) -> Iterator[Section]:
             "seeds would decide them cannot be said."
         ),
         frame=frame,
-        code="from superconv_ray.analysis.comparison.gaps import compare\n"
-        "from superconv_ray.analysis.comparison.decision import decision_cost\n"
+        code="from superconv_ray.analysis import compare, decision_cost\n"
         f"gaps = compare(trainings, {arm!r}, {baselines}, {results.axes}, {results.value!r}, "
         f"looks={results.looks})\n"
         f"decision_cost(trainings, gaps, {results.axes}, {results.value!r})",
@@ -157,5 +156,5 @@ def cost(results: StudyResults) -> Iterator[Section]:
             "arms are compared fairly where these efforts are alike."
         ),
         frame=effort(results.trials),
-        code="from superconv_ray.analysis.comparison.gaps import effort\neffort(trials)",
+        code="from superconv_ray.analysis import effort\neffort(trials)",
     )

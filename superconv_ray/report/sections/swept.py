@@ -8,14 +8,13 @@ from itertools import combinations
 import pandas as pd
 
 from superconv_ray.analysis.comparison.gaps import arm_summary, generalization_gap
+from superconv_ray.analysis.reach.factors import label_worth, speedup
 from superconv_ray.analysis.scaling.fits import (
     FEWEST_POINTS,
-    label_worth,
     scaling_band,
     scaling_fits,
 )
 from superconv_ray.analysis.settings.optimum import optimum
-from superconv_ray.analysis.speedup.factor import speedup
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import fits
@@ -39,7 +38,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
             "from refits to redrawn means. No law where the note says that the curve has none."
         ),
         frame=scaling_fits(trainings, value=value),
-        code="from superconv_ray.analysis.scaling.fits import scaling_fits\n"
+        code="from superconv_ray.analysis import scaling_fits\n"
         f"scaling_fits(trainings, value={value!r})",
         chart=charts.scaling(summary, scaling_band(trainings, value=value), results.all_arms),
     )
@@ -58,7 +57,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
             "of n: above 1 it saves labels."
         ),
         frame=worth,
-        code="import pandas as pd\nfrom superconv_ray.analysis.scaling.fits import label_worth\n"
+        code="import pandas as pd\nfrom superconv_ray.analysis import label_worth\n"
         f"pd.concat(label_worth(trainings, {arm!r}, other, value={value!r}).assign(baseline=other)"
         f" for other in {baselines})",
         chart=charts.speedup(worth, "data_count", ["baseline"], of="labels"),
@@ -83,7 +82,7 @@ def speed(results: StudyResults) -> Iterator[Section]:
                 "run on, an upper bound ('<')."
             ),
             frame=frame,
-            code="from superconv_ray.analysis.speedup.factor import speedup\n"
+            code="from superconv_ray.analysis import speedup\n"
             f"speedup(trainings, {arm!r}, {baseline!r}, {others}, {results.value!r})",
             chart=charts.speedup(frame, facet=others or None) if fits(frame, others) else None,
         )
@@ -105,7 +104,7 @@ def balance(results: StudyResults) -> Iterator[Section]:
                 f"95 % bootstrap interval over seeds.{mean}"
             ),
             frame=best,
-            code="from superconv_ray.analysis.settings.optimum import optimum\n"
+            code="from superconv_ray.analysis import optimum\n"
             f"optimum(trainings, {y!r}, ['arm', {x!r}], {value!r})",
             chart=charts.heatmap(
                 arm_summary(results.trainings, [x, y], value),
@@ -130,7 +129,7 @@ def batch_size(results: StudyResults) -> Iterator[Section]:
         title="Batch size and generalization gap",
         text="Training minus test accuracy, mean and 95 % t interval over seeds.",
         frame=frame,
-        code="from superconv_ray.analysis.comparison.gaps import generalization_gap\n"
+        code="from superconv_ray.analysis import generalization_gap\n"
         f"generalization_gap(trainings, {by})",
         chart=charts.batch_size(frame, results.all_arms, facet=others or None)
         if fits(frame, others)

@@ -33,7 +33,7 @@ def batch_norm(results: StudyResults) -> Iterator[Section]:
             "most."
         ),
         frame=frame,
-        code="from superconv_ray.analysis.runs.batch_norm import running_and_reestimated\n"
+        code="from superconv_ray.analysis import running_and_reestimated\n"
         f"running_and_reestimated(trainings, {results.axes})",
         chart=charts.batch_norm(frame, results.all_arms),
     )
@@ -53,7 +53,7 @@ def hessian_free(results: StudyResults) -> Iterator[Section]:
             "over seeds with 95 % t intervals."
         ),
         frame=frame,
-        code="from superconv_ray.analysis.runs.learning_curves import learning_curves\n"
+        code="from superconv_ray.analysis import learning_curves\n"
         f"learning_curves(trainings, curves, {axes}, {measures})",
         chart=charts.hessian_free(frame, results.all_arms, axes or None)
         if fits(frame, axes)
@@ -72,7 +72,7 @@ def learning(results: StudyResults) -> Iterator[Section]:
         title="Learning curves",
         text="Means over seeds with 95 % t intervals, at the steps that all seeds have measured.",
         frame=frame,
-        code="from superconv_ray.analysis.runs.learning_curves import learning_curves\n"
+        code="from superconv_ray.analysis import learning_curves\n"
         f"learning_curves(trainings, curves, {axes})",
         chart=charts.learning_curves(frame, results.all_arms, axes or None)
         if fits(frame, axes)
@@ -91,7 +91,6 @@ def schedules(results: StudyResults) -> Iterator[Section]:
         title="Schedules",
         text="Learning rate and momentum over the steps, as the trainings' settings have them.",
         frame=frame,
-        code="from superconv_ray.analysis.runs.schedule_table import schedule_table\n"
-        f"schedule_table(trainings, {by})",
+        code=f"from superconv_ray.analysis import schedule_table\nschedule_table(trainings, {by})",
         chart=charts.schedules(frame, results.all_arms, by or None) if fits(frame, by) else None,
     )

@@ -9,19 +9,14 @@ import pytest
 
 from superconv_ray.analysis.scaling.fits import (
     compare_scaling,
-    fit_curve,
-    label_worth,
     scaling_band,
     scaling_fits,
 )
 from tests.analysis.made import curve, frame, noisy, rows, run
+from tests.analysis.made import power_law as law
 
 N = (100, 300, 1000, 3000, 10000)
 Error = Callable[[float], float]
-
-
-def law(a: float, b: float, c: float) -> Error:
-    return lambda n: float(a * n**-b + c)
 
 
 def exact(arm: str, error: Error, seeds: int = 3, points: tuple[int, ...] = N) -> pd.DataFrame:
@@ -73,20 +68,13 @@ def test_curves_are_told_apart_by_more_columns() -> None:
         scaling_fits(alike)
 
 
-def test_a_fit_predicts_the_error_at_any_n() -> None:
-    row = scaling_fits(exact("a", law(2, 0.5, 0.1))).iloc[0]
-    assert fit_curve(row, [100, 1_000_000]) == pytest.approx([0.3, 0.102], abs=1e-4)
-    assert fit_curve(row, 400) == pytest.approx(0.2, abs=1e-4)
-    with pytest.raises(ValueError, match=r"n must be > 0, a number of labels, got \[0, 1\]"):
-        fit_curve(row, [0, 1])
-
-
 def test_a_band_is_the_law_from_the_least_to_the_most_labels() -> None:
     trials = made({"a": law(1.5, 0.35, 0.05)})
     band = scaling_band(trials)
     row = scaling_fits(trials).iloc[0]
     assert band["data_count"].iloc[[0, -1]].tolist() == pytest.approx([100, 10_000])
-    assert band["error"].tolist() == pytest.approx(fit_curve(row, band["data_count"]))
+    predicted = row["a"] * band["data_count"] ** -row["b"] + row["c"]
+    assert band["error"].tolist() == pytest.approx(predicted.tolist())
 
 
 def test_a_band_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -130,8 +118,6 @@ def test_a_curve_of_another_shape_gets_a_reason_instead_of_a_law(
     row = scaling_fits(trials).iloc[0]
     assert row["note"] == note
     assert row[["a", "b", "b_low", "c_high", "misfit"]].isna().all()
-    with pytest.raises(ValueError, match=f"arm 'a' has no law: {note}"):
-        fit_curve(row, 100)
 
 
 def test_a_rise_within_the_noise_is_not_held_against_a_curve() -> None:
@@ -268,31 +254,3 @@ def test_a_point_without_the_baseline_says_so() -> None:
     assert table["note"].tolist() == ["no training of 'y' here"] * 2 + [""] * 2
     with pytest.raises(ValueError, match="no finished training of arm 'z'; there are: 'x', 'y'"):
         compare_scaling(trials, "x", "z")
-
-
-# Labels
-
-
-def test_an_arm_may_be_worth_four_times_its_labels() -> None:
-    trials = pd.concat(
-        [
-            curve("x", "data_count", {100: (0.6, 0.6), 400: (0.8, 0.8)}),
-            curve("y", "data_count", {100: (0.4, 0.4), 400: (0.6, 0.6), 6400: (0.8, 0.8)}),
-        ]
-    )
-    table = label_worth(trials, "x", "y")
-    assert table["data_count"].tolist() == [100, 400]
-    assert table["baseline_labels"].tolist() == pytest.approx([400, 6400])
-    assert table["factor"].tolist() == pytest.approx([4, 16])
-    back = label_worth(trials, "y", "x")
-    assert back["censored"].tolist() == ["<", "", ""]
-
-
-def test_the_worth_of_labels_is_covered_by_its_interval() -> None:
-    # error / 1.5 at every n is what 1.5^2 = 2.25 times as many labels give with b = 0.5
-    arms = {"x": law(2, 0.5, 0), "y": law(3, 0.5, 0)}
-    tables = [label_worth(made(arms, seed=seed), "x", "y").iloc[2] for seed in range(50)]
-    # Interpolated between 1,000 and 3,000, where a power law lies below the straight line
-    chord = (3 * 1000**-0.5, 3 * 3000**-0.5)
-    truth = 3 ** ((chord[0] - 2 * 1000**-0.5) / (chord[0] - chord[1]))
-    assert 0.88 <= np.mean([row["low"] <= truth <= row["high"] for row in tables]) <= 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superconv_ray.analysis.speedup.reach import first_reached, reach_table
+from superconv_ray.analysis.reach.table import first_reached, reach_table
 from tests.analysis.made import curve, frame, noisy, rows, run
 
 FACTORS = ["low", "factor", "high"]

@@ -140,17 +140,12 @@ def _note(i: int, reached: float, arm: Curve, baseline: Curve, name: str) -> str
     if arm.diverged[i]:
         notes.append(f"{arm.diverged[i]} of {arm.counts[i]} trainings of the arm diverged")
     if baseline.lost.any():
-        notes.append(f"every training of {name!r} diverged at {listed(baseline, baseline.lost)}")
+        notes.append(f"every training of {name!r} diverged at {baseline.listed(baseline.lost)}")
     elif baseline.divergences:
         notes.append(f"{name!r}: {baseline.divergences}")
     if arm.counts[i] < 2:
         notes.append("one seed: no interval")
     elif baseline.counts.min() < 2:
-        single = listed(baseline, baseline.counts < 2)
+        single = baseline.listed(baseline.counts < 2)
         notes.append(f"one seed of {name!r} at {single}: no interval")
     return "; ".join(notes)
-
-
-def listed(curve: Curve, chosen: npt.NDArray[np.bool_]) -> str:
-    """Points of a curve's axis in words."""
-    return ", ".join(f"{at:,.0f}" for at in curve.axis[chosen])
