@@ -379,9 +379,9 @@ app.add_command(export)
 @click.option("--steps", type=int, help="Length; default: a quarter of the study's budget, or 500.")
 @click.option("--points", default=50, show_default=True, help="Measurements on the way.")
 @click.option("--validation-fraction", default=0.2, show_default=True, help="Labels held out.")
-@click.option("--test-labels", is_flag=True, help="Measure on test labels: to repeat a figure.")
+@click.option("--test-labels", is_flag=True, help="Measure on test labels, as papers do.")
 @click.option(
-    "--picture",
+    "--chart",
     type=Path,
     multiple=True,
     default=["lr_find.png"],
@@ -393,7 +393,7 @@ def lr_find(
     study: Path | None,
     seeds: int | None,
     test_labels: bool,
-    picture: tuple[Path, ...],
+    chart: tuple[Path, ...],
     **given: Any,
 ) -> None:
     """Run LR range tests and print what every known rule reads off them.
@@ -402,10 +402,10 @@ def lr_find(
     they name. Nothing else is trained; the results are in the store like those of any study.
     """
     from superconv_ray.report import lr_find as finder
-    from superconv_ray.report.chart_files import check_pictures
+    from superconv_ray.report.chart_files import check_chart_files
 
     with errors_in_one_line():
-        check_pictures(picture)
+        check_chart_files(chart)
         changes = {name: given.pop(name) for name in finder.CHANGEABLE}
         settings = {name: given.pop(name) for name in inspect.signature(from_range_test).parameters}
         reading = from_range_test(**settings)
@@ -415,7 +415,7 @@ def lr_find(
         found = source if isinstance(source, Study) else source()
         plan = range_tests_alone(make_plan(finder.lr_find_study(found, changes, reading, seeds)))
         complete = _run(plan, given)
-        for line in finder.answers(plan, given["store"], picture):
+        for line in finder.answers(plan, given["store"], chart):
             click.echo(line)
     raise click.exceptions.Exit(0 if complete else 1)
 

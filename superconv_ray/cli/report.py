@@ -1,4 +1,4 @@
-"""``superconv report STORE`` and ``superconv export STORE``: page, figures, tables of a study."""
+"""``superconv report STORE`` and ``superconv export STORE``: page, charts, tables of a study."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ def report(store: str, study: str | None, output: Path, live: bool, port: int) -
 @click.command()
 @click.argument("store")
 @study_option
-@click.option("--figures", type=Path, help="Folder for every chart as PNG, SVG and PDF.")
+@click.option("--charts", type=Path, help="Folder for every chart as PNG, SVG and PDF.")
 @click.option("--latex", type=Path, help="File for the tables with intervals, in LaTeX.")
 @click.option("--markdown", type=Path, help="File for the same tables in Markdown.")
 def export(
-    store: str, study: str | None, figures: Path | None, latex: Path | None, markdown: Path | None
+    store: str, study: str | None, charts: Path | None, latex: Path | None, markdown: Path | None
 ) -> None:
-    """Write a study's figures and tables as files for a paper."""
+    """Write a study's charts and tables as files for a paper."""
     with errors_in_one_line(), _extra_installed():
-        if not (figures or latex or markdown):
-            raise ValueError("say what to export: --figures DIR, --latex FILE or --markdown FILE")
-        from superconv_ray.report.export import write_figures, write_tables
+        if not (charts or latex or markdown):
+            raise ValueError("say what to export: --charts DIR, --latex FILE or --markdown FILE")
+        from superconv_ray.report.export import write_charts, write_tables
 
         results = _read(store, study)
-        if figures:
-            for path in write_figures(results, figures):
+        if charts:
+            for path in write_charts(results, charts):
                 click.echo(path)
         for path in filter(None, (latex, markdown)):
             write_tables(results, path, "latex" if path is latex else "markdown")
@@ -114,6 +114,6 @@ def _extra_installed() -> Iterator[None]:
         if error.name not in EXTRA:
             raise
         raise ValueError(
-            f"{error.name} is missing, which pages and figures need: "
+            f"{error.name} is missing, which pages and charts need: "
             "pip install 'superconv_ray[report]'"
         ) from None

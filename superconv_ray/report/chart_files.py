@@ -18,7 +18,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 """Endings of files, and how vl-convert is to write them."""
 
 
-def check_pictures(paths: Iterable[Path]) -> None:
+def check_chart_files(paths: Iterable[Path]) -> None:
     """Reject files that no chart can be written to; before anything is trained, and without Altair.
 
     Raises:
@@ -26,7 +26,7 @@ def check_pictures(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         if path.suffix not in KINDS:
-            raise ValueError(f"picture must end in {', '.join(KINDS)}, got {str(path)!r}")
+            raise ValueError(f"a chart file must end in {', '.join(KINDS)}, got {str(path)!r}")
 
 
 def save_chart(
@@ -41,14 +41,14 @@ def save_chart(
         dark: Whether for a dark page.
 
     Raises:
-        ValueError: As `check_pictures`.
+        ValueError: As `check_chart_files`.
         OSError: The file cannot be written.
     """
     import vl_convert
 
     from superconv_ray.report import theme
 
-    check_pictures([path])
+    check_chart_files([path])
     write = getattr(vl_convert, f"vegalite_to_{path.suffix[1:]}")
     config = {**theme.config(dark), "background": theme.BACKGROUNDS[dark]}
     spec = chart.to_dict(validate=False)

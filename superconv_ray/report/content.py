@@ -1,4 +1,4 @@
-"""What a report says, before it becomes a page, figures or tables: see `report.page` and others."""
+"""What a report says, before it becomes a page, charts or tables: see `report.page` and others."""
 
 from __future__ import annotations
 

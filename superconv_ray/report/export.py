@@ -1,4 +1,4 @@
-"""A study's figures and tables as files for a paper."""
+"""A study's charts and tables as files for a paper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from superconv_ray.report.study_results import StudyResults
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def write_figures(results: StudyResults, folder: Path) -> Iterator[Path]:
+def write_charts(results: StudyResults, folder: Path) -> Iterator[Path]:
     """Write every chart of the report to a folder, in all formats; yields the files.
 
     Raises:
@@ -23,7 +23,7 @@ def write_figures(results: StudyResults, folder: Path) -> Iterator[Path]:
     """
     drawn = [section for section in sections(results) if section.chart is not None]
     if not drawn:
-        raise ValueError(f"no figure: study {results.name!r} has no finished trial yet")
+        raise ValueError(f"no chart: study {results.name!r} has no finished trial yet")
     folder.mkdir(parents=True, exist_ok=True)
     for section in drawn:
         assert section.chart is not None

@@ -1,4 +1,4 @@
-"""LR range tests alone, in one command: which ones, what they say, and a picture of it."""
+"""LR range tests alone, in one command: which ones, what they say, and a chart of it."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def lr_find_study(
     )
 
 
-def answers(plan: Plan, store_uri: str, pictures: Iterable[Path]) -> Iterator[str]:
-    """What the store's range tests of a plan say, cell by cell; then where the pictures are.
+def answers(plan: Plan, store_uri: str, charts: Iterable[Path]) -> Iterator[str]:
+    """What the store's range tests of a plan say, cell by cell; then where the charts are.
 
     Args:
         plan: From `range_tests_alone`, and run.
         store_uri: Path or URI of the store.
-        pictures: Files to write; without the optional packages, what to install instead.
+        charts: Files to write; without the optional packages, what to install instead.
     """
     from superconv_ray.analysis.range_tests.tables import (
         join_range_tests,
@@ -92,7 +92,7 @@ def answers(plan: Plan, store_uri: str, pictures: Iterable[Path]) -> Iterator[st
         yield from _measured(row)
         yield _rules_table(rules[rules["cell"] == cell])
     yield ""
-    yield from _draw(table, rules, means, titles, pictures)
+    yield from _draw(table, rules, means, titles, charts)
 
 
 def _title(cell: Cell) -> str:
@@ -141,17 +141,17 @@ def _draw(
     rules: pd.DataFrame,
     means: pd.DataFrame,
     titles: Mapping[int, str],
-    pictures: Iterable[Path],
+    charts: Iterable[Path],
 ) -> Iterator[str]:
     if table["peak_lr"].isna().all():
-        yield "no picture: nothing was measured"
+        yield "no chart: nothing was measured"
         return
     try:
         from superconv_ray.report.charts import range_tests
 
         chart = range_tests(table, rules, means, titles)
-        for path in pictures:
+        for path in charts:
             save_chart(chart, path)
-            yield f"picture: {path}"
+            yield f"chart: {path}"
     except ModuleNotFoundError as error:
-        yield f"no picture: {error.name} is missing; pip install 'superconv_ray[report]'"
+        yield f"no chart: {error.name} is missing; pip install 'superconv_ray[report]'"

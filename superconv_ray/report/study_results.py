@@ -1,4 +1,4 @@
-"""What a store knows of one study, read once: text, report, figures and tables start from it."""
+"""What a store knows of one study, read once: text, report, charts and tables start from it."""
 
 from __future__ import annotations
 

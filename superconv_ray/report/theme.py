@@ -26,7 +26,7 @@ WIDTH = 640
 """Of a single view in px, axes not included, where nothing else is said."""
 
 BACKGROUNDS = {False: "#ffffff", True: "#16181d"}
-"""Of light and dark pages and pictures."""
+"""Of light and dark pages and chart files."""
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
 

@@ -55,14 +55,14 @@ def test_one_command_runs_the_tests_prints_every_rule_and_draws(
     )
     for rule in RULES:
         assert f"\n{rule} " in result.stdout
-    assert result.stdout.endswith("picture: lr_find.png\n")
+    assert result.stdout.endswith("chart: lr_find.png\n")
     assert (tmp_path / "lr_find.png").read_bytes().startswith(b"\x89PNG")
     trials = open_store(store_uri).trials("lr_find_digits_small_cnn")
     assert set(trials["kind"]) == {"range_test"}
 
 
 def test_what_was_run_is_found_in_the_store(lr_find: Callable[..., Result]) -> None:
-    first, second = lr_find(), lr_find("--picture", "again.svg")
+    first, second = lr_find(), lr_find("--chart", "again.svg")
     assert "0 trials trained, 2 found in the store" in second.stdout
     assert (
         first.stdout.split("range test")[-1].splitlines()[:-1]
@@ -73,19 +73,19 @@ def test_what_was_run_is_found_in_the_store(lr_find: Callable[..., Result]) -> N
 def test_a_studys_points_are_told_one_by_one(
     superconv: Callable[..., Result], tmp_path: Path, store_uri: str
 ) -> None:
-    path, picture = tmp_path / "a_study.py", tmp_path / "lr.html"
+    path, chart = tmp_path / "a_study.py", tmp_path / "lr.html"
     path.write_text(STUDY)
-    flags = ["--local", "--steps", 20, "--store", store_uri, "--picture", picture]
+    flags = ["--local", "--steps", 20, "--store", store_uri, "--chart", chart]
     result = superconv("lr-find", path, *flags)
     assert result.exit_code == 0, result.stderr
     for count in (60, 100):
         assert f"on digits, data_count={count}: {count} labels" in result.stdout
     assert result.stdout.count("verdict: ") == 2
-    assert "data_count=100" in picture.read_text()
+    assert "data_count=100" in chart.read_text()
 
 
-def test_test_labels_repeat_a_figure(lr_find: Callable[..., Result]) -> None:
-    result = lr_find("--test-labels", "--picture", "lr.svg")
+def test_test_labels_repeat_a_published_chart(lr_find: Callable[..., Result]) -> None:
+    result = lr_find("--test-labels", "--chart", "lr.svg")
     assert "test accuracy peaks at" in result.stdout
 
 
@@ -99,7 +99,7 @@ def test_without_the_optional_packages_the_table_is_printed_and_the_rest_is_told
     assert result.exit_code == 0
     assert "\naccuracy_peak " in result.stdout
     assert result.stdout.endswith(
-        "no picture: altair is missing; pip install 'superconv_ray[report]'\n"
+        "no chart: altair is missing; pip install 'superconv_ray[report]'\n"
     )
     assert not (tmp_path / "lr_find.png").exists()
 
@@ -116,7 +116,7 @@ def test_before_anything_is_done_the_answer_says_so(lr_find: Callable[..., Resul
         (["--scale", "log"], "scale must be one of 'linear', 'exponential', got 'log'"),
         (["--low", 5], "start_lr must be < max_lr (3.0), got 5.0"),
         (["--seeds", 0], "seeds must be at least one, got 0"),
-        (["--picture", "lr.jpg"], "picture must end in .png, .svg, .pdf, .html, got 'lr.jpg'"),
+        (["--chart", "lr.jpg"], "a chart file must end in .png, .svg, .pdf, .html, got 'lr.jpg'"),
         (["missing.py"], "no study file missing.py"),
     ],
 )

@@ -58,9 +58,9 @@ def test_a_study_without_a_finished_trial_has_a_page_that_says_so(
     text = page.read_text()
     assert "0 of 2 trials done" in text
     assert "No training is finished yet, so nothing can be said." in text
-    exported = superconv("export", store_uri, "--figures", page.parent)
+    exported = superconv("export", store_uri, "--charts", page.parent)
     assert exported.exit_code == 2
-    assert "no figure: study 'made_up' has no finished trial yet" in exported.stderr
+    assert "no chart: study 'made_up' has no finished trial yet" in exported.stderr
     exported = superconv("export", store_uri, "--latex", page.parent / "t.tex")
     assert "no table: study 'made_up' has no finished training yet" in exported.stderr
 
@@ -113,21 +113,21 @@ def test_a_store_of_a_newer_package_is_told(
     assert "update the package" in result.stderr
 
 
-def test_figures_and_tables_are_exported(
+def test_charts_and_tables_are_exported(
     superconv: Callable[..., Result], store_uri: str, tmp_path: Path
 ) -> None:
     write_made_study(study(seeds=3), store_uri)
-    figures, latex, markdown = tmp_path / "figures", tmp_path / "t.tex", tmp_path / "t.md"
+    charts, latex, markdown = tmp_path / "charts", tmp_path / "t.tex", tmp_path / "t.md"
     result = superconv(
-        "export", store_uri, "--figures", figures, "--latex", latex, "--markdown", markdown
+        "export", store_uri, "--charts", charts, "--latex", latex, "--markdown", markdown
     )
     assert result.exit_code == 0, result.output
     written = [Path(line) for line in result.output.splitlines()]
-    assert set(figures.iterdir()) | {latex, markdown} == set(written)
-    assert {path.suffix for path in figures.iterdir()} == {".png", ".svg", ".pdf"}
-    assert {path.stem for path in figures.iterdir()} >= {"accuracy", "range_tests", "schedules"}
-    assert (figures / "accuracy.png").read_bytes().startswith(b"\x89PNG")
-    assert (figures / "accuracy.pdf").read_bytes().startswith(b"%PDF")
+    assert set(charts.iterdir()) | {latex, markdown} == set(written)
+    assert {path.suffix for path in charts.iterdir()} == {".png", ".svg", ".pdf"}
+    assert {path.stem for path in charts.iterdir()} >= {"accuracy", "range_tests", "schedules"}
+    assert (charts / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    assert (charts / "accuracy.pdf").read_bytes().startswith(b"%PDF")
     assert r"\toprule" in latex.read_text()
     assert "| one" in markdown.read_text()
 
@@ -135,7 +135,7 @@ def test_figures_and_tables_are_exported(
 def test_an_export_of_nothing_says_what_there_is(superconv: Callable[..., Result]) -> None:
     result = superconv("export", SAMPLE)
     assert result.exit_code == 2
-    assert "--figures DIR, --latex FILE or --markdown FILE" in result.stderr
+    assert "--charts DIR, --latex FILE or --markdown FILE" in result.stderr
 
 
 def test_without_the_extra_it_says_what_to_install(

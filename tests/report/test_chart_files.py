@@ -5,7 +5,7 @@ from pathlib import Path
 import altair as alt
 import pytest
 
-from superconv_ray.report.chart_files import at_width, check_pictures, save_chart
+from superconv_ray.report.chart_files import at_width, check_chart_files, save_chart
 
 
 def chart() -> alt.TopLevelMixin:
@@ -33,12 +33,12 @@ def test_a_chart_is_written_as_its_files_name_says(
 @pytest.mark.parametrize("name", ["lr.jpg", "lr", "folder/lr.gif"])
 def test_another_kind_of_file_is_rejected(name: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"picture must end in .png, .svg, .pdf, .html, got '{name}'"
+        ValueError, match=rf"a chart file must end in .png, .svg, .pdf, .html, got '{name}'"
     ):
-        check_pictures([Path("good.png"), Path(name)])
+        check_chart_files([Path("good.png"), Path(name)])
 
 
-def test_a_picture_has_a_background_of_its_own(tmp_path: Path) -> None:
+def test_a_chart_file_has_a_background_of_its_own(tmp_path: Path) -> None:
     for dark, colour in ((False, "#ffffff"), (True, "#16181d")):
         save_chart(chart(), tmp_path / "c.svg", dark=dark)
         assert f'fill="{colour}"' in (tmp_path / "c.svg").read_text()

@@ -217,7 +217,7 @@ def test_a_table_is_saved_with_all_its_digits(show: Open) -> None:
     pd.testing.assert_frame_equal(found, wanted, check_exact=True, check_dtype=False)
 
 
-def test_a_chart_is_saved_as_picture_and_as_numbers(show: Open) -> None:
+def test_a_chart_is_saved_as_image_and_as_numbers(show: Open) -> None:
     report = made.report()
     shown = show(report, scheme="dark")
     figure = first_drawn(shown)
@@ -225,9 +225,9 @@ def test_a_chart_is_saved_as_picture_and_as_numbers(show: Open) -> None:
     for kind in ("PNG", "SVG", "CSV"):
         name, names[kind] = saved(shown, figure.get_by_role("button", name=kind))
         assert name == f"limited_data-accuracy.{kind.lower()}"
-    picture = Image.open(BytesIO(names["PNG"])).convert("RGB")
-    assert picture.width > 1200
-    assert picture.getpixel((1, 1)) == (22, 24, 29)  # what is light on dark needs the dark
+    image = Image.open(BytesIO(names["PNG"])).convert("RGB")
+    assert image.width > 1200
+    assert image.getpixel((1, 1)) == (22, 24, 29)  # what is light on dark needs the dark
     assert len(ET.fromstring(names["SVG"]).findall(".//{*}path")) > 20
     pd.testing.assert_frame_equal(pd.read_csv(BytesIO(names["CSV"])), report.sections[0].frame)
 

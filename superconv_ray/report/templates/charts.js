@@ -108,7 +108,7 @@ async function saveChart(figure, kind) {
   const { view } = charts.get(figure);
   if (kind === "svg") return save(name, await view.toSVG(), "image/svg+xml");
   const canvas = await view.toCanvas(2);
-  canvas.toBlob((picture) => save(name, picture, "image/png"));
+  canvas.toBlob((image) => save(name, image, "image/png"));
 }
 
 for (const button of document.querySelectorAll("[data-save]")) {
