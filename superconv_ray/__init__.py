@@ -8,20 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from superconv_ray.design.study import (
-    Arm,
-    Study,
-    Tuning,
-    at_least,
-    epochs,
-    from_range_test,
-    grid,
-    iterations,
-    paired,
-    samples,
-    seconds,
-    tuned,
-)
+from superconv_ray.design.budget import epochs, iterations, samples, seconds
+from superconv_ray.design.choices import Tuning, from_range_test, tuned
+from superconv_ray.design.seeds import at_least
+from superconv_ray.design.study import Arm, Study
+from superconv_ray.design.sweep import grid, paired
 from superconv_ray.design.trial import Trial
 from superconv_ray.design.version import VERSION
 

@@ -22,8 +22,10 @@ import click
 
 from superconv_ray.cli.errors import errors_in_one_line
 from superconv_ray.cli.report import export, report
+from superconv_ray.design.choices import from_range_test
 from superconv_ray.design.plan import Cell, Plan, make_plan, range_tests_alone
-from superconv_ray.design.study import AtLeast, Study, StudyTables, from_range_test
+from superconv_ray.design.seeds import AtLeast
+from superconv_ray.design.study import Study, StudyTables
 from superconv_ray.design.text import text_table
 
 if TYPE_CHECKING:

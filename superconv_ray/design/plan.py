@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from superconv_ray.data.allocation import split_counts
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
 from superconv_ray.design import schedules
-from superconv_ray.design.study import Budget, FromRangeTest, Study, Tuned
+from superconv_ray.design.budget import Budget
+from superconv_ray.design.choices import FromRangeTest, Tuned
+from superconv_ray.design.study import Study
 from superconv_ray.design.text import unknown_name
 from superconv_ray.design.trial import Trial, check_field_names, number_type
 from superconv_ray.models import MODELS

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.console import Console
 
 from superconv_ray.design.plan import Plan
-from superconv_ray.design.study import AtLeast
+from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.version import VERSION
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.recovery import recorded_outcomes

@@ -15,7 +15,7 @@ from enum import Enum
 from superconv_ray.analysis.statistics.sequential import sign_decided
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Plan
-from superconv_ray.design.study import AtLeast
+from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.trial import Trial
 from superconv_ray.planning.selection import Choice, Role, choice_of
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 from superconv_ray.analysis.range_tests.reading import accuracy_peak
+from superconv_ray.design.choices import Tuning
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Search
-from superconv_ray.design.study import Tuning
 from superconv_ray.design.trial import Trial
 
 READ_COLUMN = "validation_accuracy_reestimated"

@@ -14,7 +14,7 @@ from typing import Any
 
 import optuna
 
-from superconv_ray.design.study import Tuned, Tuning
+from superconv_ray.design.choices import Tuned, Tuning
 from superconv_ray.design.trial import number_type
 
 STARTUP_SHARE = 0.5

@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from superconv_ray.design.budget import iterations
+from superconv_ray.design.choices import FromRangeTest
 from superconv_ray.design.plan import Cell, Plan
-from superconv_ray.design.study import Arm, FromRangeTest, Study, Sweep, iterations
+from superconv_ray.design.study import Arm, Study
+from superconv_ray.design.sweep import Sweep
 from superconv_ray.design.text import text_table
 from superconv_ray.design.trial import Trial
 from superconv_ray.report.chart_files import save_chart

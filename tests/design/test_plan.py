@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.subsets import limited_subset
+from superconv_ray.design.budget import Budget, epochs, iterations, samples
+from superconv_ray.design.choices import Tuning, from_range_test, tuned
 from superconv_ray.design.plan import (
     RANGE_TEST_EVAL_COUNT,
     Cell,
@@ -24,19 +26,8 @@ from superconv_ray.design.plan import (
     make_plan,
     range_tests_alone,
 )
-from superconv_ray.design.study import (
-    Arm,
-    Budget,
-    Study,
-    Tuning,
-    epochs,
-    from_range_test,
-    grid,
-    iterations,
-    paired,
-    samples,
-    tuned,
-)
+from superconv_ray.design.study import Arm, Study
+from superconv_ray.design.sweep import grid, paired
 from superconv_ray.design.trial import Trial
 
 ROOT = Path(__file__).parents[2]

@@ -10,20 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from superconv_ray.design.budget import iterations
+from superconv_ray.design.choices import Tuning, from_range_test, tuned
 from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.plan import Plan, make_plan
-from superconv_ray.design.study import (
-    Arm,
-    AtLeast,
-    Study,
-    Sweep,
-    Tuning,
-    at_least,
-    from_range_test,
-    grid,
-    iterations,
-    tuned,
-)
+from superconv_ray.design.seeds import AtLeast, at_least
+from superconv_ray.design.study import Arm, Study
+from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.trial import Trial
 from superconv_ray.planning.planner import Membership, Planner, Signal
 from superconv_ray.planning.selection import READ_COLUMN

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from superconv_ray.design.budget import iterations
+from superconv_ray.design.choices import from_range_test
 from superconv_ray.design.plan import Plan, make_plan, range_tests_alone
-from superconv_ray.design.study import Arm, Study, Sweep, from_range_test, grid, iterations
+from superconv_ray.design.study import Arm, Study
+from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.trial import Trial
 from superconv_ray.report.lr_find import CHANGEABLE, default_study, lr_find_study
 

@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
+from superconv_ray.design.choices import from_range_test
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.study import from_range_test
 from superconv_ray.design.trial import Trial
 from superconv_ray.storage import schema
 from superconv_ray.storage.filesystem import Files

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from superconv_ray.analysis.runs.timing import step_seconds
-from superconv_ray.design.study import seconds
+from superconv_ray.design.budget import seconds
 
 
 def trials(**changes: object) -> pd.DataFrame:

@@ -1,0 +1,142 @@
+"""Settings that a study leaves open, to be chosen by experiment: range tests and searches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True)
+class FromRangeTest:
+    """A max_lr that comes from the cell's own LR range tests; see `from_range_test`."""
+
+    high: float
+    low: float | None
+    steps: int | None
+    scale: Literal["linear", "exponential"]
+    validation_fraction: float
+    points: int
+
+    rule: ClassVar[str] = "accuracy_peak"
+
+
+def from_range_test(
+    *,
+    high: float = 3.0,
+    low: float | None = None,
+    steps: int | None = None,
+    scale: Literal["linear", "exponential"] = "linear",
+    validation_fraction: float = 0.2,
+    points: int = 50,
+) -> FromRangeTest:
+    """Let every cell find its max_lr with LR range tests, one per seed (Smith, 1506.01186, §3.3).
+
+    max_lr is the learning rate at the peak of the smoothed validation accuracy, averaged over the
+    seeds. Batch-norm statistics are re-estimated at every point, because the running ones lag
+    behind. Accuracy is measured on labels held out of the cell's own limited labels, never on test
+    labels. The trainings that follow use all of the limited labels.
+
+    Args:
+        high: Learning rate at the end of the test.
+        low: Learning rate at the beginning; None means 0 (linear) or 1e-5 (exponential).
+        steps: Length of a test; None means a quarter of the budget, but at least 100.
+        scale: How the learning rate grows.
+        validation_fraction: Fraction of the limited labels to hold out, in (0, 1).
+        points: Number of accuracy measurements along the way.
+
+    Raises:
+        ValueError: An argument is out of its range.
+    """
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            "from_range_test: validation_fraction must be in (0, 1), because accuracy is measured "
+            f"on labels held out of the limited ones; got {validation_fraction!r}"
+        )
+    if points < 5:
+        raise ValueError(f"from_range_test: points must be >= 5 to show a peak, got {points!r}")
+    if scale not in ("linear", "exponential"):
+        raise ValueError(
+            f"from_range_test: scale must be one of 'linear', 'exponential', got {scale!r}"
+        )
+    return FromRangeTest(high, low, steps, scale, validation_fraction, points)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A setting that is chosen by search; see `tuned`."""
+
+    low: float
+    high: float
+    log: bool
+
+
+def tuned(low: float, high: float, *, log: bool = True) -> Tuned:
+    """Let every cell choose this setting by search, scored on labels held out of its limited ones.
+
+    Optuna's TPE sampler searches all tuned settings of a cell together. Every arm gets the same
+    number of trials; see `Tuning`. The trainings that follow have other seeds and use all of the
+    limited labels. The search never sees test labels.
+
+    Args:
+        low: Smallest value to try.
+        high: Largest value to try.
+        log: Whether to search uniformly over the logarithm, which suits learning rates.
+
+    Raises:
+        TypeError: A bound is not a number.
+        ValueError: The bounds are not finite, not ordered, or not positive with log=True.
+    """
+    for name, value in (("low", low), ("high", high)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"tuned: {name} must be a number, got {value!r}")
+        if not math.isfinite(value):
+            raise ValueError(f"tuned: {name} must be finite, got {value!r}")
+    if not low < high:
+        raise ValueError(f"tuned: low must be < high, got {low!r} and {high!r}")
+    if log and not low > 0:
+        raise ValueError(f"tuned: low must be > 0 with log=True, got {low!r}")
+    return Tuned(low, high, log)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """Effort of the search for `tuned` settings, the same for every cell.
+
+    Attributes:
+        trials: Combinations of settings to try.
+        replicates: Trainings of each combination, with different seeds; the score is their mean
+            accuracy.
+        validation_fraction: Fraction of the limited labels to hold out for scoring, in (0, 1).
+        parallel: Combinations proposed at a time, without knowledge of one another's scores. Fixed
+            rather than set by the number of free slots, so that every run proposes the same.
+        seed: Seed of the search. All cells share it, so they start from the same combinations.
+    """
+
+    trials: int = 16
+    replicates: int = 1
+    validation_fraction: float = 0.2
+    parallel: int = 4
+    seed: int = 0
+
+    FIRST_SEED: ClassVar[int] = 2**30
+    """First seed of the replicates: no study uses seeds this large for what it measures."""
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "replicates", "parallel"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"tuning: {name} must be an integer >= 1, got {value!r}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"tuning: validation_fraction must be in (0, 1), got {self.validation_fraction!r}"
+            )
+
+    @property
+    def total_trials(self) -> int:
+        """Tuning trials per cell: every replicate of every combination."""
+        return self.trials * self.replicates
+
+    def seed_values(self) -> tuple[int, ...]:
+        """Return the seeds of the replicates."""
+        return tuple(range(self.FIRST_SEED, self.FIRST_SEED + self.replicates))

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from superconv_ray.design.choices import FromRangeTest, Tuned, Tuning, from_range_test, tuned
+
+
+def test_a_range_test_has_defaults_that_can_be_changed() -> None:
+    assert from_range_test() == FromRangeTest(3.0, None, None, "linear", 0.2, 50)
+    assert from_range_test(
+        high=1, low=1e-4, steps=200, scale="exponential", validation_fraction=0.5, points=20
+    ) == FromRangeTest(1, 1e-4, 200, "exponential", 0.5, 20)
+
+
+@pytest.mark.parametrize("value", [0, 1, -0.2, 1.5])
+def test_a_range_test_is_read_on_held_out_labels(value: float) -> None:
+    with pytest.raises(ValueError, match=rf"validation_fraction must be in \(0, 1\).*{value}$"):
+        from_range_test(validation_fraction=value)
+
+
+def test_a_range_test_has_the_points_to_show_a_peak() -> None:
+    with pytest.raises(ValueError, match="points must be >= 5 to show a peak, got 4"):
+        from_range_test(points=4)
+
+
+def test_a_range_test_is_linear_or_exponential() -> None:
+    with pytest.raises(ValueError, match="scale must be one of 'linear', 'exponential', got 'log'"):
+        from_range_test(scale="log")  # type: ignore[arg-type]
+
+
+def test_a_tuned_setting_is_a_range() -> None:
+    assert tuned(1e-3, 1.0) == Tuned(1e-3, 1.0, log=True)
+    assert tuned(0, 0.5, log=False) == Tuned(0, 0.5, log=False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "message"),
+    [
+        (1.0, 0.1, True, "tuned: low must be < high, got 1.0 and 0.1"),
+        (1.0, 1.0, True, "tuned: low must be < high, got 1.0 and 1.0"),
+        (0.0, 1.0, True, "tuned: low must be > 0 with log=True, got 0.0"),
+        (float("nan"), 1.0, True, "tuned: low must be finite, got nan"),
+        (0.1, float("inf"), False, "tuned: high must be finite, got inf"),
+        ("0.1", 1.0, True, "tuned: low must be a number, got '0.1'"),
+    ],
+)
+def test_an_impossible_range_is_rejected(low: Any, high: Any, log: bool, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=f"^{re.escape(message)}$"):
+        tuned(low, high, log=log)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trials": 0}, "tuning: trials must be an integer >= 1, got 0"),
+        ({"parallel": 1.5}, "tuning: parallel must be an integer >= 1, got 1.5"),
+        ({"replicates": True}, "tuning: replicates must be an integer >= 1, got True"),
+        ({"validation_fraction": 0.0}, "tuning: validation_fraction must be in (0, 1), got 0.0"),
+    ],
+)
+def test_an_impossible_effort_is_rejected(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Tuning(**changes)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from superconv_ray.design.sweep import Sweep, grid, paired
+
+
+def test_a_grid_has_every_combination_the_last_field_varying_fastest() -> None:
+    assert grid(data_fraction=(0.1, 1.0), dropout=[0, 0.5]).points == (
+        {"data_fraction": 0.1, "dropout": 0},
+        {"data_fraction": 0.1, "dropout": 0.5},
+        {"data_fraction": 1.0, "dropout": 0},
+        {"data_fraction": 1.0, "dropout": 0.5},
+    )
+
+
+def test_a_grid_of_nothing_is_one_point_that_sets_nothing() -> None:
+    assert grid().points == ({},)
+
+
+def test_paired_fields_change_together() -> None:
+    assert paired(batch_size=(32, 64), max_lr=iter((0.1, 0.2))).points == (
+        {"batch_size": 32, "max_lr": 0.1},
+        {"batch_size": 64, "max_lr": 0.2},
+    )
+
+
+def test_a_product_has_every_point_with_every_point() -> None:
+    sweep = grid(data_fraction=(0.1, 1.0)) * paired(batch_size=(32, 64), max_lr=(0.1, 0.2))
+    assert sweep.points == (
+        {"data_fraction": 0.1, "batch_size": 32, "max_lr": 0.1},
+        {"data_fraction": 0.1, "batch_size": 64, "max_lr": 0.2},
+        {"data_fraction": 1.0, "batch_size": 32, "max_lr": 0.1},
+        {"data_fraction": 1.0, "batch_size": 64, "max_lr": 0.2},
+    )
+    assert (grid() * sweep).points == sweep.points == (sweep * grid()).points
+
+
+def test_a_field_is_swept_once() -> None:
+    with pytest.raises(ValueError, match=r"^sweep: 'dropout' is swept twice$"):
+        grid(dropout=(0.1, 0.2)) * paired(dropout=(0.1, 0.2))
+
+
+def test_paired_fields_have_the_same_number_of_values() -> None:
+    with pytest.raises(ValueError, match=r"same number of values, got \{'seed': 2, 'steps': 1\}"):
+        paired(seed=(1, 2), steps=(1,))
+
+
+@pytest.mark.parametrize("sweep", [grid, paired])
+@pytest.mark.parametrize("value", [0.1, "cifar10", None])
+def test_a_swept_field_needs_a_sequence_of_values(sweep: Any, value: object) -> None:
+    with pytest.raises(ValueError, match=r"(grid|paired): dropout must be a sequence of values"):
+        sweep(dropout=value)
+
+
+@pytest.mark.parametrize("sweep", [grid, paired])
+def test_a_swept_field_needs_a_value(sweep: Any) -> None:
+    with pytest.raises(ValueError, match=r": dropout must have at least one value, got none"):
+        sweep(dropout=())
+
+
+def test_a_sweep_has_a_point() -> None:
+    with pytest.raises(ValueError, match="sweep must have at least one point, got none"):
+        paired()
+    with pytest.raises(ValueError, match="sweep must have at least one point, got none"):
+        Sweep(())
