@@ -28,7 +28,7 @@ settings.load_profile("suite")
 
 LONGEST = (
     "local_cluster",
-    "ray_tune",
+    "runner",
     "cluster",
     "aws_cluster",
     "doctor",

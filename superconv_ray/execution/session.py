@@ -173,7 +173,7 @@ def _train(
             )
             run_local(planner, worker, progress)
         else:
-            from superconv_ray.execution.ray_tune.adapter import run_ray
+            from superconv_ray.execution.ray_tune.runner import run_ray
 
             run_ray(
                 planner,

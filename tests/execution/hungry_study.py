@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from superconv_ray import Arm, Study, Trial, iterations, main
-from superconv_ray.execution.ray_tune import adapter as ray_tune
+from superconv_ray.execution.ray_tune import retries
 from superconv_ray.models.small_cnn import SmallCNN
 
 BITE_BYTES = 128 * 2**20
@@ -37,5 +37,5 @@ study = Study(
 )
 
 if __name__ == "__main__":
-    ray_tune.MAX_ATTEMPTS = ATTEMPTS
+    retries.MAX_ATTEMPTS = ATTEMPTS
     main(study)

@@ -29,7 +29,7 @@ from superconv_ray.execution.packing import (
     smallest_devices,
     trials_that_fit,
 )
-from superconv_ray.execution.ray_tune import adapter as ray_tune
+from superconv_ray.execution.ray_tune import runner
 from superconv_ray.execution.session import RunOptions, run_plan
 
 GIB = 2**30
@@ -227,7 +227,7 @@ def test_after_the_first_trial_of_a_shape_others_share(
             requests.append(super().request(trial))
             return requests[-1]
 
-    monkeypatch.setattr(ray_tune, "Packing", Noting)
+    monkeypatch.setattr(runner, "Packing", Noting)
     store = str(tmp_path / "store")
     options = RunOptions(store=store, cpus_per_trial="auto", gpus_per_trial="auto")
     assert run_plan(PLAN, options, Console(file=io.StringIO())).trained == 4
@@ -239,6 +239,6 @@ def test_after_the_first_trial_of_a_shape_others_share(
     assert requests[-1] == Request(1.0, 0.0, memory // 2)  # one for each of two CPUs
 
     # What an earlier run has measured is not measured again
-    assert ray_tune._packing(open_store(store), 1.0, "auto").measures  # of peaks that are missing
-    pack = ray_tune._packing(open_store(store), "auto", 0.0)
+    assert runner.packing_for(open_store(store), 1.0, "auto").measures  # of peaks that are missing
+    pack = runner.packing_for(open_store(store), "auto", 0.0)
     assert pack.request(PLAN.cells[0].trainings[0]) == Request(1.0, 0.0, memory // 2)
