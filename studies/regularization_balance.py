@@ -4,7 +4,7 @@
     python studies/regularization_balance.py run --dataset fashion_mnist --data-dir DIR --steps 1000
 
 Smith & Topin (1708.07120, section 5) say that a large learning rate regularises by itself, so that
-other regularisation must be reduced: weight decay and dropout are swept against max_lr, all with
+other regularization must be reduced: weight decay and dropout are swept against max_lr, all with
 the same seeds, subsets and iterations. Every point is a full 1cycle training, measured on labels
 held out of the limited ones, because an optimum is chosen here.
 

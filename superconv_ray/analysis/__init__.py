@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     )
     from superconv_ray.analysis.comparison.trend import gap_trend
     from superconv_ray.analysis.range_tests.calibration import rule_costs
+    from superconv_ray.analysis.range_tests.frames import join_range_tests
     from superconv_ray.analysis.range_tests.reading import accuracy_peak
     from superconv_ray.analysis.range_tests.tables import (
-        join_range_tests,
         mean_curves,
         range_test_table,
         suggestions,
@@ -49,8 +49,9 @@ _LAZY = {
     "comparison.gaps": ("arm_summary", "compare", "effort", "generalization_gap", "paired_gap"),
     "comparison.trend": ("gap_trend",),
     "range_tests.calibration": ("rule_costs",),
+    "range_tests.frames": ("join_range_tests",),
     "range_tests.reading": ("accuracy_peak",),
-    "range_tests.tables": ("join_range_tests", "mean_curves", "range_test_table", "suggestions"),
+    "range_tests.tables": ("mean_curves", "range_test_table", "suggestions"),
     "reach.factors": ("label_worth", "speedup"),
     "reach.table": ("reach_table",),
     "runs.batch_norm": ("running_and_reestimated",),

@@ -9,7 +9,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
-from superconv_ray.analysis.range_tests.reading import accuracy_peak
+from superconv_ray.analysis.range_tests.reading import (
+    RangeTestCurve,
+    accuracy_peak,
+    measured_rows,
+)
 from superconv_ray.design.choices import Tuning
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Search
@@ -137,8 +141,6 @@ def _score(outcome: Outcome) -> tuple[float, float]:
     return outcome.measurements[SCORE_COLUMN], outcome.measurements[LOSS_COLUMN]
 
 
-def _accuracy_curve(test: Outcome) -> tuple[list[Any], list[Any]]:
-    # A diverged run's last row is where that was noticed, at a rate its replicates need not have
-    # been measured at. From there on it counts as accuracy 0 anyway: see `mean_curve`.
-    rows = test.curve[:-1] if test.status == "diverged" else test.curve
+def _accuracy_curve(test: Outcome) -> RangeTestCurve:
+    rows = measured_rows(test.curve, diverged=test.status == "diverged")
     return [row["lr"] for row in rows], [row[READ_COLUMN] for row in rows]

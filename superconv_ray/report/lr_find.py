@@ -72,7 +72,7 @@ def answers(plan: Plan, store_uri: str, charts: Iterable[Path]) -> Iterator[str]
         store_uri: Path or URI of the store.
         charts: Files to write; without the optional packages, what to install instead.
     """
-    from superconv_ray.analysis.range_tests.tables import (
+    from superconv_ray.analysis import (
         join_range_tests,
         mean_curves,
         range_test_table,
@@ -124,10 +124,10 @@ def _measured(row: pd.Series[Any]) -> Iterator[str]:
     )
     if row["diverged"]:
         yield f"diverged: {_seeds(row['diverged'])}, the first at LR {row['divergence_lr']:g}"
-    if not math.isnan(row["regularisation_low"]):
+    if not math.isnan(row["regularization_low"]):
         yield (
-            f"regularisation by the learning rate: from {row['regularisation_low']:g} to "
-            f"{row['regularisation_high']:g} training loss changes by "
+            f"regularization by the learning rate: from {row['regularization_low']:g} to "
+            f"{row['regularization_high']:g} training loss changes by "
             f"{row['train_loss_change']:+.3f}, {row['labels']} loss by "
             f"{row['held_out_loss_change']:+.3f}"
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.range_tests.tables import join_range_tests, suggestions
+from superconv_ray.analysis.range_tests.frames import join_range_tests
+from superconv_ray.analysis.range_tests.tables import suggestions
 from superconv_ray.analysis.statistics.intervals import TAILS, Floats
 from superconv_ray.analysis.statistics.replicates import finished_trainings, over_seeds, resampled
 

@@ -1,65 +1,63 @@
-"""Reading an LR range test (Smith 2017, arXiv 1506.01186, section 3.3): arrays in, numbers out.
+"""Read an LR range test (Smith 2017, arXiv 1506.01186, section 3.3): arrays in, numbers out.
 
-The frames that a store holds are read by `superconv_ray.analysis.range_tests.tables`.
+`superconv_ray.analysis.range_tests.tables` applies these functions to a store's frames.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from superconv_ray.analysis.statistics.intervals import DECIMALS, TAILS, Floats
+
 SMOOTHING = 0.1
 """Width of the moving average, as a fraction of the curve's points."""
-DECIMALS = 9
-"""To which smoothed accuracies are compared: finer than one sample in millions, and coarser than
-rounding errors, which would else decide between equal peaks."""
 PLATEAU_SHARE = 0.95
-"""Share of the peak accuracy above which a rate belongs to the plateau. That of the published
-CIFAR-10 test of 5k iterations (81.6 % at its peak, 78.4 % at LR 3) reaches its end, that of the
-CIFAR-100 one (51.8 %, 40.8 %) does not."""
+"""A rate belongs to the plateau if its accuracy is at least this share of the peak's. By this share
+the plateau of the published CIFAR-10 test of 5k iterations (81.6 % at its peak, 78.4 % at LR 3)
+reaches the end of the test; that of the CIFAR-100 test (51.8 %, 40.8 %) does not."""
 SLOW_SHARE = 0.1
-"""Share of the steepest slope below which accuracy has slowed down."""
+"""Accuracy has slowed down where its slope is below this share of the steepest slope."""
 RISE_SHARE = 0.1
-"""Share of the whole gain in accuracy with which it has started to rise."""
+"""Accuracy has started to rise where it has made this share of its whole gain."""
 DIVERGENCE_FACTOR = 4.0
 """fastai ends a test where the smoothed loss exceeds this many times its best."""
 RESAMPLES = 1_000
 """Bootstrap samples of an interval."""
-CONFIDENCE = 0.95
 
-Curve = tuple[npt.ArrayLike, npt.ArrayLike]
+RangeTestCurve = tuple[npt.ArrayLike, npt.ArrayLike]
 """Learning rates and accuracies of one range test, in the order of its steps."""
-Floats = npt.NDArray[np.float64]
+_Rows = TypeVar("_Rows", Sequence[Any], Floats)
 
 
-class Rates(NamedTuple):
-    """Two learning rates, the ends of an interval; NaN where there is none."""
+class LRInterval(NamedTuple):
+    """The two ends of an interval of learning rates; NaN where there is none."""
 
     low: float
     high: float
 
     @property
     def decades(self) -> float:
-        """Width of the interval."""
+        """Width of the interval, in powers of ten."""
         return math.log10(self.high / self.low)
 
 
-NO_RATES = Rates(math.nan, math.nan)
+NO_INTERVAL = LRInterval(math.nan, math.nan)
 
 
 class SlowPoint(NamedTuple):
-    """Where accuracy stops growing well, and what tells: it "slows", is "ragged" or "falls"."""
+    """Where accuracy stops growing well, and its sign: it "slows", is "ragged" or "falls"."""
 
     lr: float
     sign: str
 
 
-class Regularisation(NamedTuple):
-    """Learning rates over which training loss rose and held-out loss fell, and by how much."""
+class Regularization(NamedTuple):
+    """Learning rates between which training loss rose and held-out loss fell, and by how much."""
 
     low: float
     high: float
@@ -67,15 +65,31 @@ class Regularisation(NamedTuple):
     held_out_loss_change: float
 
 
-NO_REGULARISATION = Regularisation(*[math.nan] * 4)
+NO_REGULARIZATION = Regularization(*[math.nan] * 4)
+
+
+def measured_rows(rows: _Rows, *, diverged: bool) -> _Rows:
+    """Return the curve rows of a range test that measure something: all, unless it diverged.
+
+    A diverged run ends with the row at which the divergence was noticed. Its learning rate need not
+    be one that the replicates measured, and its accuracy is that of ruined weights. From that row
+    on the run counts as accuracy 0; see `mean_curve`.
+
+    Args:
+        rows: Curve rows of one run in the order of its steps, as a sequence or [rows, columns].
+        diverged: Whether the run's status is "diverged".
+    """
+    return rows[:-1] if diverged else rows
 
 
 def smooth(values: npt.ArrayLike, window: int) -> Floats:
-    """Centred moving average; at the ends the window shrinks symmetrically, so none is shifted.
+    """Centered moving average.
+
+    At both ends the window shrinks symmetrically, so that no point is shifted.
 
     Args:
         values: Shape [..., n].
-        window: Points averaged; an even number is taken as the next odd one.
+        window: Number of points averaged; an even number is raised to the next odd one.
     """
     array = np.asarray(values, dtype=np.float64)
     before = np.zeros((*array.shape[:-1], 1))
@@ -89,18 +103,21 @@ def smooth(values: npt.ArrayLike, window: int) -> Floats:
 
 
 def smoothing_window(points: int) -> int:
-    """Points over which a curve of so many points is averaged."""
+    """Window of the moving average for a curve with that many points."""
     return max(3, round(SMOOTHING * points))
 
 
-def mean_curve(curves: Sequence[Curve]) -> tuple[Floats, Floats]:
-    """Learning rates, and the accuracy averaged over replicates of one range test.
+def mean_curve(curves: Sequence[RangeTestCurve]) -> tuple[Floats, Floats]:
+    """Average the accuracy over the replicates of one range test.
 
-    A replicate that diverged has a shorter curve: from there on it counts as accuracy 0, so that a
-    rate at which some replicates are lost cannot look good by those that are left.
+    A replicate that diverged has a shorter curve. From its end on it counts as accuracy 0, so that
+    a rate at which some replicates diverge does not look good because of the others.
+
+    Returns:
+        The learning rates and the mean accuracies, both of shape [points].
 
     Raises:
-        ValueError: No curve has a point, or the replicates were not run on the same rates.
+        ValueError: No curve has a point, or the replicates have different learning rates.
     """
     rates = [np.asarray(lr, dtype=np.float64) for lr, _ in curves]
     longest = max(rates, key=len, default=np.empty(0))
@@ -115,7 +132,7 @@ def mean_curve(curves: Sequence[Curve]) -> tuple[Floats, Floats]:
 
 
 def smoothed_accuracy(rates: Floats, accuracy: Floats) -> tuple[Floats, Floats]:
-    """The rates > 0, and the smoothed accuracy at them.
+    """Smooth an accuracy and return it at the rates > 0, after these rates.
 
     Args:
         rates: Shape [n].
@@ -131,14 +148,15 @@ def smoothed_accuracy(rates: Floats, accuracy: Floats) -> tuple[Floats, Floats]:
     return rates[positive], smoothed[..., positive]
 
 
-def accuracy_peak(curves: Sequence[Curve]) -> float:
+def accuracy_peak(curves: Sequence[RangeTestCurve]) -> float:
     """Smith's rule: the learning rate at the peak of the smoothed mean accuracy.
 
-    Of equal peaks the smallest rate is taken. Rounded to 3 significant digits: a curve knows no
-    more, and a trial's id should not hang on the last bits.
+    Of equal peaks the one at the smallest rate wins. The rate is rounded to 3 significant digits: a
+    curve is no more precise, and a trial's id must not depend on the last bits.
 
     Args:
-        curves: One (learning rates [n], accuracies [n]) per replicate.
+        curves: One (learning rates [n], accuracies [n]) per replicate, as `measured_rows` leaves
+            them.
 
     Raises:
         ValueError: As `mean_curve`; or no positive learning rate was reached.
@@ -148,32 +166,37 @@ def accuracy_peak(curves: Sequence[Curve]) -> float:
 
 
 def three_digits(rate: float) -> float:
-    """A learning rate rounded to 3 significant digits."""
+    """Round a learning rate to 3 significant digits."""
     return float(f"{rate:.3g}")
 
 
-def peak_interval(rates: Floats, accuracies: Floats, seed: int | np.random.Generator = 0) -> Rates:
-    """Percentile bootstrap interval (95 %) of the learning rate at the peak, over replicates.
+def peak_interval(
+    rates: Floats, accuracies: Floats, seed: int | np.random.Generator = 0
+) -> LRInterval:
+    """Percentile bootstrap interval (95 %) of the learning rate at the peak.
+
+    Replicates are drawn with replacement and each draw's mean curve is read like the original. Such
+    an interval is too narrow for few replicates (see `bootstrap_intervals`) and no finer than the
+    test's own rates. One replicate has no interval.
 
     Args:
         rates: Shape [n].
-        accuracies: Shape [replicates, n]; one replicate says nothing of the others: no interval.
-        seed: Of the resampling, or the generator to draw from.
+        accuracies: Shape [replicates, n].
+        seed: Seed of the resampling, or the generator to draw from.
     """
     replicates = len(accuracies)
     if replicates < 2:
-        return NO_RATES
+        return NO_INTERVAL
     share = np.full(replicates, 1 / replicates)
     weights = np.random.default_rng(seed).multinomial(replicates, share, RESAMPLES) / replicates
     positive, smoothed = smoothed_accuracy(rates, weights @ accuracies)
     peaks = positive[smoothed.argmax(axis=-1)]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(peaks, [tail, 1 - tail], method="inverted_cdf")
-    return Rates(float(low), float(high))
+    low, high = np.quantile(peaks, TAILS, method="inverted_cdf")
+    return LRInterval(float(low), float(high))
 
 
-def plateau(rates: Floats, smoothed: Floats) -> Rates:
-    """The rates around the peak at which accuracy stays above `PLATEAU_SHARE` of the peak's.
+def plateau(rates: Floats, smoothed: Floats) -> LRInterval:
+    """The rates around the peak at which accuracy is at least `PLATEAU_SHARE` of the peak's.
 
     Args:
         rates: Shape [n], all > 0.
@@ -183,11 +206,11 @@ def plateau(rates: Floats, smoothed: Floats) -> Rates:
     below = np.flatnonzero(smoothed < PLATEAU_SHARE * smoothed[peak])
     first = below[below < peak].max(initial=-1) + 1
     last = below[below > peak].min(initial=len(rates)) - 1
-    return Rates(float(rates[first]), float(rates[last]))
+    return LRInterval(float(rates[first]), float(rates[last]))
 
 
 def rise_point(rates: Floats, smoothed: Floats) -> float:
-    """Smith's min_lr: the rate at which accuracy has started to rise, by `RISE_SHARE` of its gain.
+    """Smith's min_lr: the rate at which accuracy has risen by `RISE_SHARE` of its whole gain.
 
     Source: arXiv 1506.01186, section 3.3.
     """
@@ -198,9 +221,10 @@ def rise_point(rates: Floats, smoothed: Floats) -> float:
 def slow_point(rates: Floats, accuracy: Floats, smoothed: Floats) -> SlowPoint:
     """Smith's max_lr as first published: where accuracy slows, becomes ragged, or starts to fall.
 
-    The first of these after the smoothed accuracy was steepest (per decade of the learning rate):
-    its slope is below `SLOW_SHARE` of the steepest; the accuracy before smoothing is below
-    `PLATEAU_SHARE` of its best so far; the peak.
+    The smoothed accuracy is steepest, per decade of the learning rate, somewhere below its peak.
+    The slow point is the first point from there on at which the slope is below `SLOW_SHARE` of the
+    steepest ("slows"), or the accuracy before smoothing is below `PLATEAU_SHARE` of its best so far
+    ("ragged"), or which is the peak ("falls").
 
     Args:
         rates: Shape [n], all > 0.
@@ -229,13 +253,14 @@ def slow_point(rates: Floats, accuracy: Floats, smoothed: Floats) -> SlowPoint:
 def divergence_rate(rates: Floats, train_loss: Floats) -> float:
     """The rate from which on a replicate's training loss stays far above its best; NaN if none.
 
-    From there to the end the smoothed loss exceeds `DIVERGENCE_FACTOR` times its best so far,
-    fastai's rule to end a test, and half of what was learned is lost as well: a loss that is nearly
-    0 may grow fourfold and still be small. A loss that comes back has not diverged.
+    From that rate to the end of the test, the smoothed loss exceeds `DIVERGENCE_FACTOR` times its
+    best so far, which is fastai's rule to end a test. It also exceeds the middle between the first
+    loss and its best: a loss close to 0 may grow fourfold and still be small. A loss that recovers
+    has not diverged.
 
     Args:
         rates: Shape [n].
-        train_loss: Shape [n]; what follows the first value that is not finite is not looked at.
+        train_loss: Shape [n]; ignored from the first value on that is not finite.
     """
     rates, train_loss = finite_part(rates, train_loss)
     if not len(rates):
@@ -246,17 +271,18 @@ def divergence_rate(rates: Floats, train_loss: Floats) -> float:
     return float(rates[np.argmax(_to_the_end(left))]) if left[-1] else math.nan
 
 
-def regularisation(rates: Floats, train_loss: Floats, held_out_loss: Floats) -> Regularisation:
+def regularization(rates: Floats, train_loss: Floats, held_out_loss: Floats) -> Regularization:
     """The widest interval over which training loss rises while held-out loss falls.
 
-    Both are smoothed. An interval of fewer points than are averaged is taken for noise.
+    Both losses are smoothed. An interval with fewer points than the moving average is noise and
+    does not count.
 
     Args:
-        rates: Shape [n]; those that are not > 0 are not looked at.
+        rates: Shape [n]; rates that are not > 0 are ignored.
         train_loss: Shape [n], the mean over replicates.
-        held_out_loss: Shape [n], the same.
+        held_out_loss: Shape [n], the mean over replicates.
 
-    Source: arXiv 1708.07120, figure 4: the large learning rate itself regularises.
+    Source: arXiv 1708.07120, figure 4: the large learning rate itself regularizes.
     """
     rates, train_loss, held_out_loss = finite_part(rates, train_loss, held_out_loss)
     window = smoothing_window(len(rates))
@@ -265,22 +291,22 @@ def regularisation(rates: Floats, train_loss: Floats, held_out_loss: Floats) -> 
     runs = np.flatnonzero(np.diff(both, prepend=False, append=False)).reshape(-1, 2)
     runs = runs[runs[:, 1] - runs[:, 0] >= window]
     if not len(runs):
-        return NO_REGULARISATION
+        return NO_REGULARIZATION
     start, end = runs[np.argmax(rates[runs[:, 1]] / rates[runs[:, 0]])]
-    return Regularisation(
+    return Regularization(
         *(float(rates[start]), float(rates[end])),
         *(float(train[end] - train[start]), float(held_out[end] - held_out[start])),
     )
 
 
 def finite_part(*arrays: Floats) -> tuple[Floats, ...]:
-    """Arrays of shape [n], cut where the first of them is not finite."""
+    """Cut arrays of shape [n] at the first point at which one of them is not finite."""
     length = _first(~np.logical_and.reduce(np.isfinite(arrays)))
     return tuple(array[:length] for array in arrays)
 
 
 def _to_the_end(condition: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Whether a condition holds from here to the end, point by point."""
+    """For each point, whether the condition holds from there to the end."""
     held: npt.NDArray[np.bool_] = np.logical_and.accumulate(condition[::-1])[::-1]
     return held
 

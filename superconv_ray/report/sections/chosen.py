@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from superconv_ray.analysis.range_tests.calibration import rule_costs
-from superconv_ray.analysis.range_tests.tables import (
+from superconv_ray.analysis import (
     join_range_tests,
     mean_curves,
     range_test_table,
+    rule_costs,
+    searched,
     suggestions,
 )
-from superconv_ray.analysis.settings.search import searched
 from superconv_ray.design.text import setting_text
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section

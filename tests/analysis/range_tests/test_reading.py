@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from superconv_ray.analysis.range_tests.reading import (
     accuracy_peak,
     divergence_rate,
     mean_curve,
+    measured_rows,
     peak_interval,
     plateau,
-    regularisation,
+    regularization,
     rise_point,
     slow_point,
     smooth,
@@ -58,6 +60,14 @@ def test_smoothing_stays_between_the_extremes_and_does_not_know_directions(
 
 
 # Averaging replicates
+
+
+@pytest.mark.parametrize("rows", [["a", "b", "noticed"], np.arange(6.0).reshape(3, 2)])
+def test_the_last_row_of_a_diverged_run_measures_nothing(rows: Any) -> None:
+    assert len(measured_rows(rows, diverged=False)) == 3
+    kept = measured_rows(rows, diverged=True)
+    assert np.array_equal(kept, rows[:2])
+    assert len(measured_rows(kept[:1], diverged=True)) == 0
 
 
 def test_replicates_are_averaged() -> None:
@@ -262,39 +272,39 @@ def test_a_run_diverges_where_its_loss_has_left_its_best_and_lost_half_of_the_ga
     assert found == pytest.approx(lr, nan_ok=True)
 
 
-# Regularisation by the learning rate
+# Regularization by the learning rate
 
 
-def test_regularisation_is_where_training_loss_rises_while_held_out_loss_falls() -> None:
+def test_regularization_is_where_training_loss_rises_while_held_out_loss_falls() -> None:
     # train falls to index 19 and rises from there, held_out falls to index 29. Smoothing leaves
     # lines as they are but where they meet, and so moves the ends by no more than two points.
     train = np.concatenate((np.linspace(2, 0.1, 20), np.linspace(0.1, 0.4, 20)))
     held_out = np.concatenate((np.linspace(2, 0.8, 30), np.linspace(0.8, 1.5, 10)))
-    found = regularisation(np.linspace(0, 3.9, 40), train, held_out)
+    found = regularization(np.linspace(0, 3.9, 40), train, held_out)
     assert found[:2] == pytest.approx((2.0, 2.9), abs=0.21)
     assert found.train_loss_change == pytest.approx(9 * 0.3 / 19, abs=0.05)
     assert found.held_out_loss_change == pytest.approx(-9 * 1.2 / 29, abs=0.1)
 
 
 @pytest.mark.parametrize("swap", [False, True])
-def test_losses_that_fall_or_rise_together_are_no_regularisation(swap: bool) -> None:
+def test_losses_that_fall_or_rise_together_are_no_regularization(swap: bool) -> None:
     losses = np.linspace(0.1, 2, 40)[:: -1 if swap else 1]
-    assert np.isnan(regularisation(np.linspace(0.1, 3, 40), losses, losses)).all()
+    assert np.isnan(regularization(np.linspace(0.1, 3, 40), losses, losses)).all()
 
 
 def test_a_short_stretch_is_taken_for_noise() -> None:
     train = np.array([2, 1.9, 1.8, 2.1, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1])
     held_out = np.linspace(2, 1, 10)
-    assert np.isnan(regularisation(np.array(TENTHS), train, held_out)).all()
+    assert np.isnan(regularization(np.array(TENTHS), train, held_out)).all()
 
 
 # The published tests, at the few points that are known of them
 
 
-def test_the_published_figure_4_shows_regularisation() -> None:
+def test_the_published_figure_4_shows_regularization() -> None:
     # arXiv 1708.07120: from LR 0 to 2 training loss goes .061 -> .178, test loss .616 -> .400
     rates = np.linspace(0, 2, 41)
-    found = regularisation(rates, np.linspace(0.061, 0.178, 41), np.linspace(0.616, 0.4, 41))
+    found = regularization(rates, np.linspace(0.061, 0.178, 41), np.linspace(0.616, 0.4, 41))
     assert (found.low, found.high) == (0.05, 2.0)  # a rate of 0 is none
     assert found.train_loss_change == pytest.approx(0.117 * 39 / 40)
     assert found.held_out_loss_change == pytest.approx(-0.216 * 39 / 40)

@@ -1,0 +1,160 @@
+"""From frames to arrays: the replicates of one LR range test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from superconv_ray.analysis.range_tests.reading import divergence_rate, measured_rows
+from superconv_ray.analysis.statistics.intervals import Floats
+
+LABELS = ("validation", "test")
+
+
+def join_range_tests(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """Join the curve rows of range tests with their trial's status and settings.
+
+    Args:
+        trials: As from ``open_store(...).trials(...)``.
+        curves: As from ``open_store(...).curves(...)``.
+    """
+    own = [name for name in trials.columns if name == "trial_id" or name not in curves.columns]
+    tests = trials.loc[trials["kind"] == "range_test", own]
+    return curves.astype({"trial_id": str}).merge(tests, on="trial_id", how="inner")
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """The replicates of one range test, as matrices of shape [replicates, points].
+
+    After a replicate diverged its accuracies are 0 and its losses NaN. `lost` [replicates] holds
+    the rate at which the divergence was noticed, NaN for replicates that ran to the end.
+    """
+
+    labels: str
+    rates: Floats
+    accuracies: Floats
+    train_losses: Floats
+    held_out_losses: Floats
+    lost: Floats
+
+    @property
+    def positive(self) -> npt.NDArray[np.bool_]:
+        """Points with a learning rate > 0, shape [points]."""
+        return self.rates > 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether an accuracy was measured at a learning rate > 0."""
+        return bool(self.positive.any() and self.accuracies.any())
+
+    @cached_property
+    def accuracy(self) -> Floats:
+        """Mean over replicates, shape [points]."""
+        return _mean(self.accuracies)
+
+    @cached_property
+    def train_loss(self) -> Floats:
+        """Mean over replicates, shape [points]; NaN from the first divergence on."""
+        return _mean(self.train_losses)
+
+    @cached_property
+    def held_out_loss(self) -> Floats:
+        """Mean over replicates, shape [points]; NaN from the first divergence on."""
+        return _mean(self.held_out_losses)
+
+    @cached_property
+    def divergence(self) -> Floats:
+        """The rate at which each replicate diverged, NaN for those that did not."""
+        left = np.array([divergence_rate(self.rates, loss) for loss in self.train_losses])
+        first: Floats = np.fmin(left, self.lost)
+        return first
+
+    @property
+    def divergence_lr(self) -> float:
+        """The lowest rate at which a replicate diverged, or NaN."""
+        return float(np.fmin.reduce(self.divergence))
+
+
+def _mean(matrix: Floats) -> Floats:
+    mean: Floats = matrix.mean(axis=0)
+    return mean
+
+
+def range_tests(
+    curves: pd.DataFrame, by: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], RangeTest]]:
+    """Yield every group's values of `by` and its range test.
+
+    Raises:
+        ValueError: No row; a missing column; or a group whose rows are not one range test.
+    """
+    needed = ["trial_id", "step", "lr", "train_loss", "status", *by]
+    if missing := [name for name in needed if name not in curves.columns]:
+        raise ValueError(
+            f"curves must have the columns {', '.join(needed)}, as from join_range_tests; "
+            f"{missing[0]!r} is missing"
+        )
+    if curves.empty:
+        raise ValueError("curves must have at least one row of a range test, got none")
+    once = curves.drop_duplicates([*by, "trial_id", "step"]).sort_values("step")
+    groups = once.groupby(list(by), dropna=False) if by else [((), once)]
+    for values, group in groups:
+        key = dict(zip(by, values, strict=True))
+        try:
+            yield key, _range_test(group)
+        except ValueError as error:
+            where = ", ".join(f"{name}={value}" for name, value in key.items())
+            raise ValueError(f"{where}: {error}" if where else str(error)) from None
+
+
+def _range_test(group: pd.DataFrame) -> RangeTest:
+    """The range test of one group's rows, which are sorted by step."""
+    labels = _labels(group)
+    columns = ["lr", f"{labels}_accuracy_reestimated", "train_loss", f"{labels}_loss"]
+    runs: list[Floats] = []
+    lost = []
+    for _, run in group.groupby("trial_id", sort=False, observed=True):
+        diverged = bool((run["status"] == "diverged").iloc[0])
+        rows = run[columns].to_numpy(np.float64, na_value=np.nan)
+        runs.append(measured_rows(rows, diverged=diverged))
+        lost.append(rows[-1, 0] if diverged else np.nan)
+    matrices = np.full((len(columns), len(runs), max(map(len, runs))), np.nan)
+    for replicate, rows in enumerate(runs):
+        matrices[:, replicate, : len(rows)] = rows.T
+    lr, accuracies, train_losses, held_out_losses = matrices
+    rates = lr[np.isfinite(lr).sum(axis=1).argmax()]
+    if not (np.isnan(lr) | (lr == rates)).all():
+        raise ValueError(
+            "replicates of a range test must share their learning rates; add to by the columns in "
+            "which these tests differ"
+        )
+    return RangeTest(
+        labels=labels,
+        rates=rates,
+        accuracies=np.nan_to_num(accuracies),
+        train_losses=train_losses,
+        held_out_losses=held_out_losses,
+        lost=np.array(lost),
+    )
+
+
+def _labels(group: pd.DataFrame) -> str:
+    measured = [
+        labels
+        for labels in LABELS
+        if {f"{labels}_loss", f"{labels}_accuracy_reestimated"} <= set(group.columns)
+        and group[f"{labels}_accuracy_reestimated"].notna().any()
+    ]
+    if len(measured) != 1:
+        raise ValueError(
+            "a range test must be measured on validation labels or on test labels, got "
+            + (" and ".join(measured) or "neither")
+        )
+    return measured[0]
