@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs picture bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/python studies/quickstart.py run --store results
@@ -19,17 +19,27 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
+# A warning is an error. Nothing is read from the network.
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+	@echo 'docs/_build/index.html'
+
+# The picture of a report in README and documentation; needs a Chromium.
+picture: $(INSTALLED)
+	$(BIN)/python docs/picture.py
+
+# `make bench SAVE=--save` keeps the figures in benchmarks/results, where README and docs take them from.
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/training_loop.py
-	$(BIN)/python benchmarks/store.py
-	$(BIN)/python benchmarks/analysis.py
-	$(BIN)/python benchmarks/analysis_scaling.py
-	$(BIN)/python -m benchmarks.report
-	$(BIN)/python benchmarks/planner.py
-	$(BIN)/python benchmarks/study_overhead.py
-	$(BIN)/python benchmarks/checkpoints.py
-	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python -m benchmarks.startup $(SAVE)
+	$(BIN)/python -m benchmarks.training_loop $(SAVE)
+	$(BIN)/python -m benchmarks.store $(SAVE)
+	$(BIN)/python -m benchmarks.analysis $(SAVE)
+	$(BIN)/python -m benchmarks.analysis_scaling $(SAVE)
+	$(BIN)/python -m benchmarks.report $(SAVE)
+	$(BIN)/python -m benchmarks.planner $(SAVE)
+	$(BIN)/python -m benchmarks.study_overhead $(SAVE)
+	$(BIN)/python -m benchmarks.checkpoints $(SAVE)
+	$(BIN)/python -m benchmarks.demo $(SAVE)
 
 # Written last, so that an installation that was cut off is begun again.
 $(INSTALLED): pyproject.toml

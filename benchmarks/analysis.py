@@ -1,6 +1,6 @@
 """How long the tables of `superconv_ray.analysis` take for many trials.
 
-    python benchmarks/analysis.py [--trials 10000] [--rounds 5]
+    python -m benchmarks.analysis [--trials 10000] [--rounds 5]
 
 Made-up trainings of two arms, from many points with two seeds each to few with twenty. One function
 a table; a table's worst case must stay below its target.
@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray.analysis import arm_summary, compare, generalization_gap
 from superconv_ray.design.text import text_table
 
@@ -72,9 +73,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
+    add_save_flag(parser)
     arguments = parser.parse_args()
     frames = {seeds: make_trials(arguments.trials, seeds) for seeds in SEEDS}
-    rows = []
+    rows, figures = [], []
     for name, make_table in TABLES.items():
         medians = [
             statistics.median(seconds(make_table, trials) for _ in range(arguments.rounds))
@@ -82,8 +84,12 @@ def main() -> None:
         ]
         verdict = "ok" if max(medians) < TARGET_SECONDS else "MISSED"
         rows.append([name, *(f"{median:.3f}" for median in medians), verdict])
+        what = f"`{name}` of {arguments.trials:,} trials"
+        figures.append(Figure(what, round(max(medians), 2), "s"))
     print(f"median seconds for {arguments.trials:,} trials; target: < {TARGET_SECONDS}")
     print(text_table(["table", *(f"{seeds} seeds" for seeds in SEEDS), ""], rows))
+    if arguments.save:
+        save("analysis", figures)
 
 
 if __name__ == "__main__":

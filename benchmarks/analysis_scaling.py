@@ -1,6 +1,6 @@
 """Scaling and speed-up tables of a large study, next to refits one by one.
 
-    python benchmarks/analysis_scaling.py [--settings 10] [--rounds 5]
+    python -m benchmarks.analysis_scaling [--settings 10] [--rounds 5]
 
 Made-up trials of two studies, each of 10,000 with 10 settings: at every setting two arms with 10
 budgets, 5 numbers of labels and 10 seeds; and two arms with 10 numbers of labels and 50 seeds.
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray.analysis import (
     arm_summary,
     compare_scaling,
@@ -78,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--settings", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
+    add_save_flag(parser)
     arguments = parser.parse_args()
     budgets = make_trials(arguments.settings, LABELS[:5], BUDGETS, seeds=10)
     labels = make_trials(arguments.settings, LABELS, BUDGETS[-1:], seeds=50)
@@ -109,6 +111,14 @@ def main() -> None:
     curves = counts["scaling_fits"] * (1 + DRAWS)
     slow, fast = one_by_one(curves), statistics.median(seconds["scaling_fits"])
     print(f"curve_fit, {curves:,} fits one by one: {slow:.0f} s, {slow / fast:.0f}x scaling_fits")
+    if arguments.save:
+        what = f"`scaling_fits` with intervals, {len(labels):,} trials"
+        one_by_one_label = "time of `curve_fit`, one curve after the other"
+        measured = [
+            Figure(what, round(fast, 2), "s"),
+            Figure(one_by_one_label, round(slow / fast), "x", "`scaling_fits`"),
+        ]
+        save("analysis_scaling", measured)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What random kills do to a study: nothing but its time.
 
-    python benchmarks/chaos.py [--kills 200] [--trials 60] [--seed 0]
+    python -m benchmarks.chaos [--kills 200] [--trials 60] [--seed 0]
 
 A study of short trials runs on a Ray cluster of one head and two workers of two CPUs each, all on
 this machine. Every five seconds or so a process is killed with SIGKILL: a worker in the midst of a
@@ -40,6 +40,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from torch import Tensor, nn
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Arm, Study, Trial, from_range_test, iterations, main, open_store
 
 STEPS = 40
@@ -120,8 +121,9 @@ class Victims:
 
     def start_driver(self, store: Path) -> None:
         """Run the study, or go on with it."""
-        command = [sys.executable, __file__, "study", "run", "--trials", str(self._trials)]
-        command += ["--store", str(store), "--address", self._cluster.address]
+        command = [sys.executable, "-m", "benchmarks.chaos", "study", "run"]
+        command += ["--trials", str(self._trials), "--store", str(store)]
+        command += ["--address", self._cluster.address]
         with (self._folder / "driver.log").open("ab") as log:
             self.driver = subprocess.Popen(
                 [*command, "--checkpoint-seconds", "0.3"], stdout=log, stderr=log
@@ -205,7 +207,7 @@ def run_disturbed(
             # same command tries it again.
             cluster.crashes += code != 1
             cluster.start_driver(store)
-        # Not before it has connected, lest drivers are killed that do nothing yet.
+        # Wait until it has connected, so that no driver is killed before it does anything.
         if killed.total() < left and time.monotonic() >= kill_at and cluster.workers():
             (kind,) = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
             killed[kind] += cluster.kill(kind, store)
@@ -231,8 +233,12 @@ def duplicates(store: Path) -> int:
     return len(rows) - len(set(rows))
 
 
-def benchmark(kills: int, trials: int, seed: int, folder: Path) -> bool:
-    """Print the figures so far after each run; whether all that is counted is none."""
+def benchmark(kills: int, trials: int, seed: int, folder: Path) -> tuple[bool, list[Figure]]:
+    """Print the figures after each run.
+
+    Returns:
+        Whether everything in `COUNTED` is zero, and the figures to save.
+    """
     chance = random.Random(seed)
     killed: Counter[str] = Counter()
     found: Counter[str] = Counter()
@@ -262,7 +268,15 @@ def benchmark(kills: int, trials: int, seed: int, folder: Path) -> bool:
                 f"{each:.1f} s a kill",
                 flush=True,
             )
-    return not found.total()
+    damaged = found.total() - found["crashed"]
+    figures = [
+        Figure(f"random kills ({what})", killed.total(), ""),
+        Figure(f"trials lost, duplicated or changed by {kills} random kills", damaged, ""),
+        Figure("drivers that crashed", found["crashed"], ""),
+        Figure("wall time added by the kills", round(100 * overhead), "%", "undisturbed runs"),
+        Figure("wall time added per kill", round(each, 1), "s"),
+    ]
+    return not found.total(), figures
 
 
 def parse() -> argparse.Namespace:
@@ -270,6 +284,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--trials", type=int, default=60, help="a multiple of three")
     parser.add_argument("--seed", type=int, default=0)
+    add_save_flag(parser)
     return parser.parse_args()
 
 
@@ -285,7 +300,9 @@ if __name__ == "__main__":
         "RAY_TMPDIR": str(scratch),  # or the cluster's address is left for others to find
     }
     try:
-        whole = benchmark(given.kills, given.trials, given.seed, scratch)
+        whole, measured = benchmark(given.kills, given.trials, given.seed, scratch)
+        if given.save:
+            save("chaos", measured)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     sys.exit(0 if whole else 1)

@@ -1,6 +1,6 @@
 """What checkpoints cost a training: a ResNet-20 with and without them, in turn.
 
-    python benchmarks/checkpoints.py [--rounds 3] [--seconds 10] [--every 0.5] [--model resnet20]
+    python -m benchmarks.checkpoints [--rounds 3] [--seconds 10] [--every 0.5] [--model resnet20]
 
 "direct" times a checkpoint alone: the state of the run as bytes, and these bytes in a store on the
 local disk, fsync included. "runs" trains the same trial with a checkpoint every `--every` seconds
@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Trial
 from superconv_ray.data.batches import to_device
 from superconv_ray.data.readers import load_dataset
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="about, of a run")
     parser.add_argument("--every", type=float, default=0.5, help="seconds between checkpoints")
     parser.add_argument("--model", default="resnet20")
+    add_save_flag(parser)
     given = parser.parse_args()
 
     probe = 20
@@ -99,6 +101,11 @@ def main() -> None:
     share = median / interval
     verdict = "ok" if share <= TARGET else "MISSED"
     print(f"one every {interval:g} s: {share:.3%} of the run (target {TARGET:.0%}): {verdict}")
+    if given.save:
+        what = f"a checkpoint of {given.model} ({size:.1f} MB, local disk)"
+        part = f"share of a run, with one checkpoint every {interval:g} s"
+        figures = [Figure(what, round(1000 * median), "ms")]
+        save("checkpoints", [*figures, Figure(part, round(100 * share, 2), "%")])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The quickstart study as `make demo` runs it: from nothing, and again when all is in the store.
 
-    python benchmarks/demo.py
+    python -m benchmarks.demo
 
 Whole processes in a fresh folder, from start to exit, on as many cores as the machine has. The
 second run must find every trial in the store and train none.
@@ -17,15 +17,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray.design.text import text_table
 
 STUDY = Path(__file__).parents[1] / "studies" / "quickstart.py"
 TARGET_SECONDS = {"first": 180, "again": 15}
+LABELS = {"first": "first run", "again": "nothing left to train"}
 SUMMARY = re.compile(r"(\d+) trials trained, (\d+) found in the store")
 
 
-def run(store: Path) -> tuple[float, int, int]:
-    """Seconds, trials trained, trials found in the store.
+def run(store: Path) -> tuple[float, int, int, str]:
+    """Seconds, trials trained, trials found in the store, and what was printed.
 
     Raises:
         RuntimeError: The study failed, or does not say how many trials it trained.
@@ -37,21 +39,28 @@ def run(store: Path) -> tuple[float, int, int]:
     summary = SUMMARY.search(result.stdout)
     if result.returncode or summary is None:
         raise RuntimeError(f"exit code {result.returncode}:\n{result.stdout}\n{result.stderr}")
-    return elapsed, int(summary[1]), int(summary[2])
+    return elapsed, int(summary[1]), int(summary[2]), result.stdout
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.parse_args()
-    rows = []
+    add_save_flag(parser)
+    arguments = parser.parse_args()
+    rows: list[list[str]] = []
+    measured: list[Figure] = []
+    outputs: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, target in TARGET_SECONDS.items():
-            elapsed, trained, found = run(Path(folder) / "results")
+            elapsed, trained, found, printed = run(Path(folder) / "results")
+            outputs.append(printed)
+            measured.append(Figure(f"quickstart study, {LABELS[name]}", round(elapsed), "s"))
             ok = elapsed <= target and (trained == 0 if name == "again" else found == 0)
             figures = [f"{elapsed:.1f}", f"<= {target}", str(trained), str(found)]
             rows.append([name, *figures, "ok" if ok else "MISSED"])
     print(f"the quickstart study through Ray Tune, {os.cpu_count()} CPUs")
     print(text_table(["run", "seconds", "target", "trained", "found", ""], rows))
+    if arguments.save:
+        save("demo", measured, outputs[0])
 
 
 if __name__ == "__main__":

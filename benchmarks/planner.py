@@ -1,6 +1,6 @@
 """What the planner costs: `next` and `tell` in a study of 10,000 trials, searches included.
 
-    python benchmarks/planner.py [--trials 10000]
+    python -m benchmarks.planner [--trials 10000]
 
 "given": trainings alone. "search": two arms that tune max_lr with 200 trials in every cell, so that
 Optuna is told 200 scores a cell. The outcomes are made up; nothing is trained. A call's time is the
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Arm, Study, Trial, Tuning, grid, iterations, tuned
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Plan, make_plan
@@ -93,7 +94,9 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=10_000)
-    trials = parser.parse_args().trials
+    add_save_flag(parser)
+    arguments = parser.parse_args()
+    trials = arguments.trials
     rows = []
     for name, make in (("given", given_plan), ("search", search_plan)):
         plan = make(trials)
@@ -117,6 +120,11 @@ def main() -> None:
     print(f"planner, milliseconds; target: next, and next + tell on average, <= {TARGET_MS:g}")
     headings = ["", "start", "next", "worst", "tell", "worst", "next + tell", ""]
     print(text_table(headings, rows))
+    if arguments.save:
+        what = (
+            f"`next` and `tell` together, {trials:,} trials, {SEARCH_TRIALS} Optuna trials a cell"
+        )
+        save("planner", [Figure(what, round(both, 1), "ms")])
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
 """Size of a study's report and the time to write it, at 500 and at 10,000 made-up trials.
 
-python -m benchmarks.report
+python -m benchmarks.report [--save]
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.made_study import write_made_study
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations
 from superconv_ray.design.text import text_table
 from superconv_ray.report.build import build_report
@@ -39,7 +41,10 @@ def study(seeds: int) -> Study:
 
 
 def main() -> None:
-    rows = []
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    add_save_flag(parser)
+    arguments = parser.parse_args()
+    rows, figures = [], []
     for trials, seeds in SEEDS.items():
         with tempfile.TemporaryDirectory() as folder:
             given = study(seeds)
@@ -51,7 +56,13 @@ def main() -> None:
             written = time.perf_counter() - began - built
         size = len(page.encode()) / 2**20
         rows.append([f"{trials:,}", f"{size:.1f} MB", f"{built:.1f} s", f"{written:.1f} s"])
+        figures.append(Figure(f"report of {trials:,} trials", round(size, 1), "MB"))
+        figures.append(
+            Figure(f"time to write it, {trials:,} trials", round(built + written, 1), "s")
+        )
     print(text_table(["trials", "page", "tables and charts", "page made of them"], rows))
+    if arguments.save:
+        save("report", figures)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How soon the command line answers: `import superconv_ray`, and `plan` of the quickstart study.
 
-    python benchmarks/startup.py [--rounds 15]
+    python -m benchmarks.startup [--rounds 15]
 
 Whole processes, from start to exit, next to `python -c pass`, which is what the interpreter takes
 by itself. The three take turns, round by round, so that a busy machine slows all alike. Below the
@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray.design.text import text_table
 
 STUDY = Path(__file__).parents[1] / "studies" / "quickstart.py"
@@ -51,6 +52,7 @@ def slowest_imports(arguments: list[str]) -> list[tuple[int, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=15)
+    add_save_flag(parser)
     arguments = parser.parse_args()
     for command in COMMANDS.values():
         run(command)  # compiles to byte code, once an installation
@@ -72,6 +74,10 @@ def main() -> None:
     print(f"slowest of {len(imports)} imports ({total:.0f} ms together): {slow}")
     heavy = sorted({"torch", "ray", "numpy", "pandas", "pyarrow"} & {name for _, name in imports})
     print(f"heavy packages imported by plan: {', '.join(heavy) or 'none'}")
+    if arguments.save:
+        _, importing, planning = (statistics.median(times) for times in zip(*rounds, strict=True))
+        figures = [Figure("`import superconv_ray`", round(importing, 2), "s")]
+        save("startup", [*figures, Figure("`plan` of the quickstart", round(planning, 2), "s")])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Reading a large store, next to reading the files that Tune's own loggers leave for the same rows.
 
-    python benchmarks/store.py [--trials 10000] [--rows 100] [--tune-trials 1000]
+    python -m benchmarks.store [--trials 10000] [--rows 100] [--tune-trials 1000]
 
 Made-up trials are written one by one as a worker writes them, and folded by `compact`. A fresh
 process then times `trials()` and `curves()`. "ExperimentAnalysis" is how Tune's ResultGrid reads
@@ -31,6 +31,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Trial, open_store
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.text import text_table
@@ -212,7 +213,7 @@ def peak_memory() -> int:
 
 
 def in_fresh_process(part: str, folder: Path, trials: int, rows: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--part", part, str(folder)]
+    command = [sys.executable, "-m", "benchmarks.store", "--part", part, str(folder)]
     command += ["--trials", str(trials), "--rows", str(rows)]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
@@ -224,6 +225,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--tune-trials", type=int, default=1000)
+    add_save_flag(parser)
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     trials, rows, tune_trials = arguments.trials, arguments.rows, arguments.tune_trials
@@ -260,6 +262,16 @@ def main() -> None:
         f"on disk: {written['bytes'] / 1e6:,.0f} MB, {written['bytes_parts'] / 1e6:,.0f} MB before "
         f"compact(), {written['bytes_tune'] / 1e6:,.0f} MB of Tune's"
     )
+    if arguments.save:
+        reads = {name: ours[name]["median"] for name in TARGET_SECONDS}
+        csv = tune["read_csv"]["curves"]["median"] * trials / tune_trials
+        what = "time of `pd.read_csv` over the files of Tune's loggers"
+        figures = [
+            Figure(f"`trials()` of {trials:,} trials", round(reads["trials"], 2), "s"),
+            Figure(f"`curves()` of {trials * rows:,} rows", round(reads["curves"], 2), "s"),
+            Figure(what, round(csv / reads["curves"]), "x", "`curves()`"),
+        ]
+        save("store", figures)
 
 
 def report(ours: dict[str, Any], tune: dict[str, dict[str, Any]], scale: float) -> None:

@@ -1,6 +1,6 @@
 """What running a study costs on top of its training: wall time, driver CPU and driver memory.
 
-    python benchmarks/study_overhead.py [--trials 300] [--function-trials 20]
+    python -m benchmarks.study_overhead [--trials 300] [--function-trials 20]
                                         [--memory-trials 3000]
 
 "study": trials of about 50 ms through the whole path, `run_plan` on Ray Tune, on 2 slots.
@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Study, Trial, iterations
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Plan, make_plan
@@ -218,8 +219,8 @@ def run_bare(plan: Plan) -> Run:
 
 
 def in_fresh_process(part: str, trials: int, steps: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--part", part, "--trials", str(trials)]
-    command += ["--steps", str(steps)]
+    command = [sys.executable, "-m", "benchmarks.study_overhead", "--part", part]
+    command += ["--trials", str(trials), "--steps", str(steps)]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
     return figures
@@ -231,6 +232,7 @@ def main() -> None:
     parser.add_argument("--function-trials", type=int, default=20)
     parser.add_argument("--memory-trials", type=int, default=3000)
     parser.add_argument("--steps", type=int, default=9, help="steps a trial, for about 50 ms")
+    add_save_flag(parser)
     parser.add_argument("--part", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
@@ -270,6 +272,32 @@ def main() -> None:
         ("overhead of a study / of a function trainable", function, "overhead ms"),
     ):
         print(f"{name}: {study[key] / other[key]:.3g}x")
+    if arguments.save:
+        save(
+            "study_overhead", saved_figures(study, bare, function, memory, arguments.memory_trials)
+        )
+
+
+def saved_figures(
+    study: dict[str, float],
+    bare: dict[str, float],
+    function: dict[str, float],
+    memory: dict[str, float],
+    memory_trials: int,
+) -> list[Figure]:
+    wall, cpu = "overhead ms", "driver CPU ms"
+    what = f"wall time that a trial of 50 ms takes on top of its training, {SLOTS} slots"
+    alone = "with Tune alone, used as sparingly, storing nothing"
+    kept = f"driver memory per finished trial, over {memory_trials:,} trials"
+    ratio, ours = round(function[wall] / study[wall]), "this package's wall time on top of training"
+    return [
+        Figure(what, round(study[wall]), "ms"),
+        Figure("driver CPU time per trial", round(study[cpu], 1), "ms"),
+        Figure(f"the same wall time {alone}", round(bare[wall]), "ms"),
+        Figure("the same driver CPU time with Tune alone", round(bare[cpu], 1), "ms"),
+        Figure("wall time of a plain function trainable", ratio, "x", ours),
+        Figure(kept, round(memory["memory KB"]), "KB"),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Throughput of the training loop, against the shortest loop one could write and a usual one.
 
-    python benchmarks/training_loop.py [--rounds 5] [--threads 1]
+    python -m benchmarks.training_loop [--rounds 5] [--threads 1]
 
 "hand-written": same kernels, precision and memory layout as `TrainingRun`, nothing else: no curve,
 no divergence check, no checkpoint. "usual": torchvision transforms in a DataLoader, fp32. All three
@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
+from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray.data.batches import augment, to_device
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.design.trial import Trial
@@ -38,6 +39,8 @@ CASES = [  # model, batch size, input shape, steps a round
     ("lenet", 128, (28, 28, 1), 24),
     ("resnet20", 128, (32, 32, 3), 3),
 ]
+
+NAMES = {"lenet": "LeNet", "resnet20": "ResNet-20"}
 
 Steps = Callable[[int], None]
 """Trains for some steps."""
@@ -166,6 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
+    add_save_flag(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
@@ -175,6 +179,7 @@ def main() -> None:
     print(
         f"{'case':16}{'ours':>9}{'hand-written':>14}{'usual':>10}{'/ hand-wr.':>14}{'/ usual':>12}"
     )
+    figures = []
     for model, batch, shape, steps in CASES:
         data = make_data(shape)
         loops = [make(model, batch, data, device) for make in (ours, hand_written, usual)]
@@ -191,6 +196,13 @@ def main() -> None:
             f"{f'{model} b{batch}':16}{speeds[0]:9,.0f}{speeds[1]:14,.0f}{speeds[2]:10,.0f}"
             f"{to_hand:13.2f}x{to_usual:11.2f}x"
         )
+        what = f"speed of the training loop, {NAMES[model]}, batch {batch}"
+        figures.append(Figure(what, round(to_hand, 2), "x", "a hand-written loop"))
+        loader = "transforms + DataLoader + fp32"
+        usually = f"{what}, against common practice"
+        figures.append(Figure(usually, round(to_usual, 1), "x", loader))
+    if arguments.save:
+        save("training_loop", figures)
 
 
 if __name__ == "__main__":
