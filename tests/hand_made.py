@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from superconv_ray.design.definition import CellDefinition, Provenance, StudyDefinition
 from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import Trial
 from superconv_ray.report.study_results import StudyResults
@@ -22,7 +23,7 @@ class HandMade:
         self.arms = arms
         self.points = list(points) or [{}]
         self.cells = [
-            {"cell": number, "arm": arm, "point": point}
+            CellDefinition(number, arm, point)
             for number, (point, arm) in enumerate((p, a) for p in self.points for a in arms)
         ]
         self.further_seeds: dict[str, Any] | None = None
@@ -64,31 +65,30 @@ class HandMade:
         }
         self.store.write_result(trial, Outcome(status, measurements | (measured or {})), curve)
         cell = next(
-            cell["cell"]
-            for cell in self.cells
-            if cell["arm"] == arm and cell["point"] == self.points[point]
+            cell.cell for cell in self.cells if cell.arm == arm and cell.point == self.points[point]
         )
         member = {"trial_id": trial.id, "arm": arm, "cell": cell, "role": role}
         self._members.append({**member, **(chosen or {})})
 
     def results(self) -> StudyResults:
         """The study as it is in the store by now."""
-        definition = {
-            "name": NAME,
-            "question": self.question,
-            "arms": dict.fromkeys(self.arms, "Arm()"),
-            "sweep": self.points,
-            "cells": self.cells,
-            "budget": "iterations(100)",
-            "seeds": [0, 1, 2],
-            "further_seeds": self.further_seeds,
-            "tuning": None,
-            "trials": len({member["trial_id"] for member in self._members}) + self.to_come,
-            "command": "studies/hand_made.py run",
-            "commit": "0123abc",
-            "python": "3.11.7",
-            "machine": "Linux x86_64, 2 CPUs",
-            "written_at": "2026-11-22T07:07:33+00:00",
-        }
-        self.store.write_study(NAME, definition, self._members)
+        definition = StudyDefinition(
+            name=NAME,
+            question=self.question,
+            arms={arm: {"policy": arm} for arm in self.arms},
+            sweep=self.points,
+            cells=self.cells,
+            budget={"iterations": 100},
+            seeds=[0, 1, 2],
+            further_seeds=self.further_seeds,
+            trials=len({member["trial_id"] for member in self._members}) + self.to_come,
+            provenance=Provenance(
+                command="studies/hand_made.py run",
+                commit="0123abc",
+                python="3.11.7",
+                machine="Linux x86_64, 2 CPUs",
+                written_at="2026-11-22T07:07:33+00:00",
+            ),
+        )
+        self.store.write_study(definition, self._members)
         return StudyResults(self.store, NAME)

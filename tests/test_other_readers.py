@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from superconv_ray import open_store
+from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import Trial
 from superconv_ray.storage.store import Store
@@ -84,7 +85,7 @@ def grown(tmp_path: Path) -> Store:
         measured["test_accuracy"] = 0.5 + seed / 10
         store.write_result(trial, Outcome("completed", measured), [{"step": 10, "lr": 0.1}])
         members.append({"trial_id": trial.id, "arm": "a", "cell": 0, "role": "training"})
-    store.write_study("late", {"name": "late"}, members)
+    store.write_study(StudyDefinition(name="late"), members)
     return store
 
 

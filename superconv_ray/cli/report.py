@@ -97,7 +97,7 @@ def _serve(store: str, study: str | None, port: int) -> None:
 
     def version() -> str:
         opened = open_store(store)
-        return f"{opened.study(name)['written_at']}, {len(opened.finished_ids())} trials"
+        return f"{opened.study(name).provenance.written_at}, {len(opened.finished_ids())} trials"
 
     def told(url: str) -> None:
         click.echo(f"report: {url} (Ctrl-C ends it)")

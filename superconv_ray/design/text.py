@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -52,11 +52,22 @@ def probability(p: float) -> str:
 
 def short(value: Any) -> str:
     """A setting as it stands in a table: 0.1, digits, 0.5/0.75, or - if it is not set."""
+    if isinstance(value, Mapping):  # as a study's definition has what a function made
+        return call_text(value, short)
     if isinstance(value, (list, tuple)):
         return "/".join(map(short, value))
     if value is None or str(value) in ("nan", "<NA>"):  # as tables have what is not set
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def call_text(value: Mapping[str, Any], text: Callable[[Any], str]) -> str:
+    """``{"tuned": {"low": 0.01, "high": 10}}`` as people write it: ``tuned(low=0.01, high=10)``."""
+    name, given = next(iter(value.items()))
+    if not isinstance(given, Mapping):
+        return f"{name}({text(given)})"
+    arguments = ", ".join(f"{k}={text(v)}" for k, v in given.items() if v is not None)
+    return f"{name}({arguments})"
 
 
 COLUMN_NAMES = {"data_count": "labels", "batch_size": "batch size"}

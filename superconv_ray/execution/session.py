@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
+from superconv_ray.design.definition import Provenance, define
 from superconv_ray.design.plan import Plan
-from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.version import VERSION
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.recovery import recorded_outcomes
@@ -229,31 +229,20 @@ def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
 
 
 def write_study(store: Store, plan: Plan, planner: Planner) -> None:
-    """Write what a study is, where it is run, and the trials that it uses by now."""
-    study = plan.study
-    definition = {
-        "name": study.name,
-        "question": study.question,
-        "base": study.base.own_settings(),
-        "sweep": [dict(point) for point in study.sweep.points],
-        "arms": {name: repr(arm) for name, arm in study.arms.items()},
-        "budget": study.budget,
-        "seeds": list(study.seed_values()),
-        "further_seeds": asdict(study.seeds) if isinstance(study.seeds, AtLeast) else None,
-        "tuning": asdict(study.tuning) if any(cell.search for cell in plan.cells) else None,
-        "cells": [
-            {"cell": index, "arm": cell.arm, "point": dict(cell.point)}
-            for index, cell in enumerate(plan.cells)
-        ],
-        "trials": planner.total,
-        "package_version": VERSION,
-        "python": platform.python_version(),
-        "commit": _git_commit(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "command": " ".join(map(without_secrets, sys.argv)),
-        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    store.write_study(study.name, definition, [asdict(member) for member in planner.memberships])
+    """Write the study's definition, and the trials that it is known to use so far."""
+    definition = define(plan, trials=planner.total, provenance=_provenance())
+    store.write_study(definition, [asdict(member) for member in planner.memberships])
+
+
+def _provenance() -> Provenance:
+    return Provenance(
+        package_version=VERSION,
+        python=platform.python_version(),
+        commit=_git_commit(),
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        command=" ".join(map(without_secrets, sys.argv)),
+        written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def _git_commit() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -39,7 +40,7 @@ def build_report(results: StudyResults) -> Report:
     settings, varying = _shared_and_varying(results)
     return Report(
         study=results.name,
-        question=str(results.definition["question"]),
+        question=results.definition.question,
         state=_state(results),
         verdict=verdict(results),
         sections=sections(results),
@@ -78,19 +79,19 @@ def _provenance(results: StudyResults) -> dict[str, str]:
     """What was run, where, with what and when."""
     definition, trials = results.definition, results.trials.drop_duplicates("trial_id")
     hours = (trials["train_seconds"].sum() + trials["eval_seconds"].sum()) / 3600
-    tuning = definition["tuning"]
+    ran, tuning = definition.provenance, definition.tuning
     found = {
-        "arms": "; ".join(f"{name}: {arm}" for name, arm in definition["arms"].items()),
-        "sweep": "; ".join(_point(point) for point in definition["sweep"]),
-        "budget": definition["budget"],
-        "seeds": ", ".join(map(str, definition["seeds"])),
+        "arms": "; ".join(f"{name}: {_point(arm)}" for name, arm in definition.arms.items()),
+        "sweep": "; ".join(_point(point) for point in definition.sweep),
+        "budget": short(definition.budget) if definition.budget else None,
+        "seeds": ", ".join(map(str, definition.seeds)),
         "tuning": "; ".join(f"{k} {v}" for k, v in tuning.items()) if tuning else None,
-        "command": definition["command"],
-        "commit": definition["commit"],
+        "command": ran.command,
+        "commit": ran.commit,
         "package": _several(trials["package_version"]),
         "torch": _several(trials["torch_version"]),
-        "Python": definition["python"],
-        "started on": definition["machine"],
+        "Python": ran.python,
+        "started on": ran.machine,
         "devices": _several(trials["device"]),
         "precision": _several(trials["precision_used"]),
         "threads a trial": _several(trials["threads"]),
@@ -102,7 +103,7 @@ def _provenance(results: StudyResults) -> dict[str, str]:
     return {label: str(text) for label, text in found.items() if text}
 
 
-def _point(point: dict[str, object]) -> str:
+def _point(point: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {short(value)}" for name, value in point.items())
 
 

@@ -34,7 +34,7 @@ class StudyResults:
     def __init__(self, store: Store, name: str) -> None:
         self.store = store
         self.name = name
-        self.definition: Mapping[str, Any] = store.study(name)
+        self.definition = store.study(name)
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -45,8 +45,8 @@ class StudyResults:
         accuracy: On the test set, or on validation labels where a trial holds some out.
         """
         trials = self.store.trials(self.name)
-        sweep = self.definition["sweep"]
-        point = {c["cell"]: sweep.index(c["point"]) for c in self.definition["cells"]}
+        sweep = self.definition.sweep
+        point = {cell.cell: sweep.index(cell.point) for cell in self.definition.cells}
         trials["point"] = trials["cell"].map(point)
         for kind in ("accuracy", "accuracy_reestimated"):
             trials[kind] = trials[f"test_{kind}"].fillna(trials[f"validation_{kind}"])
@@ -75,7 +75,7 @@ class StudyResults:
     @property
     def all_arms(self) -> list[str]:
         """Arms of the study, trained by now or not."""
-        return list(self.definition["arms"])
+        return list(self.definition.arms)
 
     @cached_property
     def arms(self) -> list[str]:
@@ -87,9 +87,7 @@ class StudyResults:
     def axes(self) -> list[str]:
         """Columns of the trials that the study's sweep makes differ, in the order of its points."""
         swept = dict.fromkeys(
-            COLUMN_OF_SETTING.get(name, name)
-            for point in self.definition["sweep"]
-            for name in point
+            COLUMN_OF_SETTING.get(name, name) for point in self.definition.sweep for name in point
         )
         return [c for c in swept if c in self.trainings and _differs(self.trainings[c])]
 
@@ -119,8 +117,7 @@ class StudyResults:
     @property
     def open_trials(self) -> int:
         """Trials of the study, as far as they are known by now, that are not done."""
-        planned: int = self.definition["trials"]
-        return max(0, planned - self.trials["trial_id"].nunique())
+        return max(0, self.definition.trials - self.trials["trial_id"].nunique())
 
     @property
     def measured_on(self) -> str:
@@ -133,7 +130,7 @@ class StudyResults:
     @property
     def looks(self) -> int:
         """How often the study looks at its gaps: seeds added while looking widen intervals."""
-        further: Mapping[str, int] | None = self.definition["further_seeds"]
+        further = self.definition.further_seeds
         return further["up_to"] - further["least"] + 1 if further else 1
 
 

@@ -38,7 +38,7 @@ def results_text(store: Store, study: str) -> str:
     where = f"tables: {store.files.place} (trials/, curves/, studies/)"
     if trainings.empty:
         return f"no finished trainings of study {study!r} yet\n{where}"
-    sweep = results.definition["sweep"]
+    sweep = results.definition.sweep
     title = f"{results.measured_on} accuracy in %, mean [95 % t interval]"
     if len(arms) == 1:
         lines = [title, _arm_table(trainings, sweep), ""]
@@ -137,7 +137,7 @@ def _effort(results: StudyResults) -> str:
     """What each arm cost, choosing hyper-parameters included: unequal effort must be seen."""
     spent = effort(results.trials)
     parts = []
-    for arm in results.definition["arms"]:
+    for arm in results.definition.arms:
         own = spent[spent["arm"] == arm]
         trained = own["role"] == "training"
         training, *_ = [*_spent(own[trained]), "no training yet"]

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from superconv_ray.analysis.comparison.gaps import arm_summary
+from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.text import duration, percent_interval, short, text_table, trial_line
 from superconv_ray.storage.store import Store
 
@@ -48,7 +49,7 @@ class Standing:
         begun: Unfinished trials that have a checkpoint.
     """
 
-    definition: Mapping[str, Any]
+    definition: StudyDefinition
     trials: pd.DataFrame
     errors: tuple[str, ...]
     begun: int
@@ -61,7 +62,7 @@ class Standing:
     @property
     def left(self) -> int:
         """Trials that the present run has not ended, as far as known; failed ones have ended."""
-        return max(0, int(self.definition["trials"]) - self.done - len(self.errors))
+        return max(0, self.definition.trials - self.done - len(self.errors))
 
     @property
     def ends(self) -> pd.Series[Any]:
@@ -102,7 +103,7 @@ class Watcher:
             )
             trials = members.merge(self._rows, on="trial_id")
             standings.append(Standing(definition, trials, errors, len(own & begun)))
-        return sorted(standings, key=lambda standing: str(standing.definition["written_at"]))
+        return sorted(standings, key=lambda standing: standing.definition.provenance.written_at)
 
     def _read_rows(self, wanted: frozenset[str]) -> None:
         fresh = (self._store.finished_ids() & wanted) - set(self._rows["trial_id"])
@@ -197,8 +198,8 @@ def _progress(standing: Standing, now: datetime) -> list[str]:
     going_on = pace and silence < max(PACE_WINDOW.total_seconds(), 3 * 60 / pace)
     diverged = standing.trials.loc[standing.trials["status"] == "diverged", "trial_id"].nunique()
     return [
-        str(standing.definition["name"]),
-        *(f"{n:,}" for n in (standing.definition["trials"], standing.done, standing.left)),
+        standing.definition.name,
+        *(f"{n:,}" for n in (standing.definition.trials, standing.done, standing.left)),
         duration(standing.left / pace * 60) if pace and going_on and standing.left else "-",
         f"{duration(max(0.0, silence))} ago" if len(ends) else "-",
         f"{pace:.3g}" if pace else "-",
@@ -224,8 +225,8 @@ def trials_a_minute(ends: pd.Series[Any]) -> float | None:
 
 def _details(standing: Standing) -> list[str]:
     """The blocks on one study, those that grow with its size at the end."""
-    question = str(standing.definition["question"])
-    blocks = [f"{standing.definition['name']}: {question}".rstrip(": ")]
+    question = standing.definition.question
+    blocks = [f"{standing.definition.name}: {question}".rstrip(": ")]
     latest = standing.trials.drop_duplicates("trial_id").sort_values("finished_at").tail(RECENT)
     if len(latest):
         lines = [trial_line(dict(row.dropna())) for _, row in latest.iterrows()]
@@ -260,14 +261,14 @@ def _means(standing: Standing) -> str:
     if measured.empty:
         return "no training has ended yet"
     means = arm_summary(measured, ["cell", "data_count"], "accuracy")
-    cells = {cell["cell"]: cell for cell in definition["cells"]}
+    cells = {cell.cell: cell for cell in definition.cells}
     rows: dict[tuple[str, int], dict[str, str]] = {}
     for mean in means.to_dict("records"):
-        settings = cells[mean["cell"]]["point"].items()
+        settings = cells[mean["cell"]].point.items()
         point = ", ".join(f"{name}={short(value)}" for name, value in settings) or "-"
         text = f"{percent_interval(mean)} {mean['n']}"
         rows.setdefault((point, mean["data_count"]), {})[mean["arm"]] = text
-    arms = [arm for arm in definition["arms"] if arm in set(means["arm"])]
+    arms = [arm for arm in definition.arms if arm in set(means["arm"])]
     table = [
         [point, f"{labels:,}", *(own.get(arm, "-") for arm in arms)]
         for (point, labels), own in rows.items()

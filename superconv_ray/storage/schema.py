@@ -89,6 +89,7 @@ _CURVE = {
 
 _MEMBERSHIP = {
     "study": (pa.string(), "name of the study"),
+    "definition": (pa.string(), "digest of the study's definition, as in studies/<name>.json"),
     "trial_id": (pa.string(), "a trial that the study uses"),
     "arm": (pa.string(), "arm it belongs to"),
     "cell": (pa.int64(), "number of the arm x sweep-point cell"),

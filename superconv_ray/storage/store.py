@@ -5,8 +5,9 @@
     STORE/curves/<id>.parquet        the trial's learning curve
     STORE/failures/<id>.json         what a trial raised; gone once it succeeds
     STORE/checkpoints/<id>.pt        only while a trial is unfinished
-    STORE/studies/<name>.json        a study's definition and where it was run
-    STORE/studies/<name>.parquet     which trials the study uses, and what for
+    STORE/studies/<name>.json        every definition a study has had, the current one last
+    STORE/studies/<name>.parquet     which trials the current definition uses, and what for
+    STORE/studies/<name>/<digest>.parquet   the same of an earlier definition
     STORE/leases/<study>/            who runs a study at present; see `lease`
     STORE/set_aside/                 damaged files of the tables, if there were any
 
@@ -32,13 +33,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import Trial
 from superconv_ray.storage import schema
@@ -187,13 +188,25 @@ class Store:
         self.files.delete(f"checkpoints/{trial_id}.pt")
 
     def write_study(
-        self, name: str, definition: Mapping[str, Any], members: Iterable[Mapping[str, Any]]
+        self, definition: StudyDefinition, members: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Write a study's definition, and the table of the trials it uses."""
-        table = schema.to_table([{"study": name, **row} for row in members], schema.MEMBERSHIPS)
-        self._write_table(f"studies/{name}.parquet", table)
-        content = json.dumps(definition, indent=1, default=_plain)
+        """Write a study's definition, and the table of the trials it uses.
+
+        The definition becomes the current one of its name. Earlier ones are kept, with their
+        tables in a folder of the study's name.
+        """
+        name, digest = definition.name, definition.digest
+        earlier = self.definitions(name)
+        if earlier and earlier[-1].digest != digest:
+            current = self.files.read(f"studies/{name}.parquet")
+            if current is not None:
+                self.files.write(f"studies/{name}/{earlier[-1].digest}.parquet", current)
+        kept = [old.to_json() for old in earlier if old.digest != digest]
+        content = json.dumps({"definitions": [*kept, definition.to_json()]}, indent=1)
         self.files.write(f"studies/{name}.json", content.encode())
+        rows = [{"study": name, "definition": digest, **row} for row in members]
+        table = schema.to_table(rows, schema.MEMBERSHIPS)
+        self._write_table(f"studies/{name}.parquet", table)
 
     def set_aside_damaged(self) -> list[str]:
         """Read every file of the tables, and take those out that are damaged.
@@ -258,32 +271,50 @@ class Store:
         """Names of the studies that were run on this store."""
         return sorted(_stems(self.files.names("studies"), ".json"))
 
-    def study(self, name: str) -> dict[str, Any]:
-        """A study's definition, versions and hardware.
+    def study(self, name: str) -> StudyDefinition:
+        """The current definition of a study: that of its latest run.
 
         Raises:
-            StoreError: There is no such study; the message lists those there are.
+            StoreError: There is no such study, or its definition cannot be read.
         """
-        content = self.files.read(f"studies/{name}.json")
-        if content is None:
+        found = self.definitions(name)
+        if not found:
             known = ", ".join(map(repr, self.studies())) or "none"
             raise StoreError(
                 f"no study {name!r} in the store {self.files.place}; there are: {known}"
             )
-        definition: dict[str, Any] = json.loads(content)
-        return definition
+        return found[-1]
+
+    def definitions(self, name: str) -> tuple[StudyDefinition, ...]:
+        """All definitions that a study has had, the current one last; none if there is no study.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        content = self.files.read(f"studies/{name}.json")
+        if content is None:
+            return ()
+        try:
+            return tuple(map(StudyDefinition.from_json, json.loads(content)["definitions"]))
+        except _DAMAGE as error:
+            raise StoreError(
+                f"studies/{name}.json in the store {self.files.place} cannot be read: "
+                f"{_reason(error)}. Delete it and run the study again: finished trials are kept"
+            ) from None
 
     def members(self, study: str) -> pd.DataFrame:
-        """The trials a study uses: arm, cell, role, and where max_lr came from.
+        """The trials that a study's current definition uses: arm, cell, role, chosen settings.
 
         Raises:
             StoreError: There is no such study.
         """
-        self.study(study)
+        digest = self.study(study).digest
         with self.files.filesystem.open_input_file(
             self.files.path(f"studies/{study}.parquet")
         ) as source:
-            return _to_pandas(pq.read_table(source))
+            table = pq.read_table(source)
+        # A run that was killed between its two files has left the table of another definition.
+        return _to_pandas(table.filter(pc.field("definition") == digest))
 
     def trials(
         self,
@@ -584,11 +615,6 @@ def _is_of_a_table(name: str) -> bool:
 
 def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
     return frozenset(name.removesuffix(suffix) for name in names if name.endswith(suffix))
-
-
-def _plain(value: Any) -> Any:
-    """What JSON does not know: a numpy number, or an object such as `from_range_test` makes."""
-    return value.item() if isinstance(value, np.generic) else repr(value)
 
 
 def _is_not_of_the_file(error: BaseException) -> bool:

@@ -210,9 +210,9 @@ def test_the_study_is_recorded_with_its_definition_and_all_its_trials(store_uri:
     run(study(), store_uri)
     store = open_store(store_uri)
     definition = store.study("tiny")
-    assert definition["arms"]["constant"] == "Arm(policy='constant', max_lr=0.05)"
-    assert definition["budget"] == "iterations(10)"
-    assert (definition["seeds"], definition["trials"]) == ([0, 1], 6)
+    assert definition.arms["constant"] == {"policy": "constant", "max_lr": 0.05}
+    assert definition.budget == {"iterations": 10}
+    assert (definition.seeds, definition.trials) == ((0, 1), 6)
     members = store.members("tiny")
     assert set(members["trial_id"]) == set(trained_at(store_uri))
     assert set(members["chosen_by"].dropna()) == {"accuracy_peak"}

@@ -18,6 +18,7 @@ from click.testing import Result
 from rich.console import Console
 
 from superconv_ray import open_store
+from superconv_ray.design.definition import CellDefinition, Provenance, StudyDefinition
 from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import Trial
 from superconv_ray.report.watch import Watcher, trials_a_minute, view, watch
@@ -70,20 +71,20 @@ class Written:
     def keep(self, trials: int, at: timedelta = timedelta()) -> None:
         """What a run writes down of its study now and then."""
         cells = [
-            {"cell": 2 * index + place, "arm": arm, "point": point}
+            CellDefinition(2 * index + place, arm, point)
             for index, point in enumerate(self.points)
             for place, arm in enumerate(("one_cycle", "piecewise"))
         ]
-        definition = {
-            "name": self.name,
-            "question": "Which?",
-            "arms": {"one_cycle": "Arm()", "piecewise": "Arm()"},
-            "sweep": self.points,
-            "cells": cells,
-            "trials": trials,
-            "written_at": (NOON + at).isoformat(),
-        }
-        self.store.write_study(self.name, definition, self.members)
+        definition = StudyDefinition(
+            name=self.name,
+            question="Which?",
+            arms={"one_cycle": {}, "piecewise": {"policy": "piecewise"}},
+            sweep=self.points,
+            cells=cells,
+            trials=trials,
+            provenance=Provenance(written_at=(NOON + at).isoformat()),
+        )
+        self.store.write_study(definition, self.members)
 
 
 @pytest.fixture
@@ -367,7 +368,7 @@ def test_a_run_in_another_process_is_watched_until_its_end(
                 assert time.monotonic() < until, "the run has not begun"
                 time.sleep(0.2)
             # 2 range tests and 2 trainings after them, 2 of an arm that sleeps until it is woken
-            assert standings[0].definition["trials"] == 6
+            assert standings[0].definition.trials == 6
             assert standings[0].left > 0
             (sleepy_study.parent / "awake").touch()
             screen = io.StringIO()

@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from superconv_ray.design.choices import from_range_test
+from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import Trial
 from superconv_ray.storage import schema
@@ -694,28 +693,23 @@ def member(seed: int, arm: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_study_is_read_as_it_was_written(store: Store) -> None:
-    definition = {"name": "one", "arms": {"a": "Arm()"}}
+    definition = StudyDefinition(name="one", arms={"a": {"max_lr": 0.1}})
     tests = [make_trial(8).id, make_trial(9).id]
     rows = [member(1, "a"), member(2, "b", cell=1, chosen_from=tests)]
-    store.write_study("one", definition, rows)
+    store.write_study(definition, rows)
     assert store.study("one") == definition
     members = store.members("one")
     assert list(members) == schema.MEMBERSHIPS.names
     assert members["study"].tolist() == ["one", "one"]
+    assert members["definition"].tolist() == [definition.digest] * 2
     assert members["arm"].tolist() == ["a", "b"]
     assert members["cell"].tolist() == [0, 1]
     assert members["chosen_from"][1].tolist() == tests
     assert members["chosen_by"].isna().all()
 
 
-def test_a_definition_may_hold_numpy_numbers_and_what_json_does_not_know(store: Store) -> None:
-    reading = from_range_test()
-    store.write_study("one", {"sweep": [{"data_count": np.int64(5), "max_lr": reading}]}, [])
-    assert store.study("one") == {"sweep": [{"data_count": 5, "max_lr": repr(reading)}]}
-
-
 def test_a_study_without_trials_has_empty_tables(store: Store) -> None:
-    store.write_study("one", {}, [])
+    store.write_study(StudyDefinition(name="one"), [])
     assert store.members("one").empty
     assert store.trials("one").empty
     assert store.curves("one").empty
@@ -726,8 +720,8 @@ def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) ->
     for read in (store.study, store.members, store.trials, store.curves):
         with pytest.raises(StoreError, match=r"no study 'oen' in the store .*there are: none"):
             read("oen")
-    store.write_study("two", {}, [])
-    store.write_study("one", {}, [])
+    store.write_study(StudyDefinition(name="two"), [])
+    store.write_study(StudyDefinition(name="one"), [])
     assert store.studies() == ["one", "two"]
     for read in (store.study, store.members, store.trials, store.curves):
         with pytest.raises(StoreError, match=r"no study 'oen' .*there are: 'one', 'two'"):
@@ -737,7 +731,7 @@ def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) ->
 def test_the_trials_of_a_study_are_its_finished_ones_with_the_study_columns(store: Store) -> None:
     write(store, 1, 2, 3)
     shared = [member(1, "a"), member(1, "b"), member(2, "b"), member(99, "b")]
-    store.write_study("one", {}, shared)
+    store.write_study(StudyDefinition(name="one"), shared)
     trials = store.trials("one")
     assert sorted(zip(trials["arm"], trials["seed"], strict=True)) == [("a", 1), ("b", 1), ("b", 2)]
     assert set(trials["study"]) == {"one"}
@@ -758,7 +752,7 @@ def filled(request: pytest.FixtureRequest, store: Store) -> Store:
     write(store, 3, 4)
     if request.param == "compact":
         store.compact()
-    store.write_study("one", {}, [member(seed, "a") for seed in (2, 3, 4)])
+    store.write_study(StudyDefinition(name="one"), [member(seed, "a") for seed in (2, 3, 4)])
     return store
 
 
@@ -822,7 +816,7 @@ def test_the_rows_of_a_curve_lie_together_in_order_of_the_steps(filled: Store) -
 @pytest.mark.parametrize("kind", ["parts", "compact"])
 def test_pandas_and_pyarrow_read_the_tables_without_this_package(store: Store, kind: str) -> None:
     write(store, 1, 2, 3)
-    store.write_study("one", {}, [member(1, "a")])
+    store.write_study(StudyDefinition(name="one"), [member(1, "a")])
     if kind == "compact":
         store.compact()
     folder = Path(store.files.uri)
@@ -879,7 +873,7 @@ def test_a_store_works_on_filesystems_that_are_not_the_local_disk(
     write(store, 4)
     store.write_checkpoint(make_trial(5).id, b"state")
     store.write_failure(make_trial(5), "boom")
-    store.write_study("one", {"name": "one"}, [member(1, "a"), member(4, "b")])
+    store.write_study(StudyDefinition(name="one"), [member(1, "a"), member(4, "b")])
     store.compact()
     store = Store(store.files)
     assert_holds(store, 1, 2, 4)
@@ -896,7 +890,7 @@ def test_a_shared_trial_has_the_data_fraction_that_each_study_asked_for(store: S
     store.write_result(trial, Outcome("completed"), [])
     for name, fraction in asked.items():
         member = {"trial_id": trial.id, "arm": "x", "cell": 0, "data_fraction": fraction}
-        store.write_study(name, {"name": name}, [member])
+        store.write_study(StudyDefinition(name=name), [member])
     found = {name: store.trials(name)["data_fraction"].tolist() for name in asked}
     assert found == {name: [fraction] for name, fraction in asked.items()}
 
@@ -917,6 +911,6 @@ def test_files_that_hold_none_of_the_asked_trials_are_not_opened(store: Store) -
 
 def test_trials_of_a_study_may_be_asked_for_by_id(store: Store) -> None:
     write(store, 0, 1, 2)
-    store.write_study("s", {"name": "s"}, [member(0, "a"), member(1, "a")])
+    store.write_study(StudyDefinition(name="s"), [member(0, "a"), member(1, "a")])
     ids = [make_trial(seed).id for seed in (1, 2)]
     assert list(store.trials("s", ids=ids)["seed"]) == [1]  # 2 is not the study's

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from superconv_ray.analysis import (
     join_range_tests,
@@ -13,6 +12,7 @@ from superconv_ray.analysis import (
     searched,
     suggestions,
 )
+from superconv_ray.design.definition import CellDefinition
 from superconv_ray.design.text import setting_text
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
@@ -33,7 +33,7 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
     table = range_test_table(tests, ["cell"])
     drawn = table[table["peak_lr"].notna()].head(MOST_RANGE_TESTS)
     rules, means = suggestions(tests, ["cell"]), mean_curves(tests, ["cell"])
-    titles = {cell["cell"]: _title(cell) for cell in results.definition["cells"]}
+    titles = {cell.cell: _title(cell) for cell in results.definition.cells}
     left = len(table) - len(drawn)
     yield Section(
         name="range_tests",
@@ -97,6 +97,6 @@ def searches(results: StudyResults) -> Iterator[Section]:
     )
 
 
-def _title(cell: Mapping[str, Any]) -> str:
-    settings = [setting_text(name, value) for name, value in cell["point"].items()]
-    return ", ".join([cell["arm"], *settings])
+def _title(cell: CellDefinition) -> str:
+    settings = [setting_text(name, value) for name, value in cell.point.items()]
+    return ", ".join([cell.arm, *settings])
