@@ -1,6 +1,6 @@
 """superconv_ray: measure super-convergence, and how it scales with limited labels, on Ray Tune.
 
-Importing this package imports neither torch nor Ray; what needs them is imported on first use.
+Everything a user needs is here. Importing the package imports neither torch nor Ray.
 """
 
 from __future__ import annotations
@@ -8,32 +8,55 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.budget import epochs, iterations, samples, seconds
 from superconv_ray.design.choices import Tuning, from_range_test, tuned
+from superconv_ray.design.schedules import POLICIES
 from superconv_ray.design.seeds import at_least
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import grid, paired
 from superconv_ray.design.trial import Trial
 from superconv_ray.design.version import VERSION
+from superconv_ray.models import MODELS
 
 if TYPE_CHECKING:
+    from superconv_ray.api.lr_find import lr_find
+    from superconv_ray.api.plan import StudyPlan
+    from superconv_ray.api.run import IncompleteRunWarning, RunResult
     from superconv_ray.cli.app import main
     from superconv_ray.data.dataset import Dataset
-    from superconv_ray.storage.store import open_store
-
+    from superconv_ray.report.study_results import StudyResults
+    from superconv_ray.storage.store import Store, StoreError, open_store
 
 __version__ = VERSION
 
 _LAZY = {
-    "Dataset": "superconv_ray.data.dataset",
-    "main": "superconv_ray.cli.app",
-    "open_store": "superconv_ray.storage.store",
+    "Dataset": "data.dataset",
+    "IncompleteRunWarning": "api.run",
+    "RunResult": "api.run",
+    "Store": "storage.store",
+    "StoreError": "storage.store",
+    "StudyPlan": "api.plan",
+    "StudyResults": "report.study_results",
+    "lr_find": "api.lr_find",
+    "main": "cli.app",
+    "open_store": "storage.store",
 }
+"""Names that need numpy, pandas, pyarrow or click, and the modules that define them."""
 
 __all__ = [
+    "DATASETS",
+    "MODELS",
+    "POLICIES",
     "Arm",
     "Dataset",
+    "IncompleteRunWarning",
+    "RunResult",
+    "Store",
+    "StoreError",
     "Study",
+    "StudyPlan",
+    "StudyResults",
     "Trial",
     "Tuning",
     "at_least",
@@ -41,6 +64,7 @@ __all__ = [
     "from_range_test",
     "grid",
     "iterations",
+    "lr_find",
     "main",
     "open_store",
     "paired",
@@ -51,7 +75,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is heavy (numpy, pyarrow, click) when it is first asked for."""
+    """Import what is heavy when it is first used."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Every public name, imported yet or not, so that tab completion finds it."""
+    return [*__all__, "__version__"]

@@ -1,37 +1,96 @@
-"""How commands end on a user's mistake: in one line, not in a traceback."""
+"""Errors as users of the command line see them."""
 
 from __future__ import annotations
 
 import contextlib
+import dis
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from superconv_ray.execution.tracebacks import is_ours, is_users, user_traceback
+
+REPORT_IT = (
+    "This is an error inside superconv_ray, not in your study. Please report it with the whole "
+    "traceback."
+)
+
 
 @contextlib.contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """The user's mistakes end in a message and exit code 2; Ctrl-C says how to go on.
+def errors_for_users() -> Iterator[None]:
+    """End the process with what helps its user; see `explain` for which error is shown how.
 
-    With SUPERCONV_TRACEBACK set in the environment the whole traceback is shown.
+    A user's mistake exits with code 2, an interruption with 130. An error inside this package is
+    raised as it is. With SUPERCONV_TRACEBACK set in the environment, every error is.
     """
     try:
         yield
-    except (ValueError, TypeError, OSError) as error:
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; to continue: {_own_command()}", err=True)
+        sys.exit(130)
+    except Exception as error:
         if os.environ.get("SUPERCONV_TRACEBACK"):
             raise
-        click.echo(f"error: {error}", err=True)
+        text = explain(error)
+        if text is None:
+            error.add_note(REPORT_IT)
+            raise
+        click.echo(text, err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        click.echo(f"interrupted, to go on: {_own_command()}", err=True)
-        sys.exit(130)
+
+
+def explain(error: Exception) -> str | None:
+    """Return what to tell the user about an error, or None if it is one inside this package.
+
+    The user's own code raised it: its traceback, without the frames of click and of this package.
+    This package rejected something: the message in one line, and where in the user's files that
+    was. The operating system refused something: its message in one line.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [index for index, frame in enumerate(frames) if is_users(frame.filename)]
+    if isinstance(error, SyntaxError):
+        if is_users(error.filename or ""):
+            return user_traceback(error)
+    elif own and not any(is_ours(frame.filename) for frame in frames[own[-1] :]):
+        return user_traceback(error)
+    if not isinstance(error, OSError) and not is_deliberate(error):
+        return None
+    if not own:
+        return f"error: {error}"
+    place = frames[own[-1]]
+    return f"error in {Path(place.filename).name}, line {place.lineno}: {error}"
+
+
+def is_deliberate(error: BaseException) -> bool:
+    """Whether a ``raise`` statement of this package raised a ValueError or TypeError for users.
+
+    What Python or a library raises inside this package, such as the TypeError of ``None + 1``, is a
+    defect of the package, and its message was not written for users. An error that only puts a
+    place in front of another one's message is as deliberate as that other one.
+    """
+    original, innermost = error.__context__, error.__traceback__
+    if original is not None and type(original) is type(error):
+        said = str(original)
+        if said and str(error).endswith(said):
+            return is_deliberate(original)
+    if innermost is None or not isinstance(error, ValueError | TypeError):
+        return False
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    code = innermost.tb_frame.f_code
+    raised = dis.opname[code.co_code[innermost.tb_lasti]] == "RAISE_VARARGS"
+    return raised and is_ours(code.co_filename)
 
 
 def _own_command() -> str:
-    """The command that this process was started with, without secrets."""
+    """The command that started this process, without secrets."""
     from superconv_ray.storage.filesystem import without_secrets
 
     program, *arguments = sys.argv

@@ -1,4 +1,4 @@
-"""``superconv report STORE`` and ``superconv export STORE``: page, charts, tables of a study."""
+"""``superconv report`` and ``superconv export``: a study's page, charts and tables as files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superconv_ray.cli.errors import errors_in_one_line
-
 if TYPE_CHECKING:
     from superconv_ray.report.study_results import StudyResults
 
 EXTRA = ("altair", "vl_convert", "jinja2", "itables")
 """Packages that come with ``superconv_ray[report]`` only."""
 
-study_option = click.option("--study", help="Name of the study; default: the store's only one.")
+study_option = click.option("--study", help="Name of the study. Default: the store's only one.")
 
 
 @click.command()
@@ -30,13 +28,13 @@ study_option = click.option("--study", help="Name of the study; default: the sto
     type=Path,
     default="report.html",
     show_default=True,
-    help="The page: one file that needs no network.",
+    help="File to write: one page that needs no network.",
 )
-@click.option("--live", is_flag=True, help="Serve it on 127.0.0.1, renewed as trials land.")
-@click.option("--port", default=0, help="With --live; default: a free one.")
+@click.option("--live", is_flag=True, help="Serve the page on 127.0.0.1, updated as trials end.")
+@click.option("--port", default=0, help="Port of --live. Default: a free one.")
 def report(store: str, study: str | None, output: Path, live: bool, port: int) -> None:
-    """Write a page that answers the study's question, from what STORE has by now."""
-    with errors_in_one_line(), _extra_installed():
+    """Write the results of a study as one HTML page."""
+    with _extra_installed():
         if live:
             _serve(store, study, port)
             return
@@ -57,8 +55,8 @@ def report(store: str, study: str | None, output: Path, live: bool, port: int) -
 def export(
     store: str, study: str | None, charts: Path | None, latex: Path | None, markdown: Path | None
 ) -> None:
-    """Write a study's charts and tables as files for a paper."""
-    with errors_in_one_line(), _extra_installed():
+    """Write charts and tables for a paper."""
+    with _extra_installed():
         if not (charts or latex or markdown):
             raise ValueError("say what to export: --charts DIR, --latex FILE or --markdown FILE")
         from superconv_ray.report.export import write_charts, write_tables
@@ -89,25 +87,25 @@ def _page(results: StudyResults, version: str = "") -> str:
 
 
 def _serve(store: str, study: str | None, port: int) -> None:
-    """The page, made anew from the store whenever it is asked for."""
+    """Serve the page, built from the store whenever a browser asks for it."""
     from superconv_ray.report.live import serve
     from superconv_ray.storage.store import open_store
 
-    name = _read(store, study).name  # mistakes are told before anything is served
+    name = _read(store, study).name  # an unknown study is an error before anything is served
 
     def version() -> str:
         opened = open_store(store)
         return f"{opened.study(name).provenance.written_at}, {len(opened.finished_ids())} trials"
 
-    def told(url: str) -> None:
-        click.echo(f"report: {url} (Ctrl-C ends it)")
+    def ready(url: str) -> None:
+        click.echo(f"report: {url} (Ctrl-C stops it)")
 
-    serve(lambda shown: _page(_read(store, name), shown), version, port, told)
+    serve(lambda shown: _page(_read(store, name), shown), version, port, ready)
 
 
 @contextlib.contextmanager
 def _extra_installed() -> Iterator[None]:
-    """Say what to install where the packages of the extra are missing."""
+    """Say what to install if a package of the extra is missing."""
     try:
         yield
     except ModuleNotFoundError as error:

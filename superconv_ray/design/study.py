@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superconv_ray.data.catalog import DATASETS
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+    from superconv_ray.api.plan import StudyPlan
+    from superconv_ray.api.run import RunResult
     from superconv_ray.data.dataset import Dataset
+    from superconv_ray.report.study_results import StudyResults
 
 StudyTables: TypeAlias = "Callable[[pd.DataFrame, pd.DataFrame], Mapping[str, pd.DataFrame]]"
 """Maps a study's trials and curves to frames by title; raises ValueError if they do not suffice."""
@@ -133,3 +137,56 @@ class Study:
     def first_seeds(self) -> int:
         """Return how many of `seed_values` every cell runs in any case."""
         return self.seeds.least if isinstance(self.seeds, AtLeast) else len(self.seed_values())
+
+    def plan(
+        self, store: str | Path | None = None, data_dir: str | Path | None = None
+    ) -> StudyPlan:
+        """Check the study and return its cells, trials, steps and estimated time.
+
+        Args:
+            store: Path or URI of a store, to see what it has already and to estimate the time.
+            data_dir: Folder with the data sets' files, to check that they are there and complete.
+
+        Raises:
+            ValueError, TypeError: The study is not valid, or one of your models does not build.
+            OSError: The store or the data set cannot be read.
+        """
+        from superconv_ray.api.plan import plan_study
+
+        return plan_study(self, store, data_dir)
+
+    def run(
+        self, store: str | Path = "results", *, progress: bool = True, **options: Any
+    ) -> RunResult:
+        """Train what the store does not have yet, and return the study's results.
+
+        Works in a script, in a notebook, and after ``ray.init(...)``. Interrupt it whenever you
+        like: the next run continues where this one stopped.
+
+        Args:
+            store: Path or URI of the store.
+            progress: Whether to show progress.
+            options: Any of local, address, data_dir, max_trials, cpus_per_trial, gpus_per_trial,
+                callbacks and checkpoint_seconds; see `RunOptions`.
+
+        Raises:
+            ValueError, TypeError: The study or an option is not valid; nothing was trained.
+            OSError: The store, the data set or the cluster cannot be reached.
+
+        Warns:
+            IncompleteRunWarning: Trials failed. The results are those of the others, and
+                `RunResult.summary` counts both.
+        """
+        from superconv_ray.api.run import run_study
+
+        return run_study(self, store, progress=progress, **options)
+
+    def results(self, store: str | Path = "results") -> StudyResults:
+        """Return what a store has of the study, finished or not.
+
+        Raises:
+            StoreError: The store does not have the study, or cannot be read.
+        """
+        from superconv_ray.api.run import study_results
+
+        return study_results(self, store)

@@ -23,11 +23,11 @@ def user_traceback(error: BaseException) -> str:
     """
     formatted = traceback.TracebackException.from_exception(error)
     chain = list(_chain(formatted))
-    users = any(_is_users(frame) for part in chain for frame in part.stack)
+    users = any(is_users(frame.filename) for part in chain for frame in part.stack)
     if users or isinstance(error, SyntaxError):  # which is in a file that did not run
         for part in chain:
             part.stack = traceback.StackSummary.from_list(
-                [frame for frame in part.stack if not _is_machinery(frame)]
+                [frame for frame in part.stack if not _is_machinery(frame.filename)]
             )
     return "".join(formatted.format()).strip()
 
@@ -40,14 +40,21 @@ def _chain(error: traceback.TracebackException) -> Iterator[traceback.TracebackE
             yield from _chain(earlier)
 
 
-def _is_machinery(frame: traceback.FrameSummary) -> bool:
-    return frame.filename.startswith(_machinery_folders()) or frame.filename.startswith("<frozen ")
-
-
-def _is_users(frame: traceback.FrameSummary) -> bool:
+def is_users(filename: str) -> bool:
+    """Whether a frame runs the user's code: a file of theirs, or a cell of a notebook."""
     library = sysconfig.get_paths()["stdlib"]
-    installed = "site-packages" in frame.filename or "dist-packages" in frame.filename
-    return not (_is_machinery(frame) or installed or frame.filename.startswith(library))
+    installed = "site-packages" in filename or "dist-packages" in filename
+    return not (_is_machinery(filename) or installed or filename.startswith(library))
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a frame runs this package."""
+    return filename.startswith(_machinery_folders()[0])
+
+
+def _is_machinery(filename: str) -> bool:
+    generated = filename.startswith("<frozen ") or filename == "<string>"  # as of dataclasses
+    return generated or filename.startswith(_machinery_folders())
 
 
 @cache

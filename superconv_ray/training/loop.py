@@ -26,7 +26,7 @@ from superconv_ray.data.batches import (
     input_statistics,
     prepare,
 )
-from superconv_ray.data.catalog import Augment
+from superconv_ray.data.catalog import Augment, DatasetFacts
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.seeds import derive_seed
 from superconv_ray.data.subsets import limited_subset
@@ -380,7 +380,7 @@ class TrainingRun:
         self.model.train()
 
 
-def check_model(source: ModelSource, dataset: Dataset, dropout: float) -> None:
+def check_model(source: ModelSource, dataset: Dataset | DatasetFacts, dropout: float) -> None:
     """Build a model for a data set and show it two test inputs.
 
     Raises:

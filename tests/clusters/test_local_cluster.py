@@ -140,7 +140,7 @@ def test_a_job_brings_the_modules_of_its_folder_along(cluster: Hosts) -> None:
         refused = cluster.run("env", "RAY_AUTH_TOKEN=" + "0" * 64, *submit)
         tunnel.terminate()
     assert submitted.returncode == 0, submitted.stdout
-    assert "1 trials trained" in submitted.stdout
+    assert "1 trial trained" in submitted.stdout
     assert len(open_store(str(cluster.shared / "job")).trials()) == 1
     assert refused.returncode == 1
     assert "token" in refused.stdout

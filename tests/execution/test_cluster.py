@@ -205,7 +205,7 @@ def test_whatever_is_killed_costs_a_trial_no_more_than_the_time_since_its_last_c
 def test_sigterm_saves_trials_in_progress_and_says_how_to_go_on(story: Story) -> None:
     assert story.exit_code == 130
     arguments = " ".join(story.command[1:])
-    assert story.screen.splitlines()[-1] == f"interrupted, to go on: python {arguments}"
+    assert story.screen.splitlines()[-1] == f"interrupted; to continue: python {arguments}"
 
 
 def test_the_loss_of_a_node_is_not_a_failure_of_its_trial(story: Story) -> None:

@@ -444,7 +444,7 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30.0)  # 20 are promised, to one who has the cores alone
     assert process.returncode == 130
-    assert errors.splitlines()[-1].startswith("interrupted, to go on: python ")
+    assert errors.splitlines()[-1].startswith("interrupted; to continue: python ")
     assert "Tuner.restore" not in errors
     assert os.listdir(Path(store, "checkpoints"))
     (tmp_path / "awake").touch()
@@ -468,7 +468,7 @@ def test_a_second_ctrl_c_waits_for_nothing(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=8.0)
     assert process.returncode == 130
-    assert errors.splitlines()[-1].startswith("interrupted, to go on: python ")
+    assert errors.splitlines()[-1].startswith("interrupted; to continue: python ")
     assert os.listdir(tmp_path / "store" / "leases" / "sleepy") == []
 
 

@@ -1,18 +1,17 @@
-"""Which range tests `superconv lr-find` runs; what it prints is in test_cli_lr_find.py."""
+"""LR range tests from Python: which ones run, and what the returned object says."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from superconv_ray.api.lr_find import default_study, lr_find_study
 from superconv_ray.design.budget import iterations
 from superconv_ray.design.choices import from_range_test
 from superconv_ray.design.plan import Plan, make_plan, range_tests_alone
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.trial import Trial
-from superconv_ray.report.lr_find import CHANGEABLE, default_study, lr_find_study
 
-UNCHANGED: dict[str, Any] = dict.fromkeys(CHANGEABLE)
 STUDY = Study(
     name="mine",
     base=Trial(dataset="digits", batch_size=16, weight_decay=1e-4),
@@ -24,7 +23,7 @@ STUDY = Study(
 
 
 def plan_of(study: Study, seeds: int | None = None, **changes: Any) -> Plan:
-    found = lr_find_study(study, {**UNCHANGED, **changes}, from_range_test(), seeds)
+    found = lr_find_study(study, changes, from_range_test(), seeds)
     return range_tests_alone(make_plan(found))
 
 
@@ -40,12 +39,11 @@ def test_a_studys_range_tests_are_those_its_one_cycle_arm_would_run() -> None:
 
 
 def test_without_a_study_the_default_trial_is_tested_and_named_after_it() -> None:
-    found = plan_of(default_study(UNCHANGED))
+    found = plan_of(default_study({}))
     assert found.study.name == "lr_find_digits_small_cnn"
     trials = found.distinct_trials()
     assert [(t.seed, t.steps, t.batch_size) for t in trials] == [(s, 500, 128) for s in range(3)]
-    changes = {**UNCHANGED, "model": "lenet", "dataset": "mnist"}
-    assert default_study(changes).name == "mnist_lenet"
+    assert default_study({"model": "lenet", "dataset": "mnist"}).name == "mnist_lenet"
 
 
 def test_changes_are_made_in_the_base_and_left_out_of_the_sweep() -> None:

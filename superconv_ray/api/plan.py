@@ -1,0 +1,364 @@
+"""What a study would train, what a store already has of it, and how long the rest would take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+from superconv_ray.data.catalog import DATASETS
+from superconv_ray.design.plan import Cell, Plan, make_plan
+from superconv_ray.design.seeds import AtLeast
+from superconv_ray.design.study import Study
+from superconv_ray.design.text import counted, duration, text_table
+from superconv_ray.design.trial import Trial
+
+if TYPE_CHECKING:
+    from superconv_ray.planning.planner import Planner
+    from superconv_ray.planning.selection import Role
+    from superconv_ray.storage.store import Store
+
+HEADINGS = ("arm", "point", "labels", "steps", "max_lr", "to choose", "trainings")
+WIDTH = 80
+"""Columns of a terminal that the title is wrapped to."""
+
+Kind = tuple[str, str, int]
+"""Model, data set and batch size: what the time of a step depends on."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One arm at one point of the sweep.
+
+    Attributes:
+        arm: Name of the arm.
+        point: The swept settings.
+        labels: Limited labels available to each training.
+        steps: Optimizer steps of each training.
+        max_lr: The maximum learning rate, or how it is chosen.
+        choosing: Trials that choose settings: range tests and tuning trials.
+        trainings: Trainings, the least and the most.
+    """
+
+    arm: str
+    point: Mapping[str, Any]
+    labels: int
+    steps: int
+    max_lr: str
+    choosing: int
+    trainings: tuple[int, int]
+
+    def row(self) -> list[str]:
+        """The cell as a row under `HEADINGS`."""
+        least, most = self.trainings
+        return [
+            self.arm,
+            ", ".join(f"{name}={value}" for name, value in self.point.items()),
+            f"{self.labels:,}",
+            f"{self.steps:,}",
+            self.max_lr,
+            str(self.choosing),
+            str(most) if least == most else f"{least}-{most}",
+        ]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a store has of a plan.
+
+    Attributes:
+        place: The store, without secrets.
+        trials: Trials of the study, as far as they are known.
+        done: Trials that have ended with a result.
+        diverged: How many of these diverged.
+        failures: Error by trial id, of the trials that raised and have not succeeded since.
+        left: Trials that are not done, at most.
+        seconds_left: Training time of these, one at a time; None if it is not known.
+    """
+
+    place: str
+    trials: int
+    done: int
+    diverged: int
+    failures: Mapping[str, str]
+    left: int
+    seconds_left: float | None
+
+
+class StudyPlan:
+    """A checked study: its cells, trials and steps. Its text is a table.
+
+    Args:
+        plan: The checked study.
+        store: Where to look for finished trials; None: nowhere.
+    """
+
+    def __init__(self, plan: Plan, store: Store | None = None) -> None:
+        self.plan = plan
+        self._store = store
+
+    @cached_property
+    def cells(self) -> tuple[PlannedCell, ...]:
+        """Every arm at every point of the sweep."""
+        return tuple(self._planned(cell) for cell in self.plan.cells)
+
+    @property
+    def range_tests(self) -> int:
+        """Number of LR range tests."""
+        return sum(trial.kind == "range_test" for trial in self._distinct)
+
+    @property
+    def tuning_trials(self) -> int:
+        """Number of trials that tune settings by search."""
+        return sum(self._tuning_of(cell) for cell in self.plan.cells)
+
+    @property
+    def trainings(self) -> int:
+        """Number of full trainings, at most."""
+        return len(self._distinct) - self.range_tests
+
+    @property
+    def trials(self) -> int:
+        """Number of all trials, at most."""
+        return len(self._distinct) + self.tuning_trials
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of all trials, at most."""
+        searched = (
+            self._tuning_of(cell) * (cell.search.templates[0].steps or 0)
+            for cell in self.plan.cells
+            if cell.search
+        )
+        return sum(trial.steps or 0 for trial in self._distinct) + sum(searched)
+
+    @cached_property
+    def stored(self) -> Stored | None:
+        """What the store has of the study; None if no store was given."""
+        return None if self._store is None else _look_up(self.plan, self._store)
+
+    @property
+    def estimated_seconds(self) -> float | None:
+        """Training time of the trials that are left, one at a time; None if it is not known.
+
+        It is the number of steps left times the median time of a step, over the trials in the store
+        with the same model, data set and batch size, evaluations included.
+        """
+        return self.stored.seconds_left if self.stored else None
+
+    def __repr__(self) -> str:
+        return "\n".join([self._title(), text_table(HEADINGS, self._rows()), *self._totals()])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>"
+            for row in self._rows()
+        )
+        totals = "<br>".join(map(escape, self._totals()))
+        return (
+            f"<p>{escape(self._title())}</p><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table><p>{totals}</p>"
+        )
+
+    @property
+    def _may_add_seeds(self) -> bool:
+        return isinstance(self.plan.study.seeds, AtLeast)
+
+    @cached_property
+    def _distinct(self) -> list[Trial]:
+        return self.plan.distinct_trials()
+
+    def _tuning_of(self, cell: Cell) -> int:
+        tuning = self.plan.study.tuning
+        return tuning.trials * tuning.replicates if cell.search else 0
+
+    def _planned(self, cell: Cell) -> PlannedCell:
+        first = cell.trainings[0]
+        assert first.data_count is not None
+        assert first.steps is not None
+        return PlannedCell(
+            arm=cell.arm,
+            point=cell.point,
+            labels=first.data_count,
+            steps=first.steps,
+            max_lr=_how_chosen(cell),
+            choosing=len(cell.range_tests) + self._tuning_of(cell),
+            trainings=(self.plan.study.first_seeds(), len(cell.trainings)),
+        )
+
+    def _title(self) -> str:
+        title = f"study {self.plan.study.name}: {self.plan.study.question}".rstrip(": ")
+        return fill(title, WIDTH)
+
+    def _rows(self) -> list[list[str]]:
+        return [cell.row() for cell in self.cells]
+
+    def _totals(self) -> Iterator[str]:
+        kinds = {
+            "range test": self.range_tests,
+            "tuning trial": self.tuning_trials,
+            "training": self.trainings,
+        }
+        yield (
+            f"{counted(len(self.cells), 'cell')}, {counted(self.trials, 'trial')} "
+            f"({', '.join(counted(number, noun) for noun, number in kinds.items() if number)}), "
+            f"{self.steps:,} steps" + (" at most" if self._may_add_seeds else "")
+        )
+        if self.stored is None:
+            yield "estimated time: unknown (no store given)"
+            return
+        yield f"in {self.stored.place}: {self.stored.done:,} done, {self.stored.left:,} left"
+        if self.estimated_seconds is None:
+            yield "estimated time: unknown (no trial of this model, data set and batch size yet)"
+        elif self.estimated_seconds:
+            yield f"estimated time: {duration(self.estimated_seconds)}, one trial at a time"
+
+
+def plan_study(
+    study: Study, store: str | Path | None = None, data_dir: str | Path | None = None
+) -> StudyPlan:
+    """Check a study and return what it would train; nothing is trained or written.
+
+    Args:
+        study: What to plan.
+        store: Path or URI of a store, to see what it has already and to estimate the time.
+        data_dir: Folder with the data sets' files, to check that they are there and complete.
+
+    Raises:
+        ValueError, TypeError: The study is not valid, or one of the user's models does not build.
+        DatasetNotFoundError: A data set is not in the folder.
+        StoreError: The store cannot be read.
+        Exception: Whatever the user's own models and data functions raise.
+    """
+    plan = make_plan(study)
+    check_models(plan)
+    if data_dir is not None:
+        _check_data(plan, Path(data_dir))
+    if store is None:
+        return StudyPlan(plan)
+
+    from superconv_ray.storage.store import open_store
+
+    return StudyPlan(plan, open_store(store))
+
+
+def study_status(study: Study, store: str | Path) -> Stored:
+    """Return what a store has of a study, as far as its trials are known by now.
+
+    Raises:
+        ValueError, TypeError: The study is not valid.
+        StoreError: The store cannot be read.
+    """
+    from superconv_ray.storage.store import open_store
+
+    return _look_up(make_plan(study), open_store(store))
+
+
+def check_models(plan: Plan) -> None:
+    """Build each of the user's models once, for each data set that it is trained on.
+
+    Raises:
+        ValueError, TypeError: As `check_model`.
+        Exception: Whatever the user's code raises.
+    """
+    own = plan.study.models
+    trials = {trial for cell in plan.cells for trial in cell.trainings if trial.model in own}
+    for model, dataset, dropout in sorted({(t.model, t.dataset, t.dropout) for t in trials}):
+        from superconv_ray.training.loop import check_model
+
+        check_model(own[model], plan.datasets.get(dataset) or DATASETS[dataset], dropout)
+
+
+def _check_data(plan: Plan, data_dir: Path) -> None:
+    """Read the built-in data sets of a plan.
+
+    Raises:
+        DatasetNotFoundError, ValueError: As `load_dataset`.
+    """
+    from superconv_ray.data.readers import load_dataset
+
+    named = {trial.dataset for cell in plan.cells for trial in cell.trainings}
+    for name in sorted(named - plan.datasets.keys()):
+        load_dataset(name, data_dir, download=False)
+
+
+def _how_chosen(cell: Cell) -> str:
+    if cell.reading:
+        return "range test"
+    tuned = ", ".join(cell.search.space) if cell.search else ""
+    if cell.search and "max_lr" in cell.search.space:
+        return f"tuned ({tuned})" if len(cell.search.space) > 1 else "tuned"
+    return f"{cell.trainings[0].max_lr:g}" + (f" (tuned: {tuned})" if tuned else "")
+
+
+def _look_up(plan: Plan, store: Store) -> Stored:
+    from superconv_ray.execution.recovery import recorded_outcomes
+    from superconv_ray.planning.planner import Planner
+
+    planner = Planner(plan, recorded_outcomes(store, plan))
+    own = {member.trial_id for member in planner.memberships}
+    return Stored(
+        place=store.files.place,
+        trials=planner.total,
+        done=len(planner.outcomes),
+        diverged=Counter(planner.outcomes.values())["diverged"],
+        failures={id_: found["error"] for id_, found in store.failures().items() if id_ in own},
+        left=planner.left,
+        seconds_left=_seconds_left(plan, planner, store),
+    )
+
+
+def _seconds_left(plan: Plan, planner: Planner, store: Store) -> float | None:
+    steps = _steps_left(plan, planner)
+    if not steps:
+        return 0.0
+    paces = _step_seconds(store)
+    if any(kind not in paces for kind in steps):
+        return None
+    return sum(count * paces[kind] for kind, count in steps.items())
+
+
+def _steps_left(plan: Plan, planner: Planner) -> Counter[Kind]:
+    """Optimizer steps of the trials that are not done, by what their time depends on."""
+    left: Counter[Kind] = Counter()
+    done = Counter(
+        (member.cell, member.role)
+        for member in planner.memberships
+        if member.trial_id in planner.outcomes
+    )
+    tuning = plan.study.tuning
+    for index, cell in enumerate(plan.cells):
+        scored = cell.search.templates if cell.search else ()
+        expected: dict[Role, tuple[Sequence[Trial], int]] = {
+            "range_test": (cell.range_tests, len(cell.range_tests)),
+            "tuning": (scored, tuning.trials * tuning.replicates),
+            "training": (cell.trainings, len(cell.trainings)),
+        }
+        for role, (trials, count) in expected.items():
+            if trials:
+                steps = trials[0].steps or 0
+                left[_kind(trials[0])] += (count - done[index, role]) * steps
+    return +left
+
+
+def _step_seconds(store: Store) -> Mapping[Kind, float]:
+    """Median seconds of an optimizer step, evaluations included, of the trials in a store."""
+    by = ["model", "dataset", "batch_size"]
+    trials = store.trials(columns=[*by, "steps", "train_seconds", "eval_seconds", "status"])
+    trials = trials[trials["status"] == "completed"]
+    seconds = (trials["train_seconds"] + trials["eval_seconds"]) / trials["steps"]
+    frame = trials[by].assign(pace=seconds).groupby(by, as_index=False)["pace"].median()
+    return {
+        (model, dataset, int(size)): pace
+        for model, dataset, size, pace in frame.itertuples(index=False, name=None)
+    }
+
+
+def _kind(trial: Trial) -> Kind:
+    return trial.model, trial.dataset, trial.batch_size
