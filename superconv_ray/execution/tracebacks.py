@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import superconv_ray
-
 _MACHINERY = ("superconv_ray", "torch", "click", "ray")
 """Packages that call the user's code, or that it calls, and whose own lines explain nothing."""
 
@@ -60,7 +58,7 @@ def _is_machinery(filename: str) -> bool:
 @cache
 def _machinery_folders() -> tuple[str, ...]:
     """Folders of the packages, found without importing them."""
-    folders = [str(Path(superconv_ray.__file__).parent)]
+    folders = [str(Path(__file__).parents[1])]
     for name in _MACHINERY[1:]:
         specification = importlib.util.find_spec(name)
         if specification and specification.origin:
