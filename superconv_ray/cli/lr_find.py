@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from superconv_ray.cli.options import run_options
-from superconv_ray.cli.study_file import load_study
-from superconv_ray.design.study import Study
+from superconv_ray.cli.study_file import load_study, make_study
 
 if TYPE_CHECKING:
     from superconv_ray.api.lr_find import LRFind
@@ -60,12 +59,8 @@ def lr_find(study: Path | None, chart: tuple[Path, ...], **given: Any) -> None:
     from superconv_ray.report.chart_files import check_chart_files
 
     check_chart_files(chart)
-    source = load_study(study) if study else None
-    found = find(
-        source if source is None or isinstance(source, Study) else source(),
-        data=given.pop("dataset"),
-        **given,
-    )
+    tested = make_study(load_study(study)) if study else None
+    found = find(tested, data=given.pop("dataset"), **given)
     click.echo(summary_text(found.study.name, found.summary))
     click.echo(f"\n{found!r}\n")
     _save(found, chart)

@@ -13,7 +13,7 @@ from superconv_ray.cli.options import HELP, options_of
 from superconv_ray.cli.plan import plan
 from superconv_ray.cli.run import run
 from superconv_ray.cli.show import show, status
-from superconv_ray.cli.study_file import StudySource, load_study, study_flags
+from superconv_ray.cli.study_file import StudySource, load_study, make_study, study_flags
 from superconv_ray.design.study import Study
 
 STUDY_COMMANDS: Mapping[str, Callable[..., int]] = {
@@ -89,8 +89,7 @@ def bind(name: str, command: Callable[..., int], source: StudySource) -> click.C
 
     def call(**given: Any) -> None:
         own = {flag: given.pop(flag) for flag in flags}
-        study = source if isinstance(source, Study) else source(**own)
-        raise click.exceptions.Exit(command(study, **given))
+        raise click.exceptions.Exit(command(make_study(source, **own), **given))
 
     return click.Command(
         name,

@@ -43,6 +43,18 @@ def load_study(path: Path) -> StudySource:
     return study
 
 
+def make_study(source: StudySource, **flags: Any) -> Study:
+    """Return the study, or what the function that makes it returns for the given flags.
+
+    Raises:
+        TypeError: The function returns something else.
+    """
+    study = source if isinstance(source, Study) else source(**flags)
+    if not isinstance(study, Study):
+        raise TypeError(f"the function `study` must return a Study, got {study!r}")
+    return study
+
+
 def study_flags(source: StudySource) -> dict[str, click.Option]:
     """Return a flag for every parameter of a function that makes a study, by parameter name.
 

@@ -1,0 +1,183 @@
+"""`superconv run`, in this process, on a terminal, and interrupted."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from superconv_ray import open_store
+from tests.cli.study_files import WITH_BROKEN_MODEL, WITH_PARAMETERS, assert_one_line
+
+
+def test_the_next_run_continues_a_run_of_a_few_trials(
+    superconv: Callable[..., Result], write: Callable[..., Path], store_uri: str
+) -> None:
+    path = write()
+    first = superconv("run", path, "--local", "--store", store_uri, "--max-trials", 1)
+    status = superconv("status", path, "--store", store_uri)
+    second = superconv("run", path, "--local", "--store", store_uri)
+    assert "1 trial trained, 0 found in the store, 0 diverged, 0 failed, 5 left" in first.stdout
+    assert "no finished trainings of study 'tiny' yet" in first.stdout
+    assert "6 trials, 1 done (of which 0 diverged), 0 failed, 5 left" in status.stdout
+    assert "5 trials trained, 1 found in the store, 0 diverged, 0 failed, 0 left" in second.stdout
+    assert [first.exit_code, second.exit_code] == [0, 0]
+
+
+def test_failed_diverged_and_blocked_trials_are_counted_separately(
+    superconv: Callable[..., Result], write: Callable[..., Path], store_uri: str
+) -> None:
+    path = write(WITH_BROKEN_MODEL)
+    ran = superconv("run", path, "--local", "--store", store_uri)
+    status = superconv("status", path, "--store", store_uri)
+    assert ran.exit_code == 1
+    assert "2 trials trained, 0 found in the store, 1 diverged, 2 failed, 0 left" in ran.stdout
+    assert ran.stderr.startswith("not run: arm 'blocked' at data_count=60: a range test")
+    count, *failures = status.stdout.splitlines()
+    # The training that was not run is left, and so are those that failed
+    assert count.endswith("5 trials, 2 done (of which 1 diverged), 2 failed, 3 left")
+    assert len(failures) == 2
+    for line in failures:
+        assert line.startswith("failed: RuntimeError: no luck | trial ")
+        assert "'model': 'broken'" in line
+
+
+def test_without_a_terminal_a_run_prints_plain_lines(
+    superconv: Callable[..., Result], write: Callable[..., Path], store_uri: str
+) -> None:
+    ran = superconv("run", write(), "--local", "--store", store_uri)
+    assert "6 of 6 trials done\n" in ran.stdout
+    assert "\x1b" not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--max-trials", "-1"], "max_trials must be >= 0, got -1"),
+        (["--cpus-per-trial", "0"], "cpus_per_trial must be > 0, got 0.0"),
+        (["--store", "xyz://host/folder"], "store must be a local path or a URI"),
+    ],
+)
+def test_an_impossible_option_is_rejected_in_one_line(
+    flags: list[str],
+    message: str,
+    superconv: Callable[..., Result],
+    write: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_one_line(superconv("run", write(), "--local", *flags), message)
+    assert set(os.listdir(tmp_path)) <= {"a_study.py", "__pycache__"}
+
+
+def test_missing_data_files_are_named_with_where_to_put_them_and_nothing_is_written(
+    superconv: Callable[..., Result],
+    write: Callable[..., Path],
+    tmp_path: Path,
+    store_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    folder = tmp_path / "data"
+    flags = ["--dataset", "fashion_mnist", "--data-dir", folder, "--store", store_uri]
+    result = superconv("run", write(WITH_PARAMETERS), "--local", *flags)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: fashion_mnist was not found.\n")
+    assert f"put them into {folder / 'fashion_mnist'}" in result.stderr
+    assert not Path(store_uri).exists()
+
+
+PATIENCE = 120.0
+"""Seconds that a test waits for another process."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a user saw who ran a study on a terminal and pressed Ctrl-C."""
+
+    folder: Path
+    screen: str
+    errors: str
+    exit_code: int
+
+
+@pytest.fixture(scope="module")
+def interrupted(
+    copy_sleepy_study: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Session:
+    folder = tmp_path_factory.mktemp("interrupted")
+    path = copy_sleepy_study(folder)
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(path), "run", "--local", "--store", str(folder / "store")],
+        stdin=inside,
+        stdout=inside,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"},
+    )
+    os.close(inside)
+    try:
+        screen = read(terminal, until=(folder / "asleep").exists)
+        process.send_signal(signal.SIGINT)
+        screen += read(terminal, until=lambda: False)
+        _, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        os.close(terminal)
+    return Session(folder, screen, errors, process.returncode)
+
+
+def read(terminal: int, until: Callable[[], bool]) -> str:
+    """What appears on a terminal until something is so, or until its process has ended."""
+    text, give_up = b"", time.monotonic() + PATIENCE
+    while not until() and time.monotonic() < give_up:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                text += os.read(terminal, 65536)
+            except OSError:  # the other side is closed
+                break
+    return text.decode()
+
+
+def test_on_a_terminal_the_display_is_live(interrupted: Session) -> None:
+    assert "\x1b[?25l" in interrupted.screen
+    assert "range_test_linear max_lr=3 seed=0: completed, validation accuracy" in interrupted.screen
+    assert "1 of 6 trials done, 1 running, 5 left, ETA " in interrupted.screen
+    assert interrupted.screen.count("1 of 6 trials done") > 1  # drawn anew as time passes
+
+
+def test_ctrl_c_prints_how_to_continue_and_that_command_does(
+    interrupted: Session,
+    superconv: Callable[..., Result],
+    assert_same_results: Callable[[str, str], None],
+    never_interrupted: str,
+) -> None:
+    assert interrupted.exit_code == 130
+    store = str(interrupted.folder / "store")
+    (line,) = interrupted.errors.splitlines()
+    assert line.startswith("interrupted; to continue: python ")
+    assert line.endswith(f"run --local --store {store}")
+    assert len(open_store(store).trials()) == 1
+    assert len(os.listdir(Path(store, "checkpoints"))) == 1
+    (interrupted.folder / "awake").touch()
+    path = interrupted.folder / "sleepy_study.py"
+    result = superconv("run", path, "--local", "--store", store)
+    assert (result.exit_code, "6 of 6 trials done" in result.stdout) == (0, True)
+    assert os.listdir(Path(store, "checkpoints")) == []
+    assert_same_results(store, never_interrupted)

@@ -1,0 +1,66 @@
+"""Study files, and the flags that the parameters of a study become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tests.cli.study_files import TINY, WITH_PARAMETERS, assert_one_line
+
+
+def test_a_study_may_import_what_lies_beside_it(
+    superconv: Callable[..., Result], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "beside_the_study.py").write_text("SEEDS = 4\n")
+    path = write(TINY, "seeds=2", "seeds=__import__('beside_the_study').SEEDS")
+    assert "12 trials" in superconv("plan", path).stdout
+
+
+def test_a_studys_parameters_are_flags_of_every_command(
+    superconv: Callable[..., Result], write: Callable[..., Path], store_uri: str
+) -> None:
+    path = write(WITH_PARAMETERS)
+    flags = ["--counts", 60, "--counts", 100, "--batch-size", 8, "--nesterov", "--note", "a/b"]
+    plan = superconv("plan", path, *flags, "--max-lr", "0.1")
+    assert "study with_digits: batch 8, nesterov True, note PosixPath('a/b')" in plan.stdout
+    assert "2 cells, 2 trials (2 trainings), 20 steps" in plan.stdout
+    run = superconv("run", path, "--local", "--store", store_uri, *flags)
+    assert "2 trials trained" in run.stdout
+    status = superconv("status", path, "--store", store_uri)  # the defaults: one of the two cells
+    assert "1 trials, 0 done" in status.stdout
+    status = superconv("status", path, "--store", store_uri, *flags)
+    assert "2 trials, 2 done" in status.stdout
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "mnist"])
+def test_a_parameter_may_be_the_data_set(
+    dataset: str, superconv: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    plan = superconv("plan", write(WITH_PARAMETERS), "--dataset", dataset)
+    assert plan.stdout.startswith(f"study with_{dataset}: ")
+
+
+@pytest.mark.parametrize("name", ["missing.py", "notes.txt", "folder"])
+def test_a_path_that_is_no_study_file_is_rejected_in_one_line(
+    name: str, superconv: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "folder").mkdir()
+    assert_one_line(superconv("plan", tmp_path / name), f"no study file {tmp_path / name}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("batch_size", "store", "a study cannot have a parameter 'store'"),
+        ("nesterov: bool = False", "*, needed: str", "'needed' is <class 'str'>"),
+        ("note: Path | None = None", "note: dict = {}", "'note' is <class 'dict'>"),
+    ],
+)
+def test_a_parameter_that_cannot_be_a_flag_is_rejected_in_one_line(
+    old: str, new: str, message: str, superconv: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    assert_one_line(superconv("plan", write(WITH_PARAMETERS, old, new)), message)
