@@ -19,6 +19,7 @@ from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Trial
 from superconv_ray.data.batches import to_device
 from superconv_ray.data.readers import load_dataset
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.session import RunOptions
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.storage.store import open_store
@@ -28,7 +29,7 @@ TARGET = 0.01
 DATA = load_dataset("digits")
 
 
-def trial_of(model: str, steps: int) -> Trial:
+def trial_of(model: str, steps: int) -> CompleteTrial:
     """A training that evaluates only at its end."""
     return Trial(
         model=model,
@@ -41,7 +42,7 @@ def trial_of(model: str, steps: int) -> Trial:
     ).complete()
 
 
-def direct(trial: Trial, repeats: int = 30) -> tuple[float, float, float]:
+def direct(trial: CompleteTrial, repeats: int = 30) -> tuple[float, float, float]:
     """Median and greatest seconds of a checkpoint, and its MB."""
     run = TrainingRun(trial, to_device(DATA, "cpu"), trial.model)
     run.train(pause=lambda: run.step == 2)
@@ -55,7 +56,7 @@ def direct(trial: Trial, repeats: int = 30) -> tuple[float, float, float]:
     return statistics.median(seconds), max(seconds), len(run.state()) / 1e6
 
 
-def seconds_of(trial: Trial, every: float) -> tuple[float, int]:
+def seconds_of(trial: CompleteTrial, every: float) -> tuple[float, int]:
     """Wall time of the whole trial by a worker, and how many checkpoints it wrote."""
     written = 0
     with tempfile.TemporaryDirectory() as folder:

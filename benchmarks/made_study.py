@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from superconv_ray import Study, open_store
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.plan import Plan, make_plan
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.plan import Plan
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.session import write_study
 from superconv_ray.planning.planner import Planner, Signal
 from superconv_ray.storage.store import Store
@@ -44,11 +45,9 @@ def write_made_study(study: Study, uri: str, plan: Plan | None = None) -> Store:
     return store
 
 
-def _outcome(trial: Trial) -> Outcome:
+def _outcome(trial: CompleteTrial) -> Outcome:
     """Better with more labels and near max_lr 0.5; noise of a point between seeds."""
     noise = random.Random(trial.id)
-    assert trial.data_count is not None
-    assert trial.max_lr is not None
     error = 0.6 * trial.data_count**-0.2 + 0.02 * math.log10(trial.max_lr / 0.5) ** 2
     accuracy = 1 - error + noise.gauss(0, 0.01)
     kind = "validation" if trial.validation_fraction else "test"
@@ -81,9 +80,8 @@ def _outcome(trial: Trial) -> Outcome:
 
 
 def _curve(
-    trial: Trial, kind: str, accuracy: float, noise: random.Random
+    trial: CompleteTrial, kind: str, accuracy: float, noise: random.Random
 ) -> Iterator[dict[str, Any]]:
-    assert trial.steps is not None
     schedule = trial.schedule()
     for row in range(1, ROWS + 1):
         step = math.ceil(row * trial.steps / ROWS)
@@ -94,7 +92,7 @@ def _curve(
         yield {
             "step": step,
             "samples": step * trial.batch_size,
-            "epoch": step * trial.batch_size / (trial.data_count or 1),
+            "epoch": step * trial.batch_size / trial.data_count,
             "lr": lr,
             "momentum": momentum,
             "train_loss": 2.3 * (1.05 - reached),

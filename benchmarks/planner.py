@@ -17,9 +17,11 @@ from typing import Any
 
 from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Arm, Study, Trial, Tuning, grid, iterations, tuned
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.plan import Plan, make_plan
+from superconv_ray.design.plan import Plan
 from superconv_ray.design.text import text_table
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.planning.planner import Planner
 
 TARGET_MS = 2.0
@@ -60,7 +62,7 @@ def search_plan(trials: int) -> Plan:
     )
 
 
-def outcome(trial: Trial) -> Outcome:
+def outcome(trial: CompleteTrial) -> Outcome:
     """Any score that differs from trial to trial."""
     score = int(trial.id[:6], 16) / 16**6
     names = ("test_accuracy", "validation_accuracy", "validation_loss")
@@ -69,12 +71,12 @@ def outcome(trial: Trial) -> Outcome:
 
 def drive(planner: Planner) -> Iterator[tuple[str, float]]:
     """Run to the end with several trials in progress; what was called, and its milliseconds."""
-    running: list[Trial] = []
+    running: list[CompleteTrial] = []
     while True:
         while len(running) < RUNNING:
             trial, milliseconds = timed(planner.next)
             yield "next", milliseconds
-            if not isinstance(trial, Trial):
+            if not isinstance(trial, CompleteTrial):
                 break
             running.append(trial)
         if not running:

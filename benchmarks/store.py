@@ -35,6 +35,7 @@ from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Trial, open_store
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.text import text_table
+from superconv_ray.design.trial import CompleteTrial
 
 READS = 5
 STEPS = 2000
@@ -54,14 +55,14 @@ TEMPLATE = Trial(
 ).complete()
 
 
-def make_trials(count: int) -> Iterator[Trial]:
+def make_trials(count: int) -> Iterator[CompleteTrial]:
     """Trials over learning rates and seeds."""
     for index in range(count):
         seed = index // 20
         yield replace(TEMPLATE, max_lr=0.05 * (1 + index % 20), seed=seed, subset_seed=seed)
 
 
-def make_curve(trial: Trial, rows: int) -> list[dict[str, Any]]:
+def make_curve(trial: CompleteTrial, rows: int) -> list[dict[str, Any]]:
     """Curve rows with as many digits as real ones, so that they compress as badly."""
     noise = random.Random(trial.id)
     schedule = trial.schedule()

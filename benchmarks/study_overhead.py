@@ -35,8 +35,9 @@ from unittest.mock import patch
 
 from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Study, Trial, iterations
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.plan import Plan, make_plan
+from superconv_ray.design.plan import Plan
 from superconv_ray.design.text import text_table
 from superconv_ray.planning.planner import Planner
 
@@ -139,7 +140,7 @@ def run_function(plan: Plan) -> Run:
     from ray import tune
 
     run = Run()
-    first, *others = plan.distinct_trials()
+    first, *others = plan.cells[0].trainings
 
     def train(config: dict[str, Any]) -> None:
         import torch

@@ -69,7 +69,7 @@ def ours(model: str, batch: int, data: Dataset, device: torch.device) -> Steps:
         data_count=SAMPLES,
         augment="flip_crop",
         weight_decay=1e-4,
-    )
+    ).complete()
     run = TrainingRun(trial, to_device(data, device), model)
     run.train(pause=lambda: run.step >= WARM_UP)
 

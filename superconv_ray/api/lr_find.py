@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from superconv_ray.api.run import IncompleteRunWarning, incomplete_text, run_planned
 from superconv_ray.design.budget import iterations
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import FromRangeTest, from_range_test
-from superconv_ray.design.plan import Plan, make_plan, range_tests_alone
+from superconv_ray.design.plan import Plan, range_tests_alone
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import Sweep
 from superconv_ray.design.trial import Trial

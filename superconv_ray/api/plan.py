@@ -12,7 +12,8 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS
-from superconv_ray.design.plan import Cell, Plan, make_plan
+from superconv_ray.design.building import make_plan
+from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, duration, text_table
@@ -176,12 +177,10 @@ class StudyPlan:
 
     def _tuning_of(self, cell: Cell) -> int:
         tuning = self.plan.study.tuning
-        return tuning.trials * tuning.replicates if cell.search else 0
+        return tuning.total_trials if cell.search else 0
 
     def _planned(self, cell: Cell) -> PlannedCell:
-        first = cell.trainings[0]
-        assert first.data_count is not None
-        assert first.steps is not None
+        first = cell.representative
         return PlannedCell(
             arm=cell.arm,
             point=cell.point,
@@ -189,7 +188,7 @@ class StudyPlan:
             steps=first.steps,
             max_lr=_how_chosen(cell),
             choosing=len(cell.range_tests) + self._tuning_of(cell),
-            trainings=(self.plan.study.first_seeds(), len(cell.trainings)),
+            trainings=(self.plan.study.first_seeds(), len(cell.templates)),
         )
 
     def _title(self) -> str:
@@ -268,7 +267,7 @@ def check_models(plan: Plan) -> None:
         Exception: Whatever the user's code raises.
     """
     own = plan.study.models
-    trials = {trial for cell in plan.cells for trial in cell.trainings if trial.model in own}
+    trials = {trial for cell in plan.cells for trial in cell.templates if trial.model in own}
     for model, dataset, dropout in sorted({(t.model, t.dataset, t.dropout) for t in trials}):
         from superconv_ray.training.loop import check_model
 
@@ -283,7 +282,7 @@ def _check_data(plan: Plan, data_dir: Path) -> None:
     """
     from superconv_ray.data.readers import load_dataset
 
-    named = {trial.dataset for cell in plan.cells for trial in cell.trainings}
+    named = {trial.dataset for cell in plan.cells for trial in cell.templates}
     for name in sorted(named - plan.datasets.keys()):
         load_dataset(name, data_dir, download=False)
 
@@ -294,7 +293,7 @@ def _how_chosen(cell: Cell) -> str:
     tuned = ", ".join(cell.search.space) if cell.search else ""
     if cell.search and "max_lr" in cell.search.space:
         return f"tuned ({tuned})" if len(cell.search.space) > 1 else "tuned"
-    return f"{cell.trainings[0].max_lr:g}" + (f" (tuned: {tuned})" if tuned else "")
+    return f"{cell.representative.max_lr:g}" + (f" (tuned: {tuned})" if tuned else "")
 
 
 def _look_up(plan: Plan, store: Store) -> Stored:
@@ -337,8 +336,8 @@ def _steps_left(plan: Plan, planner: Planner) -> Counter[Kind]:
         scored = cell.search.templates if cell.search else ()
         expected: dict[Role, tuple[Sequence[Trial], int]] = {
             "range_test": (cell.range_tests, len(cell.range_tests)),
-            "tuning": (scored, tuning.trials * tuning.replicates),
-            "training": (cell.trainings, len(cell.trainings)),
+            "tuning": (scored, tuning.total_trials),
+            "training": (cell.templates, len(cell.templates)),
         }
         for role, (trials, count) in expected.items():
             if trials:

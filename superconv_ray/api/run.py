@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from superconv_ray.design.plan import Plan, make_plan
+from superconv_ray.design.building import make_plan
+from superconv_ray.design.plan import Plan
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, did_you_mean
 from superconv_ray.execution.session import RunOptions, Summary, run_plan

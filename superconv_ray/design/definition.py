@@ -159,7 +159,7 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
         provenance: Where it is run; not part of what it asks.
     """
     study = plan.study
-    used = [cell.trainings[0] for cell in plan.cells]
+    used = [cell.templates[0] for cell in plan.cells]
     return StudyDefinition(
         name=study.name,
         question=study.question,

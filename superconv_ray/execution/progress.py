@@ -16,7 +16,7 @@ from rich.text import Text
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.text import duration, trial_line, trial_name
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.filesystem import StoreError
 
@@ -48,7 +48,7 @@ class Progress:
         self._kept_at = time.monotonic()
         self._begun = time.monotonic()
         self._found = len(planner.outcomes)
-        self._running: dict[str, Trial] = {}
+        self._running: dict[str, CompleteTrial] = {}
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._printed_at = 0.0
         self._errors: set[str] = set()
@@ -71,11 +71,11 @@ class Progress:
         elif self._recent:
             self._console.print(self._status(), highlight=False, soft_wrap=True)
 
-    def started(self, trial: Trial) -> None:
+    def started(self, trial: CompleteTrial) -> None:
         """A trial was given to a worker."""
         self._running[trial.id] = trial
 
-    def ended(self, trial: Trial, outcome: Outcome) -> None:
+    def ended(self, trial: CompleteTrial, outcome: Outcome) -> None:
         """A trial has ended; an error is shown at once, with the trial's settings."""
         self._running.pop(trial.id, None)  # unless its worker could not be set up
         line = trial_line({**trial.settings(), "status": outcome.status, **outcome.measurements})
@@ -100,7 +100,7 @@ class Progress:
             self._printed_at = now
             self._console.print(f"{self._status()} | last: {line}", highlight=False, soft_wrap=True)
 
-    def lost(self, trial: Trial, cause: str | None) -> None:
+    def lost(self, trial: CompleteTrial, cause: str | None) -> None:
         """A trial is started again; why, if something about it may be to blame."""
         self._running.pop(trial.id, None)
         self._restarts += 1

@@ -219,7 +219,7 @@ def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
     Raises:
         ValueError, TypeError: As `check_model`, or whatever the user's code raises.
     """
-    trials = {trial for cell in plan.cells for trial in cell.trainings}
+    trials = {trial for cell in plan.cells for trial in cell.templates}
     uses = {(t.model, t.dataset, t.dropout) for t in trials if t.model in plan.study.models}
     for model, dataset, dropout in sorted(uses):
         if dataset in datasets:

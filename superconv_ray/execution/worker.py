@@ -18,7 +18,7 @@ from torch import nn
 from superconv_ray.data.batches import ResidentDataset, to_device
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.design.version import VERSION
 from superconv_ray.execution.interruption import deferred_ctrl_c
 from superconv_ray.execution.memory import forget_peaks, peaks
@@ -72,7 +72,7 @@ class Worker:
         self._load = load
         self._warn = warn
         self._resident: dict[str, ResidentDataset] = {}
-        self._trial: Trial | None = None
+        self._trial: CompleteTrial | None = None
         self._run: TrainingRun | None = None
         self._between_steps = True
         self._save_at = 0.0
@@ -92,7 +92,7 @@ class Worker:
             )
         return store
 
-    def start(self, trial: Trial) -> None:
+    def start(self, trial: CompleteTrial) -> None:
         """Take on a trial, whatever was in progress before."""
         self._trial, self._run = trial, None
 
@@ -144,7 +144,7 @@ class Worker:
         if not run.finished and time.monotonic() >= self._save_at:
             self._save(run)
 
-    def _begin(self, trial: Trial) -> TrainingRun:
+    def _begin(self, trial: CompleteTrial) -> TrainingRun:
         forget_peaks(self.device)
         data = self._data(trial.dataset)
         model = self._job.models.get(trial.model, trial.model)
@@ -188,7 +188,7 @@ class Worker:
         # Only a range test's curve is read by the planner; do not send it the others.
         return replace(outcome, curve=run.curve if run.trial.kind == "range_test" else ())
 
-    def _fail(self, trial: Trial, trace: str) -> Outcome:
+    def _fail(self, trial: CompleteTrial, trace: str) -> Outcome:
         error = "\n".join(filter(None, (trace, memory_advice(trace), trial.described())))
         self.store.write_failure(trial, error)
         return Outcome("failed", error=error)

@@ -1,1 +1,1 @@
-"""Which trial runs next: the planner, and the selection of settings that a study leaves open."""
+"""Which trial runs next: the `planner`, and how cells choose settings that a study leaves open."""

@@ -1,6 +1,6 @@
 """How a cell chooses the settings that its study leaves open: by range tests, or by search.
 
-A choice is made in rounds of trials, scored on labels held out of the cell's limited ones.
+A choice is made in rounds of trials. They are scored on labels held out of the cell's limited ones.
 """
 
 from __future__ import annotations
@@ -14,57 +14,58 @@ from superconv_ray.analysis.range_tests.reading import (
     accuracy_peak,
     measured_rows,
 )
-from superconv_ray.design.choices import Tuning
+from superconv_ray.design.choices import FromRangeTest, Tuning
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Search
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial
 
 READ_COLUMN = "validation_accuracy_reestimated"
-"""What a range test is read on. With BN's running statistics, which lag behind weights that move
-fast, the accuracy at a large learning rate jumps by tens of points from row to row (NOTES.md)."""
+"""Curve column that a range test is read from. Batch norm's running statistics lag behind weights
+that move fast: with them, the accuracy at a large learning rate jumps by tens of points from row
+to row (NOTES.md)."""
 SCORE_COLUMN = "validation_accuracy"
-"""What a tuning trial is scored on: the same as is measured of a training, on other labels."""
+"""Column that scores a tuning trial; trainings are measured by the same accuracy on test labels."""
 LOSS_COLUMN = "validation_loss"
 
 Role = Literal["range_test", "tuning", "training"]
 
 
 class Choice(Protocol):
-    """A cell's open settings on their way to being known.
+    """The choice of a cell's open settings, round by round.
 
     Attributes:
-        role: What its trials are for.
-        rule: The rule that it chooses by.
-        size: How many trials it takes, all rounds together.
+        role: Purpose of its trials.
+        rule: Name of the rule that it chooses by.
+        size: Number of trials in all rounds.
     """
 
     role: Role
     rule: str
     size: int
 
-    def propose(self) -> tuple[Trial, ...]:
-        """The trials of the next round; none when the choice is made."""
+    def propose(self) -> tuple[CompleteTrial, ...]:
+        """Return the trials of the next round; none once the choice is made."""
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """The outcomes of the round, in its order.
+        """Take the outcomes of the round, in the order in which its trials were proposed.
 
         Raises:
-            ValueError: They do not allow to go on.
+            ValueError: The choice cannot continue with these outcomes.
         """
 
     def settings(self) -> dict[str, Any]:
-        """What was chosen.
+        """Return the chosen settings.
 
         Raises:
-            ValueError: The outcomes do not tell.
+            ValueError: The outcomes do not suffice to choose.
         """
 
 
 def choice_of(cell: Cell, tuning: Tuning) -> Choice | None:
-    """How a cell chooses, or None if everything is given."""
+    """Return how a cell chooses its settings, or None if all of them are given."""
     if cell.search:
         return SearchChoice(cell.search, tuning)
-    return RangeTestChoice(cell) if cell.reading else None
+    return RangeTestChoice(cell.reading, cell.range_tests) if cell.reading else None
 
 
 class RangeTestChoice:
@@ -72,15 +73,14 @@ class RangeTestChoice:
 
     role: Role = "range_test"
 
-    def __init__(self, cell: Cell) -> None:
-        assert cell.reading is not None, "only for cells that read max_lr off"
-        self.rule = cell.reading.rule
-        self.size = len(cell.range_tests)
-        self._to_propose = cell.range_tests
+    def __init__(self, reading: FromRangeTest, tests: tuple[CompleteTrial, ...]) -> None:
+        self.rule = reading.rule
+        self.size = len(tests)
+        self._to_propose = tests
         self._outcomes: Sequence[Outcome] = ()
 
-    def propose(self) -> tuple[Trial, ...]:
-        """All range tests, then none; see `Choice`."""
+    def propose(self) -> tuple[CompleteTrial, ...]:
+        """Return all range tests, then none; see `Choice`."""
         proposed, self._to_propose = self._to_propose, ()
         return proposed
 
@@ -95,7 +95,7 @@ class RangeTestChoice:
 
 
 class SearchChoice:
-    """Every setting that is tuned, by a search; see `tuning.Searcher`."""
+    """All tuned settings of a cell, by a search; see `tuning.Searcher`."""
 
     role: Role = "tuning"
     rule = "best mean validation accuracy of a search"
@@ -103,12 +103,12 @@ class SearchChoice:
     def __init__(self, search: Search, tuning: Tuning) -> None:
         from superconv_ray.planning.tuning import Searcher
 
-        self.size = tuning.trials * tuning.replicates
+        self.size = tuning.total_trials
         self._search = search
         self._searcher = Searcher(search.space, tuning)
 
-    def propose(self) -> tuple[Trial, ...]:
-        """The replicates of every combination of the round; see `Choice`."""
+    def propose(self) -> tuple[CompleteTrial, ...]:
+        """Return the replicates of every combination of the round; see `Choice`."""
         combinations = self._searcher.propose()
         return tuple(t for settings in combinations for t in self._search.trials_at(settings))
 
@@ -131,11 +131,11 @@ class SearchChoice:
 
 def _reject_failed(outcomes: Sequence[Outcome], what: str) -> None:
     if any(outcome.status == "failed" for outcome in outcomes):
-        raise ValueError(f"{what} of this cell failed; it is run again with the next run")
+        raise ValueError(f"{what} of this cell failed; the next run tries it again")
 
 
 def _score(outcome: Outcome) -> tuple[float, float]:
-    """Accuracy and loss; a diverged trial is worse than any that went through."""
+    """Accuracy and loss of a trial; a diverged trial is worse than any other."""
     if outcome.status == "diverged":
         return 0.0, math.inf
     return outcome.measurements[SCORE_COLUMN], outcome.measurements[LOSS_COLUMN]

@@ -1,8 +1,8 @@
-"""Searching a cell's settings with Optuna: the same effort and the same beginning for every cell.
+"""Search for a cell's tuned settings with Optuna: every cell gets the same effort and start.
 
-Proposals come in rounds of a fixed size, and a round is told in the order in which it was proposed.
-So the whole search is a function of its seed and the scores, whichever trial ends first, and a run
-that was killed proposes the same again.
+Proposals come in rounds of a fixed size, and a round's scores are reported in the order of its
+proposals. The whole search is therefore a function of its seed and the scores, whichever trial ends
+first, and a run that was killed proposes the same settings again.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ import optuna
 from superconv_ray.design.choices import Tuned, Tuning
 from superconv_ray.design.trial import number_type
 
-STARTUP_SHARE = 0.5
-"""Share of a search, at most 10 trials, that is random before TPE models what was seen: with its
-default of 10 a search of 12 would hardly be guided."""
+STARTUP_FRACTION = 0.5
+"""Fraction of a search, at most 10 trials, that is random before TPE models the scores. With TPE's
+default of 10, most of a search of 12 would be random."""
 
 
 @dataclass(frozen=True, order=True)
 class Score:
-    """How good settings are; of equal accuracies, as few validation labels make them, the loss."""
+    """Score of a combination of settings.
+
+    The loss breaks ties of accuracy, which are common with few validation labels.
+    """
 
     accuracy: float
     negative_loss: float
@@ -41,7 +44,7 @@ class Searcher:
     """Proposes settings and learns from their scores (TPE with constant liar, seeded).
 
     Args:
-        space: Trial field -> range it is tuned in.
+        space: Trial field -> range in which it is tuned.
         tuning: Effort and seed.
     """
 
@@ -55,20 +58,20 @@ class Searcher:
         }
         sampler = optuna.samplers.TPESampler(
             seed=tuning.seed,
-            n_startup_trials=min(10, max(1, round(STARTUP_SHARE * tuning.trials))),
-            constant_liar=True,  # the proposals of a round keep away from one another
+            n_startup_trials=min(10, max(1, round(STARTUP_FRACTION * tuning.trials))),
+            constant_liar=True,  # keeps the proposals of a round away from one another
         )
         with _quiet_optuna():
             self._study = optuna.create_study(direction="maximize", sampler=sampler)
 
     def propose(self) -> list[dict[str, Any]]:
-        """The settings of the next round; none when all were proposed.
+        """Return the settings of the next round; none once all have been proposed.
 
         Raises:
-            RuntimeError: The round before has not been told.
+            RuntimeError: The scores of the previous round have not been reported.
         """
         if any(proposal.score is None for proposal in self._proposals):
-            raise RuntimeError("tell the scores of a round before asking for the next")
+            raise RuntimeError("report the scores of a round before asking for the next")
         count = min(self._tuning.parallel, self._tuning.trials - len(self._proposals))
         for _ in range(count):
             trial = self._study.ask(self._distributions)
@@ -77,19 +80,19 @@ class Searcher:
         return [proposal.settings for proposal in self._proposals if proposal.score is None]
 
     def tell(self, scores: Sequence[Score]) -> None:
-        """The scores of the round, in the order in which it was proposed."""
+        """Report the scores of the round, in the order of its proposals."""
         waiting = [proposal for proposal in self._proposals if proposal.score is None]
         for proposal, score in zip(waiting, scores, strict=True):
             proposal.score = score
             self._study.tell(proposal.trial, score.accuracy)
 
     def best(self) -> dict[str, Any]:
-        """The settings with the highest score; the first of equals."""
-        told = [(p.score, p.settings) for p in self._proposals if p.score is not None]
-        return max(told, key=lambda pair: pair[0])[1]
+        """Return the settings with the highest score; the first of equals."""
+        scored = [(p.score, p.settings) for p in self._proposals if p.score is not None]
+        return max(scored, key=lambda pair: pair[0])[1]
 
     def _rounded(self, name: str, value: float) -> Any:
-        """To three digits, or a whole number: a trial's id should not hang on the last bits."""
+        """Round to three digits, or to an integer, so that ids do not depend on the last bits."""
         if number_type(name) is int:
             return round(value)
         range_ = self._space[name]
@@ -98,7 +101,7 @@ class Searcher:
 
 @contextlib.contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """Optuna announces every study that is made, also those that only a planner sees."""
+    """Suppress Optuna's message about every new study: only planners see these studies."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

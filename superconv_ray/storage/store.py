@@ -41,7 +41,7 @@ import pyarrow.parquet as pq
 
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.storage import schema
 from superconv_ray.storage.filesystem import Files, is_passing
 from superconv_ray.storage.filesystem import StoreError as StoreError
@@ -159,7 +159,7 @@ class Store:
         self.files.write("store.json", content.encode())
 
     def write_result(
-        self, trial: Trial, outcome: Outcome, curve: Iterable[Mapping[str, Any]]
+        self, trial: CompleteTrial, outcome: Outcome, curve: Iterable[Mapping[str, Any]]
     ) -> None:
         """Write a finished trial: its curve, then its row, which makes it done."""
         rows = [{"trial_id": trial.id, **row} for row in curve]
@@ -174,7 +174,7 @@ class Store:
         self._write_table(f"trials/{trial.id}.parquet", schema.to_table([row], schema.TRIALS))
         self.files.delete(f"failures/{trial.id}.json")
 
-    def write_failure(self, trial: Trial, error: str) -> None:
+    def write_failure(self, trial: CompleteTrial, error: str) -> None:
         """Note what a trial raised; it counts as not done and is run again with the next run."""
         content = {"trial_id": trial.id, "error": error, "settings": trial.settings()}
         self.files.write(f"failures/{trial.id}.json", json.dumps(content, indent=1).encode())

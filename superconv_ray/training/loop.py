@@ -31,7 +31,7 @@ from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.seeds import derive_seed
 from superconv_ray.data.subsets import limited_subset
 from superconv_ray.design.outcome import Outcome, Status
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.models import build_model
 from superconv_ray.models.ghost_batch_norm import with_ghost_batches
 from superconv_ray.training.hessian_free import HessianFreeEstimate
@@ -59,8 +59,8 @@ class TrainingRun:
         ValueError, TypeError: The model cannot be built for this data set.
     """
 
-    def __init__(self, trial: Trial, data: ResidentDataset, model: ModelSource) -> None:
-        self.trial = trial.complete()
+    def __init__(self, trial: CompleteTrial, data: ResidentDataset, model: ModelSource) -> None:
+        self.trial = trial
         self.device = data.train_inputs.device
         self.precision = resolve_precision(trial.precision, self.device)
         self.curve: list[dict[str, Any]] = []
@@ -75,7 +75,7 @@ class TrainingRun:
         self._hessian_free = (
             HessianFreeEstimate(_trainable(self.model), interval) if interval else None
         )
-        self._row_steps = row_steps(self._steps, cast("int", self.trial.eval_interval))
+        self._row_steps = row_steps(self._steps, self.trial.eval_interval)
         self._pending = torch.zeros(2, device=self.device)  # loss, correct since the last look
         self._pending_steps = 0
         self._window = [0.0, 0.0, 0]  # loss, correct, steps since the last curve row
@@ -189,8 +189,8 @@ class TrainingRun:
         trial, data = self.trial, self._data
         subset = limited_subset(
             data.train_labels.cpu().numpy(),
-            count=cast("int", trial.data_count),
-            seed=cast("int", trial.subset_seed),
+            count=trial.data_count,
+            seed=trial.subset_seed,
             validation_fraction=trial.validation_fraction,
         )
         training = torch.from_numpy(subset.training).to(self.device)
@@ -236,7 +236,7 @@ class TrainingRun:
 
     @property
     def _steps(self) -> int:
-        return cast("int", self.trial.steps)
+        return self.trial.steps
 
     # In a step
 
@@ -430,7 +430,7 @@ def _eager(rule: type[Any]) -> Callable[..., torch.optim.Optimizer]:
     return type(rule.__name__, (rule,), methods | {"step": torch.no_grad()(methods["step"])})
 
 
-def build_optimizer(trial: Trial, model: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(trial: CompleteTrial, model: nn.Module) -> torch.optim.Optimizer:
     """The trial's update rule over a model's parameters; its rates are set before every step."""
     parameters = _trainable(model)
     spared = [p for p in parameters if trial.weight_decay_on == "weights" and p.ndim < 2]
@@ -440,7 +440,7 @@ def build_optimizer(trial: Trial, model: nn.Module) -> torch.optim.Optimizer:
         {"params": spared, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    momentum = cast("float", trial.momentum)
+    momentum = trial.momentum
     fused = parameters[0].device.type in ("cpu", "cuda")
     if trial.optimizer in ("sgd", "nesterov"):
         nesterov = trial.optimizer == "nesterov"

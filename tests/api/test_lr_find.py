@@ -6,8 +6,9 @@ from typing import Any
 
 from superconv_ray.api.lr_find import default_study, lr_find_study
 from superconv_ray.design.budget import iterations
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import from_range_test
-from superconv_ray.design.plan import Plan, make_plan, range_tests_alone
+from superconv_ray.design.plan import Plan, range_tests_alone
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.trial import Trial

@@ -12,7 +12,8 @@ from click.testing import Result
 
 from benchmarks.made_study import write_made_study
 from superconv_ray import Arm, Study, Trial, from_range_test, iterations
-from superconv_ray.design.plan import make_plan, range_tests_alone
+from superconv_ray.design.building import make_plan
+from superconv_ray.design.plan import range_tests_alone
 from superconv_ray.execution.session import write_study
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.store import open_store

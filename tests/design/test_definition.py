@@ -9,9 +9,9 @@ import pytest
 
 from superconv_ray import Arm, Study, Trial, epochs, from_range_test, grid, iterations, tuned
 from superconv_ray.design.budget import seconds
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import Tuning
 from superconv_ray.design.definition import Provenance, StudyDefinition, define, readable
-from superconv_ray.design.plan import make_plan
 from superconv_ray.design.seeds import at_least
 
 STUDY = Study(

@@ -18,17 +18,12 @@ from superconv_ray.data.catalog import DATASETS
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.subsets import limited_subset
 from superconv_ray.design.budget import Budget, epochs, iterations, samples
+from superconv_ray.design.building import RANGE_TEST_EVAL_COUNT, make_plan
 from superconv_ray.design.choices import Tuning, from_range_test, tuned
-from superconv_ray.design.plan import (
-    RANGE_TEST_EVAL_COUNT,
-    Cell,
-    Plan,
-    make_plan,
-    range_tests_alone,
-)
+from superconv_ray.design.plan import Cell, Plan, range_tests_alone
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import grid, paired
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial, Trial
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,7 +65,7 @@ def own_model(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> 
 
 
 def ids(plan: Plan) -> list[str]:
-    return [trial.id for trial in plan.distinct_trials()]
+    return [t.id for t in plan.distinct_trials() if isinstance(t, CompleteTrial)]
 
 
 def error(**changes: Any) -> str:
@@ -92,6 +87,14 @@ def test_cells_are_arms_within_points_in_the_order_of_the_study() -> None:
         ("b", {"dropout": 0.5}),
     ]
     assert [cell.trainings[0].dropout for cell in plan.cells] == [0.0, 0.0, 0.5, 0.5]
+
+
+def test_a_plan_keeps_its_points_with_a_cell_per_arm() -> None:
+    arms = {"a": Arm(), "b": Arm(policy="cosine")}
+    plan = make_plan(study(arms=arms, sweep=grid(dropout=(0.0, 0.5))))
+    assert [point.settings for point in plan.points] == [{"dropout": 0.0}, {"dropout": 0.5}]
+    assert [[cell.arm for cell in point.cells] for point in plan.points] == [["a", "b"]] * 2
+    assert plan.cells == tuple(cell for point in plan.points for cell in point.cells)
 
 
 def test_a_cell_is_described_for_messages() -> None:
@@ -128,7 +131,7 @@ def test_all_arms_share_seeds_subsets_and_budget_at_every_point() -> None:
         )
     )
     for cell in plan.cells:
-        assert [trial.seed for trial in cell.trainings] == [4, 9, 2]
+        assert [trial.seed for trial in cell.templates] == [4, 9, 2]
         complete = cell.trainings_with(max_lr=1.0) if cell.reading else cell.trainings
         assert [trial.subset_seed for trial in complete] == [4, 9, 2]
         assert {trial.steps for trial in complete} == {400}
@@ -139,7 +142,7 @@ def test_all_arms_share_seeds_subsets_and_budget_at_every_point() -> None:
                 (2, 2),
             ]
     by_point = {
-        tuple(cell.point.items()): {trial.data_count for trial in cell.trainings}
+        tuple(cell.point.items()): {trial.data_count for trial in cell.templates}
         for cell in plan.cells
     }
     assert by_point == {(("data_fraction", 0.1),): {5000}, (("data_fraction", 1.0),): {50_000}}
@@ -348,7 +351,9 @@ def test_ghost_batches_divide_the_batch_of_every_cell() -> None:
 
 def test_trainings_wait_for_their_max_lr_alone() -> None:
     cell = the_cell(arms={"a": Arm(max_lr=from_range_test())})
-    assert [trial.max_lr for trial in cell.trainings] == [None, None]
+    assert [trial.max_lr for trial in cell.templates] == [None, None]
+    with pytest.raises(ValueError, match=r"^arm 'a' has yet to choose max_lr$"):
+        _ = cell.trainings
     assert [trial.max_lr for trial in cell.trainings_with(max_lr=0.7)] == [0.7, 0.7]
     given = the_cell(arms={"a": Arm(max_lr=0.7)})
     assert cell.trainings_with(max_lr=0.7) == given.trainings
@@ -366,11 +371,23 @@ def test_range_tests_alone_are_each_tested_once_and_followed_by_no_training() ->
         ("tested", 0.0),
         ("tested", 0.5),
     ]
+    assert [(point.settings, len(point.cells)) for point in alone.points] == [
+        ({"dropout": 0.0}, 1),
+        ({"dropout": 0.5}, 1),
+    ]
     assert [cell.trainings for cell in alone.cells] == [
         plan.cells[0].range_tests,
         plan.cells[3].range_tests,
     ]
     assert not any(cell.range_tests or cell.reading for cell in alone.cells)
+
+
+def test_a_point_without_range_tests_of_its_own_is_left_out() -> None:
+    # The tail is no setting of a range test, so both points have the same ones.
+    arms = {"a": Arm(max_lr=from_range_test()), "b": Arm(max_lr=from_range_test(high=1.0))}
+    plan = make_plan(study(arms=arms, sweep=grid(tail=("step", "linear"))))
+    (point,) = range_tests_alone(plan).points
+    assert [cell.arm for cell in point.cells] == ["a", "b"]
 
 
 def test_arms_with_equal_range_tests_share_them() -> None:
@@ -604,8 +621,8 @@ def test_there_are_no_more_labels_than_the_data_set_has() -> None:
 SET_BY_STUDY = {
     "seed": (1, "set the study's seeds instead"),
     "steps": (100, "set the study's budget instead"),
-    "dataset_digest": ("0123", "it is worked out from the study's datasets"),
-    "model_digest": ("0123", "it is worked out from the study's models"),
+    "dataset_digest": ("0123", "it is computed from the study's datasets"),
+    "model_digest": ("0123", "it is computed from the study's models"),
 }
 
 
@@ -621,7 +638,7 @@ def test_what_the_study_works_out_cannot_be_set(field: str) -> None:
 
 def test_arms_do_not_choose_their_own_subsets() -> None:
     assert error(arms={"a": Arm(subset_seed=1)}) == (
-        "arm 'a': 'subset_seed' must be the same for all arms, set it in base or sweep; got 1"
+        "arm 'a': 'subset_seed' must be the same for all arms; set it in base or sweep; got 1"
     )
     plan = make_plan(study(sweep=grid(subset_seed=(1, 2))))
     assert [cell.trainings[0].subset_seed for cell in plan.cells] == [1, 2]
@@ -758,7 +775,7 @@ def test_built_in_models_and_augmentation_need_images() -> None:
     assert make_plan(own(**features)).cells
     assert error(**vars(own(**features, base=replace(own().base, model="lenet")))) == (
         "arm 'one_cycle': model 'lenet' needs images, but dataset 'mine' holds vectors of 5 "
-        "features; bring a model of your own and augment='none'"
+        "features; use a model of your own and augment='none'"
     )
     assert "augment 'flip' needs images" in error(
         **vars(own(**features, base=replace(own().base, augment="flip")))
@@ -772,7 +789,7 @@ PLAN = """
 import sys
 import superconv_ray
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations
-from superconv_ray.design.plan import make_plan
+from superconv_ray.design.building import make_plan
 
 def own_model(*, input_shape, classes, dropout): ...
 

@@ -18,7 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superconv_ray.design import schedules, trial
-from superconv_ray.design.trial import Trial, check_field_names, describe_fields, field_names
+from superconv_ray.design.trial import (
+    CompleteTrial,
+    Trial,
+    check_field_names,
+    describe_fields,
+    field_names,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -256,7 +262,7 @@ def test_a_default_that_contradicts_a_setting_is_found_when_the_trial_is_complet
 
 def test_fields_that_the_policy_does_not_use_contradict_nothing() -> None:
     unused = replace(TRAINING, policy="piecewise", momentum=0.8, min_momentum=0.85, start_lr=1.0)
-    assert unused.id == replace(TRAINING, policy="piecewise", momentum=0.8).id
+    assert unused.complete().id == replace(TRAINING, policy="piecewise", momentum=0.8).complete().id
 
 
 # Canonical types
@@ -280,7 +286,7 @@ def test_equal_settings_are_one_trial_whatever_their_python_type(
     policy = "piecewise" if field == "milestones" else "one_cycle"
     trials = [replace(TRAINING, **{field: value, "policy": policy}) for value in values]
     assert len(set(trials)) == 1
-    assert len({trial.id for trial in trials}) == 1
+    assert len({trial.complete().id for trial in trials}) == 1
     assert len({repr(getattr(trial, field)) for trial in trials}) == 1
 
 
@@ -298,7 +304,7 @@ def test_settings_written_and_read_back_make_the_same_trial(
     written = replace(
         TRAINING, dropout=dropout, weight_decay=weight_decay, steps=steps, seed=seed
     ).complete()
-    read = Trial(**json.loads(json.dumps(written.settings())))
+    read = CompleteTrial(**json.loads(json.dumps(written.settings())))
     assert read == written
     assert read.id == written.id
 
@@ -314,12 +320,11 @@ def test_the_kind_follows_from_the_policy() -> None:
 
 
 @pytest.mark.parametrize("missing", ["max_lr", "steps", "data_count"])
-def test_a_trial_that_lacks_what_only_the_study_knows_has_no_id(missing: str) -> None:
+def test_a_trial_that_lacks_what_only_the_study_knows_cannot_be_completed(missing: str) -> None:
     absent: Any = None
     template = replace(TRAINING, **{missing: absent})
-    for use in (template.complete, lambda: template.id):
-        with pytest.raises(ValueError, match=f"^{missing} must be set before a trial can run"):
-            use()
+    with pytest.raises(ValueError, match=f"^{missing} must be set before a trial can run"):
+        template.complete()
 
 
 def test_completion_fills_in_the_defaults_of_one_cycle() -> None:
@@ -375,7 +380,9 @@ def test_the_bn_momentum_is_pytorchs_unless_it_is_set() -> None:
 def test_equal_bn_settings_are_equal_trials_however_they_are_given() -> None:
     given = replace(TRAINING, bn_momentum=0.05)
     assert replace(TRAINING, bn_momentum_steps=10).complete() == given.complete()
-    assert replace(TRAINING, bn_momentum_steps=20).id == TRAINING.id  # 20 / 200 steps is 0.1
+    assert (
+        replace(TRAINING, bn_momentum_steps=20).complete().id == TRAINING.complete().id
+    )  # 20 / 200 steps is 0.1
     assert replace(TRAINING, ghost_batch_size=TRAINING.batch_size).complete() == TRAINING.complete()
 
 
@@ -416,7 +423,47 @@ def test_max_lr_is_all_that_a_policy_asks_for(policy: str) -> None:
 @pytest.mark.parametrize("given", [TRAINING, RANGE_TEST])
 def test_a_complete_trial_is_left_as_it_is(given: Trial) -> None:
     assert given.complete().complete() == given.complete()
-    assert given.complete().id == given.id
+    assert given.complete().id == given.complete().id
+
+
+def test_replacing_a_setting_of_a_complete_trial_gives_a_complete_trial() -> None:
+    full = TRAINING.complete()
+    other = replace(full, policy="piecewise", optimizer="adam", seed=3)
+    assert other == other.complete()
+    assert (other.milestones, other.beta2) == ((0.5, 0.75), 0.999)
+    assert (other.div_factor, other.tail) == (None, None)
+    assert other.subset_seed == 0  # filled in before, and kept like a value that was given
+    for name in ("max_lr", "steps", "data_count"):
+        missing: dict[str, Any] = {name: None}
+        with pytest.raises(ValueError, match=f"^{name} must be set before a trial can run"):
+            replace(full, **missing)
+
+
+def test_a_complete_trial_checks_its_settings_like_any_trial() -> None:
+    with pytest.raises(ValueError, match=r"^dropout must be in \[0, 1\), got 1\.5"):
+        replace(TRAINING.complete(), dropout=1.5)
+    with pytest.raises(TypeError, match="'droput' is not a field of a trial"):
+        CompleteTrial(droput=0.5)  # type: ignore[call-arg]
+
+
+def test_a_template_is_no_complete_trial() -> None:
+    assert not isinstance(TRAINING, CompleteTrial)
+    assert TRAINING.complete() != TRAINING
+
+
+@given(
+    st.sampled_from(sorted(schedules.POLICIES)),
+    st.sampled_from(sorted(schedules.POLICIES)),
+    st.sampled_from(trial.OPTIMIZERS),
+)
+def test_every_replacement_of_a_complete_trial_is_complete(
+    before: str, after: str, optimizer: str
+) -> None:
+    full = replace(TRAINING, policy=before).complete()
+    changed = replace(full, policy=after, start_lr=None, optimizer=optimizer)
+    assert type(changed) is CompleteTrial
+    assert changed.complete() == changed
+    assert changed.schedule()(0).lr <= 0.1
 
 
 def test_the_schedule_is_that_of_the_policy_with_the_trials_settings() -> None:
@@ -454,12 +501,12 @@ def test_unused_fields_name_the_setting_that_makes_them_so() -> None:
 )
 def test_ids_are_those_of_results_stored_long_ago(given: Trial, recorded: str) -> None:
     # If this fails, no stored result is found any more: see RESULTS_VERSION.
-    assert given.id == recorded
+    assert given.complete().id == recorded
 
 
 PRINT_IDS = f"""
 from superconv_ray.design.trial import Trial
-print({TRAINING!r}.id, {RANGE_TEST!r}.id)
+print({TRAINING!r}.complete().id, {RANGE_TEST!r}.complete().id)
 """
 
 
@@ -503,18 +550,18 @@ def test_the_id_changes_with_every_field_that_changes_the_result(field: str) -> 
     context, value = DETERMINING[field]
     before = replace(TRAINING, **context)
     after = replace(before, **{field: value})
-    assert before.id != after.id
+    assert before.complete().id != after.complete().id
 
 
-def test_the_id_does_not_change_with_how_the_count_of_labels_was_asked_for() -> None:
-    assert replace(TRAINING, data_fraction=0.07).id == TRAINING.id
+def test_the_id_does_not_depend_on_how_the_number_of_labels_was_requested() -> None:
+    assert replace(TRAINING, data_fraction=0.07).complete().id == TRAINING.complete().id
 
 
 def test_the_id_does_not_change_with_fields_that_nothing_uses() -> None:
-    assert replace(TRAINING, weight_decay_on="weights").id == TRAINING.id
-    assert replace(TRAINING, beta2=0.5).id == TRAINING.id
-    assert replace(TRAINING, optimizer="nesterov", beta2=0.5).id == (
-        replace(TRAINING, optimizer="nesterov").id
+    assert replace(TRAINING, weight_decay_on="weights").complete().id == TRAINING.complete().id
+    assert replace(TRAINING, beta2=0.5).complete().id == TRAINING.complete().id
+    assert replace(TRAINING, optimizer="nesterov", beta2=0.5).complete().id == (
+        replace(TRAINING, optimizer="nesterov").complete().id
     )
 
 
@@ -523,7 +570,7 @@ def test_the_id_does_not_change_with_fields_that_the_policy_does_not_use(field: 
     value = DETERMINING[field][1]
     for policy in schedules.POLICIES:
         plain = replace(TRAINING, policy=policy)
-        same = replace(plain, **{field: value}).id == plain.id
+        same = replace(plain, **{field: value}).complete().id == plain.complete().id
         assert same == (field not in schedules.parameters(policy))
 
 
@@ -531,8 +578,8 @@ def test_writing_a_default_out_does_not_change_the_id() -> None:
     written = replace(
         TRAINING, momentum=0.95, tail="step", div_factor=10, eval_interval=10, subset_seed=0
     )
-    assert written.id == TRAINING.id
-    assert TRAINING.complete().id == TRAINING.id
+    assert written.complete().id == TRAINING.complete().id
+    assert TRAINING.complete().id == TRAINING.complete().id
 
 
 def test_the_id_hashes_what_is_set_and_none_is_absence() -> None:
@@ -541,28 +588,29 @@ def test_the_id_hashes_what_is_set_and_none_is_absence() -> None:
     settings |= {"seed": 0, "subset_seed": 0}
     text = json.dumps({"version": trial.RESULTS_VERSION, **settings}, sort_keys=True)
     assert "null" not in text
-    assert TRAINING.id == hashlib.sha256(text.encode()).hexdigest()[:20]
+    assert TRAINING.complete().id == hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialOfTomorrow(Trial):
+class TrialOfTomorrow(CompleteTrial):
     label_noise: float | None = None
 
 
 def test_a_field_added_later_leaves_the_ids_without_it_as_they_were() -> None:
     later = TrialOfTomorrow(**TRAINING.settings())
-    assert later.id == TRAINING.id
-    assert replace(later, label_noise=0.1).id != TRAINING.id
+    assert later.id == TRAINING.complete().id
+    assert replace(later, label_noise=0.1).id != TRAINING.complete().id
 
 
 def test_the_id_changes_with_the_version_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "RESULTS_VERSION", trial.RESULTS_VERSION + 1)
-    assert replace(TRAINING).id != TRAINING_ID
+    assert replace(TRAINING).complete().id != TRAINING_ID
 
 
 def test_a_trial_travels_to_workers_with_its_id() -> None:
-    assert pickle.loads(pickle.dumps(TRAINING)) == TRAINING
-    assert pickle.loads(pickle.dumps(TRAINING)).id == TRAINING_ID
+    sent = TRAINING.complete()
+    assert pickle.loads(pickle.dumps(sent)) == sent
+    assert pickle.loads(pickle.dumps(sent)).id == TRAINING_ID
 
 
 def test_a_trial_cannot_be_changed() -> None:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from superconv_ray import Arm, Study, Trial, iterations, open_store
-from superconv_ray.design.plan import make_plan
+from superconv_ray.design.building import make_plan
 from superconv_ray.execution.model_transport import check_models_load, shipped_by_value
 from superconv_ray.execution.session import RunOptions, run_plan
 

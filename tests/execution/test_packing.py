@@ -14,8 +14,8 @@ from click.testing import Result
 from rich.console import Console
 
 from superconv_ray import Arm, Study, Trial, iterations, open_store
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.plan import make_plan
 from superconv_ray.execution.capacity import Request
 from superconv_ray.execution.memory import forget_peaks, peaks
 from superconv_ray.execution.packing import (

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.execution import progress as progress_module
 from superconv_ray.execution.progress import (
     ERRORS_IN_FULL,
@@ -63,12 +63,12 @@ class Display:
         console = Console(file=self.screen, force_terminal=terminal, width=200)
         self.progress = Progress(cast("Planner", self.planner), console)
 
-    def start(self, seed: int) -> Trial:
+    def start(self, seed: int) -> CompleteTrial:
         trial = a_trial(seed)
         self.progress.started(trial)
         return trial
 
-    def end(self, trial: Trial, outcome: Outcome = COMPLETED) -> None:
+    def end(self, trial: CompleteTrial, outcome: Outcome = COMPLETED) -> None:
         self.planner.outcomes[trial.id] = outcome.status
         self.planner.left -= 1
         self.progress.ended(trial, outcome)
@@ -87,7 +87,7 @@ class Display:
         return self.text.splitlines()
 
 
-def a_trial(seed: int) -> Trial:
+def a_trial(seed: int) -> CompleteTrial:
     return Trial(max_lr=0.1, steps=10, data_count=100, seed=seed).complete()
 
 

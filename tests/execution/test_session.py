@@ -32,8 +32,9 @@ from superconv_ray import (
 )
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import DatasetNotFoundError, load_dataset
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.plan import make_plan
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution import progress, session
 from superconv_ray.execution.session import RunOptions, Summary, run_plan
 from superconv_ray.execution.worker import Job, Worker
@@ -488,7 +489,7 @@ def test_which_trials_a_study_uses_is_known_while_it_runs(
     known: list[set[str]] = []
 
     class Watching(progress.Progress):
-        def ended(self, trial: Trial, outcome: Outcome) -> None:
+        def ended(self, trial: CompleteTrial, outcome: Outcome) -> None:
             super().ended(trial, outcome)
             known.append(set(open_store(store_uri).members("tiny")["role"]))
 

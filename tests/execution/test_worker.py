@@ -21,7 +21,7 @@ from superconv_ray.data.batches import to_device
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.training.loop import TrainingRun
@@ -34,7 +34,7 @@ def digits() -> Dataset:
     return load_dataset("digits")
 
 
-def make_trial(**changes: Any) -> Trial:
+def make_trial(**changes: Any) -> CompleteTrial:
     defaults: dict[str, Any] = {
         "steps": STEPS,
         "max_lr": 0.1,
@@ -110,14 +110,14 @@ def job(uri: str, **models: Callable[..., nn.Module]) -> Job:
     return Job(store=uri, models=models, checkpoint_seconds=60.0)
 
 
-def run(worker: Worker, trial: Trial) -> Outcome:
+def run(worker: Worker, trial: CompleteTrial) -> Outcome:
     worker.start(trial)
     outcome = worker.work()
     assert outcome is not None
     return outcome
 
 
-def results(store: Store, trial: Trial) -> tuple[pd.DataFrame, pd.DataFrame]:
+def results(store: Store, trial: CompleteTrial) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The trial's row and curve, without what differs between two runs of it: times."""
     filters = [("trial_id", "==", trial.id)]
     row = store.trials(filters=filters)
@@ -126,17 +126,19 @@ def results(store: Store, trial: Trial) -> tuple[pd.DataFrame, pd.DataFrame]:
     return row.drop(columns=times), curve.drop(columns="train_seconds")
 
 
-def assert_equal_results(one: Store, other: Store, trial: Trial) -> None:
+def assert_equal_results(one: Store, other: Store, trial: CompleteTrial) -> None:
     for got, expected in zip(results(one, trial), results(other, trial), strict=True):
         assert len(expected)
         pd.testing.assert_frame_equal(got, expected, check_exact=True)
 
 
 @pytest.fixture
-def reference(tmp_path: Path, new_worker: Callable[..., Worker]) -> Callable[[Trial], Store]:
+def reference(
+    tmp_path: Path, new_worker: Callable[..., Worker]
+) -> Callable[[CompleteTrial], Store]:
     """A store in which a trial was trained without any disturbance."""
 
-    def make(trial: Trial) -> Store:
+    def make(trial: CompleteTrial) -> Store:
         uri = str(tmp_path / "reference")
         assert run(new_worker(store=uri), trial).status == "completed"
         return open_store(uri)
@@ -247,7 +249,7 @@ def test_a_worker_reads_a_data_set_once_however_many_trials_need_it(store_uri: s
 
 
 def test_one_trial_after_another_gives_the_same_as_each_alone(
-    new_worker: Callable[..., Worker], store: Store, reference: Callable[[Trial], Store]
+    new_worker: Callable[..., Worker], store: Store, reference: Callable[[CompleteTrial], Store]
 ) -> None:
     worker = new_worker()
     for trial in (make_trial(seed=1), make_trial(model="trapped"), make_trial()):
@@ -259,7 +261,7 @@ def test_one_trial_after_another_gives_the_same_as_each_alone(
 
 
 def test_work_in_slices_of_time_ends_in_the_same_numbers(
-    new_worker: Callable[..., Worker], store: Store, reference: Callable[[Trial], Store]
+    new_worker: Callable[..., Worker], store: Store, reference: Callable[[CompleteTrial], Store]
 ) -> None:
     trial = make_trial()
     worker = new_worker()
@@ -289,7 +291,7 @@ def test_another_worker_goes_on_from_the_checkpoint_to_the_same_numbers(
     new_worker: Callable[..., Worker],
     store: Store,
     traps: Traps,
-    reference: Callable[[Trial], Store],
+    reference: Callable[[CompleteTrial], Store],
 ) -> None:
     trial = make_trial(model="trapped", augment="flip_crop")
     expected = reference(trial)
@@ -313,7 +315,7 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end_and_then_saves_the_tri
     new_worker: Callable[..., Worker],
     store: Store,
     traps: Traps,
-    reference: Callable[[Trial], Store],
+    reference: Callable[[CompleteTrial], Store],
 ) -> None:
     trial = make_trial(model="trapped")
     expected = reference(trial)
@@ -333,7 +335,7 @@ def test_a_second_ctrl_c_is_raised_at_once_and_half_a_step_is_not_saved(
     new_worker: Callable[..., Worker],
     store: Store,
     traps: Traps,
-    reference: Callable[[Trial], Store],
+    reference: Callable[[CompleteTrial], Store],
 ) -> None:
     trial = make_trial(model="trapped")
     expected = reference(trial)
@@ -392,7 +394,7 @@ def test_an_interruption_before_the_first_step_is_no_error(
     assert store.checkpoint(make_trial().id) is None
 
 
-def state_of(trial: Trial, model: Any, steps: int) -> bytes:
+def state_of(trial: CompleteTrial, model: Any, steps: int) -> bytes:
     training = TrainingRun(trial, to_device(digits(), "cpu"), model)
     training.train(pause=lambda: training.step == steps)
     return training.state()
@@ -412,7 +414,7 @@ def test_a_checkpoint_that_is_of_no_use_is_dropped_said_so_and_the_trial_trained
     new_worker: Callable[..., Worker],
     store: Store,
     traps: Traps,
-    reference: Callable[[Trial], Store],
+    reference: Callable[[CompleteTrial], Store],
 ) -> None:
     trial = make_trial(model="trapped")
     content = {
@@ -515,7 +517,7 @@ def test_success_clears_the_failure_and_the_numbers_are_as_if_it_had_never_been(
     new_worker: Callable[..., Worker],
     store: Store,
     traps: Traps,
-    reference: Callable[[Trial], Store],
+    reference: Callable[[CompleteTrial], Store],
 ) -> None:
     trial = make_trial(model="trapped")
     expected = reference(trial)

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superconv_ray.design.budget import iterations
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import Tuning, from_range_test, tuned
 from superconv_ray.design.outcome import Outcome, Status
-from superconv_ray.design.plan import Plan, make_plan
+from superconv_ray.design.plan import Plan, range_tests_alone
 from superconv_ray.design.seeds import AtLeast, at_least
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import Sweep, grid
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.planning.planner import Membership, Planner, Signal
 from superconv_ray.planning.selection import READ_COLUMN
 
@@ -60,15 +61,15 @@ DONE = Outcome("completed")
 FAILED = Outcome("failed", error="out of memory")
 
 
-def taken(planner: Planner) -> list[Trial]:
+def taken(planner: Planner) -> list[CompleteTrial]:
     """All that is ready."""
     found = []
-    while isinstance(trial := planner.next(), Trial):
+    while isinstance(trial := planner.next(), CompleteTrial):
         found.append(trial)
     return found
 
 
-def names(trials: Iterable[Trial]) -> list[tuple[str, int, Any, int]]:
+def names(trials: Iterable[CompleteTrial]) -> list[tuple[str, int, Any, int]]:
     """Kind, number of labels, max_lr and seed."""
     return [(trial.kind, trial.data_count or 0, trial.max_lr, trial.seed) for trial in trials]
 
@@ -133,7 +134,7 @@ def test_trainings_that_became_ready_come_before_what_was_ready_already() -> Non
     plan = plan_of({"a": READ, "b": GIVEN}, seeds=1)
     planner = Planner(plan)
     test = planner.next()
-    assert isinstance(test, Trial)
+    assert isinstance(test, CompleteTrial)
     planner.tell(test.id, peak_at(0.4))
     assert [trial.policy for trial in taken(planner)] == ["one_cycle", "piecewise"]
 
@@ -196,7 +197,12 @@ def test_a_training_read_off_may_be_one_that_was_given() -> None:
     planner.tell(test.id, peak_at(0.4))
     assert planner.next() is Signal.FINISHED
     assert planner.total == len(planner.outcomes) == 2
-    assert [(m.trial_id, m.arm) for m in planner.memberships][-1] == (given_lr.id, "a")
+    training = Membership(given_lr.id, "b", 1, 1.0, "training")
+    assert planner.memberships[-1] == training
+    assert [(m.trial_id, m.role) for m in planner.memberships if m.arm == "a"] == [
+        (test.id, "range_test"),
+        (given_lr.id, "training"),
+    ]
 
 
 # Failed and diverged
@@ -209,7 +215,7 @@ def test_a_failed_range_test_blocks_its_cell_alone() -> None:
         failed = trial == plan.cells[0].range_tests[1]
         planner.tell(trial.id, FAILED if failed else peak_at(0.4))
     assert planner.blocked == [
-        (plan.cells[0], "a range test of this cell failed; it is run again with the next run")
+        (plan.cells[0], "a range test of this cell failed; the next run tries it again")
     ]
     rest = taken(planner)
     assert rest == list(plan.cells[2].trainings_with(max_lr=0.4))
@@ -271,7 +277,7 @@ def scores(accuracy: float, loss: float, status: Status = "completed") -> Outcom
     return Outcome(status, {"validation_accuracy": accuracy, "validation_loss": loss})
 
 
-def scored(trial: Trial, best: float = 1.0) -> Outcome:
+def scored(trial: CompleteTrial, best: float = 1.0) -> Outcome:
     """Better the nearer max_lr is to the best one, in decades."""
     assert trial.max_lr
     loss = abs(math.log10(trial.max_lr / best))
@@ -282,7 +288,7 @@ def test_a_search_proposes_rounds_and_the_trainings_take_the_best() -> None:
     plan = plan_of({"a": SEARCH}, tuning=Tuning(trials=7, replicates=2, parallel=3))
     planner = Planner(plan)
     assert (planner.left, planner.total) == (7 * 2 + 2, 16)
-    told: list[Trial] = []
+    told: list[CompleteTrial] = []
     for settings_in_round in (3, 3, 1):
         trials = taken(planner)
         assert planner.next() is Signal.WAIT
@@ -305,7 +311,7 @@ def test_a_search_learns_from_its_scores() -> None:
     for best in (0.03, 3.0):
         planner = Planner(plan_of({"a": SEARCH}, seeds=1, tuning=Tuning(trials=16)))
         tried = []
-        while isinstance(trial := planner.next(), Trial):
+        while isinstance(trial := planner.next(), CompleteTrial):
             tried.append(trial)
             planner.tell(trial.id, scored(trial, best))
         late.append(sum(math.log10(trial.max_lr or 1) for trial in tried[8:16]) / 8)
@@ -339,7 +345,7 @@ def test_a_failed_tuning_trial_blocks_its_cell_alone() -> None:
         planner.tell(trial.id, FAILED if trial.policy == "cosine" else DONE)
     ((cell, reason),) = planner.blocked
     assert (cell.arm, planner.left) == ("a", 0)
-    assert reason == "a tuning trial of this cell failed; it is run again with the next run"
+    assert reason == "a tuning trial of this cell failed; the next run tries it again"
 
 
 # Seeds that are added until it is decided
@@ -351,7 +357,7 @@ def adaptive(gap: Callable[[int], float]) -> list[int]:
     planner = Planner(plan_of(arms, seeds=at_least(3, up_to=6)))
     assert (planner.left, planner.total) == (12, 12)
     seeds: dict[str, list[int]] = {"cosine": [], "piecewise": []}
-    while isinstance(trial := planner.next(), Trial):
+    while isinstance(trial := planner.next(), CompleteTrial):
         seeds[trial.policy].append(trial.seed)
         accuracy = 0.5 + (gap(trial.seed) if trial.policy == "cosine" else 0.0)
         planner.tell(trial.id, Outcome("completed", {"test_accuracy": accuracy}))
@@ -382,6 +388,27 @@ def test_a_failed_training_stops_the_adding_of_seeds() -> None:
     planner.tell(trials[0].id, FAILED)
     assert planner.next() is Signal.FINISHED
     assert planner.left == 0
+
+
+# Range tests alone
+
+
+def test_range_tests_alone_are_all_that_runs_even_where_arms_and_points_share_them() -> None:
+    sweep = grid(data_fraction=(0.25, 0.5, 1.0)) * grid(tail=("step", "linear"))
+    plan = plan_of({"a": READ, "b": LIKE_READ}, sweep, seeds=at_least(2, up_to=4))
+    alone = range_tests_alone(plan)
+    planner = Planner(alone)
+    trials = taken(planner)
+    assert names(trials) == [
+        ("range_test", count, 3.0, seed) for seed in (0, 1) for count in (359, 718, 1437)
+    ]
+    for trial in trials:
+        planner.tell(trial.id, Outcome("completed", {"validation_accuracy": 0.5 + trial.seed / 9}))
+    assert planner.next() is Signal.FINISHED
+    assert (planner.left, planner.total) == (0, 6)
+    assert [(m.cell, m.arm) for m in planner.memberships] == [
+        (cell, "a") for cell in range(3) for _ in range(2)
+    ]
 
 
 # Counts
@@ -442,7 +469,7 @@ def test_only_a_running_trial_can_be_told(which: str) -> None:
     plan = plan_of({"a": GIVEN})
     planner = Planner(plan)
     first = planner.next()
-    assert isinstance(first, Trial)
+    assert isinstance(first, CompleteTrial)
     planner.tell(first.id, DONE)
     trial_id = {
         "unknown": "0" * 20,
@@ -498,15 +525,15 @@ class Run:
     planner: Planner
     random: Random
     salt: int
-    running: list[Trial] = field(default_factory=list)
-    given_out: list[Trial] = field(default_factory=list)
+    running: list[CompleteTrial] = field(default_factory=list)
+    given_out: list[CompleteTrial] = field(default_factory=list)
     told: dict[str, Outcome] = field(default_factory=dict)
 
     def go_on(self, ends: int = 10**6) -> Run:
         """Until so many trials have ended, or all."""
         while len(self.told) < ends:
             trial = self.planner.next() if len(self.running) < 4 else Signal.WAIT
-            if isinstance(trial, Trial):
+            if isinstance(trial, CompleteTrial):
                 self.running.append(trial)
                 self.given_out.append(trial)
             if trial is Signal.FINISHED:
@@ -526,7 +553,7 @@ class Run:
         return {id_: end for id_, end in self.told.items() if end.status != "failed"}.get
 
 
-def outcome(trial: Trial, salt: int) -> Outcome:
+def outcome(trial: CompleteTrial, salt: int) -> Outcome:
     chance = Random(f"{trial.id} {salt}")
     status: Status = chance.choices(("completed", "diverged", "failed"), (8, 3, 1))[0]
     if status == "failed":

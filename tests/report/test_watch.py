@@ -20,7 +20,7 @@ from rich.console import Console
 from superconv_ray import open_store
 from superconv_ray.design.definition import CellDefinition, Provenance, StudyDefinition
 from superconv_ray.design.outcome import Outcome, Status
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.report.watch import Watcher, trials_a_minute, view, watch
 from superconv_ray.storage.store import Store, StoreError
 
@@ -49,7 +49,7 @@ class Written:
         role: str = "training",
         status: Status = "completed",
         at: timedelta = timedelta(),
-    ) -> Trial:
+    ) -> CompleteTrial:
         trial = self.trial(arm, point, seed, role)
         measured = {"steps_done": 100, "train_seconds": 1.5, "finished_at": NOON + at}
         scored = "test_accuracy" if role == "training" else "validation_accuracy"
@@ -60,7 +60,7 @@ class Written:
         trial = self.trial("one_cycle", 0, seed, "training")
         self.store.write_failure(trial, f"Traceback\n{error}\ntrial {trial.id}: {{}}")
 
-    def trial(self, arm: str, point: int, seed: int, role: str) -> Trial:
+    def trial(self, arm: str, point: int, seed: int, role: str) -> CompleteTrial:
         policy = arm if role == "training" else "range_test_linear"
         settings: dict[str, Any] = {"data_count": 72, **self.points[point]}
         trial = Trial(policy=policy, max_lr=0.1, steps=100, seed=seed, **settings).complete()

@@ -27,7 +27,7 @@ from pyarrow import fs
 
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.storage import schema
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.store import (
@@ -41,7 +41,7 @@ from superconv_ray.storage.store import (
 FINISHED_AT = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
 
 
-def make_trial(seed: int = 0, **changes: Any) -> Trial:
+def make_trial(seed: int = 0, **changes: Any) -> CompleteTrial:
     settings: dict[str, Any] = {"steps": 10, "max_lr": 0.1, "data_count": 100, "seed": seed}
     return Trial(**settings | changes).complete()
 
@@ -72,7 +72,7 @@ def make_curve(seed: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def write(store: Store, *seeds: int) -> list[Trial]:
+def write(store: Store, *seeds: int) -> list[CompleteTrial]:
     trials = [make_trial(seed) for seed in seeds]
     for seed, trial in zip(seeds, trials, strict=True):
         store.write_result(trial, make_outcome(seed), make_curve(seed))

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from superconv_ray import Arm, Study, Trial, from_range_test, iterations
-from superconv_ray.design.plan import make_plan
+from superconv_ray.design.building import make_plan
 from superconv_ray.execution.session import RunOptions, Summary, run_plan
 
 

@@ -28,7 +28,7 @@ from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.data.subsets import limited_subset
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.models.ghost_batch_norm import GhostBatchNorm
 from superconv_ray.training.loop import (
     CHECK_INTERVAL,
@@ -52,7 +52,7 @@ def digits() -> ResidentDataset:
     return to_device(load_dataset("digits"), CPU)
 
 
-def make_trial(**changes: Any) -> Trial:
+def make_trial(**changes: Any) -> CompleteTrial:
     defaults: dict[str, Any] = {
         "steps": STEPS,
         "max_lr": 0.2,
@@ -65,11 +65,15 @@ def make_trial(**changes: Any) -> Trial:
     return Trial(**defaults | changes).complete()
 
 
-def new_run(trial: Trial, model: str | Callable[..., nn.Module] | None = None) -> TrainingRun:
+def new_run(
+    trial: CompleteTrial, model: str | Callable[..., nn.Module] | None = None
+) -> TrainingRun:
     return TrainingRun(trial, digits(), model or trial.model)
 
 
-def trained(trial: Trial, model: str | Callable[..., nn.Module] | None = None) -> TrainingRun:
+def trained(
+    trial: CompleteTrial, model: str | Callable[..., nn.Module] | None = None
+) -> TrainingRun:
     run = new_run(trial, model)
     run.train()
     return run
@@ -683,15 +687,13 @@ def test_set_rates_sets_learning_rate_and_first_beta_of_adam(optimizer: str) -> 
     assert isinstance(built, torch.optim.AdamW) == (optimizer == "adamw")
 
 
-def training_part(trial: Trial) -> Tensor:
+def training_part(trial: CompleteTrial) -> Tensor:
     data, indices = digits(), training_indices(trial)
     x = data.train_inputs.index_select(0, indices)
     return prepare(x, input_statistics(data.train_inputs, indices))
 
 
-def training_indices(trial: Trial) -> Tensor:
-    assert trial.data_count is not None
-    assert trial.subset_seed is not None
+def training_indices(trial: CompleteTrial) -> Tensor:
     subset = limited_subset(
         digits().train_labels.numpy(),
         count=trial.data_count,
@@ -701,13 +703,13 @@ def training_indices(trial: Trial) -> Tensor:
     return torch.from_numpy(subset.training)
 
 
-def held_out_part(trial: Trial) -> tuple[Tensor, Tensor]:
+def held_out_part(trial: CompleteTrial) -> tuple[Tensor, Tensor]:
     data = digits()
     statistics = input_statistics(data.train_inputs, training_indices(trial))
     return prepare(data.test_inputs, statistics), data.test_labels
 
 
-def batches_by_hand(trial: Trial) -> TrainingBatches:
+def batches_by_hand(trial: CompleteTrial) -> TrainingBatches:
     data, indices = digits(), training_indices(trial)
     return TrainingBatches(
         data.train_inputs,

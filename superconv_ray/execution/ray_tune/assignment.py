@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.capacity import Request
 
 START_SECONDS = 120.0
@@ -17,7 +17,7 @@ START_SECONDS = 120.0
 class Assignment:
     """A trial in Tune's config. It is opaque: Tune would flatten its fields into every result."""
 
-    trial: Trial
+    trial: CompleteTrial
     request: Request
 
     def __repr__(self) -> str:
@@ -31,7 +31,7 @@ class Assignments:
     """The trials that Tune holds, by the id that Tune gave them."""
 
     def __init__(self) -> None:
-        self._trials: dict[str, Trial] = {}
+        self._trials: dict[str, CompleteTrial] = {}
         self._waiting_since: dict[str, float] = {}
         self._running: set[str] = set()
 
@@ -48,18 +48,18 @@ class Assignments:
         """Number of trials that a worker has taken on."""
         return len(self._running)
 
-    def add(self, tune_id: str, trial: Trial) -> None:
+    def add(self, tune_id: str, trial: CompleteTrial) -> None:
         """Note that a trial waits for a worker."""
         self._trials[tune_id] = trial
         self._waiting_since[tune_id] = time.monotonic()
 
-    def start(self, tune_id: str) -> Trial:
+    def start(self, tune_id: str) -> CompleteTrial:
         """Note that a worker has taken on a trial, and return the trial."""
         self._waiting_since.pop(tune_id, None)
         self._running.add(tune_id)
         return self._trials[tune_id]
 
-    def remove(self, tune_id: str) -> Trial:
+    def remove(self, tune_id: str) -> CompleteTrial:
         """Note that Tune is done with a trial, and return the trial."""
         self._waiting_since.pop(tune_id, None)
         self._running.discard(tune_id)

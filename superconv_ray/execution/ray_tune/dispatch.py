@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.packing import Packing
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune.assignment import Assignment, Assignments
@@ -44,7 +44,7 @@ class Dispatcher:
         self._progress = progress
         self._store = store
         self._retries = Retries()
-        self._start_again: deque[Trial] = deque()
+        self._start_again: deque[CompleteTrial] = deque()
 
     def next(self, tune_id: str) -> Assignment | Signal:
         """Return the next trial, or why there is none."""
@@ -100,22 +100,22 @@ class Dispatcher:
         self._store.write_failure(trial, in_full)
         self._end(trial, Outcome("failed", error=f"{decision.cause}\n{trial.described()}"))
 
-    def _recorded(self, trial: Trial) -> Outcome | None:
+    def _recorded(self, trial: CompleteTrial) -> Outcome | None:
         """Outcome of a trial in the store."""
         with contextlib.suppress(StoreError):
             return recorded_outcomes(self._store, self._planner.plan, [trial.id])(trial.id)
         return None
 
-    def _gets_more_memory(self, trial: Trial, error: str | None) -> bool:
+    def _gets_more_memory(self, trial: CompleteTrial, error: str | None) -> bool:
         """Raise a trial's request if it ran out of memory; return whether that was possible."""
         out_of_memory = error is not None and memory_advice(error) is not None
         return out_of_memory and self._packing.outgrown(trial)
 
-    def _again(self, trial: Trial, cause: str | None) -> None:
+    def _again(self, trial: CompleteTrial, cause: str | None) -> None:
         self._start_again.append(trial)
         self._progress.lost(trial, cause)
 
-    def _end(self, trial: Trial, outcome: Outcome) -> None:
+    def _end(self, trial: CompleteTrial, outcome: Outcome) -> None:
         self._retries.forget(trial.id)
         self._packing.learn(trial, outcome)
         self._planner.tell(trial.id, outcome)

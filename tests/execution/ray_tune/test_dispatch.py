@@ -9,8 +9,9 @@ from rich.console import Console
 
 from superconv_ray import Arm, Study, Trial, iterations, open_store
 from superconv_ray.data.readers import load_dataset
+from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.plan import make_plan
+from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.packing import RAM, Devices, Packing
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune.assignment import Assignment
@@ -43,7 +44,7 @@ def dispatcher(planner: Planner, store_uri: str) -> Dispatcher:
     return Dispatcher(planner, Packing(devices, "auto", 0.0, {}), progress, open_store(store_uri))
 
 
-def given_to(dispatcher: Dispatcher, tune_id: str) -> Trial:
+def given_to(dispatcher: Dispatcher, tune_id: str) -> CompleteTrial:
     assignment = dispatcher.next(tune_id)
     assert isinstance(assignment, Assignment)
     return assignment.trial

@@ -36,7 +36,7 @@ from superconv_ray import (
 )
 from superconv_ray.data.batches import to_device
 from superconv_ray.data.readers import load_dataset
-from superconv_ray.design.plan import make_plan
+from superconv_ray.design.building import make_plan
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune import retries
 from superconv_ray.execution.ray_tune.runner import run_ray

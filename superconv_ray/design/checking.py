@@ -1,0 +1,184 @@
+"""Checks that reject an impossible study before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+from superconv_ray.data.allocation import split_counts
+from superconv_ray.data.catalog import DatasetFacts
+from superconv_ray.design import schedules
+from superconv_ray.design.choices import Tuned, Tuning
+from superconv_ray.design.plan import Cell, Point
+from superconv_ray.design.trial import Trial, check_field_names, number_type
+from superconv_ray.models import MODELS
+
+SET_BY_STUDY = {
+    "seed": "set the study's seeds instead",
+    "steps": "set the study's budget instead",
+    "dataset_digest": "it is computed from the study's datasets",
+    "model_digest": "it is computed from the study's models",
+}
+"""Trial fields that neither base, sweep nor arm may set, and where they come from."""
+
+_SHAPES_THE_BUDGET = ("batch_size", "data_count", "data_fraction", "validation_fraction")
+
+
+def check_base(base: Trial) -> None:
+    """Reject a base that sets what the study computes."""
+    for name, instead in SET_BY_STUDY.items():
+        if value := getattr(base, name):
+            raise ValueError(f"base: {name!r} cannot be set, {instead}; got {name}={value!r}")
+
+
+def check_cell_settings(point: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Reject settings of a point and an arm that are unknown, contradict, or are not theirs to set.
+
+    Args:
+        point: Settings of the sweep, without the budget.
+        own: Settings of the arm.
+    """
+    check_field_names(point, "sweep")
+    check_field_names(own, "Arm(...)")
+    if both := sorted(point.keys() & own.keys()):
+        raise ValueError(f"{both[0]!r} is set by the sweep and by the arm; choose one")
+    settings = {**point, **own}
+    for name, instead in SET_BY_STUDY.items():
+        if name in settings:
+            raise ValueError(f"{name!r} cannot be set, {instead}; got {settings[name]!r}")
+    if "subset_seed" in own:
+        raise ValueError(
+            "'subset_seed' must be the same for all arms; set it in base or sweep; "
+            f"got {own['subset_seed']!r}"
+        )
+
+
+def check_unused(own: Mapping[str, Any], point: Mapping[str, Any], template: Trial) -> None:
+    """Reject a setting of an arm that has no effect, unless the sweep makes it so at this point."""
+    unused = template.unused_fields()
+    for name in own:
+        cause = unused.get(name)
+        if cause and cause not in point:
+            uses = f", which uses {', '.join(schedules.parameters(template.policy))}"
+            raise ValueError(
+                f"{name!r} is set by the arm but not used with {cause} "
+                f"{getattr(template, cause)!r}{uses if cause == 'policy' else ''}"
+            )
+
+
+def check_search(
+    space: Mapping[str, Tuned], template: Trial, seeds: Iterable[int], tuning: Tuning
+) -> None:
+    """Reject a search of settings that cannot be tuned, or one that sees what is measured."""
+    for name in space:
+        if number_type(name) is None:
+            raise ValueError(f"tuned(...) needs a field that holds one number, got {name!r}")
+        if name in _SHAPES_THE_BUDGET:
+            raise ValueError(
+                f"{name!r} cannot be tuned, because the budget in steps depends on it; sweep it"
+            )
+    if shared := sorted(set(seeds) & set(tuning.seed_values())):
+        raise ValueError(f"seeds must be < {tuning.FIRST_SEED} with tuned(...), got {shared[0]}")
+    if template.validation_fraction:
+        raise ValueError(
+            "validation_fraction must be 0 with tuned(...): tuning holds out labels by itself, and "
+            f"the trainings are measured on test labels; got {template.validation_fraction}"
+        )
+
+
+def check_shape(template: Trial, facts: DatasetFacts, min_size: int) -> None:
+    """Reject a model or augmentation that does not suit the shape of the data."""
+    shape = facts.input_shape
+    if len(shape) == 1 and (template.model in MODELS or template.augment != "none"):
+        name = "model" if template.model in MODELS else "augment"
+        value = getattr(template, name)
+        raise ValueError(
+            f"{name} {value!r} needs images, but dataset {facts.name!r} holds vectors "
+            f"of {shape[0]} features; use a model of your own and augment='none'"
+        )
+    if len(shape) == 3 and min(shape[1:]) < min_size:
+        raise ValueError(
+            f"model {template.model!r} needs images of at least {min_size} x {min_size} pixels, "
+            f"but those of dataset {facts.name!r} are {shape[1]} x {shape[2]}"
+        )
+
+
+def resolve_labels(template: Trial, facts: DatasetFacts) -> tuple[int, float]:
+    """Return the number of limited labels, and the fraction to show for it.
+
+    Raises:
+        ValueError: Both are given, or there are not that many labels.
+    """
+    total = facts.train_count
+    if template.data_count is None:
+        fraction = 1.0 if template.data_fraction is None else template.data_fraction
+        return max(1, round(fraction * total)), fraction
+    if template.data_fraction is not None:
+        raise ValueError(
+            f"set data_fraction or data_count, not both; got data_fraction="
+            f"{template.data_fraction} and data_count={template.data_count}"
+        )
+    if template.data_count > total:
+        raise ValueError(
+            f"data_count must be <= {total}, the training set of {facts.name!r}, "
+            f"got {template.data_count}"
+        )
+    return template.data_count, template.data_count / total
+
+
+def training_count(template: Trial, facts: DatasetFacts) -> int:
+    """Return the number of samples that a trial trains on.
+
+    Raises:
+        ValueError: The number of labels is open, a class has no sample to train on or to validate
+            on, or a batch is larger than the subset.
+    """
+    if template.data_count is None:
+        raise ValueError("data_count must be set before its samples can be counted, got None")
+    held_out = template.validation_fraction
+    split = split_counts(facts.train_class_counts, template.data_count, held_out)
+    given = (
+        f"{template.data_count} of {facts.train_count} labels of {facts.name!r} "
+        f"(data_fraction={template.data_fraction:.3g}, validation_fraction={held_out:.3g})"
+    )
+    parts = {"training": split.training}
+    if held_out:
+        parts["validation"] = split.validation
+    for part, counts in parts.items():
+        if 0 in counts:
+            missing = [label for label, count in enumerate(counts) if not count]
+            raise ValueError(
+                f"data_fraction must leave every class a {part} sample, but {given} leave none to "
+                f"classes {missing}"
+            )
+    count = sum(split.training)
+    if template.batch_size > count:
+        raise ValueError(
+            f"batch_size must be <= {count}, the training samples in {given}, "
+            f"got {template.batch_size}"
+        )
+    return count
+
+
+def check_arms_differ(point: Point) -> None:
+    """Reject a point at which two arms would run the same trials."""
+    seen: dict[Hashable, Cell] = {}
+    for cell in point.cells:
+        other = seen.setdefault(cell.signature, cell)
+        if other is not cell:
+            raise ValueError(
+                f"{cell.describe()}: the same trials as arm {other.arm!r}; remove one, or let them "
+                "differ in a field that their policy uses"
+            )
+
+
+def check_points_differ(points: Iterable[Point]) -> None:
+    """Reject points that run the same trials, which would be counted as further replicates."""
+    seen: dict[Hashable, Point] = {}
+    for point in points:
+        other = seen.setdefault(tuple(cell.signature for cell in point.cells), point)
+        if other is not point:
+            raise ValueError(
+                f"sweep: the points {dict(other.settings)} and {dict(point.settings)} are the same "
+                "trials for every arm; remove one"
+            )

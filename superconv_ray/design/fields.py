@@ -1,0 +1,101 @@
+"""How a trial's fields are declared: the rule of each value, its description and its type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from numbers import Integral, Real
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from superconv_ray.design.text import did_you_mean
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Requirement on a field's value, in words and as a test.
+
+    Attributes:
+        text: Completes "must be ...".
+        holds: Whether a value meets the requirement.
+        choices: All allowed values, if they can be listed.
+    """
+
+    text: str
+    holds: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a `ValueError` that names the field, the rule and the value, if it is broken."""
+        if not self.holds(value):
+            hint = did_you_mean(value, self.choices)
+            raise ValueError(f"{name} must be {self.text}, got {value!r}{hint}")
+
+
+def one_of(choices: tuple[str, ...]) -> Rule:
+    """Return the rule that a value must be among these."""
+    return Rule("one of " + ", ".join(map(repr, choices)), choices.__contains__, choices)
+
+
+FRACTION = Rule("in (0, 1]", lambda v: 0 < v <= 1)
+SHARE = Rule("in [0, 1)", lambda v: 0 <= v < 1)
+POSITIVE = Rule("finite and > 0", lambda v: math.isfinite(v) and v > 0)
+NOT_NEGATIVE = Rule("finite and >= 0", lambda v: math.isfinite(v) and v >= 0)
+COUNT = Rule("an integer in [1, 2**63)", lambda v: 1 <= v < 2**63)
+TWO_OR_MORE = Rule("an integer in [2, 2**63)", lambda v: 2 <= v < 2**63)
+SEED = Rule("an integer in [0, 2**31)", lambda v: 0 <= v < 2**31)
+DIVISOR = Rule("finite and >= 1", lambda v: math.isfinite(v) and v >= 1)
+MILESTONES = Rule(
+    "strictly increasing fractions of the run in (0, 1)",
+    lambda v: all(0 < m < 1 for m in v) and all(a < b for a, b in pairwise(v)),
+)
+NAME = Rule("a non-empty name", lambda v: bool(v.strip()))
+
+
+def setting(rule: Rule, description: str, default: Any = None) -> Any:
+    """Declare a field of a trial."""
+    return field(default=default, metadata={"rule": rule, "description": description})
+
+
+def cast(name: str, value: Any, kind: Any) -> Any:
+    """Convert a value to the one Python type of its field, so that equal settings hash equally.
+
+    Args:
+        name: Field name, for the message.
+        value: What the user gave.
+        kind: Declared type, such as ``int | None``.
+
+    Raises:
+        TypeError: The value cannot be converted without loss.
+    """
+    if value is None and type(None) in get_args(kind):
+        return None
+    plain = without_none(kind)
+    if get_origin(plain) is tuple and isinstance(value, (tuple, list)):
+        return tuple(cast(f"{name}[{i}]", item, float) for i, item in enumerate(value))
+    if isinstance(value, bool):
+        pass  # True is an Integral, but not a count
+    elif plain is float and isinstance(value, Real):
+        return float(value) + 0.0  # -0.0 becomes 0.0
+    elif plain is int and isinstance(value, Integral):
+        return int(value)
+    elif plain is int and isinstance(value, Real) and float(value).is_integer():
+        return int(float(value))
+    elif plain is str and isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{name} must be of type {type_name(kind)}, got {value!r}")
+
+
+def without_none(kind: Any) -> Any:
+    """Return the declared type of a field that may be None, without the None."""
+    if isinstance(kind, UnionType):
+        return next(member for member in get_args(kind) if member is not type(None))
+    return kind
+
+
+def type_name(kind: Any) -> str:
+    """Name a field's type for people."""
+    plain = without_none(kind)
+    return "tuple of float" if get_origin(plain) is tuple else str(plain.__name__)

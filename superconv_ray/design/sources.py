@@ -1,0 +1,103 @@
+"""The data sets and models that a study may name, and digests of those that the user brings."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from superconv_ray.data.catalog import DATASETS, DatasetFacts
+from superconv_ray.design.checking import check_shape, resolve_labels
+from superconv_ray.design.study import Study
+from superconv_ray.design.text import unknown_name
+from superconv_ray.design.trial import Trial
+from superconv_ray.models import MODELS
+
+if TYPE_CHECKING:
+    from superconv_ray.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything that the trials of a study may name as data set or model.
+
+    Attributes:
+        facts: Facts on each data set by name.
+        datasets: The user's own data sets by name, loaded.
+        dataset_digests: Content hashes of those.
+        model_digests: Source hashes of the user's own models.
+        model_min_sizes: Smallest images, in pixels per side, that each model accepts.
+    """
+
+    facts: Mapping[str, DatasetFacts]
+    datasets: Mapping[str, Dataset]
+    dataset_digests: Mapping[str, str]
+    model_digests: Mapping[str, str]
+    model_min_sizes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, study: Study) -> Sources:
+        """Collect the sources of a study; loads the user's own data sets."""
+        own = _load_datasets(study)
+        return cls(
+            facts={**DATASETS, **{name: dataset.facts(name) for name, dataset in own.items()}},
+            datasets=own,
+            dataset_digests={name: dataset.digest() for name, dataset in own.items()},
+            model_digests={
+                name: _source_digest(name, build) for name, build in study.models.items()
+            },
+            model_min_sizes={
+                **{name: facts.min_size for name, facts in MODELS.items()},
+                **dict.fromkeys(study.models, 1),
+            },
+        )
+
+    def resolve(self, template: Trial) -> Trial:
+        """Check a template's data set and model, and fill in its label count and digests.
+
+        Raises:
+            ValueError: Unknown data set or model, images that do not suit the model, or an
+                impossible number of labels.
+        """
+        facts = self.facts.get(template.dataset)
+        if facts is None:
+            raise ValueError(unknown_name("dataset", template.dataset, self.facts))
+        if template.model not in self.model_min_sizes:
+            raise ValueError(unknown_name("model", template.model, self.model_min_sizes))
+        check_shape(template, facts, self.model_min_sizes[template.model])
+        count, fraction = resolve_labels(template, facts)
+        return replace(
+            template,
+            data_count=count,
+            data_fraction=fraction,
+            dataset_digest=self.dataset_digests.get(template.dataset),
+            model_digest=self.model_digests.get(template.model),
+        )
+
+
+def _load_datasets(study: Study) -> dict[str, Dataset]:
+    """Load the user's own data sets; numpy is imported only if there are any."""
+    loaded = {}
+    for name, given in study.datasets.items():
+        from superconv_ray.data.dataset import Dataset
+
+        loaded[name] = given() if callable(given) else given
+        if not isinstance(loaded[name], Dataset):
+            raise TypeError(
+                f"datasets: {name!r} must be a Dataset or a function that returns one, "
+                f"got {type(loaded[name]).__name__}"
+            )
+    return loaded
+
+
+def _source_digest(name: str, build: Callable[..., Any]) -> str:
+    """Hash of a model's source text, so that an edited model is a new trial."""
+    try:
+        return hashlib.sha256(inspect.getsource(build).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
+        raise ValueError(
+            f"models: {name!r} must be a function or class defined in a file: ids change with its "
+            f"source, which cannot be read from {build!r}"
+        ) from None
