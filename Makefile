@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test lint docs picture bench clean
+.PHONY: demo test lint docs picture notebook bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/python studies/quickstart.py run --store results
@@ -27,6 +27,10 @@ docs: $(INSTALLED)
 # The picture of a report in README and documentation; needs a Chromium.
 picture: $(INSTALLED)
 	$(BIN)/python docs/picture.py
+
+# Executes studies/analysis.ipynb, so that its outputs show on GitHub.
+notebook: $(INSTALLED)
+	$(BIN)/python -m docs.notebook
 
 # `make bench SAVE=--save` keeps the figures in benchmarks/results, where README and docs take them from.
 bench: $(INSTALLED)

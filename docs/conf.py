@@ -8,10 +8,9 @@ from pathlib import Path
 import superconv_ray
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent))
 
-from generate import write_pages  # noqa: E402 - found through the path above
+from docs.generate import write_pages  # noqa: E402 - found through the path above
 
 project = "superconv_ray"
 version = release = superconv_ray.__version__

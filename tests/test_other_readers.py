@@ -20,7 +20,7 @@ from superconv_ray.storage.store import Store
 SAMPLE = Path(__file__).parents[1] / "studies" / "results"
 STUDY = "limited_data_fashion_mnist_small_cnn"
 
-# As the README has them.
+# As the documentation has them.
 DUCKDB = """
 duckdb.sql(\"\"\"
     select data_count, arm, avg(test_accuracy) as accuracy, count(*) as seeds
@@ -57,10 +57,10 @@ def expected(store: Store, study: str) -> pd.DataFrame:
     return groups.agg(accuracy="mean", seeds="size").reset_index()
 
 
-def test_the_readme_has_these_lines() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    assert DUCKDB in readme
-    assert POLARS in readme
+def test_the_documentation_has_these_lines() -> None:
+    guide = (Path(__file__).parents[1] / "docs" / "guides" / "results.md").read_text()
+    assert DUCKDB in guide
+    assert POLARS in guide
 
 
 @LINES
