@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
 from superconv_ray.design.checking import check_shape, resolve_labels
+from superconv_ray.design.source_text import source_text
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import unknown_name
 from superconv_ray.design.trial import Trial
@@ -93,11 +93,12 @@ def _load_datasets(study: Study) -> dict[str, Dataset]:
 
 
 def _source_digest(name: str, build: Callable[..., Any]) -> str:
-    """Hash of a model's source text, so that an edited model is a new trial."""
+    """Hash a model's source text, so that an edited model is a new trial."""
     try:
-        return hashlib.sha256(inspect.getsource(build).encode()).hexdigest()[:16]
+        return hashlib.sha256(source_text(build).encode()).hexdigest()[:16]
     except (OSError, TypeError):
         raise ValueError(
-            f"models: {name!r} must be a function or class defined in a file: ids change with its "
-            f"source, which cannot be read from {build!r}"
+            f"models: {name!r} must be a function or class whose source can be read, because trial "
+            "ids change with it: define it in a file, or in a notebook cell without a cell magic; "
+            f"got {build!r}"
         ) from None

@@ -753,7 +753,7 @@ def test_editing_a_models_source_changes_the_ids_and_editing_what_is_around_it_d
 def test_a_model_whose_source_cannot_be_read_is_rejected(model: Any) -> None:
     # Its id would stay when it is edited, and old results would pass for new ones.
     assert error(**vars(own(models={"my_net": model}))).startswith(
-        "models: 'my_net' must be a function or class defined in a file: ids change with its source"
+        "models: 'my_net' must be a function or class whose source can be read, because trial ids "
     )
 
 

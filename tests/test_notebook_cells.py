@@ -1,0 +1,93 @@
+"""A study whose model, data and arms are defined in the cells of a notebook, in a real kernel."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+DATA = """
+import numpy as np
+from superconv_ray import Arm, Dataset, Study, Trial, iterations
+
+def load():
+    draw = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    inputs = (draw.normal(size=(80, 3)) + labels[:, None]).astype(np.float32)
+    return Dataset(
+        train_inputs=inputs[:60], train_labels=labels[:60],
+        test_inputs=inputs[60:], test_labels=labels[60:],
+    )
+
+arms = {"one_cycle": Arm(max_lr=0.1), "constant": Arm(policy="constant", max_lr=0.1)}
+"""
+MODEL = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, *, input_shape, classes, dropout):
+        super().__init__()
+        self.layer = nn.Linear(input_shape[0], classes)
+
+    def forward(self, x):
+        return self.layer(x)
+"""
+STUDY = """
+study = Study(
+    name="cells", base=Trial(dataset="mine", model="net", batch_size=20), arms=arms,
+    budget=iterations(3), seeds=1, datasets={"mine": load}, models={"net": Net},
+)
+"""
+RUN = """
+summary = study.run(STORE, local=True, progress=False).summary
+print(summary.trained, summary.found, len(summary.failed))
+"""
+
+
+class Kernel:
+    def __init__(self, client: BlockingKernelClient) -> None:
+        self._client = client
+
+    def __call__(self, cell: str) -> str:
+        """Run a cell; what it prints, or its error."""
+        printed: list[str] = []
+
+        def note(message: dict[str, Any]) -> None:
+            content = message["content"]
+            if message["msg_type"] == "stream" and content["name"] == "stdout":
+                printed.append(content["text"])
+            if message["msg_type"] == "error":
+                printed.append(f"{content['ename']}: {content['evalue']}")
+
+        self._client.execute_interactive(cell, output_hook=note, timeout=120)
+        return "".join(printed).strip()
+
+
+@pytest.fixture
+def run_cell() -> Any:
+    manager = KernelManager()
+    assert manager.kernel_spec is not None
+    manager.kernel_spec.argv[0] = sys.executable
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    yield Kernel(client)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def test_a_study_made_in_cells_is_trained_and_an_edited_model_is_trained_again(
+    run_cell: Kernel, tmp_path: Path
+) -> None:
+    run_cell(f"STORE = {str(tmp_path / 'store')!r}")
+    for cell in (DATA, MODEL, STUDY):
+        assert run_cell(cell) == ""
+    assert run_cell(RUN) == "2 0 0"
+    assert run_cell(MODEL + STUDY + RUN) == "0 2 0"  # the same model in another cell
+    assert run_cell(MODEL.replace("self.layer(x)", "2 * self.layer(x)") + STUDY + RUN) == "2 0 0"
+    assert "whose source can be read" in run_cell(f"exec({MODEL!r})\n" + STUDY + "study.plan()")
