@@ -16,7 +16,7 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.execution.session import write_study
+from superconv_ray.execution.record import StudyRecord
 from superconv_ray.planning.planner import Planner, Signal
 from superconv_ray.storage.store import Store
 
@@ -40,7 +40,7 @@ def write_made_study(study: Study, uri: str, plan: Plan | None = None) -> Store:
         outcome = _outcome(trial)
         store.write_result(trial, outcome, outcome.curve)
         planner.tell(trial.id, outcome)
-    write_study(store, plan, planner)
+    StudyRecord(store, plan).write(planner)
     store.compact()
     return store
 

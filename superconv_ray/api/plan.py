@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.building import make_plan
+from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
@@ -80,6 +81,7 @@ class Stored:
         failures: Error by trial id, of the trials that raised and have not succeeded since.
         left: Trials that are not done, at most.
         seconds_left: Training time of these, one at a time; None if it is not known.
+        note: How the settings of the store's study of this name differ; None if they do not.
     """
 
     place: str
@@ -89,6 +91,7 @@ class Stored:
     failures: Mapping[str, str]
     left: int
     seconds_left: float | None
+    note: str | None
 
 
 class StudyPlan:
@@ -213,6 +216,8 @@ class StudyPlan:
             yield "estimated time: unknown (no store given)"
             return
         yield f"in {self.stored.place}: {self.stored.done:,} done, {self.stored.left:,} left"
+        if self.stored.note:
+            yield f"note: {self.stored.note}"
         if self.estimated_seconds is None:
             yield "estimated time: unknown (no trial of this model, data set and batch size yet)"
         elif self.estimated_seconds:
@@ -299,6 +304,7 @@ def _how_chosen(cell: Cell) -> str:
 def _look_up(plan: Plan, store: Store) -> Stored:
     from superconv_ray.execution.recovery import recorded_outcomes
     from superconv_ray.planning.planner import Planner
+    from superconv_ray.storage.versions import difference_note
 
     planner = Planner(plan, recorded_outcomes(store, plan))
     own = {member.trial_id for member in planner.memberships}
@@ -310,6 +316,7 @@ def _look_up(plan: Plan, store: Store) -> Stored:
         failures={id_: found["error"] for id_, found in store.failures().items() if id_ in own},
         left=planner.left,
         seconds_left=_seconds_left(plan, planner, store),
+        note=difference_note(store, define(plan)),
     )
 
 

@@ -11,16 +11,22 @@ from typing import Any
 from rich.console import Console
 
 from superconv_ray.design.building import make_plan
+from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, did_you_mean
 from superconv_ray.execution.session import RunOptions, Summary, run_plan
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.storage.store import open_store
+from superconv_ray.storage.store import Store, open_store
+from superconv_ray.storage.versions import difference_note
 
 
 class IncompleteRunWarning(UserWarning):
     """Trials of a run failed, or could not start because others did."""
+
+
+class OtherSettingsWarning(UserWarning):
+    """The results are of a study of the same name with other settings."""
 
 
 class RunResult(StudyResults):
@@ -75,8 +81,22 @@ def study_results(study: Study, store: str | Path = "results") -> StudyResults:
 
     Raises:
         StoreError: The store does not have the study, or cannot be read.
+
+    Warns:
+        OtherSettingsWarning: The store's study of this name has other settings.
     """
-    return StudyResults(open_store(store), study.name)
+    results = StudyResults(open_store(store), study.name)
+    if note := settings_note(study, results.store):
+        warnings.warn(note, OtherSettingsWarning, stacklevel=3)
+    return results
+
+
+def settings_note(study: Study, store: Store) -> str | None:
+    """How a study's settings differ from the store's, in one line; None if they do not."""
+    try:
+        return difference_note(store, define(make_plan(study)))
+    except (ValueError, TypeError, FileNotFoundError) as error:  # its data may be elsewhere
+        return f"the settings of study {study.name!r} cannot be compared with the store's: {error}"
 
 
 def summary_text(name: str, summary: Summary) -> str:

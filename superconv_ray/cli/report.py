@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 EXTRA = ("altair", "vl_convert", "jinja2", "itables")
 """Packages that come with ``superconv_ray[report]`` only."""
 
-study_option = click.option("--study", help="Name of the study. Default: the store's only one.")
+study_option = click.option(
+    "--study", help="Name of the study. Default: the store's only one, not counting lr-find's."
+)
 
 
 @click.command()

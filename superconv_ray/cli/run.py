@@ -13,6 +13,11 @@ from superconv_ray.design.study import Study
 
 
 @run_options
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Replace a study of this name that has other settings. The store keeps its results.",
+)
 def run(study: Study, **options: Any) -> int:
     """Train what the store does not have yet.
 

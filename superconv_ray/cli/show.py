@@ -24,6 +24,8 @@ def status(study: Study, store: str) -> int:
         f"{found.done} done (of which {found.diverged} diverged), "
         f"{len(found.failures)} failed, {found.left} left"
     )
+    if found.note:
+        click.echo(f"note: {found.note}")
     for error in found.failures.values():
         lines = [line for line in error.splitlines() if line.strip()]
         click.echo(f"failed: {' | '.join(lines[-2:])}")  # the exception, and the trial
@@ -36,9 +38,14 @@ def show(study: Study, store: str) -> int:
 
     Each number has an interval. Gaps are those of the first arm to the others.
     """
-    from superconv_ray.api.run import study_results
+    from superconv_ray.api.run import settings_note
+    from superconv_ray.report.study_results import StudyResults
+    from superconv_ray.storage.store import open_store
 
-    print_results(study, study_results(study, store))
+    results = StudyResults(open_store(store), study.name)
+    if note := settings_note(study, results.store):
+        click.echo(f"note: {note}")
+    print_results(study, results)
     return 0
 
 

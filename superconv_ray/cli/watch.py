@@ -9,7 +9,7 @@ import click
 
 @click.command()
 @click.argument("store", default="results")
-@click.option("--study", help="Show only this study. Default: all.")
+@click.option("--study", help="Show only this study. Default: all but those of lr-find.")
 @click.option(
     "--interval",
     type=click.FloatRange(min=0, min_open=True),

@@ -57,6 +57,11 @@ class CellDefinition:
     arm: str
     point: Settings
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Equal for the same arm and point, whatever their numbers."""
+        return self.arm, _canonical(self.point)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyDefinition:
@@ -163,6 +168,7 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
     return StudyDefinition(
         name=study.name,
         question=study.question,
+        purpose=plan.purpose,
         base=readable(study.base.own_settings()),
         arms={name: readable(arm.settings) for name, arm in study.arms.items()},
         sweep=readable(study.sweep.points),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from superconv_ray.design.choices import FromRangeTest, Tuned
 from superconv_ray.design.study import Study
@@ -121,11 +121,13 @@ class Plan:
         study: The study.
         points: The points of its sweep.
         datasets: The user's own data sets by name, loaded.
+        purpose: "lr_find" if only range tests are planned; see `range_tests_alone`.
     """
 
     study: Study
     points: tuple[Point, ...]
     datasets: Mapping[str, Dataset]
+    purpose: Literal["study", "lr_find"] = "study"
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -166,7 +168,7 @@ def range_tests_alone(plan: Plan) -> Plan:
                 cells.append(Cell(cell.arm, cell.point, templates=cell.range_tests))
         if cells:
             points.append(replace(point, cells=tuple(cells)))
-    return replace(plan, points=tuple(points))
+    return replace(plan, points=tuple(points), purpose="lr_find")
 
 
 def _ids(trials: tuple[CompleteTrial, ...]) -> tuple[str, ...]:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import pkgutil
-import platform
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from superconv_ray.design.definition import Provenance, define
+from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
-from superconv_ray.design.version import VERSION
 from superconv_ray.execution.progress import Progress
+from superconv_ray.execution.record import StudyRecord
 from superconv_ray.execution.recovery import recorded_outcomes
 from superconv_ray.planning.planner import Planner
-from superconv_ray.storage.filesystem import without_secrets
 from superconv_ray.storage.lease import lease
 from superconv_ray.storage.store import Store, open_store
+from superconv_ray.storage.versions import check_definition
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
@@ -47,6 +42,7 @@ class RunOptions:
             "auto": the part that its measured memory takes.
         callbacks: Names of Tune callbacks, or of functions that make one: "module:name".
         checkpoint_seconds: Time between checkpoints of a trial: what is lost where it is cut off.
+        replace: Whether the study may take the place of one of its name with other settings.
     """
 
     store: str
@@ -58,6 +54,7 @@ class RunOptions:
     gpus_per_trial: float | Literal["auto"] | None = None
     callbacks: tuple[str, ...] = ()
     checkpoint_seconds: float = 60.0
+    replace: bool = False
 
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 0:
@@ -101,11 +98,14 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
 
     Raises:
         StoreError, DatasetNotFoundError: Before anything is written.
+        StudyConflictError: The store has a study of this name with other settings.
         StudyInUseError: Another driver runs the study on this store.
         ConnectionError, ValueError: No such cluster, or a trial does not fit it.
         KeyboardInterrupt: Ctrl-C was pressed; the next run goes on from there.
     """
     store = open_store(options.store)
+    definition = define(plan)
+    check_definition(store, definition, replace=options.replace)
     for line in store.set_aside_damaged():
         console.print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
     planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
@@ -116,12 +116,18 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
         # What another driver finished before it gave up the lease is not trained again.
         planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
         found = len(planner.outcomes)
-        write_study(store, plan, planner)
+        changes = check_definition(store, definition, replace=options.replace)
+        for line in changes:
+            console.print(
+                f"study {plan.study.name}: {line}", highlight=False, markup=False, soft_wrap=True
+            )
+        record = StudyRecord(store, plan)
+        record.write(planner)
         try:
             if planner.to_come:
-                _train(planner, datasets, store, claim, options, console)
+                _train(planner, datasets, store, claim, record, options, console)
         finally:
-            write_study(store, plan, planner)
+            record.write(planner)
         store.compact()
     counts = Counter(planner.outcomes.values())
     return Summary(
@@ -139,6 +145,7 @@ def _train(
     datasets: Mapping[str, Dataset],
     store: Store,
     claim: str,
+    record: StudyRecord,
     options: RunOptions,
     console: Console,
 ) -> None:
@@ -159,10 +166,7 @@ def _train(
             gpu=gpu,
         )
 
-    def keep() -> None:
-        write_study(store, planner.plan, planner)
-
-    with Progress(planner, console, keep) as progress:
+    with Progress(planner, console, lambda: record.write(planner)) as progress:
         if options.local:
             import torch
 
@@ -226,31 +230,3 @@ def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
             from superconv_ray.training.loop import check_model
 
             check_model(plan.study.models[model], datasets[dataset], dropout)
-
-
-def write_study(store: Store, plan: Plan, planner: Planner) -> None:
-    """Write the study's definition, and the trials that it is known to use so far."""
-    definition = define(plan, trials=planner.total, provenance=_provenance())
-    store.write_study(definition, [asdict(member) for member in planner.memberships])
-
-
-def _provenance() -> Provenance:
-    return Provenance(
-        package_version=VERSION,
-        python=platform.python_version(),
-        commit=_git_commit(),
-        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        command=" ".join(map(without_secrets, sys.argv)),
-        written_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _git_commit() -> str | None:
-    """Commit of the code the study is run from, marked if files were changed since."""
-    folder = Path(sys.argv[0]).resolve().parent if sys.argv[0] else Path.cwd()
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        result: Any = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return str(result.stdout).strip()

@@ -11,7 +11,7 @@ from superconv_ray.design.text import counted, short
 from superconv_ray.design.trial import field_names
 from superconv_ray.report.content import Report
 from superconv_ray.report.sections import sections
-from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.study_results import StudyResults, default_studies
 from superconv_ray.report.verdict import verdict
 from superconv_ray.storage.store import Store, StoreError
 
@@ -24,7 +24,7 @@ def study_to_report(store: Store, name: str | None = None) -> str:
     """
     if name:
         return name
-    known = store.studies()
+    known = default_studies(store)
     if not known:
         raise StoreError(f"no study in the store {store.files.place}: run one first")
     if len(known) > 1:

@@ -20,6 +20,15 @@ COLUMN_OF_SETTING = {
 """The column in which trials show a setting that a study may sweep in other units."""
 
 
+def default_studies(store: Store) -> list[str]:
+    """Names of the studies to choose from where none is named.
+
+    Those of ``superconv lr-find`` are among them only if there are no others.
+    """
+    names = store.studies()
+    return [name for name in names if store.study(name).purpose == "study"] or names
+
+
 class StudyResults:
     """A study's trials and curves, and what follows from its definition. Frames are read lazily.
 

@@ -19,6 +19,7 @@ from rich.text import Text
 from superconv_ray.analysis.comparison.gaps import arm_summary
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.text import duration, percent_interval, short, text_table, trial_line
+from superconv_ray.report.study_results import default_studies
 from superconv_ray.storage.store import Store
 
 COLUMNS = (
@@ -75,7 +76,7 @@ class Watcher:
 
     Args:
         store: The store.
-        study: Name of the only study to look at; None: all.
+        study: Name of the only study to look at; None: all but those of ``superconv lr-find``.
     """
 
     def __init__(self, store: Store, study: str | None = None) -> None:
@@ -89,7 +90,7 @@ class Watcher:
         Raises:
             StoreError: There are studies, but none of that name.
         """
-        names = self._store.studies()
+        names = default_studies(self._store)
         if names and self._study is not None:
             names = [self._study]
         studies = [(self._store.study(name), self._store.members(name)) for name in names]
@@ -126,7 +127,7 @@ def watch(
     Args:
         store: The store; nothing is written to it.
         console: Where to show it.
-        study: Name of the only study to show; None: all.
+        study: Name of the only study to show; None: all but those of ``superconv lr-find``.
         interval: Seconds between two looks.
         once: Look once only.
 

@@ -200,7 +200,7 @@ class Store:
         if earlier and earlier[-1].digest != digest:
             current = self.files.read(f"studies/{name}.parquet")
             if current is not None:
-                self.files.write(f"studies/{name}/{earlier[-1].digest}.parquet", current)
+                self.files.write(_earlier_table(name, earlier[-1].digest), current)
         kept = [old.to_json() for old in earlier if old.digest != digest]
         content = json.dumps({"definitions": [*kept, definition.to_json()]}, indent=1)
         self.files.write(f"studies/{name}.json", content.encode())
@@ -289,32 +289,43 @@ class Store:
         """All definitions that a study has had, the current one last; none if there is no study.
 
         Raises:
-            StoreError: They cannot be read.
+            StoreError: The file that holds them is damaged.
         """
-        content = self.files.read(f"studies/{name}.json")
+        file = f"studies/{name}.json"
+        content = self.files.read(file)
         if content is None:
             return ()
         try:
             return tuple(map(StudyDefinition.from_json, json.loads(content)["definitions"]))
         except _DAMAGE as error:
-            raise StoreError(
-                f"studies/{name}.json in the store {self.files.place} cannot be read: "
-                f"{_reason(error)}. Delete it and run the study again: finished trials are kept"
-            ) from None
+            raise self._damaged_study(file, error) from None
 
-    def members(self, study: str) -> pd.DataFrame:
-        """The trials that a study's current definition uses: arm, cell, role, chosen settings.
+    def members(self, study: str, *, definition: str | None = None) -> pd.DataFrame:
+        """The trials that a study uses: arm, cell, role, and which settings were chosen.
+
+        Args:
+            study: Name of the study.
+            definition: Digest of one of its `definitions`; None: the current one.
 
         Raises:
-            StoreError: There is no such study.
+            StoreError: There is no such study, or its table is damaged.
         """
-        digest = self.study(study).digest
-        with self.files.filesystem.open_input_file(
-            self.files.path(f"studies/{study}.parquet")
-        ) as source:
-            table = pq.read_table(source)
-        # A run that was killed between its two files has left the table of another definition.
-        return _to_pandas(table.filter(pc.field("definition") == digest))
+        current = self.study(study).digest
+        digest = definition or current
+        file = f"studies/{study}.parquet" if digest == current else _earlier_table(study, digest)
+        content = self.files.read(file)
+        try:
+            table = schema.MEMBERSHIPS.empty_table() if content is None else _read_whole(content)
+            # A run that was killed between its two files leaves the table of another definition.
+            return _to_pandas(table.filter(pc.field("definition") == digest))
+        except _DAMAGE as error:
+            raise self._damaged_study(file, error) from None
+
+    def _damaged_study(self, file: str, error: BaseException) -> StoreError:
+        return StoreError(
+            f"{file} in the store {self.files.place} is damaged ({_reason(error)}): delete it and "
+            "run the study again; finished trials are kept"
+        )
 
     def trials(
         self,
@@ -576,9 +587,18 @@ def _parquet(content: bytes) -> pq.ParquetFile:
     return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
 
 
+def _read_whole(content: bytes) -> pa.Table:
+    return _parquet(content).read(use_threads=False)
+
+
+def _earlier_table(study: str, digest: str) -> str:
+    """The file with the members of a study's definition that is not the current one."""
+    return f"studies/{study}/{digest}.parquet"
+
+
 def _read_part(folder: str, trial_id: str, content: bytes) -> pa.Table:
     """The rows of a trial; an exception of `_DAMAGE` if the file holds anything else."""
-    rows = _parquet(content).read(use_threads=False)
+    rows = _read_whole(content)
     _check_ids(rows, frozenset({trial_id}))
     if folder == "trials" and len(rows) != 1:
         raise ValueError(f"it holds {len(rows)} rows instead of one")

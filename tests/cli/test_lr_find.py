@@ -70,6 +70,19 @@ def test_what_was_run_is_found_in_the_store(lr_find: Callable[..., Result]) -> N
     )
 
 
+def test_other_flags_take_the_place_of_what_was_asked_before(
+    lr_find: Callable[..., Result], store_uri: str
+) -> None:
+    assert lr_find().exit_code == 0
+    result = lr_find("--high", 1.0)
+    assert result.exit_code == 0, result.stderr
+    assert "LR 0 to 1, 20 steps, 2 seeds" in result.stdout
+    definitions = open_store(store_uri).definitions("lr_find_digits_small_cnn")
+    assert [definition.purpose for definition in definitions] == ["lr_find", "lr_find"]
+    trials = open_store(store_uri).trials("lr_find_digits_small_cnn")
+    assert set(trials["max_lr"]) == {1.0}
+
+
 def test_a_studys_points_are_told_one_by_one(
     superconv: Callable[..., Result], tmp_path: Path, store_uri: str
 ) -> None:

@@ -14,7 +14,7 @@ from benchmarks.made_study import write_made_study
 from superconv_ray import Arm, Study, Trial, from_range_test, iterations
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.plan import range_tests_alone
-from superconv_ray.execution.session import write_study
+from superconv_ray.execution.record import StudyRecord
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.store import open_store
 
@@ -54,7 +54,7 @@ def test_a_study_without_a_finished_trial_has_a_page_that_says_so(
     superconv: Callable[..., Result], store_uri: str, page: Path
 ) -> None:
     plan = make_plan(study())
-    write_study(open_store(store_uri), plan, Planner(plan, lambda _: None))
+    StudyRecord(open_store(store_uri), plan).write(Planner(plan, lambda _: None))
     assert superconv("report", store_uri, "-o", page).exit_code == 0
     text = page.read_text()
     assert "0 of 2 trials done" in text
@@ -75,6 +75,21 @@ def test_range_tests_alone_have_a_report(
     text = page.read_text()
     assert "LR range tests" in text
     assert "No training is finished yet" in text
+
+
+def test_range_tests_of_lr_find_are_reported_on_if_they_are_named(
+    superconv: Callable[..., Result], store_uri: str, page: Path
+) -> None:
+    plan = range_tests_alone(make_plan(study("lr_find_made_up")))
+    write_made_study(plan.study, store_uri, plan)
+    write_made_study(study(), store_uri)
+    assert superconv("report", store_uri, "-o", page).exit_code == 0
+    assert "one_cycle is the only arm with finished trainings" in page.read_text()
+    latex = page.parent / "t.tex"
+    assert superconv("export", store_uri, "--latex", latex).exit_code == 0
+    named = superconv("report", store_uri, "--study", "lr_find_made_up", "-o", page)
+    assert named.exit_code == 0, named.output
+    assert "No training is finished yet" in page.read_text()
 
 
 def test_an_unknown_study_is_answered_with_those_there_are(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -33,8 +33,15 @@ PATIENCE = 180.0
 class Written:
     """A study in a store, whose trials end when and as they are told to."""
 
-    def __init__(self, store: Store, name: str = "made", *points: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str = "made",
+        *points: dict[str, Any],
+        purpose: Literal["study", "lr_find"] = "study",
+    ) -> None:
         self.store = store
+        self.purpose = purpose
         self.name = name
         self.points = list(points) or [{"data_count": 72}]
         self.members: list[dict[str, Any]] = []
@@ -78,6 +85,7 @@ class Written:
         definition = StudyDefinition(
             name=self.name,
             question="Which?",
+            purpose=self.purpose,
             arms={"one_cycle": {}, "piecewise": {"policy": "piecewise"}},
             sweep=self.points,
             cells=cells,
@@ -105,6 +113,17 @@ def progress(store: Store, now: datetime = NOON) -> dict[str, str]:
 
 
 # What is counted
+
+
+def test_range_tests_of_lr_find_are_left_out_where_there_are_studies(store: Store) -> None:
+    finder = Written(store, "lr_find_made", purpose="lr_find")
+    finder.end(0.5)
+    finder.keep(trials=1)
+    assert [standing.definition.name for standing in Watcher(store).look()] == ["lr_find_made"]
+    Written(store).keep(trials=1)
+    assert [standing.definition.name for standing in Watcher(store).look()] == ["made"]
+    named = Watcher(store, "lr_find_made").look()
+    assert [standing.definition.name for standing in named] == ["lr_find_made"]
 
 
 def test_trials_are_done_diverged_failed_or_left(store: Store) -> None:
