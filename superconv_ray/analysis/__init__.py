@@ -11,14 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from superconv_ray.analysis.comparison.arms import arm_summary, effort, generalization_gap
     from superconv_ray.analysis.comparison.decision import decision_cost
-    from superconv_ray.analysis.comparison.gaps import (
-        arm_summary,
-        compare,
-        effort,
-        generalization_gap,
-        paired_gap,
-    )
+    from superconv_ray.analysis.comparison.gaps import compare, paired_gap
     from superconv_ray.analysis.comparison.trend import gap_trend
     from superconv_ray.analysis.range_tests.calibration import rule_costs
     from superconv_ray.analysis.range_tests.frames import join_range_tests
@@ -32,7 +27,7 @@ if TYPE_CHECKING:
     from superconv_ray.analysis.reach.table import reach_table
     from superconv_ray.analysis.runs.batch_norm import running_and_reestimated
     from superconv_ray.analysis.runs.learning_curves import learning_curves
-    from superconv_ray.analysis.runs.schedule_table import schedule_table
+    from superconv_ray.analysis.runs.schedules import schedule_table
     from superconv_ray.analysis.runs.timing import step_seconds
     from superconv_ray.analysis.scaling.fits import compare_scaling, scaling_band, scaling_fits
     from superconv_ray.analysis.settings.optimum import optimum, optimum_shift
@@ -45,8 +40,9 @@ if TYPE_CHECKING:
     )
 
 _LAZY = {
+    "comparison.arms": ("arm_summary", "effort", "generalization_gap"),
     "comparison.decision": ("decision_cost",),
-    "comparison.gaps": ("arm_summary", "compare", "effort", "generalization_gap", "paired_gap"),
+    "comparison.gaps": ("compare", "paired_gap"),
     "comparison.trend": ("gap_trend",),
     "range_tests.calibration": ("rule_costs",),
     "range_tests.frames": ("join_range_tests",),
@@ -56,7 +52,7 @@ _LAZY = {
     "reach.table": ("reach_table",),
     "runs.batch_norm": ("running_and_reestimated",),
     "runs.learning_curves": ("learning_curves",),
-    "runs.schedule_table": ("schedule_table",),
+    "runs.schedules": ("schedule_table",),
     "runs.timing": ("step_seconds",),
     "scaling.fits": ("compare_scaling", "scaling_band", "scaling_fits"),
     "settings.optimum": ("optimum", "optimum_shift"),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison.gaps import arm_summary, effort
+from superconv_ray.analysis import arm_summary, effort
 from superconv_ray.analysis.statistics.sequential import confidence_per_look
 from superconv_ray.design.text import column_name, percent_interval, probability, value_text
 from superconv_ray.report.study_results import StudyResults
@@ -123,7 +123,7 @@ def accuracy_table(
     diverged = ["Diverged trainings count with what they measured."]
     return PaperTable(
         name="accuracy",
-        caption=f"{measured_on.capitalize()} accuracy in %, mean [95 % t interval over seeds].",
+        caption=f"{measured_on.capitalize()} accuracy in %, mean [95 % interval over seeds].",
         headings=(*map(_heading, by), *arms, "seeds"),
         rows=tuple(rows),
         notes=tuple(diverged if summary["diverged"].any() else []),

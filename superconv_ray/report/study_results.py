@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison.gaps import compare
+from superconv_ray.analysis import compare
 from superconv_ray.analysis.comparison.trend import gap_trend
 from superconv_ray.storage.store import Store
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison.gaps import arm_summary, compare, effort
+from superconv_ray.analysis import arm_summary, compare, effort
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.analysis.statistics.sequential import confidence_per_look
 from superconv_ray.design.text import percent_interval, probability, short, text_table
@@ -39,7 +39,7 @@ def results_text(store: Store, study: str) -> str:
     if trainings.empty:
         return f"no finished trainings of study {study!r} yet\n{where}"
     sweep = results.definition.sweep
-    title = f"{results.measured_on} accuracy in %, mean [95 % t interval]"
+    title = f"{results.measured_on} accuracy in %, mean [95 % interval]"
     if len(arms) == 1:
         lines = [title, _arm_table(trainings, sweep), ""]
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison.gaps import arm_summary
+from superconv_ray.analysis import arm_summary
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from superconv_ray.analysis.comparison.gaps import arm_summary
+from superconv_ray.analysis import arm_summary
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.text import duration, percent_interval, short, text_table, trial_line
 from superconv_ray.report.study_results import default_studies
@@ -274,5 +274,5 @@ def _means(standing: Standing) -> str:
         [point, f"{labels:,}", *(own.get(arm, "-") for arm in arms)]
         for (point, labels), own in rows.items()
     ]
-    title = "accuracy in % so far, mean [95 % t interval] and trainings"
+    title = "accuracy in % so far, mean [95 % interval] and trainings"
     return f"{title}\n{text_table(['point', 'labels', *arms], table)}"

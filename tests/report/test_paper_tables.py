@@ -41,7 +41,7 @@ def test_latex_is_a_booktabs_table() -> None:
     assert table.latex().splitlines() == [
         r"\begin{table}",
         r"\centering",
-        r"\caption{Test accuracy in \%, mean [95 \% t interval over seeds].}",
+        r"\caption{Test accuracy in \%, mean [95 \% interval over seeds].}",
         r"\label{tab:accuracy}",
         r"\begin{tabular}{lrrr}",
         r"\toprule",

@@ -37,13 +37,13 @@ def test_accuracies_and_gaps_are_means_with_t_intervals_over_the_seeds(store: St
     for seed, (one_cycle, piecewise) in enumerate([(0.80, 0.70), (0.90, 0.82), (0.85, 0.79)]):
         study.add("one_cycle", one_cycle, seed=seed, data_fraction=0.05)
         study.add("piecewise", piecewise, seed=seed, data_fraction=0.05)
-    # t(0.975, 2) = 4.302653; the half width is t s / sqrt(3).
-    # one_cycle: mean 85, s = 5, half = 12.4207; piecewise: mean 77, s = 6.2450, half = 15.5133;
-    # gaps 10, 8, 6: mean 8, s = 2, half = 4.9683
+    # t(0.975, 2) = 4.302653; half widths t s / sqrt(3), of accuracies divided by mean (1 - mean):
+    # one_cycle: logit 1.734601, s = 0.05, half = 0.974175; piecewise: logit 1.208311, s = 0.06245,
+    # half = 0.875962; gaps 10, 8, 6: mean 8, s = 2, half = 4.9683
     assert study.table() == [
         ["data_fraction", "labels", "one_cycle", *GAP],
         [
-            *("0.05", "72", "85.0 [72.6, 97.4]", "piecewise", "77.0 [61.5, 92.5]"),
+            *("0.05", "72", "85.0 [68.1, 93.8]", "piecewise", "77.0 [58.2, 88.9]"),
             *("+8.0 [+3.0, +13.0]", "0.250", "super-converges", "3"),
         ],
     ]
@@ -58,7 +58,7 @@ def test_the_whole_text_is_title_table_effort_hardware_and_places(store: Store) 
     assert study.text() == "\n".join(
         [
             (
-                "test accuracy in %, mean [95 % t interval]; gap: a minus baseline in points, "
+                "test accuracy in %, mean [95 % interval]; gap: a minus baseline in points, "
                 "paired by seed and subset"
             ),
             (
@@ -80,8 +80,8 @@ def test_the_whole_text_is_title_table_effort_hardware_and_places(store: Store) 
             ),
             "p: sign-flip test of the gap, Holm-corrected for all rows",
             (
-                "note: one pair has no spread: no interval, and no telling how many more would "
-                "decide (all rows)"
+                "note: one pair has no spread: no interval, and no estimate of further "
+                "seeds (all rows)"
             ),
             (
                 "effort: a: 200 steps in 2 training trials + 100 steps in 1 range test trial to "

@@ -1,1 +1,1 @@
-"""Which arm is better, by how much, and what would decide it."""
+"""Which arm is better, by how much, and how many seeds would decide it."""

@@ -1,4 +1,4 @@
-"""What it would cost to decide what is undecided."""
+"""Cost of deciding the rows of a comparison that are undecided."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from superconv_ray.analysis.comparison.verdicts import UNDECIDED
-from superconv_ray.analysis.statistics.replicates import finished_trainings
+from superconv_ray.analysis.frames import TRAINING_COLUMNS, finished_trainings, require_columns
+
+COMPARED = ("arm", "baseline", "mean", "low", "high", "n", "further_seeds", "note", "verdict")
 
 
 def decision_cost(
@@ -16,22 +18,28 @@ def decision_cost(
     by: Sequence[str] = (),
     value: str = "test_accuracy",
 ) -> pd.DataFrame:
-    """How many more trainings, steps and hours the undecided rows of a comparison would take.
+    """Trainings, steps and hours that would decide the undecided rows of a comparison.
 
-    Every further seed trains the arm and the baseline once; their time is the mean of those that
-    were trained there. Range tests and searches that a further seed may bring are not counted.
+    Each further seed trains the arm and the baseline once, for as long as their trainings at that
+    point took on average. Range tests and searches of further seeds are not included.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``, those that were compared.
+        trials: The trials that were compared, as from ``open_store(...).trials(study)``.
         comparison: From `compare` of these trials.
         by: As for `compare`.
         value: As for `compare`.
 
     Returns:
-        One row an undecided row; columns: `by`, arm, baseline, mean, low, high, n, further_seeds,
-        trainings, train_steps, hours, note. Missing where it cannot be said how many seeds it would
-        take; the note says why.
+        One row per undecided row. Columns: `by`, arm, baseline, mean, low, high, n, further_seeds,
+        trainings, train_steps, hours, note. The last four counts are missing if the number of
+        further seeds is unknown; the note says why.
+
+    Raises:
+        TypeError: An argument is no frame.
+        ValueError: A column is missing.
     """
+    require_columns(trials, [*TRAINING_COLUMNS, "train_seconds", "eval_seconds", "steps_done"])
+    require_columns(comparison, [*by, *COMPARED], "comparison", "compare(...)")
     trained = finished_trainings(trials, by, value)
     trained = trained.assign(hours=(trained["train_seconds"] + trained["eval_seconds"]) / 3600)
     each = trained.groupby([*by, "arm"], dropna=False).agg(
@@ -45,5 +53,4 @@ def decision_cost(
     found["trainings"] = 2 * seeds
     for cost in ("train_steps", "hours"):
         found[cost] = seeds.astype("Float64") * (found[f"{cost}_arm"] + found[f"{cost}_baseline"])
-    shown = [*by, "arm", "baseline", "mean", "low", "high", "n", "further_seeds"]
-    return found[[*shown, "trainings", "train_steps", "hours", "note"]]
+    return found[[*by, *COMPARED[:-2], "trainings", "train_steps", "hours", "note"]]

@@ -1,4 +1,4 @@
-"""Comparing arms: means with intervals, gaps paired by seed, and what they say. Frames in, out."""
+"""Compare arms by gaps that are paired by seed and subset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.comparison.verdicts import MARGIN, further_seeds, note, verdicts
+from superconv_ray.analysis.comparison.arms import group_means
+from superconv_ray.analysis.comparison.verdicts import (
+    MARGIN,
+    Corrections,
+    further_seeds,
+    note,
+    verdicts,
+)
+from superconv_ray.analysis.frames import (
+    REPLICATE,
+    finished_trainings,
+    require_arms,
+    require_distinct,
+)
 from superconv_ray.analysis.statistics.intervals import (
     CONFIDENCE,
     DECIMALS,
@@ -17,18 +30,14 @@ from superconv_ray.analysis.statistics.intervals import (
     Interval,
     bootstrap_intervals,
     half_widths,
+    is_accuracy,
 )
 from superconv_ray.analysis.statistics.paired import (
     hedges_d,
     holm,
     improvement_probability,
     sign_flip_p,
-)
-from superconv_ray.analysis.statistics.replicates import (
-    REPLICATE,
-    finished_trainings,
-    require_arms,
-    require_distinct,
+    smallest_p,
 )
 from superconv_ray.analysis.statistics.sequential import confidence_per_look
 
@@ -39,63 +48,6 @@ _RESULTS = (
 )
 
 
-def arm_summary(
-    trials: pd.DataFrame, by: Sequence[str] = (), value: str = "test_accuracy"
-) -> pd.DataFrame:
-    """Mean and interval of every arm at every point.
-
-    Args:
-        trials: As from ``open_store(...).trials(study)``. Trainings count, range tests do not; a
-            diverged training counts with what it measured, so that no arm gains by losing runs.
-        by: Columns that tell points apart, such as ``["data_count"]``.
-        value: Column to average.
-
-    Returns:
-        Columns: `by`, arm, mean, low, high, n, diverged.
-
-    Raises:
-        ValueError: A training's `value` is not finite, or there is no such column.
-    """
-    trainings = finished_trainings(trials, by, value)
-    trainings["diverged"] = trainings["status"] == "diverged"
-    groups = trainings.groupby([*by, "arm"], dropna=False)
-    summary = _intervals(groups[value]).assign(diverged=groups["diverged"].sum())
-    return summary.drop(columns="sd").reset_index()
-
-
-def generalization_gap(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """By how much training accuracy exceeds test accuracy, of every arm at every point.
-
-    The gap of 1708.07120, figure 5. A diverged training counts with what it measured.
-
-    Args:
-        trials: As for `arm_summary`.
-        by: Columns that tell points apart.
-
-    Returns:
-        Columns: `by`, arm, mean, low, high, n, diverged.
-
-    Raises:
-        ValueError: A training lacks one of the two accuracies.
-    """
-    gap = trials["train_accuracy"] - trials["test_accuracy"]
-    return arm_summary(trials.assign(generalization_gap=gap), by, "generalization_gap")
-
-
-def effort(trials: pd.DataFrame) -> pd.DataFrame:
-    """What every arm cost, the choice of its hyper-parameters included.
-
-    Args:
-        trials: As for `arm_summary`; a trial that cells of an arm share counts once.
-
-    Returns:
-        Columns: arm, role, trials, steps. Every role but "training" chooses hyper-parameters.
-    """
-    once = trials.drop_duplicates(["arm", "role", "trial_id"])
-    groups = once.groupby(["arm", "role"])["steps_done"]
-    return groups.agg(trials="size", steps="sum").reset_index()
-
-
 def paired_gap(
     trials: pd.DataFrame,
     arm: str,
@@ -103,24 +55,30 @@ def paired_gap(
     by: Sequence[str] = (),
     value: str = "test_accuracy",
 ) -> pd.DataFrame:
-    """By how much an arm exceeds a baseline, run by run with the same seed and the same subset.
+    """Mean gap of an arm over a baseline, between runs with the same seed and the same subset.
+
+    Pairing removes the variation that both arms share: initial weights, subset and batch order. The
+    interval is Student's t interval of the gaps, cut off at -1 and 1 for accuracies. It assumes
+    that the gaps are independent and roughly normal.
 
     Args:
-        trials: As for `arm_summary`.
+        trials: As from ``open_store(...).trials(study)``; trainings count, diverged ones with what
+            they measured.
         arm: Name of the arm.
-        baseline: Name of the arm it is compared with.
-        by: Columns that tell points apart.
+        baseline: Name of the arm to compare it with.
+        by: Columns that distinguish points.
         value: Column to compare.
 
     Returns:
         Columns: `by`, mean, low, high, n (pairs). Runs without a partner do not count.
 
     Raises:
-        ValueError: One of the arms has no training, or several with the same seed and subset at one
-            point: then `by` does not tell the points apart. Or as `arm_summary`.
+        TypeError: `trials` is no frame.
+        ValueError: A column is missing; a training's `value` is not finite; an arm has no training,
+            or has several of the same seed and subset at one point.
     """
     points, runs = paired_runs(trials, arm, [baseline], by, value)
-    gaps = _intervals(runs.dropna(subset="gap").groupby("point")["gap"])
+    gaps = _gap_intervals(runs.dropna(subset="gap").groupby("point")["gap"], value)
     return points.join(gaps[list(Interval._fields)], how="inner").reset_index(drop=True)
 
 
@@ -136,39 +94,47 @@ def compare(
     looks: int = 1,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """What an arm's paired gaps to one or more baselines say, at every point: one row each.
+    """Compare an arm with one or more baselines at every point, by gaps paired by seed and subset.
 
-    The verdict follows from a row's t interval, each row by itself: "super-converges" if it lies
-    above 0: the arm is better; else "does not" if it lies below `margin`: the arm is worse, or not
-    better by any gain that counts; else "undecided". Undecided are also rows whose gaps have no
-    spread (one pair, or all equal) or whose baseline diverged in all runs.
+    The verdict follows from the t interval of each row by itself. It is "super-converges" if the
+    interval lies above 0: the arm is better. It is "does not" if the interval lies below `margin`:
+    the arm is worse, or better by less than counts. Otherwise it is "undecided". A row is also
+    undecided if its gaps have no spread (one pair, or all gaps equal) or if all runs of the
+    baseline diverged.
+
+    Verdicts are not corrected for the number of rows; p_holm is. The t interval assumes roughly
+    normal gaps, which a few diverged runs among many are not; p only assumes that the two arms of a
+    pair are exchangeable if they are equally good, but it cannot be small with few pairs (the note
+    says how small).
 
     Args:
-        trials: As for `arm_summary`.
+        trials: As for `paired_gap`.
         arm: Name of the arm.
-        baseline: Name, or names, of the arms it is compared with.
-        by: Columns that tell points apart.
+        baseline: Name or names of the arms to compare it with.
+        by: Columns that distinguish points.
         value: Column to compare; more of it is better.
-        confidence: Coverage of the intervals.
+        confidence: Coverage of the intervals, in (0, 1).
         margin: Smallest gain that counts, in units of `value`.
         looks: Largest number of looks at the data, if seeds were added until the sign was decided
-            (see `sequential_interval`): t intervals and p_holm then hold at any look.
-        seed: Of the bootstrap and of sign patterns drawn at random.
+            (see `sequential_interval`). The t intervals and p_holm then hold at any look.
+        seed: Seed of the bootstrap, and of random sign patterns.
 
     Returns:
         Columns: `by`, arm, baseline;
         mean, low, high (t interval), n (pairs; runs without a partner do not count);
-        bootstrap_low, bootstrap_high (BCa; one look);
-        p (sign-flip test; one look), p_holm (corrected for the rows of this table and the looks);
-        effect_size (Hedges' correction of d_z; 3 pairs at least),
+        bootstrap_low, bootstrap_high (BCa; for one look);
+        p (sign-flip test; for one look), p_holm (corrected for the rows of the table and the
+        looks);
+        effect_size (Hedges' correction of d_z; needs 3 pairs),
         improvement_probability (share of pairs in which the arm is better);
         verdict; further_seeds (pairs that would decide an undecided row with 80 % power if the
-        observed mean and deviation were the true ones; missing where it cannot be said);
-        note (what cannot be said of this row, and why; empty if there is nothing to note).
+        observed mean and deviation were the true ones; missing if unknown);
+        note (reservations, and why a value is missing; often empty).
 
     Raises:
+        TypeError: `trials` is no frame.
         ValueError: As `paired_gap`; or `confidence`, `margin` or `looks` is impossible; or there is
-            no baseline, or the arm is its own.
+            no baseline, or the arm is its own baseline.
     """
     if not (np.isfinite(margin) and margin > 0):
         raise ValueError(f"margin must be finite and > 0, got {margin}")
@@ -180,37 +146,42 @@ def compare(
         raise ValueError(f"baseline must be another arm than {arm!r}, got {baseline!r}")
     points, runs = paired_runs(trials, arm, baselines, by, value)
     cells = runs.groupby(["point", "rank"])
-    table = _intervals(cells["gap"], coverage).join(_pairing(cells))
+    table = _gap_intervals(cells["gap"], value, coverage).join(_pairing(cells))
     generator = np.random.default_rng(seed)
     table = table.join(_resampled(runs, table.index, confidence, generator))
     table["p_holm"] = holm(table["p"] * looks)
+    # Holm's correction increases with every p: the least possible p give the least corrected ones.
+    least_p = np.where(table["p"].notna(), smallest_p(table["n"]), np.nan)
+    table["p_floor"] = holm(least_p * looks)
     table["effect_size"] = hedges_d(table["mean"], table["sd"], table["n"])
     table["verdict"] = verdicts(table, margin)
     table["further_seeds"] = further_seeds(table, margin, coverage)
     names = [baselines[rank] for _, rank in table.index]
     table = points.join(table.droplevel("rank"), how="right")
     table["arm"], table["baseline"] = arm, names
-    table["note"] = [note(row, confidence) for row in table.to_dict("records")]
+    corrections = Corrections(tests=int(table["p"].notna().sum()), looks=looks)
+    table["note"] = [note(row, corrections, confidence) for row in table.to_dict("records")]
     return table[[*by, "arm", "baseline", *_RESULTS]].reset_index(drop=True)
 
 
-def _intervals(values: Any, confidence: float = CONFIDENCE) -> pd.DataFrame:
-    """Mean, t interval, n and standard deviation of every group; missing values do not count."""
-    table: pd.DataFrame = values.agg(mean="mean", n="count", sd="std", least="min", most="max")
-    # Rounding errors make a deviation of values that do not differ.
-    table["sd"] = table["sd"].mask(table["least"] == table["most"], 0).where(table["n"] > 1)
+def _gap_intervals(gaps: Any, value: str, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """Mean, Student's interval, n and sd of every group; gaps of accuracies stay in [-1, 1]."""
+    table = group_means(gaps)
+    most = 1.0 if is_accuracy(value) else np.inf
     half = half_widths(table["sd"], table["n"], confidence)
-    table["low"], table["high"] = table["mean"] - half, table["mean"] + half
+    table["low"] = (table["mean"] - half).clip(lower=-most)
+    table["high"] = (table["mean"] + half).clip(upper=most)
     return table[[*Interval._fields, "sd"]]
 
 
 def paired_runs(
     trials: pd.DataFrame, arm: str, baselines: Sequence[str], by: Sequence[str], value: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The points (`by`, numbered), and every run of the arm or a baseline next to its partner.
+    """Return the points (`by`, numbered) and every run next to its partner.
 
-    Runs have the columns point, rank (of the baseline) and gap (NaN without a partner), and for
-    both sides arm and diverged, with the suffix _baseline for that; missing where no run is.
+    Runs have the columns point, rank (of the baseline among `baselines`), gap (NaN without a
+    partner), arm and diverged, and with the suffix _baseline the latter two of the baseline's run.
+    They are missing where there is no run.
     """
     trainings = finished_trainings(trials, by, value)
     require_arms(trainings, (arm, *baselines))
@@ -236,7 +207,7 @@ def paired_runs(
 
 
 def _pairing(cells: Any) -> pd.DataFrame:
-    """How many runs each side has, and how many of them diverged."""
+    """Number of runs on each side, and how many of them diverged."""
     counts = cells.agg(
         runs=("arm", "count"),
         runs_baseline=("arm_baseline", "count"),
@@ -249,7 +220,7 @@ def _pairing(cells: Any) -> pd.DataFrame:
 def _resampled(
     runs: pd.DataFrame, index: pd.Index[Any], confidence: float, generator: np.random.Generator
 ) -> pd.DataFrame:
-    """What is computed from the gaps themselves, of all cells with the same number of pairs."""
+    """Statistics of the gaps themselves, for all cells with equally many pairs at once."""
     columns = ["p", "improvement_probability", "bootstrap_low", "bootstrap_high"]
     table = pd.DataFrame(np.nan, index=index, columns=columns)
     for cells, gaps in _equal_counts(runs, index):
@@ -265,7 +236,7 @@ def _resampled(
 def _equal_counts(
     runs: pd.DataFrame, index: pd.Index[Any]
 ) -> Iterator[tuple[npt.NDArray[np.intp], Floats]]:
-    """Positions in `index` of the cells with n pairs, and their gaps [cells, n], for every n."""
+    """For every n: positions in `index` of the cells with n pairs, and their gaps [cells, n]."""
     pairs = runs.dropna(subset="gap")
     cell = index.get_indexer(pd.MultiIndex.from_frame(pairs[["point", "rank"]]))
     gaps = pairs["gap"].to_numpy()[np.argsort(cell, kind="stable")]

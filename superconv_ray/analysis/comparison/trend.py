@@ -1,7 +1,7 @@
-"""Whether a gain grows as labels become scarce: the claim of 1708.07120, section 4.1, as a number.
+"""Does a gain grow as labels become scarce? The claim of 1708.07120, section 4.1, as a number.
 
-Intervals at single points cannot tell that: two of them may overlap although every seed's gap
-grows, and a gain that is certain at few labels and uncertain at many need not have grown.
+Intervals at single points do not answer this. Two of them may overlap although every seed's gap
+grows, and a gain whose interval excludes zero only at few labels need not have grown.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.comparison.gaps import paired_runs
+from superconv_ray.analysis.frames import REPLICATE
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Interval, mean_interval
-from superconv_ray.analysis.statistics.replicates import REPLICATE
 
 GROWS = "grows"
 FALLS = "falls"
@@ -32,33 +32,37 @@ def gap_trend(
     *,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """By how much an arm's paired gap grows when labels become ten times fewer.
+    """Growth of an arm's paired gap when labels become ten times fewer.
 
-    Each replicate (seed and subset) has a least-squares line of its gap over log10(`over`); its
-    falling slope is averaged over replicates, with a t interval. A replicate that lacks a point
-    that others have is left out, as its slope would be of other points.
+    For each replicate (seed and subset), a least-squares line is fitted to its gaps over
+    log10(`over`). The negative slopes are averaged over replicates, with Student's t interval,
+    which assumes that they are independent and roughly normal. A replicate that lacks a point is
+    left out, because its slope would be one of other points. A gap that first grows and then falls
+    may have a mean slope of 0: look at `compare` as well.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; trainings count.
         arm: Name of the arm.
-        baseline: Name, or names, of the arms it is compared with.
-        over: Column of numbers > 0 that the gap is followed over.
-        by: Columns that tell curves apart.
+        baseline: Name or names of the arms to compare it with.
+        over: Column of numbers > 0 along which the gap may grow.
+        by: Columns that distinguish curves.
         value: Column to compare; more of it is better.
-        confidence: Coverage of the intervals.
+        confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        One row a curve and baseline; columns: `by`, arm, baseline, mean, low, high, n (replicates),
-        points (distinct values of `over`), verdict ("grows" if the interval lies above 0, "falls"
-        below, else "undecided"), note. In units of `value` for each tenth.
+        One row per curve and baseline. Columns: `by`, arm, baseline; mean, low, high (growth for
+        each division by ten, in units of `value`), n (replicates); points (distinct values of
+        `over`); verdict ("grows" if the interval lies above 0, "falls" if below, else "undecided");
+        note.
 
     Raises:
+        TypeError: `trials` is no frame.
         ValueError: As `paired_gap`; or `over` is not > 0 throughout.
     """
     names = [baseline] if isinstance(baseline, str) else list(baseline)
     points, runs = paired_runs(trials, arm, names, [*by, over], value)
     if not (points[over].astype(float) > 0).all():
-        raise ValueError(f"{over} must be > 0 to be seen over its logarithm")
+        raise ValueError(f"{over} must be > 0 on a logarithmic axis")
     gaps = runs.dropna(subset="gap").join(points, on="point")
     rows: list[tuple[object, ...]] = []
     for place, curves in gaps.groupby([*by, "rank"], dropna=False):
@@ -73,7 +77,7 @@ def gap_trend(
 
 
 def _growth(gaps: pd.DataFrame, confidence: float) -> Interval:
-    """Mean growth for each tenth; of gaps [replicates, values of `over`]."""
+    """Mean growth for each division by ten; gaps have shape [replicates, values of `over`]."""
     if gaps.shape[1] < 2 or gaps.empty:
         return Interval(math.nan, math.nan, math.nan, len(gaps))
     tenths = -np.log10(gaps.columns.to_numpy(np.float64))
@@ -89,9 +93,9 @@ def _verdict(growth: Interval) -> str:
 def _note(gaps: pd.DataFrame, left_out: int, over: str) -> str:
     said = []
     if gaps.empty:
-        said.append("no seed was run at every point")
+        said.append("no seed was run at all points")
     elif left_out:
-        said.append(f"{left_out} of the seeds left out, as they lack a point")
+        said.append(f"{left_out} of the seeds left out, because they lack a point")
     if gaps.shape[1] < 2:
         said.append(f"one {over} has no trend")
     elif len(gaps) == 1:

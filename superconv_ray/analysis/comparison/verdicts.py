@@ -1,24 +1,31 @@
-"""From the numbers of a comparison to its verdict, to what would decide it, and to what to note."""
+"""From the numbers of a comparison to its verdict, the seeds that would decide it, and its note."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.statistics.paired import MAX_SEEDS, seeds_needed, smallest_p
+from superconv_ray.analysis.statistics.paired import MAX_SEEDS, seeds_needed
 
 MARGIN = 0.005
-"""Gains of less than half a point of accuracy count as none."""
+"""A gain below half a point of accuracy does not count."""
 SUPER_CONVERGES = "super-converges"
 DOES_NOT = "does not"
 UNDECIDED = "undecided"
 
 
+class Corrections(NamedTuple):
+    """What p_holm is corrected for: the tests of the table, and the looks at the data."""
+
+    tests: int
+    looks: int
+
+
 def verdicts(table: pd.DataFrame, margin: float) -> pd.Series[str]:
-    """One verdict a row, by its interval; `compare` says which.
+    """Return the verdict on every row; see `compare`.
 
     Args:
         table: Columns low, high, sd, runs_baseline, diverged_baseline.
@@ -34,12 +41,13 @@ def verdicts(table: pd.DataFrame, margin: float) -> pd.Series[str]:
 
 
 def further_seeds(table: pd.DataFrame, margin: float, confidence: float) -> pd.Series[Any]:
-    """How many more pairs would decide an undecided row, missing where it cannot be said.
+    """Number of further pairs that would decide an undecided row; missing if unknown.
 
-    Of the two bounds, 0 below the mean and `margin` above it, the farther one is left behind first.
+    A row is decided when its interval excludes 0 from above or `margin` from below. The bound that
+    is farther from the mean is excluded first.
 
     Args:
-        table: As for `verdicts`, with the columns mean, n and verdict as well.
+        table: As for `verdicts`, and the columns mean, n and verdict.
         margin: Smallest gain that counts.
         confidence: Coverage of the intervals.
     """
@@ -50,18 +58,21 @@ def further_seeds(table: pd.DataFrame, margin: float, confidence: float) -> pd.S
     return further
 
 
-def note(row: Mapping[Any, Any], confidence: float) -> str:
-    """What a reader of a row must know, and what cannot be said of it; often nothing.
+def note(row: Mapping[Any, Any], corrections: Corrections, confidence: float) -> str:
+    """Reservations about a row, and reasons for missing values; often none.
 
     Args:
-        row: As of `verdicts` and `further_seeds`, with arm, baseline and p_holm.
-        confidence: Of all looks together; 1 - confidence is what p is held against.
+        row: A row of `verdicts` and `further_seeds`, with arm, baseline, p_holm and p_floor (the
+            smallest p_holm that the numbers of pairs allow).
+        corrections: What p_holm is corrected for.
+        confidence: Coverage of all looks together; p is compared with 1 - confidence.
     """
-    return "; ".join([*_on_pairs(row), *_on_divergence(row), *_on_decision(row, 1 - confidence)])
+    decision = _on_decision(row, corrections, 1 - confidence)
+    return "; ".join([*_on_pairs(row), *_on_divergence(row), *decision])
 
 
 def _comparable(rows: Any) -> Any:
-    """Whether gaps have a spread and the baseline has trained at all; of a table or of one row."""
+    """Whether the gaps have a spread and a run of the baseline did not diverge."""
     return (rows["sd"] > 0) & (rows["diverged_baseline"] < rows["runs_baseline"])
 
 
@@ -77,7 +88,7 @@ def _on_pairs(row: Mapping[Any, Any]) -> Iterator[str]:
             if runs > n:
                 yield f"{_runs(runs - n)} of {name!r} without a partner left out"
     if n == 1:
-        yield "one pair has no spread: no interval, and no telling how many more would decide"
+        yield "one pair has no spread: no interval, and no estimate of further seeds"
     elif n > 1 and row["sd"] == 0:
         yield f"all {n} gaps are equal: no spread to judge by"
     elif n == 2:
@@ -95,14 +106,23 @@ def _on_divergence(row: Mapping[Any, Any]) -> Iterator[str]:
             yield f"{row[side]!r} diverged in {diverged} of {_runs(runs)}, counted as scored"
 
 
-def _on_decision(row: Mapping[Any, Any], alpha: float) -> Iterator[str]:
+def _on_decision(row: Mapping[Any, Any], corrections: Corrections, alpha: float) -> Iterator[str]:
     n = row["n"]
-    if n > 1 and smallest_p(n) > alpha:
-        yield f"p cannot be below {smallest_p(n):.2g} with {n} pairs"
+    if n > 1 and row["p_floor"] > alpha:
+        yield f"p cannot be below {row['p_floor']:.2g} with {n} pairs{_corrected(corrections)}"
     elif row["verdict"] == SUPER_CONVERGES and row["p_holm"] > alpha:
-        yield f"better by itself, but p > {alpha:.2g} once corrected"
+        yield f"better by its own interval, but p > {alpha:.2g}{_corrected(corrections)}"
     if row["verdict"] == UNDECIDED and _comparable(row) and pd.isna(row["further_seeds"]):
         yield f"it would take more than {MAX_SEEDS:,} seeds to decide"
+
+
+def _corrected(corrections: Corrections) -> str:
+    parts = []
+    if corrections.tests > 1:
+        parts.append(f"{corrections.tests} rows")
+    if corrections.looks > 1:
+        parts.append(f"{corrections.looks} looks")
+    return f", corrected for {' and '.join(parts)}" if parts else ""
 
 
 def _runs(count: int) -> str:

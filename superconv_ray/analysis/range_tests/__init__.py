@@ -1,1 +1,1 @@
-"""What LR range tests show: peak, plateau, divergence, and the rules that read a rate off them."""
+"""LR range tests: peak, plateau, divergence, and the learning rates that rules suggest."""

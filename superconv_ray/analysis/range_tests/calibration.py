@@ -1,14 +1,15 @@
-"""What range-test rules are worth: their rates against those that full trainings do best at."""
+"""How good range-test rules are: their rates against the best rate of full trainings."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from superconv_ray.analysis.frames import finished_trainings
 from superconv_ray.analysis.range_tests.frames import join_range_tests
 from superconv_ray.analysis.range_tests.tables import suggestions
 from superconv_ray.analysis.statistics.intervals import TAILS, Floats
-from superconv_ray.analysis.statistics.replicates import finished_trainings, over_seeds, resampled
+from superconv_ray.analysis.statistics.replicates import over_seeds, resampled
 
 
 def rule_costs(
@@ -17,34 +18,37 @@ def rule_costs(
     value: str = "validation_accuracy",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How far every rule's rate is from the best max_lr, and the accuracy that following it costs.
+    """Distance of every rule's rate from the best max_lr, and the accuracy that it costs.
 
-    The accuracy at a suggested rate is interpolated between the trainings' mean accuracies, over
-    log max_lr; below and above the rates that were trained it cannot be told. Cost is the best mean
-    minus that. Seeds are resampled, the same ones for all rates; the suggestions are those of all
-    range tests together and stay. A best rate that is picked from noisy means flatters it: costs
-    are upper bounds by about the width of their interval.
+    The accuracy at a suggested rate is interpolated between the mean accuracies of the trainings,
+    over log max_lr; outside the trained rates it is unknown. The cost is the best mean minus that
+    accuracy. Its 95 % interval is a percentile bootstrap over seeds, the same for all rates; the
+    suggestions come from all range tests and stay fixed. With few seeds such an interval is too
+    narrow (see `bootstrap_intervals`). The best of noisy means is biased upwards, so costs are too
+    high by up to about the width of their interval.
 
     Args:
         trials: One study's full trainings over a grid of max_lr and its range tests, of one model
             and data set, as from ``open_store(...).trials(study)``.
-        curves: Their curves.
-        value: Column that is to be large, measured on the same labels for all.
-        seed: Of the resampling.
+        curves: As from ``open_store(...).curves(study)``.
+        value: Column to maximize, measured on the same labels in all trainings.
+        seed: Seed of the resampling.
 
     Returns:
-        One row a rule: rule, lr, best_max_lr, decades (log10 lr / best_max_lr), accuracy, cost,
-        low, high, seeds, note. What cannot be told is NaN, and the note says why.
+        One row per rule. Columns: rule, lr, best_max_lr, decades (log10 lr / best_max_lr),
+        accuracy, cost, low, high, seeds, note. Unknown values are NaN; the note says why.
 
     Raises:
-        ValueError: No training or no range test; a `value` that is not finite; rates that were run
-            with different seeds.
+        TypeError: An argument is no frame.
+        ValueError: A column is missing; no training or no range test; a `value` that is not finite;
+            or rates that were run with different seeds.
     """
+    tests = join_range_tests(trials, curves)
     rates, table = _grid(trials, value)
     means = np.concatenate([table.mean(0)[None], table[resampled(len(table), seed)].mean(1)])
     best = rates[means[0].argmax()]
     rows = []
-    for rule in suggestions(join_range_tests(trials, curves)).itertuples():
+    for rule in suggestions(tests).itertuples():
         note = str(rule.note)
         lr = float(rule.lr)  # type: ignore[arg-type]
         cost = np.full(len(means), np.nan)
@@ -65,15 +69,15 @@ def rule_costs(
 
 
 def _grid(trials: pd.DataFrame, value: str) -> tuple[Floats, Floats]:
-    """Rates in ascending order, and `value` as [seeds, rates]."""
+    """Return the rates in ascending order, and `value` as [seeds, rates]."""
     trainings = finished_trainings(trials[trials["kind"] == "training"], ["max_lr"], value)
     if trainings.empty:
-        raise ValueError("there is no finished training to compare the rules' rates with")
+        raise ValueError("there is no finished training to compare the rules with")
     return over_seeds(trainings, "max_lr", value)
 
 
 def _between(rates: Floats, means: Floats, lr: float) -> Floats:
-    """Every row of means [k, rates] at a rate inside the grid, linear over log lr."""
+    """Interpolate every row of means [k, rates] at a rate inside the grid, linearly over log lr."""
     right = int(np.clip(np.searchsorted(rates, lr), 1, len(rates) - 1))
     left = right - 1
     share = np.log(lr / rates[left]) / np.log(rates[right] / rates[left])

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from superconv_ray.analysis.frames import CURVES, require_columns
 from superconv_ray.analysis.range_tests.reading import divergence_rate, measured_rows
 from superconv_ray.analysis.statistics.intervals import Floats
 
@@ -23,7 +24,13 @@ def join_range_tests(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame
     Args:
         trials: As from ``open_store(...).trials(...)``.
         curves: As from ``open_store(...).curves(...)``.
+
+    Raises:
+        TypeError: An argument is no frame.
+        ValueError: A column is missing.
     """
+    require_columns(trials, ["trial_id", "kind", "status"])
+    require_columns(curves, ["trial_id", "step", "lr", "train_loss"], "curves", CURVES)
     own = [name for name in trials.columns if name == "trial_id" or name not in curves.columns]
     tests = trials.loc[trials["kind"] == "range_test", own]
     return curves.astype({"trial_id": str}).merge(tests, on="trial_id", how="inner")
@@ -96,11 +103,7 @@ def range_tests(
         ValueError: No row; a missing column; or a group whose rows are not one range test.
     """
     needed = ["trial_id", "step", "lr", "train_loss", "status", *by]
-    if missing := [name for name in needed if name not in curves.columns]:
-        raise ValueError(
-            f"curves must have the columns {', '.join(needed)}, as from join_range_tests; "
-            f"{missing[0]!r} is missing"
-        )
+    require_columns(curves, needed, "curves", "join_range_tests(trials, curves)")
     if curves.empty:
         raise ValueError("curves must have at least one row of a range test, got none")
     once = curves.drop_duplicates([*by, "trial_id", "step"]).sort_values("step")

@@ -1,8 +1,8 @@
-"""Learning rates as fastai's and Lightning's finders would suggest them, from one loss curve.
+"""Learning rates that fastai's and Lightning's finders would suggest, from one loss curve.
 
-Each rule takes learning rates [n], all > 0, and losses [n], all finite, computes in the precision
-that it is given, and returns one of the rates (`minimum`: a tenth of one); on the same arrays it
-returns what the original does, bit for bit. NaN means that the curve is too short for the rule.
+Each rule takes learning rates [n], all > 0, and losses [n], all finite. It returns one of the rates
+(`minimum`: a tenth of one), or NaN if the curve is too short for the rule. It computes in the
+precision of its arguments, and returns bit for bit what the original returns for the same arrays.
 
 Source: fastai, ``callback/schedule.py``, and Lightning, ``pytorch/tuner/lr_finder.py``.
 """
@@ -18,7 +18,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating]
 
 FASTAI_SKIP_BEGIN = 10
-"""fastai leaves out the first of so many points of a curve: with 10, a tenth at its beginning."""
+"""fastai leaves out the first 1 / FASTAI_SKIP_BEGIN of a curve's points."""
 FASTAI_SKIP_END = 5
 """Points that fastai leaves out at a curve's end."""
 LIGHTNING_SKIP_BEGIN = 10
@@ -28,13 +28,13 @@ LIGHTNING_SKIP_END = 1
 SLIDE_DISTANCE = 15
 """Points between the two slopes that `slide` compares."""
 SLIDE_THRESHOLD = 0.005
-"""Difference of these slopes, in loss per point, up to which `slide` takes them for equal."""
+"""Largest difference, in loss per point, of two slopes that `slide` takes for equal."""
 
 
 def valley(rates: Floats, losses: Floats) -> float:
-    """Fastai's default: half way into the longest valley of the loss.
+    """Fastai's default: the middle of the longest valley of the loss.
 
-    The valley is as long as the longest strictly decreasing subsequence, and ends with it.
+    The valley ends where the longest strictly decreasing subsequence does, and is as long.
     """
     if not len(losses):
         return math.nan
@@ -47,7 +47,7 @@ def valley(rates: Floats, losses: Floats) -> float:
 
 
 def slide(rates: Floats, losses: Floats) -> float:
-    """Fastai's slide: from the end down, until the slopes at both ends of an interval are equal."""
+    """Fastai's slide: move an interval down from the end until the slopes at its ends are equal."""
     if len(losses) <= SLIDE_DISTANCE:
         return math.nan
     slope = np.gradient(losses)[::-1]
@@ -57,28 +57,28 @@ def slide(rates: Floats, losses: Floats) -> float:
 
 
 def minimum(rates: Floats, losses: Floats) -> float:
-    """Fastai's minimum: a tenth of the rate at which the loss is least."""
+    """Fastai's minimum: a tenth of the rate with the smallest loss."""
     return float(rates[np.argmin(losses)]) / 10 if len(losses) else math.nan
 
 
 def steep(rates: Floats, losses: Floats) -> float:
-    """Fastai's steep: where the loss falls most from one point to the next, per log of the rate."""
+    """Fastai's steep: the steepest fall from one point to the next, per log of the rate."""
     if len(losses) < 2:
         return math.nan
     return float(rates[np.argmin(np.diff(losses) / np.diff(np.log(rates)))])
 
 
 def steepest_gradient(rates: Floats, losses: Floats) -> float:
-    """Lightning's suggestion: where the central slope is least, per rate and *not* per its log."""
+    """Lightning's suggestion: the steepest central slope, per rate and *not* per its log."""
     if len(losses) < 2:
         return math.nan
     return float(rates[np.argmin(np.gradient(losses, rates))])
 
 
 def _decreasing_lengths(losses: Floats) -> list[int]:
-    """For each point, how long the longest strictly decreasing subsequence is that ends there."""
+    """Length of the longest strictly decreasing subsequence that ends at each point."""
     lengths: list[int] = []
-    lowest: list[float] = []  # [k]: minus the greatest loss that ends a subsequence of k + 1 points
+    lowest: list[float] = []  # [k]: minus the largest loss that ends a subsequence of k + 1 points
     for loss in losses:
         place = bisect_left(lowest, -loss)
         lowest[place : place + 1] = [-loss]

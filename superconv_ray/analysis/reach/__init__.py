@@ -1,1 +1,1 @@
-"""How many more steps an arm needs for the same accuracy."""
+"""How many more steps or labels a baseline needs to reach an arm's accuracy."""

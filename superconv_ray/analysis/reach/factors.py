@@ -1,9 +1,4 @@
-"""Speed-up: how many more steps the baseline needs for the same final accuracy.
-
-A budget is an axis of the design, and schedules are stretched to it. Only final accuracies are
-compared: a run's accuracy on the way, at a learning rate that has yet to fall, says nothing of what
-a schedule can do in that many steps.
-"""
+"""Speed-up and worth of labels: factors by which a baseline needs more for the same accuracy."""
 
 from __future__ import annotations
 
@@ -25,22 +20,27 @@ def speedup(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """The factor by which the baseline needs more steps for the accuracy that the arm ends with.
+    """Factor by which the baseline needs more steps to reach the arm's final accuracy.
+
+    The budget is an axis of the design, and schedules are stretched to it. Only final accuracies
+    are compared: while the learning rate is still large, the accuracy of a longer run does not show
+    what a schedule can reach in that many steps.
 
     Args:
         trials: As from ``open_store(...).trials(study)``, of a study that sweeps its budget.
         arm: Name of the arm.
-        baseline: Name of the arm that it is measured against.
-        by: Columns that tell curves apart, such as ``["data_count"]``.
+        baseline: Name of the arm to measure it against.
+        by: Columns that distinguish curves, such as ``["data_count"]``.
         value: Column of final accuracies.
-        seed: Of the redrawn means.
+        seed: Seed of the redrawn means.
         confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        One row a budget of the arm; columns: `by`, steps, mean, baseline_steps, factor, low, high,
-        censored, seeds, note, as described at `reach_table`. A factor above 1 is a speed-up.
+        One row per budget of the arm. Columns: `by`, steps, mean, baseline_steps, factor, low,
+        high, censored, seeds, note, as described at `reach_table`. A factor above 1 is a speed-up.
 
     Raises:
+        TypeError: `trials` is no frame.
         ValueError: As `reach_table`.
     """
     table = reach_table(trials, arm, baseline, "steps", by, value, seed=seed, confidence=confidence)
@@ -57,23 +57,24 @@ def label_worth(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """How many labels the baseline needs for the accuracy that the arm has with n.
+    """Number of labels with which the baseline reaches the accuracy of the arm with n labels.
 
     Args:
         trials: As from ``open_store(...).trials(study)``, of a study that sweeps its labels.
         arm: Name of the arm.
-        baseline: Name of the arm that is to catch up.
-        by: Columns that tell curves apart.
-        value: Column to reach; more must be better.
-        seed: Of the redrawn means.
+        baseline: Name of the arm to measure it against.
+        by: Columns that distinguish curves.
+        value: Column to reach; more of it is better.
+        seed: Seed of the redrawn means.
         confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        One row an n of the arm; columns: `by`, data_count, mean, baseline_labels, factor, low,
-        high, censored, seeds, note, as described at `reach_table`. With factor 2 the arm makes of n
-        labels what the baseline makes of 2 n.
+        One row per n of the arm. Columns: `by`, data_count, mean, baseline_labels, factor, low,
+        high, censored, seeds, note, as described at `reach_table`. A factor of 2 means that the
+        arm is as accurate with n labels as the baseline with 2 n.
 
     Raises:
+        TypeError: `trials` is no frame.
         ValueError: As `reach_table`.
     """
     table = reach_table(

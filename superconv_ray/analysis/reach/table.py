@@ -1,4 +1,4 @@
-"""Where along an axis, steps or labels, a baseline reaches what an arm has: the one interpolation.
+"""Where along an axis, steps or labels, a baseline reaches an arm's accuracy.
 
 `speedup` and `label_worth` are this table along steps and along labels.
 """
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Floats
-from superconv_ray.analysis.statistics.replicates import Curve, arm_curves, redrawn_means
+from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 
 DRAWS = 2000
 RESULTS = ["mean", "reached_at", "factor", "low", "high", "censored", "seeds", "note"]
@@ -21,11 +21,11 @@ RESULTS = ["mean", "reached_at", "factor", "low", "high", "censored", "seeds", "
 def first_reached(axis: Floats, means: Floats, targets: Floats) -> Floats:
     """Where on its axis a mean curve first reaches each target.
 
-    Between neighbouring points the curve is a straight line over the logarithm of the axis. Where
-    it falls again, its running maximum counts: a curve's points are runs of their own, so whoever
-    has more steps or labels may use fewer and keep the better accuracy. (Isotonic regression would
-    average a peak away and have the baseline need more than it does.) The largest of noisy means is
-    on average too large, which favours the baseline.
+    Between neighboring points the curve is a straight line over the logarithm of the axis. Where
+    the curve falls, its running maximum counts: its points are separate runs, so with more steps or
+    labels you may use fewer of them and keep the better accuracy. (Isotonic regression would
+    average a peak away and let the baseline need more than it does.) The maximum of noisy means is
+    biased upwards, which favors the baseline.
 
     Args:
         axis: Shape [points], ascending and > 0.
@@ -33,8 +33,8 @@ def first_reached(axis: Floats, means: Floats, targets: Floats) -> Floats:
         targets: Shape [draws, targets].
 
     Returns:
-        Shape [draws, targets]; inf where the curve never gets there, 0 where its first point is
-        above the target already.
+        Shape [draws, targets]; inf where the curve never reaches the target, 0 where its first
+        point already exceeds it.
     """
     best = np.maximum.accumulate(means, axis=1)
     after = (best[:, np.newaxis, :] < targets[:, :, np.newaxis]).sum(axis=2)
@@ -58,28 +58,33 @@ def reach_table(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """How much further along an axis the baseline must go to have what the arm has.
+    """Factor by which a baseline must go further along an axis to reach an arm's accuracy.
+
+    The baseline's mean curve is interpolated as in `first_reached`. The interval contains the
+    percentiles of the factor over redrawn means (`redrawn_means`: paired by seed and subset). It
+    fails where the baseline's curve is flat: there a small change of accuracy is a large change of
+    the factor, and the interval is wide or open.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; finished trainings count, a diverged one
             with what it measured.
         arm: Name of the arm.
-        baseline: Name of the arm that is to catch up.
+        baseline: Name of the arm that is to reach it.
         axis: Column of steps or labels.
-        by: Columns that tell curves apart.
-        value: Column to reach; more must be better.
-        seed: Of the redrawn means (`redrawn_means`: paired by seed and subset).
+        by: Columns that distinguish curves.
+        value: Column to reach; more of it is better.
+        seed: Seed of the redrawn means.
         confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        Columns: `by`, `axis` (where the arm was run), mean (of the arm), reached_at (where the
-        baseline is as good), factor = reached_at / `axis` with low and high, censored, seeds (of
-        the arm there), note. Censored ">": the baseline never gets there; factor is what the end of
-        its curve allows to say, a lower bound. "<": it is better already where its curve begins;
-        an upper bound. An open end of an interval is 0 or inf. NaN is what cannot be said, and the
-        note says why.
+        Columns: `by`, `axis` (of the arm), mean (of the arm), reached_at (where the baseline is as
+        good), factor = reached_at / `axis` with low and high, censored, seeds (of the arm), note.
+        If censored is ">", the baseline never gets there, and factor is a lower bound from the end
+        of its curve. If "<", the baseline is better from its first point on, and factor is an upper
+        bound. An open end of an interval is 0 or inf. Unknown values are NaN; the note says why.
 
     Raises:
+        TypeError: `trials` is no frame.
         ValueError: As `arm_curves`.
     """
     rows: list[tuple[object, ...]] = []
@@ -96,18 +101,18 @@ def reach_table(
 
 
 def _reached(
-    arm: Curve, baseline: Curve, name: str, seed: int, confidence: float
+    arm: ReplicateCurve, baseline: ReplicateCurve, name: str, seed: int, confidence: float
 ) -> list[npt.ArrayLike]:
     """The columns RESULTS, each of shape [points of the arm]."""
     (found,) = first_reached(baseline.axis, baseline.means[np.newaxis], arm.means[np.newaxis])
     targets, means = redrawn_means([arm, baseline], DRAWS, confidence, seed)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    # an order statistic, because a censored draw is infinite and cannot be averaged
+    # An order statistic: a censored draw is infinite and must not be interpolated.
     low, high = np.quantile(
         first_reached(baseline.axis, means, targets), tails, axis=0, method="inverted_cdf"
     )
     begin, end = baseline.axis[[0, -1]]
-    # of what lies beyond the curve's ends only the ends are known
+    # Beyond the ends of the curve, only the ends are known.
     ends = np.minimum(low, end), np.maximum(high, begin)
     uncertain = arm.lost | (np.minimum(arm.counts, baseline.counts.min()) < 2)
     reached = np.where(arm.lost, np.nan, np.clip(found, begin, end))
@@ -122,21 +127,21 @@ def _reached(
     ]
 
 
-def _nothing_reached(arm: Curve, why: str) -> list[npt.ArrayLike]:
+def _nothing_reached(arm: ReplicateCurve, why: str) -> list[npt.ArrayLike]:
     nothing = np.full(len(arm.axis), np.nan)
     censored, note = ([text] * len(arm.axis) for text in ("", why))
     return [arm.means, *[nothing] * 4, censored, arm.counts, note]
 
 
-def _note(i: int, reached: float, arm: Curve, baseline: Curve, name: str) -> str:
-    """What a reader must know of one row."""
+def _note(i: int, reached: float, arm: ReplicateCurve, baseline: ReplicateCurve, name: str) -> str:
+    """Reservations about one row."""
     if arm.lost[i]:
         return "every training of the arm diverged here"
     notes = []
     if reached == np.inf:
         notes.append(f"{name!r} does not get there by {baseline.axis[-1]:,.0f}")
     if reached == 0:
-        notes.append(f"{name!r} is better already at {baseline.axis[0]:,.0f}")
+        notes.append(f"{name!r} is already better at {baseline.axis[0]:,.0f}")
     if arm.diverged[i]:
         notes.append(f"{arm.diverged[i]} of {arm.counts[i]} trainings of the arm diverged")
     if baseline.lost.any():

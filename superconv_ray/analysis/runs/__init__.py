@@ -1,1 +1,1 @@
-"""What single trainings did: curves, schedules, batch-norm statistics, times."""
+"""Single trainings: their learning curves, schedules, batch-norm statistics and times."""

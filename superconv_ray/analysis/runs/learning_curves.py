@@ -1,4 +1,4 @@
-"""What was measured on the way, averaged over seeds. Frames in, frames out."""
+"""Measurements during the trainings, averaged over seeds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.statistics.intervals import half_widths
-from superconv_ray.analysis.statistics.replicates import (
+from superconv_ray.analysis.frames import (
+    CURVES,
+    TRAINING_COLUMNS,
     finished_trainings,
     placed,
+    require_columns,
     require_distinct,
 )
+from superconv_ray.analysis.statistics.intervals import interval_ends, is_accuracy
 
 MEASURES = ("test_accuracy", "validation_accuracy", "train_loss")
 
@@ -23,28 +26,31 @@ def learning_curves(
     by: Sequence[str] = (),
     measures: Sequence[str] = MEASURES,
 ) -> pd.DataFrame:
-    """Mean and 95 % t interval over seeds of every arm, at the steps at which all seeds have one.
+    """Mean and 95 % interval over seeds for every arm, at the steps that all its seeds measured.
 
-    So n is the same all along a curve and no seed is dropped from it: an average over survivors
-    would rise where one is lost. From where a training diverged on, its accuracy is the last that
-    was measured, as in `arm_summary`; of a loss, or of anything else, nothing can be said there,
-    and the mean ends.
+    So n is the same along the whole curve: a mean over the surviving seeds would rise where one is
+    lost. After a training diverged, its accuracy stays the last one measured, as in `arm_summary`.
+    Its loss, or any other measure, is unknown there, and the mean ends. The intervals are those of
+    `arm_summary`. They hold at each step by itself, not for the whole curve at once.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; trainings count.
-        curves: Their curves.
-        by: Columns of the trials that tell points apart, such as ``["data_count"]``.
-        measures: Columns of the curves; one that was measured nowhere has no rows.
+        curves: As from ``open_store(...).curves(study)``.
+        by: Columns of the trials that distinguish points, such as ``["data_count"]``.
+        measures: Columns of the curves; a column without any measurement has no rows.
 
     Returns:
         Columns: `by`, arm, step, measure, mean, low, high, n.
 
     Raises:
-        ValueError: There is no such column, or `by` does not tell trainings apart.
+        TypeError: `trials` or `curves` is no frame.
+        ValueError: A column is missing, or `by` does not distinguish trainings.
     """
+    require_columns(trials, TRAINING_COLUMNS)
+    require_columns(curves, ["trial_id", "step"], "curves", CURVES)
     for name in measures:
         if name not in curves:
-            raise ValueError(f"measures must be of the curves' columns, got {name!r}")
+            raise ValueError(f"measures must name columns of the curves, got {name!r}")
     trainings = finished_trainings(trials, by, "steps_done")
     require_distinct(trainings, by)
     own = trainings[[*by, "arm", "trial_id", "status"]]
@@ -62,17 +68,17 @@ def learning_curves(
 
 
 def _means(runs: pd.DataFrame, measures: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """The columns from step on, for every measure of the runs of one curve."""
+    """For every measure of one curve's runs: the columns from step on."""
     diverged = list(runs.loc[runs["status"] == "diverged", "trial_id"].unique())
     for measure in measures:
         table = runs.pivot(index="step", columns="trial_id", values=measure).astype(np.float64)
         table = table.replace([np.inf, -np.inf], np.nan)
-        if measure.endswith("accuracy"):
+        if is_accuracy(measure):
             table[diverged] = table[diverged].ffill()
         values = table.dropna()
         if len(values):
             n = values.shape[1]
             mean = values.mean(axis=1)
-            half = half_widths(values.std(axis=1), np.full(len(values), n))
-            found = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+            low, high = interval_ends(measure, mean, values.std(axis=1), np.full(len(values), n))
+            found = pd.DataFrame({"mean": mean, "low": low, "high": high})
             yield found.assign(measure=measure, n=n).reset_index()

@@ -1,22 +1,27 @@
-"""What a step took, to make budgets of time from. Frames in, frames out."""
+"""Times of an optimizer step, for budgets in seconds."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from superconv_ray.analysis.frames import require_columns
+
 
 def step_seconds(trials: pd.DataFrame) -> dict[int, float]:
-    """Median training time of an optimiser step for every batch size, for `study.seconds`.
+    """Median training time of an optimizer step for every batch size, for a budget in `seconds`.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``: of one model, data shape and hardware.
+        trials: As from ``open_store(...).trials(study)``, of one model, data shape and device.
 
     Returns:
-        Batch size -> seconds, evaluations not included.
+        Batch size -> seconds, without evaluations.
 
     Raises:
-        ValueError: There is no trial, or there are several models or devices, whose times differ.
+        TypeError: `trials` is no frame.
+        ValueError: A column is missing; there is no trial; or trials have several models or
+            devices, whose times differ.
     """
+    require_columns(trials, ["model", "device", "batch_size", "train_seconds", "steps_done"])
     for name in ("model", "device"):
         if trials[name].nunique() != 1:
             raise ValueError(

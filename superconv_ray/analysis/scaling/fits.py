@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from superconv_ray.analysis.frames import placed
 from superconv_ray.analysis.scaling.power_law import (
     EXPONENTS,
     RESOLUTION,
@@ -21,7 +22,7 @@ from superconv_ray.analysis.scaling.power_law import (
     relative_weights,
 )
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Floats
-from superconv_ray.analysis.statistics.replicates import Curve, arm_curves, placed, redrawn_means
+from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 
 LABELS = "data_count"
 DRAWS = 1000
@@ -109,6 +110,7 @@ def scaling_band(
                 labels = np.geomspace(curve.axis[0], curve.axis[-1], BAND_POINTS)
                 a, b, c = (parameter[0] for parameter in fit([law]))
                 errors = a * np.exp(-b * (np.log(labels)[:, np.newaxis] - reference)) + c
+                errors = np.clip(errors, 0, 1)
                 ends = _intervals(errors, confidence, certain=curve.counts.min() > 1)
                 found = pd.DataFrame(ends, columns=["error", "low", "high"])
                 found["data_count"] = labels
@@ -183,7 +185,7 @@ def compare_scaling(
 
 def _error_curves(
     trials: pd.DataFrame, arms: Sequence[str], by: Sequence[str], value: str
-) -> Iterator[tuple[tuple[object, ...], dict[str, Curve]]]:
+) -> Iterator[tuple[tuple[object, ...], dict[str, ReplicateCurve]]]:
     """As `arm_curves`, along labels and of errors, 1 - accuracy."""
     for key, curves in arm_curves(trials, arms, LABELS, by, value):
         for arm, curve in curves.items():
@@ -195,7 +197,9 @@ def _error_curves(
         yield key, {arm: replace(curve, values=1 - curve.values) for arm, curve in curves.items()}
 
 
-def _laws(curves: Sequence[Curve], confidence: float, seed: int) -> tuple[list[Law], float]:
+def _laws(
+    curves: Sequence[ReplicateCurve], confidence: float, seed: int
+) -> tuple[list[Law], float]:
     """Every curve's means and, below them, its redrawn means; and the reference, as log n."""
     reference = float(np.mean(np.log(np.concatenate([curve.axis for curve in curves]))))
     redrawn = redrawn_means(curves, DRAWS, confidence, seed)
@@ -217,7 +221,9 @@ def _intervals(values: Floats, confidence: float, certain: bool) -> Floats:
     return np.stack(np.broadcast_arrays(values[:, 0], low, high), axis=1)
 
 
-def _fit_row(curve: Curve, law: Law, reference: float, confidence: float) -> tuple[object, ...]:
+def _fit_row(
+    curve: ReplicateCurve, law: Law, reference: float, confidence: float
+) -> tuple[object, ...]:
     """The columns of `scaling_fits` from a on."""
     counts = (len(curve.axis), curve.counts.min())
     if why := why_no_law(curve):
@@ -231,7 +237,7 @@ def _fit_row(curve: Curve, law: Law, reference: float, confidence: float) -> tup
     return (*estimates.ravel(), misfit, *counts, "; ".join(_reservations(curve, b[0])))
 
 
-def _reservations(curve: Curve, b: float) -> list[str]:
+def _reservations(curve: ReplicateCurve, b: float) -> list[str]:
     """What a reader of a fitted law must know."""
     notes = []
     if not _inside(b):
@@ -245,7 +251,7 @@ def _reservations(curve: Curve, b: float) -> list[str]:
     return notes
 
 
-def why_no_law(curve: Curve) -> list[str]:
+def why_no_law(curve: ReplicateCurve) -> list[str]:
     """Reasons not to fit a power law to a curve of errors; none if it may have that shape.
 
     About 15 % of learning curves are not monotone or not convex (LCDB 1.1, arXiv 2505.15657). Like

@@ -1,1 +1,1 @@
-"""Which value of a setting is best, and what searches tried."""
+"""Best values of settings, and the values that searches tried."""

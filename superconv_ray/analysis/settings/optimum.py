@@ -1,7 +1,7 @@
-"""Where the best value of a setting lies, and whether it moves with another. Frames in, frames out.
+"""The best value of a setting, and whether it shifts with another setting.
 
-Smith & Topin (1708.07120, section 5) and Smith (1803.09820, section 4.4) claim that regularisation
-must be balanced: a large learning rate regularises by itself, so the best weight decay falls.
+Smith & Topin (1708.07120, section 5) and Smith (1803.09820, section 4.4) claim that regularization
+must be balanced: a large learning rate regularizes by itself, so the best weight decay falls.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from superconv_ray.analysis.frames import finished_trainings
 from superconv_ray.analysis.statistics.intervals import TAILS, Floats
-from superconv_ray.analysis.statistics.replicates import finished_trainings, over_seeds, resampled
+from superconv_ray.analysis.statistics.replicates import over_seeds, resampled
 
 
 def optimum(
@@ -24,25 +25,28 @@ def optimum(
     value: str = "test_accuracy",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The value of a setting at which the mean over seeds is best, with a bootstrap interval.
+    """The value of a setting with the best mean over seeds, with a 95 % bootstrap interval.
 
-    Seeds are resampled, the same ones for every value of `over`. The interval is of a grid's
-    values: it can be no finer than the grid.
+    Seeds are drawn with replacement, the same for every value of `over`, and the best value is
+    found again. The interval consists of values of the grid, so it is no finer than the grid, and
+    with few seeds it is too narrow (see `bootstrap_intervals`).
 
     Args:
         trials: As from ``open_store(...).trials(study)``; trainings count, diverged ones with what
             they measured.
-        over: Numeric column whose best value is asked for.
-        by: Columns that tell points apart.
-        value: Column that is to be large.
-        seed: Of the resampling.
+        over: Numeric column whose best value to find.
+        by: Columns that distinguish points.
+        value: Column to maximize.
+        seed: Seed of the resampling.
 
     Returns:
-        Columns: `by`, best, low, high, `value` at the best, seeds, note (best at the grid's end).
+        Columns: `by`, best, low, high, `value` at the best, seeds, note (such as a best value at
+        the end of the grid).
 
     Raises:
-        ValueError: No training, a value that is not finite, several trainings of the same seed at
-            one point, or points that were run with different seeds.
+        TypeError: `trials` is no frame.
+        ValueError: A column is missing; no training; a value that is not finite; or values of
+            `over` that were run with different seeds.
     """
     rows = []
     for key, group in _groups(trials, over, by, value):
@@ -62,24 +66,26 @@ def optimum(
 def optimum_shift(
     trials: pd.DataFrame, over: str, along: str, value: str = "test_accuracy", seed: int = 0
 ) -> pd.DataFrame:
-    """Whether the best value of one setting moves as another grows, both on logarithmic axes.
+    """Whether the best value of a setting shifts as another grows, both on logarithmic axes.
 
-    The slope is that of a line through log10(best `over`) against log10(`along`), in decades per
-    decade; all points are resampled with the same seeds. The best value is taken after averaging
-    over whatever else the trials differ in.
+    The slope is that of the least-squares line through log10(best `over`) against log10(`along`),
+    in decades per decade. Its 95 % interval is a percentile bootstrap over seeds, the same for all
+    points; it shares the limits of `optimum`. Other settings that the trials differ in are
+    averaged over before the best value is found.
 
     Args:
         trials: As for `optimum`.
-        over: Column whose best value is asked for, > 0.
-        along: Column that it may move with, > 0.
-        value: Column that is to be large.
-        seed: Of the resampling.
+        over: Column whose best value to find, > 0.
+        along: Column that it may shift with, > 0.
+        value: Column to maximize.
+        seed: Seed of the resampling.
 
     Returns:
         One row: slope, low, high, seeds, verdict.
 
     Raises:
-        ValueError: As `optimum`; or a setting is not > 0, or `along` has one value only.
+        TypeError: `trials` is no frame.
+        ValueError: As `optimum`; or a setting is not > 0; or `along` has only one value.
     """
     parts = [
         (key[0], *over_seeds(group, over, value))
@@ -132,9 +138,9 @@ def _note(best: float, grid: Floats, seeds: int) -> str:
 
 def _verdict(over: str, along: str, low: float, high: float, seeds: int) -> str:
     if seeds == 1:
-        return "cannot be said of one seed"
+        return "one seed: no interval, so no verdict"
     if high < 0:
         return f"the best {over} falls as {along} grows"
     if low > 0:
         return f"the best {over} grows with {along}"
-    return f"undecided: no shift of the best {over} along {along} can be told from none"
+    return f"undecided: the slope of the best {over} over {along} may be 0"

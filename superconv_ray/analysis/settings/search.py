@@ -1,4 +1,4 @@
-"""What searches of settings tried, and what came of it. Frames in, frames out."""
+"""Settings that searches tried, and their scores."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from superconv_ray.analysis.statistics.replicates import placed
+from superconv_ray.analysis.frames import placed, require_columns
 
 SCORE = "validation_accuracy"
 
 
 def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.DataFrame:
-    """Every setting that a search tried, with its score as the search saw it.
+    """Every setting that a search tried, with the score that the search saw.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``. Which settings an arm's searches chose is
-            known from its trainings: an arm without one has no rows.
-        by: Columns that a cell's trials share, to tell cells apart by.
+        trials: As from ``open_store(...).trials(study)``. The settings that an arm's search chose
+            are read off its trainings, so an arm without a training has no rows.
+        by: Columns that a cell's trials share and that identify the cell.
 
     Returns:
-        A row a cell, combination of settings, and setting; columns: `by`, cell, arm, setting (its
-        name), tried (its value), score (mean validation accuracy of the combination's trials; 0 for
-        a diverged one), trials, diverged, chosen (whether the cell's trainings have the
-        combination). Range tests, which choose too, are no search.
+        One row per cell, combination of settings, and setting. Columns: `by`, cell, arm, setting
+        (its name), tried (its value), score (mean validation accuracy of the combination's trials,
+        where a diverged trial counts as 0), trials, diverged, chosen (whether the cell's trainings
+        have the combination). Range tests are no search and have no rows.
+
+    Raises:
+        TypeError: `trials` is no frame.
+        ValueError: A column is missing.
     """
+    require_columns(trials, ["arm", "role", "cell", "status", "chosen", SCORE, *by])
     tuning, trainings = (trials[trials["role"] == role] for role in ("tuning", "training"))
     frames = []
     for key, tried in tuning.groupby(["arm", "cell"]):
@@ -43,7 +48,7 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
 
 
 def _scores(tried: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Every combination once, in the order tried."""
+    """Score of every combination, in the order tried."""
     diverged = tried["status"] == "diverged"
     scored = tried.assign(score=tried[SCORE].mask(diverged, 0.0), diverged=diverged)
     groups = scored.groupby(list(names), sort=False, dropna=False)

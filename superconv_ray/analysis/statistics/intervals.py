@@ -1,8 +1,9 @@
-"""Confidence intervals of means: Student's t and the bootstrap; needs numpy and scipy only."""
+"""Confidence intervals of means: Student's t and the bootstrap. Needs only numpy and scipy."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -11,17 +12,17 @@ from scipy import special
 
 CONFIDENCE = 0.95
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
-"""Levels of the quantiles between which that share lies."""
+"""Levels of the quantiles that enclose this share."""
 DECIMALS = 9
-"""To which gaps are rounded: finer than one sample in millions, and coarser than rounding errors,
-which would else tell equal gaps apart."""
+"""Decimals to which accuracies and their gaps are rounded before they are compared: finer than one
+sample in millions, and coarser than the rounding errors that would make equal values differ."""
 RESAMPLES = 2_000
 
 Floats = npt.NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A mean and its confidence interval; the ends are NaN where one value says nothing of them."""
+    """A mean and its confidence interval over n values; with one value, both ends are NaN."""
 
     mean: float
     low: float
@@ -30,24 +31,20 @@ class Interval(NamedTuple):
 
 
 def check_confidence(confidence: float) -> None:
-    """Reject what is no coverage.
-
-    Raises:
-        ValueError: The confidence is not in (0, 1).
-    """
+    """Raise ValueError if a confidence is not in (0, 1)."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be in (0, 1), got {confidence}")
 
 
 def mean_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Student's t interval of the mean.
+    """Student's t interval of a mean.
 
     Args:
-        values: Shape [n], one finite value a replicate.
+        values: Shape [n], one finite value per replicate.
         confidence: Coverage, in (0, 1).
 
     Raises:
-        ValueError: There is no value, one that is not finite, or no such confidence.
+        ValueError: No value, a value that is not finite, or an impossible confidence.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
@@ -61,17 +58,98 @@ def mean_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Inte
 
 
 def half_widths(sd: npt.ArrayLike, n: npt.ArrayLike, confidence: float = CONFIDENCE) -> Floats:
-    """Half the widths of Student's t intervals, from standard deviations and numbers of values.
+    """Half the widths of Student's t intervals, t(n - 1) sd / sqrt(n).
+
+    Such an interval is exact for independent normal values. It is too short for skewed ones.
 
     Args:
         sd: Standard deviations with n - 1 in the denominator, any shape; NaN where n is below 2.
-        n: Numbers of values, of the same shape.
+        n: Numbers of values, same shape.
         confidence: Coverage, in (0, 1).
     """
     count = np.asarray(n, dtype=np.float64)
     freedom = np.where(count > 1, count - 1, np.nan)
     half: Floats = special.stdtrit(freedom, (1 + confidence) / 2) * np.asarray(sd) / np.sqrt(count)
     return half
+
+
+def is_accuracy(name: str) -> bool:
+    """Whether a column holds accuracies, such as "test_accuracy" or "accuracy_reestimated"."""
+    return re.fullmatch(r"(\w+_)?accuracy(_reestimated)?", name) is not None
+
+
+def interval_ends(
+    name: str,
+    mean: npt.ArrayLike,
+    sd: npt.ArrayLike,
+    n: npt.ArrayLike,
+    confidence: float = CONFIDENCE,
+) -> tuple[Floats, Floats]:
+    """Ends of the intervals of means, which do not leave the range of the values.
+
+    Means of accuracies get the interval of `accuracy_ends`. Other means get Student's t interval,
+    cut off at the range that the column can have: losses are at least 0, a generalization gap lies
+    in [-1, 1]. A true mean lies in that range, so the cut costs no coverage.
+
+    Args:
+        name: Column of the values.
+        mean: Means, any shape.
+        sd: Standard deviations with n - 1 in the denominator, same shape; NaN where n is below 2.
+        n: Numbers of values, same shape.
+        confidence: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper ends, NaN where sd is NaN.
+    """
+    if is_accuracy(name):
+        return accuracy_ends(mean, sd, n, confidence)
+    least, most = -math.inf, math.inf
+    if name == "generalization_gap":
+        least, most = -1.0, 1.0
+    elif name.endswith("loss"):
+        least = 0.0
+    center, half = np.asarray(mean, dtype=np.float64), half_widths(sd, n, confidence)
+    return np.maximum(center - half, least), np.minimum(center + half, most)
+
+
+def accuracy_ends(
+    mean: npt.ArrayLike, sd: npt.ArrayLike, n: npt.ArrayLike, confidence: float = CONFIDENCE
+) -> tuple[Floats, Floats]:
+    """Ends of the intervals of mean accuracies: Student's t interval on the logit scale.
+
+    By the delta method, the logit of a mean m has the standard error sd / sqrt(n) / (m (1 - m)).
+    Student's interval around it, transformed back, lies inside (0, 1); surveys use the same for
+    proportions (Korn & Graubard 1998, Survey Methodology 24, 193-201). Away from 0 and 1 it is
+    close to Student's own interval. Close to them it follows the skew of accuracies, which
+    Student's symmetric interval does not: that one reaches beyond 100 % and covers too little.
+
+    Coverage of 95 % intervals over n seeds, from 40,000 draws of beta-distributed accuracies:
+
+    ============  =====  ====  ====  ====  ====
+    mean +- sd    n          2     3     5    10
+    ============  =====  ====  ====  ====  ====
+    90 +- 3 %     t      94.8  94.7  94.5  94.4
+    90 +- 3 %     logit  95.0  95.1  95.0  94.8
+    97 +- 2 %     t      93.6  92.4  92.2  92.9
+    97 +- 2 %     logit  94.9  95.0  94.6  94.3
+    99 +- 1 %     t      91.1  88.5  88.3  90.1
+    99 +- 1 %     logit  95.0  94.5  93.4  93.2
+    ============  =====  ====  ====  ====  ====
+
+    With two seeds close to 100 % it is very wide: they say little about the mean. It fails where a
+    rare collapse is missing from the seeds: for 98 +- 3 % it covers 90 % (t: 81 %) with n = 5.
+
+    Args:
+        mean: Means in [0, 1], any shape.
+        sd: Standard deviations with n - 1 in the denominator, same shape; NaN where n is below 2.
+        n: Numbers of values, same shape.
+        confidence: Coverage, in (0, 1).
+    """
+    center, half = np.asarray(mean, dtype=np.float64), np.asarray(half_widths(sd, n, confidence))
+    spread = np.divide(half, center * (1 - center), out=half.copy(), where=half > 0)
+    with np.errstate(invalid="ignore"):  # an accuracy of exactly 0 or 1 has no spread
+        low, high = (special.expit(special.logit(center) + side * spread) for side in (-1, 1))
+    return np.where(half == 0, center, low), np.where(half == 0, center, high)
 
 
 def bootstrap_intervals(
@@ -82,15 +160,15 @@ def bootstrap_intervals(
 ) -> tuple[Floats, Floats]:
     """BCa bootstrap intervals of many means at once (Efron 1987, J. Am. Stat. Assoc. 82, 171-185).
 
-    They follow the data's skew, which t intervals do not, but are too narrow for few values: of
-    normal data, a 95 % interval was found to hold the mean in 73 % of 4,000 cases with 3 values,
-    85 % with 5, 91 % with 10 and 93 % with 20.
+    They follow the skew of the values, which t intervals do not, but they are too narrow for few
+    values. In 4,000 simulations with normal values, a 95 % interval covered the mean in 73 % of the
+    cases with 3 values, 85 % with 5, 91 % with 10 and 93 % with 20.
 
     Args:
         values: Shape [cells, n], n >= 2.
         generator: Draws the resamples, the same for all cells.
         confidence: Coverage, in (0, 1).
-        resamples: How many are drawn.
+        resamples: Number of resamples.
 
     Returns:
         Lower and upper ends, each of shape [cells].
@@ -101,7 +179,7 @@ def bootstrap_intervals(
     means = np.sort((deviations @ weights.T).round(DECIMALS), axis=1)
     bias = special.ndtri(((means < 0).mean(axis=1) + (means <= 0).mean(axis=1)) / 2)
     squares = (deviations**2).sum(axis=1) ** 1.5
-    # The jackknife's estimate of the acceleration, which for a mean comes to a sixth of its skew.
+    # The jackknife estimate of the acceleration: for a mean, a sixth of the skewness of its values.
     acceleration = np.divide(
         (deviations**3).sum(axis=1), 6 * squares, where=squares > 0, out=np.zeros(len(values))
     )

@@ -1,8 +1,8 @@
-"""What every analysis starts from: finished trainings, and an arm's replicates as arrays."""
+"""An arm's replicates as arrays, and the means that other replicates might have given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,75 +11,22 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from superconv_ray.analysis.frames import (
+    REPLICATE,
+    finished_trainings,
+    require_arms,
+    require_distinct,
+)
 from superconv_ray.analysis.statistics.intervals import RESAMPLES, Floats, check_confidence
-from superconv_ray.design.text import did_you_mean
-
-REPLICATE = ["seed", "subset_seed"]
-"""Columns that tell replicates apart: runs that share them are a pair."""
-
-
-def finished_trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Every training once an arm and point, also if cells of the study share it.
-
-    Args:
-        trials: As from ``open_store(...).trials(study)``; range tests are left out.
-        by: Columns that tell points apart; lists in them become tuples.
-        value: The column measured.
-
-    Raises:
-        ValueError: There is no such column, or a training's `value` is not finite.
-    """
-    for field, name in [*(("by", name) for name in by), ("value", value)]:
-        if name not in trials:
-            hint = did_you_mean(name, trials.columns)
-            raise ValueError(f"{field} must be of the trials' columns, got {name!r}{hint}")
-    found = trials[trials["role"] == "training"].copy()
-    lacking = found[~np.isfinite(found[value].to_numpy(np.float64, na_value=np.nan))]
-    if len(lacking):
-        raise ValueError(
-            f"{value} must be finite in every training, got {lacking[value].iloc[0]} in trial "
-            f"{lacking['trial_id'].iloc[0]} of arm {lacking['arm'].iloc[0]!r}"
-        )
-    for name in by:
-        if found[name].dtype == object:  # milestones come from Parquet as arrays
-            found[name] = found[name].map(
-                lambda v: tuple(v) if isinstance(v, (list, np.ndarray)) else v
-            )
-    return found.drop_duplicates([*by, "arm", "trial_id"])
-
-
-def require_arms(found: pd.DataFrame, arms: Iterable[str]) -> None:
-    """Raise ValueError, naming the arms that there are, if one has no training."""
-    for name in arms:
-        if name not in set(found["arm"]):
-            known = ", ".join(map(repr, sorted(set(found["arm"])))) or "none"
-            raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
-
-
-def require_distinct(found: pd.DataFrame, by: Sequence[str]) -> None:
-    """Raise ValueError if `by` puts runs of one arm that differ into one place."""
-    place = [*by, *REPLICATE]
-    for arm, own in found.groupby("arm", sort=True):
-        if own.duplicated(place).any():
-            raise ValueError(
-                f"by must tell points apart, but arm {arm!r} has several trainings with the same "
-                f"{', '.join(place)}"
-            )
-
-
-def placed(rows: pd.DataFrame, names: Sequence[str], values: Sequence[object]) -> pd.DataFrame:
-    """Rows of one point, with the columns that tell which; a value may be a tuple."""
-    columns = {name: [value] * len(rows) for name, value in zip(names, values, strict=True)}
-    return pd.concat([pd.DataFrame(columns, index=rows.index), rows], axis=1)
 
 
 def over_seeds(found: pd.DataFrame, setting: str, value: str) -> tuple[Floats, Floats]:
-    """A grid of a numeric setting in ascending order, and `value` as [replicates, grid].
+    """Return the values of a numeric setting in ascending order, and `value` as [replicates, grid].
 
-    Averaged over all else that the trainings differ in.
+    Trainings that share the setting and the replicate are averaged.
 
     Raises:
-        ValueError: Some of the grid was run with other replicates.
+        ValueError: A value of the setting lacks a replicate that another one has.
     """
     table = found.pivot_table(index=REPLICATE, columns=setting, values=value)
     if table.isna().any(axis=None):
@@ -88,24 +35,24 @@ def over_seeds(found: pd.DataFrame, setting: str, value: str) -> tuple[Floats, F
 
 
 def resampled(replicates: int, seed: int) -> npt.NDArray[np.int64]:
-    """Indices of replicates drawn with replacement, shape [draws, replicates]."""
+    """Draw replicates with replacement: their indices, shape [draws, replicates]."""
     return np.random.default_rng(seed).integers(replicates, size=(RESAMPLES, replicates))
 
 
 @dataclass(frozen=True)
-class Curve:
-    """What an arm's replicates measured along one axis of the design."""
+class ReplicateCurve:
+    """What one arm's replicates measured along an axis of the design, such as labels or steps."""
 
     axis: Floats
-    """Shape [points], ascending: steps, or labels."""
+    """Steps or labels, ascending, shape [points]."""
     values: Floats
-    """Shape [points, replicates], NaN where a replicate was not run; every point has one."""
+    """Shape [points, replicates]; NaN where a replicate was not run. No point is all NaN."""
     diverged: npt.NDArray[np.int64]
-    """Shape [points]: runs that diverged; they count with what they measured."""
+    """Number of diverged runs, shape [points]. They count with what they measured."""
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
-        """Replicates a point, shape [points]."""
+        """Number of replicates at each point, shape [points]."""
         return np.asarray(np.isfinite(self.values).sum(axis=1))
 
     @cached_property
@@ -120,7 +67,7 @@ class Curve:
 
     @cached_property
     def divergences(self) -> str:
-        """How many runs diverged, in words; empty if none did."""
+        """A sentence on the number of diverged runs; empty if none did."""
         lost, runs = self.diverged.sum(), self.counts.sum()
         return f"{lost} of {runs} trainings diverged, counted as measured" if lost else ""
 
@@ -131,24 +78,24 @@ class Curve:
 
 def arm_curves(
     trials: pd.DataFrame, arms: Sequence[str], axis: str, by: Sequence[str], value: str
-) -> Iterator[tuple[tuple[object, ...], dict[str, Curve]]]:
-    """Every point of `by` with the curves of those arms that were run there.
+) -> Iterator[tuple[tuple[object, ...], dict[str, ReplicateCurve]]]:
+    """Yield every point of `by` with the curves of the arms that were run there.
 
-    The curves of a point share their replicates, column by column.
+    The curves of a point have the same replicates in the same columns.
 
     Args:
         trials: As from ``open_store(...).trials(study)``.
-        arms: Names of arms; empty: all.
+        arms: Names of arms; all if empty.
         axis: Column along which the curves run, a number > 0.
-        by: Columns that tell curves apart.
+        by: Columns that distinguish curves.
         value: The column measured.
 
     Raises:
-        ValueError: As `trainings`; an arm has no training at all; runs are not told apart; or
-            `axis` is in `by` or not a number > 0 in every training.
+        ValueError: As `finished_trainings`; an arm has no training; an arm has several trainings of
+            a replicate at one point; or `axis` is in `by` or not a number > 0 in every training.
     """
     if axis in by:
-        raise ValueError(f"by must not hold {axis!r}, along which the curves run, got {list(by)}")
+        raise ValueError(f"by must not contain {axis!r}, the axis of the curves, got {list(by)}")
     found = finished_trainings(trials, [*by, axis], value)
     require_arms(found, arms)
     found = found[found["arm"].isin(arms)] if arms else found
@@ -169,33 +116,37 @@ def arm_curves(
         yield key, {arm: _curve(group[rows], column[rows], column.max() + 1) for arm, rows in own}
 
 
-def _curve(runs: pd.DataFrame, column: npt.NDArray[np.int64], columns: int) -> Curve:
+def _curve(runs: pd.DataFrame, column: npt.NDArray[np.int64], columns: int) -> ReplicateCurve:
     points, row = np.unique(runs["at"].to_numpy(), return_inverse=True)
     values = np.full((len(points), columns), np.nan)
     values[row, column] = runs["value"].to_numpy()
     diverged = np.bincount(row[runs["diverged"].to_numpy()], minlength=len(points))
-    return Curve(points, values, diverged)
+    return ReplicateCurve(points, values, diverged)
 
 
 def redrawn_means(
-    curves: Sequence[Curve], draws: int, confidence: float, seed: int
+    curves: Sequence[ReplicateCurve], draws: int, confidence: float, seed: int
 ) -> list[Floats]:
-    """Means that other seeds might have given, for whatever is computed from means.
+    """Draw means that other seeds might have given, for statistics that are computed from means.
 
-    A multiplier bootstrap (Wu 1986): each replicate's deviations from the means are multiplied by
-    one normal number a draw, the same at every point and for every arm, so that what a pair shares
-    stays shared. They are scaled so that percentiles of a redrawn mean are those of Student's t
-    interval; five replicates drawn with replacement would give intervals at 95 % that cover 84 %.
+    This is a multiplier bootstrap (Wu 1986). In each draw, every replicate's deviations from the
+    means are multiplied by one normal number. The number is the same at every point and for every
+    arm, so that what a pair shares stays shared. The deviations are scaled so that the percentiles
+    of a redrawn mean are the ends of Student's t interval. The ordinary bootstrap would not do:
+    with five replicates drawn with replacement, its 95 % intervals cover 84 %.
+
+    It fails where the deviations are far from normal, as Student's interval does, and a redrawn
+    mean may leave the range of the values.
 
     Args:
-        curves: Of one point, as from `arm_curves`: they share their replicates.
-        draws: How many.
-        confidence: Coverage at which the percentiles are Student's, in (0, 1).
-        seed: Of the draws.
+        curves: Curves of one point, as from `arm_curves`, so that they share their replicates.
+        draws: Number of draws.
+        confidence: Coverage at which the percentiles equal Student's interval, in (0, 1).
+        seed: Seed of the draws.
 
     Returns:
-        Shape [draws, points] a curve. A point with one replicate does not move: its uncertainty is
-        unknown, and the caller must say so.
+        Redrawn means of shape [draws, points] for every curve. A point with one replicate does not
+        move: its uncertainty is unknown, and the caller must say so.
     """
     check_confidence(confidence)
     tail = (1 + confidence) / 2

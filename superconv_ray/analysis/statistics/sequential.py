@@ -1,4 +1,4 @@
-"""Intervals that stay valid although one looks after every seed; needs numpy and scipy only."""
+"""Intervals that hold although you look at the data repeatedly. Needs only numpy and scipy."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from superconv_ray.analysis.statistics.intervals import (
 
 
 def confidence_per_look(looks: int, confidence: float = CONFIDENCE) -> float:
-    """Coverage that every look's interval needs, for all looks to hold together at `confidence`.
+    """Coverage of each look's interval that makes all looks hold together at `confidence`.
 
-    The chance of error is spent on the looks in equal parts. By Bonferroni's inequality the chance
-    that any of them errs is at most the sum of the parts, however the looks depend on each other
-    and whatever made one stop.
+    The chance of an error is divided equally among the looks. By Bonferroni's inequality, the
+    chance that any look errs is at most the sum of these parts, however the looks depend on each
+    other and whatever the rule to stop.
 
     Args:
-        looks: Largest number of looks, fixed before the first; at least 1.
+        looks: Largest number of looks, fixed before the first one; at least 1.
         confidence: Coverage of all looks together, in (0, 1).
 
     Raises:
-        ValueError: Less than one look, or no such confidence.
+        ValueError: Fewer than one look, or an impossible confidence.
     """
     if looks < 1:
         raise ValueError(f"looks must be >= 1, got {looks}")
@@ -37,19 +37,19 @@ def confidence_per_look(looks: int, confidence: float = CONFIDENCE) -> float:
 def sequential_interval(
     values: npt.ArrayLike, looks: int, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Student's t interval at one of several looks, valid at whichever look one stops.
+    """Student's t interval at one of several looks, valid whenever you stop.
 
-    It assumes what Student's interval assumes of a fixed number of values: independent and normal.
-    The chance that any of the looks misses the mean is at most 1 - `confidence`: a Bonferroni form
-    of alpha spending (Lan & DeMets 1983, Biometrika 70, 659-663).
+    The chance that any look misses the mean is at most 1 - `confidence`: this is alpha spending in
+    equal Bonferroni parts (Lan & DeMets 1983, Biometrika 70, 659-663). Like Student's interval it
+    assumes independent normal values.
 
     Args:
-        values: Shape [n], the finite values there are at this look.
-        looks: How many looks were planned; fewer may be taken.
+        values: Shape [n], the finite values at this look.
+        looks: Number of looks that were planned; you may take fewer.
         confidence: Coverage of all looks together, in (0, 1).
 
     Raises:
-        ValueError: As `mean_interval`, or less than one look.
+        ValueError: As `mean_interval`, or fewer than one look.
     """
     return mean_interval(values, confidence_per_look(looks, confidence))
 
@@ -57,14 +57,14 @@ def sequential_interval(
 def sign_decided(
     gaps: npt.ArrayLike, *, at_least: int, up_to: int, confidence: float = CONFIDENCE
 ) -> bool:
-    """Whether a mean's sign is known, looking after every value from `at_least` to `up_to`.
+    """Whether the sign of a mean is decided, with a look after each value from `at_least` on.
 
-    If the mean is 0 and the values are as `sequential_interval` assumes, the chance of an answer
-    yes at any of the looks is at most 1 - `confidence`. Values without any spread decide nothing:
-    a few accuracies on few samples are equal by chance more often than that.
+    If the mean is 0 and the values are as `sequential_interval` assumes, the chance that any look
+    returns True is at most 1 - `confidence`. Equal values decide nothing: accuracies on few samples
+    are equal by chance too often.
 
     Args:
-        gaps: Shape [n], the finite values there are at this look, such as paired gaps of two arms.
+        gaps: Shape [n], the finite values at this look, such as paired gaps of two arms.
         at_least: Number of values at the first look, at least 2.
         up_to: Number of values at the last look.
         confidence: As for `sequential_interval`.

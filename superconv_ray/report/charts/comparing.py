@@ -20,7 +20,6 @@ from superconv_ray.report.charts.parts import (
     line,
     place_tooltip,
     points,
-    possible,
     reference,
     view,
     x_of,
@@ -76,8 +75,6 @@ def _along(
 ) -> alt.LayerChart | alt.FacetChart:
     """Means of every arm along an axis, in percent or points; see `accuracy`."""
     rows = _beside(in_percent(arm_rows(frame, arms, facet), ".1f"), x)
-    if unit == "%":
-        rows = possible(rows)
     look, at, title = arm_encodings(arms, rows["arm"]), x_of(rows, x), f"{label} ({unit})"
     tooltip = [
         alt.Tooltip("arm:N"),

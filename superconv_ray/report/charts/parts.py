@@ -40,11 +40,6 @@ def in_percent(frame: pd.DataFrame, form: str) -> pd.DataFrame:
     return rows.assign(text=interval_text(rows, form))
 
 
-def possible(rows: pd.DataFrame) -> pd.DataFrame:
-    """Intervals of accuracies in percent, drawn no further than accuracies go; texts tell all."""
-    return rows.assign(low=rows["low"].clip(lower=0), high=rows["high"].clip(upper=PERCENT))
-
-
 def interval_text(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[str]:
     """Estimate and interval of every row, as ``85.2 [82.1, 88.3]``, for tooltips.
 

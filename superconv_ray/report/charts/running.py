@@ -20,7 +20,6 @@ from superconv_ray.report.charts.parts import (
     line,
     log_y,
     points,
-    possible,
     stacked,
     view,
     y_of,
@@ -101,7 +100,7 @@ def _curves(
     """One measure over the steps; the legend is at the first of them."""
     title = TITLES[measure]
     if measure.endswith("accuracy"):
-        rows = possible(in_percent(rows, ".1f"))
+        rows = in_percent(rows, ".1f")
         low, mean = y_of("low", title), y_of("mean", title)
     else:
         rows = above_zero(rows.assign(text=interval_text(rows, ".3g")))

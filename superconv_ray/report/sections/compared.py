@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from superconv_ray.analysis import arm_summary, effort
 from superconv_ray.analysis.comparison.decision import decision_cost
-from superconv_ray.analysis.comparison.gaps import arm_summary, effort
 from superconv_ray.analysis.statistics.sequential import confidence_per_look
 from superconv_ray.design.text import counted, in_words
 from superconv_ray.report import charts
@@ -82,7 +82,7 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
         name="accuracy",
         title="Accuracy",
         text=(
-            f"{results.measured_on.capitalize()} accuracy, mean and 95 % t interval over {counts} "
+            f"{results.measured_on.capitalize()} accuracy, mean and 95 % interval over {counts} "
             f"seeds.{_diverged(frame)}{_running_statistics(results.trainings)}"
         ),
         frame=frame,

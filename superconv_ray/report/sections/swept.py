@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison.gaps import arm_summary, generalization_gap
+from superconv_ray.analysis import arm_summary, generalization_gap
 from superconv_ray.analysis.reach.factors import label_worth, speedup
 from superconv_ray.analysis.scaling.fits import (
     FEWEST_POINTS,

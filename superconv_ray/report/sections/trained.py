@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from superconv_ray.analysis.runs.batch_norm import running_and_reestimated
 from superconv_ray.analysis.runs.learning_curves import learning_curves
-from superconv_ray.analysis.runs.schedule_table import schedule_table
+from superconv_ray.analysis.runs.schedules import schedule_table
 from superconv_ray.design.trial import schedule_fields
 from superconv_ray.report import charts
 from superconv_ray.report.charts.running import ESTIMATES
@@ -70,7 +70,7 @@ def learning(results: StudyResults) -> Iterator[Section]:
     yield Section(
         name="learning_curves",
         title="Learning curves",
-        text="Means over seeds with 95 % t intervals, at the steps that all seeds have measured.",
+        text="Means over seeds with 95 % intervals, at the steps that all seeds have measured.",
         frame=frame,
         code="from superconv_ray.analysis import learning_curves\n"
         f"learning_curves(trainings, curves, {axes})",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from superconv_ray.analysis import compare
 from superconv_ray.analysis.comparison.decision import decision_cost
-from superconv_ray.analysis.comparison.gaps import compare
 from tests.analysis.made import frame, run
 
 

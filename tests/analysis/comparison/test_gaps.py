@@ -10,82 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superconv_ray.analysis.comparison.gaps import (
-    arm_summary,
-    compare,
-    effort,
-    generalization_gap,
-    paired_gap,
-)
-
-
-def run(arm: str, seed: int, accuracy: float, count: int = 100, **other: Any) -> dict[str, Any]:
-    """A row of a study's trials."""
-    return {
-        "trial_id": f"{arm}-{seed}-{count}",
-        "arm": arm,
-        "role": "training",
-        "status": "completed",
-        "data_count": count,
-        "seed": seed,
-        "subset_seed": seed,
-        "test_accuracy": accuracy,
-        **other,
-    }
-
-
-def frame(*rows: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows))
-
-
-def numbers(table: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
-    return list(table[list(columns)].itertuples(index=False, name=None))
-
-
-TWO_POINTS = frame(
-    run("b", 0, 0.50),
-    run("b", 1, 0.60),
-    run("a", 0, 0.70),
-    run("a", 1, 0.70),
-    run("a", 0, 0.90, count=1000),
-    run("a", 1, 0.92, count=1000),
-    run("b", 1, 0.94, count=1000),
-    run("b", 0, 0.80, count=1000),
-)
-
-
-# Arms
-
-
-def test_every_arm_is_summarised_at_every_point() -> None:
-    summary = arm_summary(TWO_POINTS, ["data_count"])
-    assert list(summary.columns) == ["data_count", "arm", "mean", "low", "high", "n", "diverged"]
-    assert numbers(summary, "data_count", "arm", "n", "diverged") == [
-        (100, "a", 2, 0),
-        (100, "b", 2, 0),
-        (1000, "a", 2, 0),
-        (1000, "b", 2, 0),
-    ]
-    assert summary["mean"].tolist() == pytest.approx([0.70, 0.55, 0.91, 0.87])
-    # standard errors 0, 0.05, 0.01, 0.07, each times 12.7062
-    assert (summary["high"] - summary["mean"]).tolist() == pytest.approx(
-        [0, 0.635310, 0.127062, 0.889434], abs=1e-6
-    )
-    assert (summary["mean"] - summary["low"]).tolist() == pytest.approx(
-        [0, 0.635310, 0.127062, 0.889434], abs=1e-6
-    )
-
-
-def test_without_points_an_arm_has_one_row() -> None:
-    summary = arm_summary(TWO_POINTS)
-    assert list(summary.columns) == ["arm", "mean", "low", "high", "n", "diverged"]
-    assert numbers(summary, "arm", "n") == [("a", 4), ("b", 4)]
-    assert summary["mean"].tolist() == pytest.approx([0.805, 0.71])
-
-
-def test_another_column_can_be_averaged() -> None:
-    trials = frame(run("a", 0, 0.5, train_loss=1.0), run("a", 1, 0.5, train_loss=2.0))
-    assert arm_summary(trials, value="train_loss")["mean"].tolist() == [1.5]
+from superconv_ray.analysis import arm_summary, compare, paired_gap
+from tests.analysis.comparison.made import TWO_POINTS, frame, numbers, run
 
 
 def test_a_diverged_training_counts_with_what_it_measured() -> None:
@@ -169,6 +95,17 @@ def test_gaps_are_paired_by_seed_and_subset() -> None:
     assert gaps["high"].tolist() == pytest.approx([0.785310, 0.802372], abs=1e-6)
 
 
+def test_an_interval_of_gaps_of_accuracies_stays_between_minus_one_and_one() -> None:
+    trials = frame(run("a", 0, 0.9), run("b", 0, 0.1), run("a", 1, 0.5), run("b", 1, 0.9))
+    (gap,) = numbers(paired_gap(trials, "a", "b"), "mean", "low", "high")
+    assert gap == pytest.approx((0.2, -1, 1))  # gaps 0.8 and -0.4: half width 7.6
+    (row,) = numbers(compare(trials, "a", "b"), "low", "high")
+    assert row == (-1, 1)
+    losses = trials.assign(test_loss=trials["test_accuracy"])
+    (gap,) = numbers(paired_gap(losses, "a", "b", value="test_loss"), "low", "high")
+    assert gap == pytest.approx((-7.4237, 7.8237), abs=1e-4)
+
+
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.randoms(use_true_random=False))
 def test_pairing_removes_what_the_pairs_have_in_common(values: list[float], random: Random) -> None:
     rows = [run("a", seed, value + 0.01) for seed, value in enumerate(values)]
@@ -211,7 +148,7 @@ def test_without_any_pair_there_is_no_row(by: list[str]) -> None:
 
 
 def test_points_that_are_not_told_apart_are_not_paired_with_each_other() -> None:
-    with pytest.raises(ValueError, match="by must tell points apart, but arm 'a' has several"):
+    with pytest.raises(ValueError, match="by must distinguish points, but arm 'a' has several"):
         paired_gap(TWO_POINTS, "a", "b")
 
 
@@ -226,10 +163,10 @@ def test_an_unknown_arm_is_answered_with_the_known_ones(arms: tuple[str, str]) -
 
 def test_columns_that_do_not_exist_are_answered_with_the_nearest() -> None:
     with pytest.raises(
-        ValueError, match=r"by must be of the trials' columns, got 'data_cout'; did"
+        ValueError, match=r"by must name columns of the trials, got 'data_cout'; did"
     ):
         arm_summary(TWO_POINTS, ["data_cout"])
-    with pytest.raises(ValueError, match=r"value must be of .*; did you mean 'test_accuracy'\?"):
+    with pytest.raises(ValueError, match=r"value must name .*; did you mean 'test_accuracy'\?"):
         paired_gap(TWO_POINTS, "a", "b", ["data_count"], "test_acuracy")
 
 
@@ -319,8 +256,48 @@ def test_p_values_are_corrected_for_all_rows() -> None:
     table = compare(trials, "a", "b", ["data_count"])
     assert table["p"].tolist() == [0.03125] * 2
     assert table["p_holm"].tolist() == [0.0625] * 2
-    note = "better by itself, but p > 0.05 once corrected"
+    note = "p cannot be below 0.062 with 6 pairs, corrected for 2 rows"
     assert table["note"].tolist() == [note, note]
+    (alone,) = compare(trials[trials["data_count"] == 100], "a", "b").to_dict("records")
+    assert (alone["p_holm"], alone["note"]) == (0.03125, "")
+
+
+def test_the_least_possible_p_is_that_of_the_p_that_is_shown() -> None:
+    # With 3 pairs p is 0.25 at least, with 6 pairs 0.03125. Sorted, Holm takes 0.03125 twice and
+    # 0.25 once: 2 * 0.03125 = 0.0625 and max(0.0625, 1 * 0.25) = 0.25.
+    long, short = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06), (0.01, 0.02, 0.03)
+    table = compare(frame(*pairs(*long), *pairs(*short, count=1000)), "a", "b", ["data_count"])
+    assert table["p_holm"].tolist() == [0.0625, 0.25]
+    assert table["note"].tolist() == [
+        "p cannot be below 0.062 with 6 pairs, corrected for 2 rows",
+        "p cannot be below 0.25 with 3 pairs, corrected for 2 rows",
+    ]
+    assert compared(*pairs(*long), looks=4)["note"] == (
+        "p cannot be below 0.12 with 6 pairs, corrected for 4 looks"
+    )
+
+
+@given(st.lists(st.lists(st.floats(-0.4, 0.4), min_size=2, max_size=7), min_size=1, max_size=4))
+def test_no_corrected_p_is_below_its_least_possible_value(cells: list[list[float]]) -> None:
+    rows = [row for count, gaps in enumerate(cells) for row in pairs(*gaps, count=count)]
+    table = compare(frame(*rows), "a", "b", ["data_count"])
+    for row in table.to_dict("records"):
+        said = [part for part in row["note"].split("; ") if part.startswith("p cannot be below")]
+        for part in said:
+            assert row["p_holm"] >= float(part.split()[4]) - 0.005
+
+
+def test_a_p_that_is_too_large_only_once_corrected_is_pointed_out() -> None:
+    gaps = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, -0.001)
+    trials = frame(*pairs(*gaps), *pairs(*gaps, count=10), *pairs(*gaps, count=1000))
+    table = compare(trials, "a", "b", ["data_count"])
+    assert table["p"].tolist() == [0.015625] * 3
+    assert table["p_holm"].tolist() == [0.046875] * 3
+    assert table["note"].tolist() == [""] * 3
+    table = compare(trials, "a", "b", ["data_count"], looks=2)
+    note = "better by its own interval, but p > 0.05, corrected for 3 rows and 2 looks"
+    assert table["p_holm"].tolist() == [0.09375] * 3
+    assert table["note"].tolist() == [note] * 3
 
 
 def test_several_baselines_are_rows_of_one_table() -> None:
@@ -349,9 +326,7 @@ def test_one_pair_has_neither_interval_nor_verdict() -> None:
     assert (row["n"], row["verdict"], row["further_seeds"], row["p"]) == (1, "undecided", None, 1)
     unknown = ("low", "high", "bootstrap_low", "bootstrap_high", "effect_size")
     assert all(math.isnan(row[name]) for name in unknown)
-    assert row["note"] == (
-        "one pair has no spread: no interval, and no telling how many more would decide"
-    )
+    assert row["note"] == ("one pair has no spread: no interval, and no estimate of further seeds")
 
 
 def test_equal_gaps_are_no_proof() -> None:
@@ -469,46 +444,3 @@ def test_a_comparison_does_not_depend_on_the_order_of_rows() -> None:
     pd.testing.assert_frame_equal(
         compare(trials, "a", "b", ["data_count"]), compare(shuffled, "a", "b", ["data_count"])
     )
-
-
-# Generalization gap and effort
-
-
-def test_the_generalization_gap_is_training_minus_test_accuracy() -> None:
-    trials = frame(
-        run("a", 0, 0.7, train_accuracy=0.9),
-        run("a", 1, 0.7, train_accuracy=1.0),
-        run("b", 0, 0.6, train_accuracy=0.6),
-        run("b", 0, math.nan, role="range_test", train_accuracy=0.5),
-    )
-    table = generalization_gap(trials, ["data_count"])
-    assert list(table.columns) == [*("data_count", "arm", "mean", "low", "high", "n", "diverged")]
-    # Standard error 0.05, times t(0.975, 1) = 12.7062
-    assert numbers(table, "mean", "low", "high", "n")[0] == pytest.approx(
-        (0.25, -0.385310, 0.885310, 2), abs=1e-6
-    )
-    assert table["mean"].tolist() == pytest.approx([0.25, 0])
-
-
-def test_a_training_without_test_accuracy_has_no_generalization_gap() -> None:
-    trials = frame(run("a", 0, math.nan, train_accuracy=0.9))
-    with pytest.raises(ValueError, match="generalization_gap must be finite in every training"):
-        generalization_gap(trials)
-
-
-def test_effort_is_counted_role_by_role_and_shared_trials_once() -> None:
-    shared = [run("b", 0, 0.5, cell=cell, steps_done=300) for cell in (1, 3)]
-    trials = frame(
-        run("a", 0, 0.5, steps_done=300),
-        run("a", 1, 0.5, steps_done=40, status="diverged"),
-        run("a", 0, math.nan, role="range_test", trial_id="t", steps_done=100),
-        *shared,
-        run("b", 0, math.nan, role="tuning", trial_id="u", steps_done=60),
-        run("b", 0, math.nan, role="tuning", trial_id="v", steps_done=60),
-    )
-    assert numbers(effort(trials), "arm", "role", "trials", "steps") == [
-        ("a", "range_test", 1, 100),
-        ("a", "training", 2, 340),
-        ("b", "training", 1, 300),
-        ("b", "tuning", 2, 120),
-    ]

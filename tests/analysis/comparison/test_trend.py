@@ -47,7 +47,7 @@ def test_a_gap_that_shrinks_with_the_labels_falls() -> None:
 def test_a_seed_without_all_points_is_left_out_and_told() -> None:
     seeds = [{100: 0.0, 10: 0.01}, {100: 0.0, 10: 0.01}, {100: 0.5}]
     (row,) = gap_trend(trials(*seeds), "one_cycle", "cosine").to_dict("records")
-    assert (row["n"], row["note"]) == (2, "1 of the seeds left out, as they lack a point")
+    assert (row["n"], row["note"]) == (2, "1 of the seeds left out, because they lack a point")
     assert row["mean"] == pytest.approx(0.01)
 
 

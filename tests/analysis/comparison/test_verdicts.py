@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from superconv_ray.analysis.comparison.verdicts import further_seeds, note, verdicts
+from superconv_ray.analysis.comparison.verdicts import Corrections, further_seeds, note, verdicts
 
 ROW: dict[str, Any] = {
     "arm": "a",
@@ -23,9 +23,11 @@ ROW: dict[str, Any] = {
     "diverged": 0,
     "diverged_baseline": 0,
     "p_holm": 0.01,
+    "p_floor": 0.0078125,
     "verdict": "super-converges",
     "further_seeds": pd.NA,
 }
+ONCE = Corrections(tests=1, looks=1)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_a_decided_row_needs_no_more_seeds() -> None:
 
 
 def test_a_plain_case_has_nothing_to_note() -> None:
-    assert note(ROW, 0.95) == ""
+    assert note(ROW, ONCE, 0.95) == ""
 
 
 @pytest.mark.parametrize(
@@ -78,11 +80,30 @@ def test_a_plain_case_has_nothing_to_note() -> None:
         ({"runs_baseline": 9}, "1 run of 'b' without a partner left out"),
         ({"diverged": 1}, "'a' diverged in 1 of 8 runs, counted as scored"),
         ({"diverged_baseline": 8}, "'b' diverged in all of 8 runs: nothing to compare with"),
-        ({"p_holm": 0.06}, "better by itself, but p > 0.05 once corrected"),
+        ({"p_holm": 0.06}, "better by its own interval, but p > 0.05"),
         ({"verdict": "undecided"}, "it would take more than 1,000 seeds to decide"),
         ({"verdict": "undecided", "further_seeds": 4}, ""),
         ({"n": 0, "runs_baseline": 0, "verdict": "undecided"}, "no finished training of 'b' here"),
     ],
 )
 def test_what_a_reader_must_know_is_noted(change: dict[str, Any], expected: str) -> None:
-    assert note({**ROW, **change}, 0.95) == expected
+    assert note({**ROW, **change}, ONCE, 0.95) == expected
+
+
+@pytest.mark.parametrize(
+    ("corrections", "expected"),
+    [
+        (ONCE, "p cannot be below 0.25 with 8 pairs"),
+        (Corrections(4, 1), "p cannot be below 0.25 with 8 pairs, corrected for 4 rows"),
+        (Corrections(1, 3), "p cannot be below 0.25 with 8 pairs, corrected for 3 looks"),
+        (
+            Corrections(4, 3),
+            "p cannot be below 0.25 with 8 pairs, corrected for 4 rows and 3 looks",
+        ),
+    ],
+)
+def test_the_least_possible_p_is_that_of_the_corrected_p(
+    corrections: Corrections, expected: str
+) -> None:
+    assert note({**ROW, "p_floor": 0.25, "p_holm": 0.25}, corrections, 0.95) == expected
+    assert note({**ROW, "p_floor": 0.05}, corrections, 0.95) == ""

@@ -188,7 +188,7 @@ def test_frames_that_cannot_be_read_are_rejected(read: Any) -> None:
     good = curve(hill())
     with pytest.raises(ValueError, match="at least one row of a range test, got none"):
         read(good.iloc[:0])
-    with pytest.raises(ValueError, match="'status' is missing"):
+    with pytest.raises(ValueError, match="it has no column 'status'"):
         read(good.drop(columns="status"))
     with pytest.raises(ValueError, match="on test labels, got neither"):
         read(good.assign(validation_accuracy_reestimated=math.nan))

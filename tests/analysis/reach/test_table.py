@@ -116,7 +116,7 @@ def test_a_baseline_that_is_better_from_the_start_gives_an_upper_bound() -> None
     )
     (row,) = rows(reach_table(trials, "a", "b", "steps"))
     assert (row.censored, row.factor, row.low, row.high) == ("<", 0.25, 0, 0.25)
-    assert row.note == "'b' is better already at 100"
+    assert row.note == "'b' is already better at 100"
 
 
 def test_an_interval_may_be_open_where_the_factor_is_known() -> None:
@@ -232,10 +232,10 @@ def test_the_same_seed_gives_the_same_table() -> None:
         ({"arm": "c"}, "no finished training of arm 'c'; there are: 'a', 'b'"),
         (
             {"by": ["steps"]},
-            r"by must not hold 'steps', along which the curves run, got \['steps'\]",
+            r"by must not contain 'steps', the axis of the curves, got \['steps'\]",
         ),
-        ({"by": ["depth"]}, "by must be of the trials' columns, got 'depth'"),
-        ({"value": "accuracy"}, "value must be of the trials' columns, got 'accuracy'"),
+        ({"by": ["depth"]}, "by must name columns of the trials, got 'depth'"),
+        ({"value": "accuracy"}, "value must name columns of the trials, got 'accuracy'"),
         ({"confidence": 95}, r"confidence must be in \(0, 1\), got 95"),
     ],
 )
@@ -254,5 +254,5 @@ def test_a_missing_accuracy_is_named() -> None:
 
 def test_points_that_by_does_not_tell_apart_are_rejected() -> None:
     trials = frame([run("a", 0, 0.5), run("b", 0, 0.5), run("b", 0, 0.5, data_count=7)])
-    with pytest.raises(ValueError, match="by must tell points apart, but arm 'b' has several"):
+    with pytest.raises(ValueError, match="by must distinguish points, but arm 'b' has several"):
         reach_table(trials, "a", "b", "steps")

@@ -37,9 +37,10 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
 def test_a_mean_has_the_t_interval_over_its_seeds() -> None:
     table = accuracies(learning_curves(*study({1: 0.1, 100: 0.8}, {1: 0.1, 100: 0.9})))
     last = table.loc[100]
-    # sd 0.0707, sqrt(2) in the denominator, t of 1 degree of freedom 12.706
+    # Logit 1.734601; sd 0.0707, sqrt(2) in the denominator, t of 1 degree of freedom 12.7062, and
+    # 0.85 * 0.15 in the denominator: 4.982826
     assert (last["mean"], last["n"]) == (pytest.approx(0.85), 2)
-    assert last["high"] - last["mean"] == pytest.approx(12.706 * 0.05, rel=1e-4)
+    assert (last["low"], last["high"]) == pytest.approx((0.037391, 0.998792), abs=1e-6)
 
 
 def test_steps_that_a_seed_lacks_have_no_mean() -> None:
@@ -85,10 +86,10 @@ def test_points_are_told_apart_by_settings_lists_included() -> None:
 def test_trainings_that_are_not_told_apart_are_rejected() -> None:
     trials, curves = study({1: 0.1})
     twice = pd.concat([trials, trials.assign(trial_id="other", data_count=200)])
-    with pytest.raises(ValueError, match="by must tell points apart"):
+    with pytest.raises(ValueError, match="by must distinguish points"):
         learning_curves(twice, curves)
 
 
 def test_an_unknown_measure_is_rejected() -> None:
-    with pytest.raises(ValueError, match="measures must be of the curves' columns, got 'loss'"):
+    with pytest.raises(ValueError, match="measures must name columns of the curves, got 'loss'"):
         learning_curves(*study({1: 0.1}), measures=["loss"])

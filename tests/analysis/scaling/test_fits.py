@@ -64,7 +64,7 @@ def test_curves_are_told_apart_by_more_columns() -> None:
     assert table["steps"].tolist() == [7, 100]
     assert table["b"].tolist() == pytest.approx([0.5, 0.35], rel=1e-3)
     alike = trials.assign(trial_id=range(len(trials)))
-    with pytest.raises(ValueError, match="by must tell points apart, but arm 'a' has several"):
+    with pytest.raises(ValueError, match="by must distinguish points, but arm 'a' has several"):
         scaling_fits(alike)
 
 

@@ -26,6 +26,7 @@ def trials(
                 "trial_id": f"{rate} {decay} {seed}",
                 "role": "training",
                 "arm": "one_cycle",
+                "status": "completed",
                 "max_lr": rate,
                 "weight_decay": decay,
                 "seed": seed,
@@ -96,7 +97,8 @@ def test_what_one_seed_cannot_tell_is_said() -> None:
     assert frame["low"].isna().all()
     assert frame["note"].str.contains("one seed: no interval").all()
     assert (
-        optimum_shift(one, "weight_decay", "max_lr")["verdict"][0] == "cannot be said of one seed"
+        optimum_shift(one, "weight_decay", "max_lr")["verdict"][0]
+        == "one seed: no interval, so no verdict"
     )
 
 

@@ -11,8 +11,10 @@ from scipy import stats
 
 from superconv_ray.analysis.statistics.intervals import (
     Interval,
+    accuracy_ends,
     bootstrap_intervals,
     half_widths,
+    is_accuracy,
     mean_interval,
 )
 
@@ -107,3 +109,35 @@ def test_the_bootstrap_is_repeated_by_its_seed() -> None:
 def test_a_bootstrap_interval_lies_among_the_values(values: list[float], confidence: float) -> None:
     low, high = bootstrap_intervals(np.array([values]), np.random.default_rng(0), confidence, 200)
     assert min(values) - 1e-8 <= low[0] <= high[0] <= max(values) + 1e-8
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(0.9, 0.03), (0.97, 0.02), (0.99, 0.01)])
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_intervals_of_accuracies_cover_the_mean_as_often_as_they_say(
+    mean: float, sd: float, n: int
+) -> None:
+    concentration = mean * (1 - mean) / sd**2 - 1
+    draws = np.random.default_rng(0).beta(
+        mean * concentration, (1 - mean) * concentration, size=(4000, n)
+    )
+    means, sds = draws.mean(axis=1), draws.std(axis=1, ddof=1)
+    low, high = accuracy_ends(means, sds, np.full(len(means), n))
+    assert ((low >= 0) & (low < means) & (means < high) & (high <= 1)).all()
+    covered = np.mean((low <= mean) & (mean <= high))
+    half = half_widths(sds, np.full(len(means), n))
+    assert 0.92 <= covered <= 0.965
+    assert covered >= np.mean(abs(means - mean) <= half) - 0.001  # Student's interval
+
+
+def test_far_from_the_ends_the_interval_of_an_accuracy_is_students() -> None:
+    low, high = accuracy_ends(0.5, 0.001, 5)
+    half = float(half_widths(0.001, 5))
+    assert [float(low), float(high)] == pytest.approx([0.5 - half, 0.5 + half], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["accuracy", "test_accuracy", "validation_accuracy_reestimated", "accuracy_reestimated"]
+)
+def test_columns_of_accuracies_are_known_by_name(name: str) -> None:
+    assert is_accuracy(name)
+    assert not is_accuracy(name.replace("accuracy", "loss"))

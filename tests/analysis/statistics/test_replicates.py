@@ -5,16 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from superconv_ray.analysis.statistics.replicates import (
-    Curve,
-    arm_curves,
-    finished_trainings,
-    redrawn_means,
-)
+from superconv_ray.analysis.frames import finished_trainings
+from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 from tests.analysis.made import curve, frame, run
 
 
-def curves_of(trials: pd.DataFrame) -> dict[str, Curve]:
+def curves_of(trials: pd.DataFrame) -> dict[str, ReplicateCurve]:
     ((_, curves),) = arm_curves(trials, [], "steps", [], "test_accuracy")
     return curves
 

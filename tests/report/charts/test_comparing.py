@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superconv_ray.analysis.comparison.gaps import arm_summary, compare
+from superconv_ray.analysis import arm_summary, compare
 from superconv_ray.report import charts
 from tests.analysis.made import curve, frame, run
 from tests.report.charts.drawn import NARROW, Drawing
@@ -25,8 +25,8 @@ def trials() -> pd.DataFrame:
 def test_accuracies_are_drawn_in_percent_with_their_intervals() -> None:
     drawing = Drawing(charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS))
     assert len(drawing.marks("point")) == len(drawing.marks("rule mark")) == 4
-    # t of 1 degree of freedom is 12.706; half = 12.706 * 0.0141 / sqrt(2) = 0.127
-    told = "test accuracy [95 % interval] in %: 81.0 [68.3, 93.7]"
+    # Logit 1.450010; t of 1 degree of freedom is 12.7062; 12.7062 * 0.01 / (0.81 * 0.19) = 0.825614
+    told = "test accuracy [95 % interval] in %: 81.0 [65.1, 90.7]"
     assert any(told in mark for mark in drawing.marks("point"))
     assert {"test accuracy (%)", "labels (log scale)", "100", "3k"} <= set(drawing.texts)
 
@@ -118,8 +118,8 @@ def test_nothing_finished_is_an_empty_chart() -> None:
     assert Drawing(charts.accuracy(nothing, ARMS)).marks("point") == []
 
 
-def test_an_interval_is_drawn_no_further_than_accuracies_go_and_told_whole() -> None:
+def test_an_interval_of_accuracies_ends_below_100_percent() -> None:
     spec = charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS).to_dict()
     (rows,) = spec["datasets"].values()
     (last,) = (row for row in rows if (row["arm"], row["data_count"]) == ("a", 3000))
-    assert (last["high"], last["text"]) == (100, "91.0 [78.3, 103.7]")
+    assert (last["high"], last["text"]) == (97.9469, "91.0 [68.2, 97.9]")

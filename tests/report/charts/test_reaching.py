@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.comparison.gaps import arm_summary
+from superconv_ray.analysis import arm_summary
 from superconv_ray.analysis.scaling.fits import scaling_band
 from superconv_ray.report import charts
 from tests.analysis.made import noisy

@@ -1,4 +1,4 @@
-"""The learning rate and the momentum that trainings were given. Frames in, frames out."""
+"""The learning rate and momentum that trainings were given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.statistics.replicates import finished_trainings, placed
+from superconv_ray.analysis.frames import finished_trainings, placed
 from superconv_ray.design.schedules import POLICIES, parameters
 
 POINTS = 200
@@ -17,19 +17,21 @@ POINTS = 200
 def schedule_table(
     trials: pd.DataFrame, by: Sequence[str] = (), points: int = POINTS
 ) -> pd.DataFrame:
-    """Every arm's schedule, as its trainings' settings have it: nothing here was measured.
+    """Schedule of every arm, computed from the settings of its trainings; nothing is measured.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; trainings count.
-        by: Columns that tell schedules apart, such as ``["data_count"]`` where max_lr was chosen.
-        points: At how many steps at most, evenly over the run; a schedule is a pure function of
-            the step, so these are exact.
+        by: Columns that distinguish schedules, such as ``["data_count"]`` if max_lr was chosen for
+            each number of labels.
+        points: Largest number of steps to return, evenly spread over the run. A schedule is a pure
+            function of the step, so the values are exact.
 
     Returns:
         Columns: `by`, arm, step (0-based), lr, momentum.
 
     Raises:
-        ValueError: `by` does not tell schedules apart, or is not of the trials' columns.
+        TypeError: `trials` is no frame.
+        ValueError: A column is missing, or `by` does not distinguish schedules.
     """
     trainings = finished_trainings(trials, by, "steps")
     frames = []
@@ -38,7 +40,7 @@ def schedule_table(
         if len(settings) > 1:
             where = ", ".join(f"{n} {v}" for n, v in zip([*by, "arm"], key, strict=True))
             raise ValueError(
-                f"by must tell schedules apart, but there are {len(settings)} at {where}"
+                f"by must distinguish schedules, but there are {len(settings)} at {where}"
             )
         policy, steps, given = settings.pop()
         at = np.unique(np.linspace(0, steps - 1, min(points, steps)).round().astype(int))
@@ -52,14 +54,14 @@ def schedule_table(
 
 
 def _settings(row: Mapping[Any, Any]) -> tuple[str, int, tuple[tuple[str, Any], ...]]:
-    """Policy, steps, and the policy's own settings of a trial's row."""
+    """Policy, steps, and the settings of the policy in a trial's row."""
     policy = str(row["policy"])
     given = ((name, _plain(row[name])) for name in parameters(policy))
     return policy, int(row["steps"]), tuple(given)
 
 
 def _plain(value: Any) -> Any:
-    """As in the trial that was stored: not set is None, and a list is a tuple."""
+    """The value as the stored trial has it: None if not set, and a tuple for a list."""
     if isinstance(value, (list, tuple, np.ndarray)):
         return tuple(map(float, value))
     return None if pd.isna(value) else value

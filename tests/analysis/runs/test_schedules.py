@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from superconv_ray.analysis.runs.schedule_table import schedule_table
+from superconv_ray.analysis.runs.schedules import schedule_table
 from superconv_ray.design.trial import Trial
 from tests.analysis.made import frame, run
 
@@ -62,7 +62,7 @@ def test_rates_that_were_chosen_by_cell_are_told_apart_by_it() -> None:
     ]
     table = schedule_table(frame(rows), ["data_count"])
     assert dict(zip(table["data_count"], table["lr"], strict=True)) == {100: 0.1, 200: 0.3}
-    with pytest.raises(ValueError, match="by must tell schedules apart, but there are 2 at arm a"):
+    with pytest.raises(ValueError, match="by must distinguish schedules, but there are 2 at arm a"):
         schedule_table(frame(rows))
 
 
