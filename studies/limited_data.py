@@ -36,9 +36,9 @@ labels, and nothing anywhere over the plain decays, linear and cosine, which are
 cells. No gain grows as labels shrink. At 300 labels it is far behind because of its search: 60
 validation labels chose max_lr 4.73, where the other cells chose 0.44 to 0.87; with 0.443 it has
 74.9 [72.7, 77.1] there, 5.9 [3.6, 8.2] points more and level with the others (5 more trainings,
-looked at after the result). What this cannot say: no p survives Holm's
-correction (with 5 pairs and 15 comparisons none can be below 0.94); each cell's search is one, and its noise is in no
-interval; 500 steps leave even 60,000 labels at 80 %.
+looked at after the result). What this cannot say: no p survives Holm's correction (with 5 pairs and
+15 comparisons none can be below 0.94); each cell's search is one, and its noise is in no interval;
+500 steps leave even 60,000 labels at 80 %.
 The scaling of the error with labels cannot be told either: the fits' exponents end at their bounds.
 Accuracies with running and with re-estimated BN statistics agree to 0.2 points.
 
