@@ -1,8 +1,15 @@
+"""What importing the package costs, and what it offers."""
+
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+
+import superconv_ray
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "torchvision", "ray", "pandas", "pyarrow", "numpy", "scipy", "sklearn", "optuna")
@@ -49,3 +56,33 @@ def test_the_quickstart_plans_its_study() -> None:
     )
     # 4 points: 5 range tests of 100 steps and 2 x 5 trainings of 300 steps at each
     assert "8 cells, 60 trials (20 range tests, 40 trainings), 14,000 steps" in done.stdout
+
+
+# The public names
+
+
+@pytest.mark.parametrize("name", superconv_ray.__all__)
+def test_every_public_name_is_found(name: str) -> None:
+    assert name in dir(superconv_ray)
+    assert getattr(superconv_ray, name) is not None
+
+
+def test_the_public_names_are_sorted_and_documented() -> None:
+    assert superconv_ray.__all__ == sorted(superconv_ray.__all__, key=_as_ruff_sorts)
+    for name in superconv_ray.__all__:
+        found = getattr(superconv_ray, name)
+        assert isinstance(found, Mapping) or (found.__doc__ or "").strip(), name
+
+
+def _as_ruff_sorts(name: str) -> tuple[int, str]:
+    """Constants first, then classes, then functions."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
+def test_tab_completion_imports_nothing_heavy() -> None:
+    assert loaded("import superconv_ray; dir(superconv_ray)") == []
+
+
+def test_an_unknown_name_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'studdy'"):
+        _ = superconv_ray.studdy

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
 
-from superconv_ray.api.lr_find import default_study, lr_find_study
+import numpy as np
+import pytest
+from torch import Tensor, nn
+
+from superconv_ray import Dataset
+from superconv_ray.analysis.range_tests.advice import Verdict
+from superconv_ray.analysis.range_tests.tables import RULES
+from superconv_ray.api.lr_find import LRFind, default_study, lr_find, lr_find_study
 from superconv_ray.design.budget import iterations
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import from_range_test
@@ -69,3 +79,101 @@ def test_points_with_the_same_range_tests_are_tested_once() -> None:
     tails = Sweep(({"tail_fraction": 0.1}, {"tail_fraction": 0.2}))
     study = Study(name="t", sweep=tails, budget=iterations(100))
     assert points(study) == [{"tail_fraction": 0.1}]
+
+
+# Running them
+
+
+class Linear(nn.Module):
+    def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Dropout(dropout), nn.Linear(math.prod(input_shape), classes)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)  # type: ignore[no-any-return]
+
+
+def points_on_a_line() -> Dataset:
+    inputs = np.linspace(-1, 1, 400, dtype=np.float32).reshape(200, 2)
+    labels = np.arange(200) // 100
+    return Dataset(train_inputs=inputs, train_labels=labels, test_inputs=inputs, test_labels=labels)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> LRFind:
+    """Range tests of an own model on own data."""
+    return lr_find(
+        model=Linear,
+        data=points_on_a_line,
+        batch_size=10,
+        steps=40,
+        points=10,
+        seeds=2,
+        store=tmp_path_factory.mktemp("store"),
+        local=True,
+        progress=False,
+    )
+
+
+def test_an_own_model_and_own_data_are_named_after_their_functions(found: LRFind) -> None:
+    assert found.study.name == "lr_find_points_on_a_line_Linear"
+    assert found.summary.trained == 2
+    given = lr_find_of(points_on_a_line())
+    assert given.study.name == "lr_find_data_Linear"
+
+
+def lr_find_of(data: Dataset) -> LRFind:
+    with TemporaryDirectory() as store:
+        return lr_find(model=Linear, data=data, local=True, store=store, max_trials=0, seeds=1)
+
+
+def test_the_advice_is_an_object(found: LRFind) -> None:
+    assert found.verdict in get_args(Verdict)
+    assert f"{found.max_lr:g}" in found.advice
+    assert list(found.rates) == list(RULES)
+    assert found.rates["accuracy_peak"] == found.max_lr
+    assert len(found.table) == 1
+    assert {"lr", "accuracy"} <= set(found.curves.columns)
+
+
+def test_its_text_is_what_the_command_prints(found: LRFind) -> None:
+    first, second, *_ = repr(found).splitlines()
+    assert first == (
+        "range test linear of Linear on points_on_a_line: 200 labels, LR 0 to 3, 40 steps, 2 seeds"
+    )
+    assert second.startswith(f"verdict: {found.verdict}. ")
+    assert "<td>accuracy_peak</td>" in found._repr_html_()
+
+
+def test_it_is_plotted_and_saved(found: LRFind, tmp_path: Path) -> None:
+    assert "Linear on points_on_a_line" in found.plot().to_json()
+    found.save(tmp_path / "chart.svg")
+    assert (tmp_path / "chart.svg").read_text().startswith("<svg")
+    with pytest.raises(ValueError, match="a chart file must end in"):
+        found.save(tmp_path / "chart.jpg")
+
+
+def test_a_study_with_several_points_has_a_row_for_each(store_uri: str) -> None:
+    several = lr_find(STUDY, seeds=1, steps=20, points=10, store=store_uri, local=True)
+    assert len(several.table) == 2
+    with pytest.raises(ValueError, match="has range tests at 2 points: see `table`"):
+        _ = several.max_lr
+
+
+def test_before_anything_is_done_it_says_so(store_uri: str) -> None:
+    nothing = lr_find(store=store_uri, local=True, max_trials=0)
+    message = "no finished range test of study 'lr_find_digits_small_cnn' yet"
+    assert repr(nothing) == message
+    assert not nothing.measured
+    for ask in (lambda: nothing.verdict, lambda: nothing.rates, lambda: nothing.curves):
+        with pytest.raises(ValueError, match=message):
+            ask()
+    with pytest.raises(ValueError, match="no chart"):
+        nothing.plot()
+
+
+def test_an_unknown_option_is_rejected(store_uri: str) -> None:
+    with pytest.raises(TypeError, match="'step' is not an option"):
+        lr_find(store=store_uri, step=20)

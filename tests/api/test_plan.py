@@ -1,0 +1,143 @@
+"""`Study.plan`: counts, a table, and how long the rest would take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import nn
+
+from superconv_ray import (
+    Arm,
+    Study,
+    StudyPlan,
+    Trial,
+    Tuning,
+    at_least,
+    from_range_test,
+    grid,
+    iterations,
+    tuned,
+)
+from superconv_ray.data.readers import DatasetNotFoundError
+
+
+def study(**changes: Any) -> Study:
+    settings: dict[str, Any] = {
+        "name": "planned",
+        "question": "Is a < b?",
+        "base": Trial(dataset="digits", batch_size=16),
+        "sweep": grid(data_count=(60, 120)),
+        "arms": {
+            "one_cycle": Arm(max_lr=from_range_test(steps=10)),
+            "constant": Arm(policy="constant", max_lr=0.05),
+        },
+        "budget": iterations(20),
+        "seeds": 2,
+    }
+    return Study(**{**settings, **changes})
+
+
+def test_it_counts_cells_trials_and_steps() -> None:
+    plan = study().plan()
+    assert isinstance(plan, StudyPlan)
+    assert len(plan.cells) == 4
+    # At each of 2 points: 2 range tests of 10 steps, and 2 x 2 trainings of 20 steps
+    assert (plan.range_tests, plan.tuning_trials, plan.trainings, plan.trials) == (4, 0, 8, 12)
+    assert plan.steps == 4 * 10 + 8 * 20
+
+
+def test_tuning_trials_are_counted_with_their_replicates() -> None:
+    arms = {"a": Arm(policy="constant", max_lr=tuned(0.01, 1))}
+    plan = study(arms=arms, tuning=Tuning(trials=3, replicates=2)).plan()
+    assert (plan.tuning_trials, plan.trainings, plan.trials) == (12, 4, 16)
+    assert plan.steps == (12 + 4) * 20
+    assert plan.cells[0].max_lr == "tuned"
+
+
+def test_seeds_that_may_be_added_are_a_range() -> None:
+    plan = study(seeds=at_least(2, up_to=5)).plan()
+    assert plan.cells[0].trainings == (2, 5)
+    assert repr(plan).splitlines()[-2].endswith(" steps at most")
+
+
+def test_its_text_is_a_table() -> None:
+    assert repr(study().plan()).splitlines() == [
+        "study planned: Is a < b?",
+        "arm                 point  labels  steps      max_lr  to choose  trainings",
+        "one_cycle   data_count=60      60     20  range test          2          2",
+        "constant    data_count=60      60     20        0.05          0          2",
+        "one_cycle  data_count=120     120     20  range test          2          2",
+        "constant   data_count=120     120     20        0.05          0          2",
+        "4 cells, 12 trials (4 range tests, 8 trainings), 200 steps",
+        "estimated time: unknown (no store given)",
+    ]
+
+
+def test_in_a_notebook_it_is_an_html_table() -> None:
+    page = study().plan()._repr_html_()
+    assert "Is a &lt; b?" in page
+    assert page.count("<tr>") == 1 + 4
+    assert "<td>range test</td>" in page
+
+
+# With a store
+
+
+def test_without_a_store_the_time_is_unknown(store_uri: str) -> None:
+    plan = study().plan()
+    assert plan.stored is None
+    assert plan.estimated_seconds is None
+    assert study().plan(store_uri).estimated_seconds is None  # nothing measured yet
+    assert not Path(store_uri).exists()
+
+
+def test_the_time_is_that_of_the_steps_left_at_the_pace_of_the_same_model_and_data(
+    store_uri: str,
+) -> None:
+    ran = study(seeds=1).run(store_uri, local=True, progress=False)
+    trials = ran.trials.drop_duplicates("trial_id")
+    paces = (trials["train_seconds"] + trials["eval_seconds"]) / trials["steps"]
+    plan = study(seeds=3).plan(store_uri)
+    assert plan.stored is not None
+    # At each of 2 points one of 3 range tests is done, and one of the 3 trainings of the constant
+    # arm; those of the other arm are open until max_lr is read off all range tests.
+    assert (plan.stored.done, plan.stored.left) == (4, 14)
+    steps = 2 * (2 * 10 + 2 * 20 + 3 * 20)
+    assert plan.estimated_seconds == pytest.approx(steps * paces.median())
+    assert repr(plan).splitlines()[-2] == f"in {store_uri}: 4 done, 14 left"
+    assert repr(plan).splitlines()[-1].endswith(" s, one trial at a time")
+
+
+def test_of_another_batch_size_the_time_is_unknown(store_uri: str) -> None:
+    study(seeds=1).run(store_uri, local=True, progress=False)
+    other = study(base=Trial(dataset="digits", batch_size=20)).plan(store_uri)
+    assert other.estimated_seconds is None
+    assert "estimated time: unknown (no trial of this model" in repr(other)
+
+
+def test_where_nothing_is_left_there_is_no_time_to_estimate(store_uri: str) -> None:
+    study().run(store_uri, local=True, progress=False)
+    plan = study().plan(store_uri)
+    assert plan.estimated_seconds == 0
+    assert repr(plan).splitlines()[-1] == f"in {store_uri}: 12 done, 0 left"
+
+
+# Checks
+
+
+def test_missing_data_are_found_only_where_a_folder_is_given(tmp_path: Path) -> None:
+    planned = study(base=Trial(dataset="mnist", batch_size=16))
+    assert len(planned.plan().cells) == 4
+    with pytest.raises(DatasetNotFoundError, match="mnist was not found"):
+        planned.plan(data_dir=tmp_path)
+
+
+def test_a_model_that_does_not_build_is_rejected() -> None:
+    def build(input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module:
+        raise RuntimeError(f"no model for {input_shape}, {classes}, {dropout}")
+
+    own = study(base=Trial(model="own", batch_size=16), models={"own": build})
+    with pytest.raises(RuntimeError, match=r"no model for \(1, 8, 8\), 10, 0.0"):
+        own.plan()
