@@ -1,1 +1,1 @@
-"""What a user writes (trials, studies, arms, sweeps, budgets), and the plan that it becomes."""
+"""What a user writes, and what it becomes: `study` and `trial` in, `building.make_plan` out."""

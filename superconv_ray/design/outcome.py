@@ -1,4 +1,4 @@
-"""How a trial ended: what a worker tells the planner and the store."""
+"""Outcome of a trial, which a worker reports to the planner and the store."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Outcome:
     """The end of one trial.
 
     Attributes:
-        status: "completed"; "diverged", which is a result as well; or "failed", which is not.
-        measurements: Column name to value, the trial's own settings not included.
-        curve: Rows of the learning curve; trainings leave it empty, it is in the store.
-        error: For a failed trial: what was raised, with traceback.
+        status: "completed" and "diverged" are results; "failed" is not.
+        measurements: Column name -> value, without the trial's settings.
+        curve: Rows of the learning curve. Trainings leave it empty; the store has their curves.
+        error: Traceback of a failed trial.
     """
 
     status: Status

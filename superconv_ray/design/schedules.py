@@ -1,11 +1,11 @@
 """Learning rate and momentum, together, as pure functions of the step.
 
 Every policy is called as `policy(step, steps=..., max_lr=..., **its_own_settings)`, where `steps`
-is the number of optimiser steps of the whole run and `0 <= step < steps`, and returns the `Rates`
-to use *in* that step. Lengths inside a run are fractions of it, so that a policy means the same
-thing at any budget. Nothing is remembered between calls: a resumed run asks for its next step.
+is the number of optimizer steps of the whole run and `0 <= step < steps`, and returns the `Rates`
+to use *in* that step. Lengths inside a run are fractions of it, so a policy means the same at any
+budget. Policies keep no state between calls: a resumed run asks for its next step.
 
-Settings are not validated here (`Trial` does that once, not at every step).
+Settings are not validated here; `Trial` validates them once, rather than at every step.
 
 Sources: Smith & Topin, arXiv 1708.07120 (1cycle); Smith, arXiv 1506.01186 (cyclical learning rates
 and the range test); Smith, arXiv 1803.09820 (cyclical momentum). Caffe's iteration is our step.
@@ -20,17 +20,17 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 
 class Rates(NamedTuple):
-    """The learning rate and the momentum of one optimiser step."""
+    """Learning rate and momentum of one optimizer step."""
 
     lr: float
     momentum: float
 
 
 class Policy(Protocol):
-    """A schedule: the rates of a step, given the run's length, its max_lr and further settings."""
+    """A schedule: returns the rates of a step for a run's length, max_lr and further settings."""
 
-    # Always called with steps= and max_lr=, but *args and **kwargs that are both Any, and nothing
-    # between them, are how a type checker lets each policy have keyword parameters of its own.
+    # Always called with steps= and max_lr=. Type checkers only let each policy have keyword
+    # parameters of its own if *args and **kwargs are both Any with nothing between them.
     def __call__(self, step: int, /, *args: Any, **settings: Any) -> Rates:
         """Return the rates of `step`, which counts from 0."""
         ...
@@ -196,7 +196,7 @@ def piecewise(
 
 
 def constant(
-    step: int,  # noqa: ARG001 - all policies are called alike
+    step: int,  # noqa: ARG001 - all policies have the same signature
     *,
     steps: int,  # noqa: ARG001
     max_lr: float,
@@ -212,7 +212,7 @@ def constant(
 def inv(
     step: int,
     *,
-    steps: int,  # noqa: ARG001 - all policies are called alike
+    steps: int,  # noqa: ARG001 - all policies have the same signature
     max_lr: float,
     inv_gamma: float = 1e-4,
     inv_power: float = 0.75,
@@ -279,22 +279,22 @@ POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
         "linear": linear,
     }
 )
-"""Every policy by its name."""
+"""All policies by name."""
 
 RANGE_TESTS: Final = frozenset({"range_test_linear", "range_test_exponential"})
-"""The policies that look for a learning rate instead of training a network well."""
+"""Policies that search for a learning rate instead of training a network well."""
 
-# inspect's own marker: one object in every process, so `is` still holds after pickling.
+# The marker of `inspect` is one object per process, so `is` still works after pickling.
 REQUIRED: Final[object] = inspect.Parameter.empty
-"""Stands in `parameters` for the default of a parameter that has none."""
+"""Marks a parameter without a default in `parameters`."""
 
 
 @functools.cache
 def parameters(policy: str) -> Mapping[str, object]:
-    """Return the settings a policy uses apart from `steps`: name -> default, or `REQUIRED`.
+    """Map the settings that a policy uses, except `steps`, to their default or `REQUIRED`.
 
     Raises:
-        ValueError: if there is no policy of that name.
+        ValueError: There is no policy of that name.
     """
     if policy not in POLICIES:
         choices = ", ".join(map(repr, sorted(POLICIES)))
@@ -311,13 +311,13 @@ def _between(start: float, end: float, part: float) -> float:
 
 
 def _triangle(done: float) -> float:
-    """The height in [0, 1], with `done` of a cycle done; Caffe's 1 - |it/SS - 1|."""
+    """Height in [0, 1] after the fraction `done` of a cycle; Caffe's 1 - |it/SS - 1|."""
     return 1 - abs(2 * done - 1)
 
 
 def _cycle(step: int, steps: int, cycles: int) -> tuple[int, float]:
-    """The number of cycles completed, and the triangle's height in the present one."""
-    # In integers: a rounded quotient would now and then start a cycle one step late.
+    """Number of completed cycles, and the triangle's height in the current one."""
+    # In integers, because a rounded quotient can start a cycle one step late.
     completed, into = divmod(step * cycles, steps)
     return completed, _triangle(into / steps)
 
@@ -329,14 +329,14 @@ def _momentum(height: float, momentum: float, min_momentum: float | None) -> flo
 def _mirrored(
     height: float, min_lr: float, max_lr: float, momentum: float, min_momentum: float | None
 ) -> Rates:
-    """The learning rate `height` of the way up, and the momentum as far on its way down."""
+    """Learning rate the fraction `height` of the way up, and momentum as far on its way down."""
     return Rates(_between(min_lr, max_lr, height), _momentum(height, momentum, min_momentum))
 
 
 def _warmed_up(
     step: int, steps: int, max_lr: float, warmup_fraction: float, decay: Callable[[float], float]
 ) -> float:
-    """Linear warm-up, then max_lr times `decay` of the part done, in [0, 1), of what remains."""
+    """Warm up linearly, then multiply max_lr by `decay` of the fraction done, in [0, 1)."""
     warmup_steps = round(warmup_fraction * steps)
     if step < warmup_steps:
         return max_lr * (step + 1) / warmup_steps

@@ -1,4 +1,4 @@
-"""Words and numbers that messages share; standard library only."""
+"""Words and numbers as people read them, for all messages, tables and charts."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
-    """A hint at the nearest choice, to be put at the end of a message, or nothing."""
+    """Return a hint at the nearest choice for the end of a message; empty if nothing is near."""
     near = get_close_matches(str(value).lower(), list(choices), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def duration(seconds: float) -> str:
-    """A time to wait for, to two figures at most: 50 s, 12 min, 3.5 h."""
+    """Format a waiting time with two figures at most: 50 s, 12 min, 3.5 h."""
     if seconds > 5400:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
 def unknown_name(field: str, value: str, choices: Iterable[str]) -> str:
-    """What to say of a data set or model that neither this package nor the study knows."""
+    """Return the message for a data set or model that is neither built in nor the study's own."""
     choices = list(choices)
     return (
         f"{field} must be one of {', '.join(map(repr, choices))} or given to the study as "
@@ -31,11 +31,11 @@ def unknown_name(field: str, value: str, choices: Iterable[str]) -> str:
 
 
 def percent_interval(row: Mapping[Any, Any], sign: str = "") -> str:
-    """Mean and interval of a share in percent, such as ``97.1 [96.2, 97.9]``.
+    """Format the mean and interval of a fraction in percent, such as ``97.1 [96.2, 97.9]``.
 
     Args:
-        row: With mean, low and high; the ends are NaN if there is one seed.
-        sign: "+" shows signs, for differences.
+        row: Has mean, low and high; low and high are NaN if there is only one seed.
+        sign: "+" shows the sign of a difference.
     """
     text = f"{100 * row['mean']:{sign}.1f}"
     if math.isnan(row["low"]):
@@ -44,25 +44,25 @@ def percent_interval(row: Mapping[Any, Any], sign: str = "") -> str:
 
 
 def probability(p: float) -> str:
-    """A p value to three digits, or - if there is none."""
+    """Format a p value with three digits; NaN becomes "-"."""
     if math.isnan(p):
         return "-"
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def short(value: Any) -> str:
-    """A setting as it stands in a table: 0.1, digits, 0.5/0.75, or - if it is not set."""
-    if isinstance(value, Mapping):  # as a study's definition has what a function made
+    """Format a setting for a table: 0.1, digits, 0.5/0.75, or "-" if it is not set."""
+    if isinstance(value, Mapping):  # a call, as a study's definition holds it
         return call_text(value, short)
     if isinstance(value, (list, tuple)):
         return "/".join(map(short, value))
-    if value is None or str(value) in ("nan", "<NA>"):  # as tables have what is not set
+    if value is None or str(value) in ("nan", "<NA>"):  # missing values of a table
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def call_text(value: Mapping[str, Any], text: Callable[[Any], str]) -> str:
-    """``{"tuned": {"low": 0.01, "high": 10}}`` as people write it: ``tuned(low=0.01, high=10)``."""
+    """Format ``{"tuned": {"low": 0.01, "high": 10}}`` as ``tuned(low=0.01, high=10)``."""
     name, given = next(iter(value.items()))
     if not isinstance(given, Mapping):
         return f"{name}({text(given)})"
@@ -71,40 +71,40 @@ def call_text(value: Mapping[str, Any], text: Callable[[Any], str]) -> str:
 
 
 COLUMN_NAMES = {"data_count": "labels", "batch_size": "batch size"}
-"""What people call a column, where it is not by its own name."""
+"""Names of columns in text, where they differ from the column."""
 
 
 def column_name(column: str) -> str:
-    """What people call a column."""
+    """Name a column in text."""
     return COLUMN_NAMES.get(column, column)
 
 
 def setting_text(column: str, value: Any) -> str:
-    """A column's value in a sentence: "300 labels", "dropout 0.1"."""
+    """Format a column's value for a sentence: "300 labels", "dropout 0.1"."""
     text = value_text(value)
     return f"{text} labels" if column == "data_count" else f"{column_name(column)} {text}"
 
 
 def value_text(value: Any) -> str:
-    """A setting as people write it: 1,200, 0.001, flip."""
+    """Format a setting for a sentence: 1,200, 0.001, flip."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return f"{value:,}" if isinstance(value, int) else short(value)
 
 
 def in_words(items: Iterable[str]) -> str:
-    """An enumeration: "a", "a and b", "a, b and c"."""
+    """Join items: "a", "a and b", "a, b and c"."""
     *first, last = items
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 seed", "1,200 seeds"."""
+    """Format a number with its noun: "1 seed", "1,200 seeds"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns aligned: the first left, the others right."""
+    """Align columns: the first to the left, the others to the right."""
     lines = [list(headings), *map(list, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(headings))]
     return "\n".join(
@@ -117,13 +117,13 @@ def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def trial_name(settings: Mapping[str, Any]) -> str:
-    """What tells a trial from others: its main settings, from its row or its settings."""
+    """Name a trial by its main settings, which may come from its row."""
     text = "{dataset} n={data_count} {model} {policy} max_lr={max_lr:g} seed={seed}"
     return text.format_map(settings)
 
 
 def trial_line(row: Mapping[str, Any]) -> str:
-    """One line on a finished trial, from its row in the store without missing values."""
+    """Describe a finished trial in one line, from its row without missing values."""
     line = f"{trial_name(row)}: {row['status']}"
     for part in ("test", "validation"):
         accuracy = row.get(f"{part}_accuracy")

@@ -34,7 +34,7 @@ def test_a_budget_buys_these_steps(
 
 
 @given(st.integers(1, 500), st.integers(1, 100_000), st.integers(1, 512))
-def test_an_epoch_is_the_least_number_of_steps_that_sees_every_sample(
+def test_an_epoch_is_the_smallest_number_of_steps_that_covers_every_sample(
     count: int, training_count: int, batch_size: int
 ) -> None:
     steps = epochs(count).steps(training_count, batch_size)
@@ -80,7 +80,7 @@ def test_iterations_are_whole() -> None:
         iterations(2.5)  # type: ignore[arg-type]
 
 
-def test_a_budget_of_time_is_made_of_measured_times() -> None:
+def test_a_budget_in_seconds_uses_measured_step_times() -> None:
     budget = seconds(6.0, {128: 0.02, 512: 0.05})
     assert (budget.steps(1000, 128), budget.steps(1000, 512)) == (300, 120)
     with pytest.raises(ValueError, match="got none for batch_size 64; known batch sizes: 128, 512"):

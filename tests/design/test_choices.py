@@ -21,7 +21,7 @@ def test_a_range_test_is_read_on_held_out_labels(value: float) -> None:
         from_range_test(validation_fraction=value)
 
 
-def test_a_range_test_has_the_points_to_show_a_peak() -> None:
+def test_a_range_test_needs_enough_points_to_show_a_peak() -> None:
     with pytest.raises(ValueError, match="points must be >= 5 to show a peak, got 4"):
         from_range_test(points=4)
 

@@ -93,7 +93,7 @@ def test_exponential_range_test_rises_by_equal_factors_and_stops_one_short_of_ma
 
 
 @pytest.mark.parametrize("policy", sorted(RANGE_TESTS))
-def test_range_tests_lower_momentum_linearly_when_asked_to(policy: str) -> None:
+def test_range_tests_lower_momentum_linearly_if_min_momentum_is_set(policy: str) -> None:
     assert momenta(policy, 4, max_lr=1.0) == [0.9] * 4
     assert momenta(policy, 4, max_lr=1.0, momentum=0.95, min_momentum=0.75) == pytest.approx(
         [0.95, 0.9, 0.85, 0.8]
@@ -476,9 +476,7 @@ def test_warmed_up_decays_rise_to_max_lr_and_then_fall(
 @pytest.mark.parametrize("policy", POLICIES)
 @LAW
 @given(data=st.data(), steps=STEPS)
-def test_rates_do_not_depend_on_what_was_asked_before(
-    policy: str, data: st.DataObject, steps: int
-) -> None:
+def test_rates_do_not_depend_on_earlier_calls(policy: str, data: st.DataObject, steps: int) -> None:
     chosen = data.draw(settings_of(policy))
     order = list(range(steps))
     random.Random(data.draw(st.integers(0, 1000))).shuffle(order)
@@ -550,7 +548,7 @@ def test_required_is_still_itself_after_a_copy_or_a_trip_to_another_process() ->
     assert pickle.loads(pickle.dumps(REQUIRED)) is REQUIRED
 
 
-def test_an_unknown_policy_is_named_beside_the_ones_there_are() -> None:
+def test_an_unknown_policy_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="policy must be one of") as error:
         parameters("onecycle")
     assert str(error.value) == (

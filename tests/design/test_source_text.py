@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
 import subprocess
@@ -11,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from superconv_ray.design.source_text import source_text
+from tests.design.made import module_of
 
 SOURCE = '''
 def marked(made):
@@ -63,17 +63,6 @@ Inner = factory()
 NAMES = ("build", "Net", "Marked", "Bare", "Inner")
 
 
-def module_of(path: Path, source: str) -> ModuleType:
-    path.write_text(source)
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module  # where inspect looks for the source of a class
-    specification.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def in_file(tmp_path: Path) -> ModuleType:
     return module_of(tmp_path / "own_models_of_a_file.py", SOURCE)
@@ -95,6 +84,7 @@ import json, sys
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 from superconv_ray.design.source_text import source_text
+from tests.design.made import module_of
 
 config = Config()
 config.HistoryManager.enabled = False  # no file

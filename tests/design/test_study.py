@@ -29,7 +29,7 @@ def test_a_study_by_default_has_one_arm_one_point_and_three_seeds() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", ".hidden", "../up", "a\n", "ä"])
-def test_a_study_is_named_so_that_a_file_can_be(name: str) -> None:
+def test_the_name_of_a_study_must_suit_a_file(name: str) -> None:
     with pytest.raises(ValueError, match=r"^name must be letters, digits") as caught:
         study(name=name)
     assert str(caught.value).endswith(f"got {name!r}")
@@ -49,19 +49,19 @@ def test_a_part_of_the_wrong_kind_is_rejected(field: str, value: object, message
         study(**{field: value})
 
 
-def test_a_study_has_an_arm() -> None:
+def test_a_study_needs_an_arm() -> None:
     with pytest.raises(ValueError, match="arms must name at least one arm, got none"):
         study(arms={})
 
 
-def test_names_of_built_in_data_sets_and_models_are_taken() -> None:
+def test_names_of_built_in_data_sets_and_models_are_rejected() -> None:
     with pytest.raises(ValueError, match="datasets: 'digits' is the name of a built-in data set"):
         study(datasets={"digits": lambda: None})
     with pytest.raises(ValueError, match="models: 'lenet' is the name of a built-in model"):
         study(models={"lenet": lambda: None})
 
 
-def test_a_cell_runs_the_least_number_of_seeds_in_any_case() -> None:
+def test_a_cell_runs_at_least_the_first_seeds() -> None:
     given = study(seeds=at_least(3, up_to=12), arms={"a": Arm(), "b": Arm(policy="cosine")})
     assert given.first_seeds() == 3
     assert given.seed_values() == tuple(range(12))

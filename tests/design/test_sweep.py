@@ -16,7 +16,7 @@ def test_a_grid_has_every_combination_the_last_field_varying_fastest() -> None:
     )
 
 
-def test_a_grid_of_nothing_is_one_point_that_sets_nothing() -> None:
+def test_an_empty_grid_is_one_point_without_settings() -> None:
     assert grid().points == ({},)
 
 
@@ -38,7 +38,7 @@ def test_a_product_has_every_point_with_every_point() -> None:
     assert (grid() * sweep).points == sweep.points == (sweep * grid()).points
 
 
-def test_a_field_is_swept_once() -> None:
+def test_a_field_swept_twice_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"^sweep: 'dropout' is swept twice$"):
         grid(dropout=(0.1, 0.2)) * paired(dropout=(0.1, 0.2))
 
@@ -61,7 +61,7 @@ def test_a_swept_field_needs_a_value(sweep: Any) -> None:
         sweep(dropout=())
 
 
-def test_a_sweep_has_a_point() -> None:
+def test_a_sweep_needs_a_point() -> None:
     with pytest.raises(ValueError, match="sweep must have at least one point, got none"):
         paired()
     with pytest.raises(ValueError, match="sweep must have at least one point, got none"):

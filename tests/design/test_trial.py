@@ -171,7 +171,7 @@ def test_an_impossible_value_is_rejected_with_field_rule_and_value(
         ("tail", "lineer", "linear"),
     ],
 )
-def test_a_misspelt_choice_is_answered_with_the_nearest_one(
+def test_a_misspelled_choice_is_rejected_with_the_nearest_one(
     field: str, value: Any, meant: str
 ) -> None:
     with pytest.raises(ValueError, match="must be one of") as caught:
@@ -207,12 +207,12 @@ def test_a_value_of_another_type_is_rejected_with_field_type_and_value(field: st
         ("milestones", (None,)),
     ],
 )
-def test_no_value_is_bent_into_another_type(field: str, value: Any) -> None:
+def test_no_value_is_converted_with_a_loss(field: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"^{field}.* must be of type"):
         Trial(**{field: value})
 
 
-def test_unknown_fields_are_no_arguments() -> None:
+def test_unknown_fields_are_rejected() -> None:
     with pytest.raises(TypeError, match="dropuot"):
         Trial(dropuot=0.1)  # type: ignore[call-arg]
 
@@ -369,7 +369,7 @@ def test_the_bn_momentum_scales_with_the_length_of_the_run(
     assert scaled.bn_momentum_steps is None
 
 
-def test_the_bn_momentum_of_a_short_run_is_one_at_most() -> None:
+def test_the_bn_momentum_of_a_short_run_is_at_most_one() -> None:
     assert replace(TRAINING, steps=200, bn_momentum_steps=500).complete().bn_momentum == 1.0
 
 
@@ -413,7 +413,7 @@ def test_completion_sets_exactly_what_the_policy_uses(policy: str) -> None:
 
 
 @pytest.mark.parametrize("policy", schedules.POLICIES)
-def test_max_lr_is_all_that_a_policy_asks_for(policy: str) -> None:
+def test_max_lr_is_all_that_a_policy_requires(policy: str) -> None:
     full = replace(TRAINING, policy=policy).complete()
     for name, default in schedules.parameters(policy).items():
         assert getattr(full, name) == (0.1 if name == "max_lr" else default)
@@ -421,7 +421,7 @@ def test_max_lr_is_all_that_a_policy_asks_for(policy: str) -> None:
 
 
 @pytest.mark.parametrize("given", [TRAINING, RANGE_TEST])
-def test_a_complete_trial_is_left_as_it_is(given: Trial) -> None:
+def test_completing_a_complete_trial_changes_nothing(given: Trial) -> None:
     assert given.complete().complete() == given.complete()
     assert given.complete().id == given.complete().id
 
@@ -446,7 +446,7 @@ def test_a_complete_trial_checks_its_settings_like_any_trial() -> None:
         CompleteTrial(droput=0.5)  # type: ignore[call-arg]
 
 
-def test_a_template_is_no_complete_trial() -> None:
+def test_a_template_is_not_a_complete_trial() -> None:
     assert not isinstance(TRAINING, CompleteTrial)
     assert TRAINING.complete() != TRAINING
 
@@ -474,7 +474,7 @@ def test_the_schedule_is_that_of_the_policy_with_the_trials_settings() -> None:
     assert schedule(90) == pytest.approx((0.00025, 0.95))
 
 
-def test_unused_fields_name_the_setting_that_makes_them_so() -> None:
+def test_unused_fields_name_the_setting_that_causes_them() -> None:
     sgd = Trial(policy="constant").unused_fields()
     assert sgd.keys() == set(trial.schedule_fields()) - {"max_lr", "momentum"} | {
         "beta2",
@@ -574,7 +574,7 @@ def test_the_id_does_not_change_with_fields_that_the_policy_does_not_use(field: 
         assert same == (field not in schedules.parameters(policy))
 
 
-def test_writing_a_default_out_does_not_change_the_id() -> None:
+def test_setting_a_default_explicitly_does_not_change_the_id() -> None:
     written = replace(
         TRAINING, momentum=0.95, tail="step", div_factor=10, eval_interval=10, subset_seed=0
     )
@@ -582,7 +582,7 @@ def test_writing_a_default_out_does_not_change_the_id() -> None:
     assert TRAINING.complete().id == TRAINING.complete().id
 
 
-def test_the_id_hashes_what_is_set_and_none_is_absence() -> None:
+def test_the_id_hashes_the_settings_that_are_not_none() -> None:
     settings = {name: value for name, value in TRAINING.complete().settings().items() if value}
     settings |= {"dropout": 0.0, "weight_decay": 0.0, "validation_fraction": 0.0}
     settings |= {"seed": 0, "subset_seed": 0}
@@ -596,7 +596,7 @@ class TrialOfTomorrow(CompleteTrial):
     label_noise: float | None = None
 
 
-def test_a_field_added_later_leaves_the_ids_without_it_as_they_were() -> None:
+def test_a_field_added_later_does_not_change_existing_ids() -> None:
     later = TrialOfTomorrow(**TRAINING.settings())
     assert later.id == TRAINING.complete().id
     assert replace(later, label_noise=0.1).id != TRAINING.complete().id
@@ -621,7 +621,7 @@ def test_a_trial_cannot_be_changed() -> None:
 # Names of fields
 
 
-def test_an_unknown_field_is_answered_with_the_nearest_and_with_all() -> None:
+def test_an_unknown_field_is_rejected_with_the_nearest_and_all_valid_ones() -> None:
     check_field_names({"dropout": 0.1, "seed": 1}, "base")
     with pytest.raises(ValueError, match="dropuot") as caught:
         check_field_names({"seed": 1, "dropuot": 0.1}, "sweep")
@@ -641,7 +641,7 @@ def test_every_field_is_described() -> None:
     assert ("milestones", "tuple of float") in {(name, kind) for name, kind, _ in described}
 
 
-def test_a_misspelt_field_is_named_with_the_nearest_one_and_all_valid_ones() -> None:
+def test_a_misspelled_field_is_rejected_with_the_nearest_and_all_valid_ones() -> None:
     with pytest.raises(TypeError, match=r"^Trial\(\.\.\.\): 'batchsize' is not a field") as caught:
         Trial(batchsize=32)  # type: ignore[call-arg]
     assert "did you mean 'batch_size'?" in str(caught.value)

@@ -93,7 +93,7 @@ def test_given_trials_come_first_seeds_first() -> None:
     assert planner.next() is Signal.WAIT
 
 
-def test_trainings_come_when_the_last_of_their_range_tests_has_ended() -> None:
+def test_trainings_become_ready_when_the_last_of_their_range_tests_ends() -> None:
     plan = plan_of({"a": READ})
     planner = Planner(plan)
     first, second = taken(planner)
@@ -110,7 +110,7 @@ def test_trainings_come_when_the_last_of_their_range_tests_has_ended() -> None:
     assert set(planner.outcomes.values()) == {"completed"}
 
 
-def test_max_lr_is_read_off_the_mean_of_the_replicates() -> None:
+def test_max_lr_is_read_from_the_mean_of_the_replicates() -> None:
     planner = Planner(plan_of({"a": READ}))
     first, second = taken(planner)
     # Tents at 0.2 and 0.6 make a plateau between them, and smoothing rounds off its edges.
@@ -130,7 +130,7 @@ def test_a_cell_does_not_wait_for_the_range_tests_of_another() -> None:
     assert planner.next() is Signal.WAIT
 
 
-def test_trainings_that_became_ready_come_before_what_was_ready_already() -> None:
+def test_trainings_that_become_ready_run_before_trials_that_wait() -> None:
     plan = plan_of({"a": READ, "b": GIVEN}, seeds=1)
     planner = Planner(plan)
     test = planner.next()
@@ -188,7 +188,7 @@ def test_trials_that_cells_share_are_given_out_once_and_belong_to_each() -> None
     ]
 
 
-def test_a_training_read_off_may_be_one_that_was_given() -> None:
+def test_a_chosen_training_may_equal_a_given_one() -> None:
     arms = {"a": READ, "b": Arm(policy="one_cycle", max_lr=0.4)}
     planner = Planner(plan_of(arms, seeds=1))
     test, given_lr = taken(planner)
@@ -246,7 +246,7 @@ def test_a_diverged_range_test_blocks_nothing_and_its_rates_are_avoided() -> Non
     assert planner.blocked == []
 
 
-def test_divergence_is_noticed_between_the_points_of_a_curve() -> None:
+def test_divergence_between_the_points_of_a_curve_does_not_block_a_cell() -> None:
     # The last row of a diverged run is measured where that was noticed: at a rate of its own.
     planner = Planner(plan_of({"a": READ}, seeds=3))
     first, second, third = taken(planner)
@@ -318,7 +318,7 @@ def test_a_search_learns_from_its_scores() -> None:
     assert late[0] < 0 < late[1]
 
 
-def test_every_cell_gets_the_same_effort_and_begins_at_the_same_places() -> None:
+def test_every_search_has_the_same_effort_and_the_same_first_proposals() -> None:
     arms = {"a": SEARCH, "b": Arm(policy="linear", max_lr=tuned(0.01, 10.0))}
     planner = Planner(plan_of(arms, tuning=Tuning(trials=4)))
     trials = taken(planner)
@@ -329,7 +329,7 @@ def test_every_cell_gets_the_same_effort_and_begins_at_the_same_places() -> None
     assert rates["cosine"] == rates["linear"]
 
 
-def test_a_diverged_tuning_trial_is_the_worst_and_of_equal_accuracies_the_loss_decides() -> None:
+def test_a_diverged_tuning_trial_is_worst_and_loss_breaks_ties_of_accuracy() -> None:
     planner = Planner(plan_of({"a": SEARCH}, seeds=1, tuning=Tuning(trials=3, parallel=3)))
     first, second, third = taken(planner)
     planner.tell(first.id, scores(0.9, 0.1, "diverged"))
@@ -371,14 +371,14 @@ def test_a_clear_gap_needs_no_further_seed() -> None:
     assert adaptive(lambda seed: -0.2 - 0.001 * seed) == [0, 1, 2]
 
 
-def test_seeds_are_added_until_the_sign_is_known_or_there_are_no_more() -> None:
+def test_seeds_are_added_until_the_sign_is_known_or_none_are_left() -> None:
     assert adaptive(lambda seed: 0.01 * (-1) ** seed) == [0, 1, 2, 3, 4, 5]
     # Four looks, each at 98.75 %. With 4 seeds the mean is 0.2375, its standard error 0.0625 and
     # t at 3 degrees 5.4; with 5 they are 0.25, 0.05 and 4.3, and zero is left out.
     assert adaptive(lambda seed: 0.3 if seed else 0.05) == [0, 1, 2, 3, 4]
 
 
-def test_a_failed_training_stops_the_adding_of_seeds() -> None:
+def test_a_failed_training_stops_the_addition_of_seeds() -> None:
     arms = {"a": Arm(policy="cosine", max_lr=0.1), "b": GIVEN}
     planner = Planner(plan_of(arms, seeds=at_least(2, up_to=6)))
     trials = taken(planner)
@@ -443,7 +443,7 @@ def test_no_more_trials_are_given_out_than_allowed() -> None:
     assert (planner.left, planner.to_come) == (5, 2)
 
 
-def test_allowed_trials_beyond_the_end_do_not_come() -> None:
+def test_a_limit_above_the_number_of_trials_has_no_effect() -> None:
     planner = Planner(plan_of({"b": GIVEN}), max_trials=10)
     assert planner.to_come == 2
     assert len(taken(planner)) == 2
@@ -465,7 +465,7 @@ def test_recorded_trials_do_not_count_as_given_out() -> None:
 
 
 @pytest.mark.parametrize("which", ["unknown", "not given out yet", "told already"])
-def test_only_a_running_trial_can_be_told(which: str) -> None:
+def test_only_a_running_trial_can_be_reported(which: str) -> None:
     plan = plan_of({"a": GIVEN})
     planner = Planner(plan)
     first = planner.next()
@@ -481,7 +481,7 @@ def test_only_a_running_trial_can_be_told(which: str) -> None:
     assert planner.outcomes == {first.id: "completed"}
 
 
-def test_data_sets_are_needed_while_trials_of_theirs_are_to_come() -> None:
+def test_a_data_set_is_needed_while_trials_that_use_it_are_left() -> None:
     plan = plan_of({"a": READ}, grid(dataset=("digits", "mnist")), seeds=1)
     assert Planner(plan).datasets_needed() == {"digits", "mnist"}
     digits, mnist = (cell.range_tests[0] for cell in plan.cells)
@@ -608,7 +608,7 @@ def test_every_order_of_outcomes_gives_the_same_trials_and_memberships(
 @plans
 @settings(max_examples=25)
 @given(order=orders, salt=salts, kill_after=st.integers(0, 40), kill_again_after=st.integers(0, 40))
-def test_a_planner_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
+def test_a_planner_killed_at_any_moment_continues_where_it_stopped(
     plan: Plan, order: Random, salt: int, kill_after: int, kill_again_after: int
 ) -> None:
     whole = Run(Planner(plan), order, salt).go_on()
@@ -629,7 +629,7 @@ def test_a_planner_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
 @plans
 @settings(max_examples=25)
 @given(order=orders, salt=salts)
-def test_a_finished_study_is_found_finished(plan: Plan, order: Random, salt: int) -> None:
+def test_a_planner_of_a_finished_study_is_finished(plan: Plan, order: Random, salt: int) -> None:
     whole = Run(Planner(plan), order, salt).go_on()
     again = Planner(plan, whole.told.get)
     assert again.next() is Signal.FINISHED
@@ -641,7 +641,7 @@ def test_a_finished_study_is_found_finished(plan: Plan, order: Random, salt: int
 @plans
 @settings(max_examples=25)
 @given(order=orders, salt=salts, allowed=st.integers(0, 30))
-def test_runs_of_a_few_trials_each_end_where_one_long_run_does(
+def test_many_short_runs_give_the_results_of_one_long_run(
     plan: Plan, order: Random, salt: int, allowed: int
 ) -> None:
     whole = Run(Planner(plan), order, salt).go_on()
@@ -657,7 +657,7 @@ def test_runs_of_a_few_trials_each_end_where_one_long_run_does(
     assert set(rest.planner.memberships) == set(whole.planner.memberships)
 
 
-def test_a_failed_range_test_is_run_again_and_its_cell_goes_on() -> None:
+def test_a_failed_range_test_is_run_again_and_its_cell_continues() -> None:
     plan = plan_of({"a": READ})
     planner = Planner(plan)
     first, second = taken(planner)
