@@ -106,7 +106,7 @@ def test_the_time_is_that_of_the_steps_left_at_the_pace_of_the_same_model_and_da
     assert (plan.stored.done, plan.stored.left) == (4, 14)
     steps = 2 * (2 * 10 + 2 * 20 + 3 * 20)
     assert plan.estimated_seconds == pytest.approx(steps * paces.median())
-    assert repr(plan).splitlines()[-2] == f"in {store_uri}: 4 done, 14 left"
+    assert f"\nin {store_uri}: 4 done, 14 left\n" in repr(plan)
     assert repr(plan).splitlines()[-1].endswith(" s, one trial at a time")
 
 
