@@ -30,7 +30,8 @@ from superconv_ray.data.batches import augment, to_device
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.design.trial import Trial
 from superconv_ray.models import build_model
-from superconv_ray.training.loop import TrainingRun, resolve_precision
+from superconv_ray.training.loop import TrainingRun
+from superconv_ray.training.precision import resolve_precision
 
 SAMPLES = 10_000
 WARM_UP = 130  # steps; TrainingRun's next curve row is due at step 256

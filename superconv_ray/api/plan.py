@@ -274,7 +274,7 @@ def check_models(plan: Plan) -> None:
     own = plan.study.models
     trials = {trial for cell in plan.cells for trial in cell.templates if trial.model in own}
     for model, dataset, dropout in sorted({(t.model, t.dataset, t.dropout) for t in trials}):
-        from superconv_ray.training.loop import check_model
+        from superconv_ray.training.model import check_model
 
         check_model(own[model], plan.datasets.get(dataset) or DATASETS[dataset], dropout)
 

@@ -227,6 +227,6 @@ def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
     uses = {(t.model, t.dataset, t.dropout) for t in trials if t.model in plan.study.models}
     for model, dataset, dropout in sorted(uses):
         if dataset in datasets:
-            from superconv_ray.training.loop import check_model
+            from superconv_ray.training.model import check_model
 
             check_model(plan.study.models[model], datasets[dataset], dropout)

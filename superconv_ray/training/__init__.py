@@ -1,1 +1,1 @@
-"""Training one trial: the loop, optimizers, batch-norm statistics, the Hessian-free estimate."""
+"""One trial from its settings to its outcome: `loop.TrainingRun`, without Ray and without files."""

@@ -1,4 +1,4 @@
-"""The learning rate that the curvature along the path suggests, from the weights alone."""
+"""The learning rate that the curvature along the path of the weights suggests."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ SMOOTHING = 0.1
 class HessianFreeEstimate:
     """Simplified Hessian-free estimates of the learning rate, one every `interval` steps.
 
-    From three successive iterates w0, w1, w2 of all learnable parameters:
-    lr * sum |w1 - w0| / sum |2 w1 - w0 - w2|, lr being that of the step from w0 to w1. An estimate
-    is taken with the last two of every `interval` steps. It is NaN where nothing moved in the
-    first of the two, or nothing bent the path, or weights are not finite.
+    An estimate takes three successive iterates w0, w1, w2 of all trained parameters, those of the
+    last two of `interval` steps: lr * sum |w1 - w0| / sum |2 w1 - w0 - w2|, with the learning rate
+    lr of the step from w0 to w1. It is NaN if the first step moved nothing, if the path is
+    straight, or if weights are not finite.
 
-    For gradient descent at a constant rate it is the displacement over the change of the gradient:
-    on a quadratic in one dimension exactly 1 / curvature. With momentum or Adam the displacement
-    is not -lr times the gradient, and the estimate tells how straight the path is, in units of lr:
-    compare it between runs with the same optimiser and momentum only. At rates so small that a
-    step is lost in float32's rounding of the weights it is noise.
+    For gradient descent at a constant rate, the estimate is the displacement over the change of the
+    gradient: on a one-dimensional quadratic exactly 1 / curvature. With momentum or Adam, the
+    displacement is not -lr times the gradient. The estimate then measures how straight the path is,
+    in units of lr: compare it only between runs with the same optimizer and momentum. If the rate
+    is so small that float32 rounds the steps away, the estimate is noise.
 
-    Source: arXiv 1708.07120v3, eq. 8 summed over all weights: `latest`; `smoothed` is 0.1 of a new
-    estimate and 0.9 of what it was, starting at the first estimate.
+    Source: arXiv 1708.07120v3, eq. 8 summed over all weights, is `latest`. `smoothed` is 0.1 of a
+    new estimate plus 0.9 of its last value, and starts at the first estimate.
 
     Args:
-        parameters: What is trained; buffers, such as BN's running statistics, stay out.
+        parameters: The trained parameters, without buffers such as BN's running statistics.
         interval: Steps from one estimate to the next, at least 2.
     """
 
@@ -45,7 +45,7 @@ class HessianFreeEstimate:
 
     @contextlib.contextmanager
     def watch(self, step: int, lr: float) -> Iterator[None]:
-        """Around the optimiser's step: the `step`-th of the run, from 0 on, at a learning rate."""
+        """Wrap an optimizer step: the `step`-th of the run, from 0 on, at a learning rate."""
         left = -(step + 1) % self._interval  # steps to the next estimate, after this one
         before = self._weights() if left == 1 else None
         yield
@@ -61,7 +61,7 @@ class HessianFreeEstimate:
             self._take(self._moved / bend if there_is_one else math.nan)
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on to the same numbers."""
+        """What `restore` needs to continue to the same numbers."""
         return {
             "latest": self.latest,
             "smoothed": self.smoothed,
@@ -70,7 +70,7 @@ class HessianFreeEstimate:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the `state` of an estimate of the same run."""
+        """Continue from a `state` of the same run."""
         self.latest, self.smoothed = state["latest"], state["smoothed"]
         self._moved, self._straight_on = state["moved"], state["straight_on"]
 

@@ -34,13 +34,11 @@ from superconv_ray.training.loop import (
     CHECK_INTERVAL,
     DIVERGENCE_FACTOR,
     TrainingRun,
-    _eager,
-    build_optimizer,
-    check_model,
-    resolve_precision,
     row_steps,
-    set_rates,
 )
+from superconv_ray.training.model import check_model
+from superconv_ray.training.optimizers import build_optimizer, eager, set_rates
+from superconv_ray.training.precision import resolve_precision
 
 CPU = torch.device("cpu")
 STEPS = 40
@@ -413,6 +411,22 @@ def test_a_last_step_that_ruins_the_model_is_a_divergence() -> None:
     assert run.outcome().status == "diverged"
 
 
+@pytest.mark.parametrize("held_out", [0.0, 0.2])
+def test_a_run_that_a_partial_evaluation_ends_is_evaluated_on_all_samples(held_out: float) -> None:
+    # The loss of step 1 is computed before the step that ruins the weights: the row finds it.
+    trial = make_trial(policy="constant", max_lr=1e30, eval_count=5, validation_fraction=held_out)
+    run = trained(trial)
+    assert run.step == 1
+    assert np.isfinite(run.curve[-1]["train_loss"])
+    assert run.outcome().status == "diverged"
+    assert run.curve[-1]["eval_count"] == (20 if held_out else 360)
+    paused, again = new_run(trial), new_run(trial)
+    paused.train(pause=lambda: True)
+    again.restore(paused.state())
+    again.train()
+    assert everything(again) == everything(run) == everything(trained(trial))
+
+
 def test_a_run_that_guesses_has_not_diverged() -> None:
     class Guess(SoftmaxRegression):
         def forward(self, x: Tensor) -> Tensor:
@@ -649,7 +663,7 @@ def test_an_eager_optimizer_does_bit_for_bit_what_torchs_own_does(rule: Any, fus
                 optimizer.load_state_dict(state)
         return weights.detach()
 
-    assert torch.equal(weights_after_steps(_eager(rule)), weights_after_steps(rule))
+    assert torch.equal(weights_after_steps(eager(rule)), weights_after_steps(rule))
 
 
 def test_training_imports_nothing_of_torchs_compiler() -> None:

@@ -1,0 +1,75 @@
+"""Loss and accuracies of a model on a part of the samples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor, nn
+
+from superconv_ray.data.batches import prepare
+from superconv_ray.training.batch_norm import reestimated_statistics
+from superconv_ray.training.precision import autocast
+from superconv_ray.training.samples import Part, Samples
+
+EVAL_BATCH = 1_000
+
+
+class Scores(NamedTuple):
+    """Loss and accuracy with running BN statistics, and accuracy with re-estimated statistics."""
+
+    loss: float
+    accuracy: float
+    reestimated: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluator:
+    """Evaluates a model as at test time, and leaves it in training mode."""
+
+    model: nn.Module
+    samples: Samples
+    precision: str
+    """"bf16" or "fp32"."""
+
+    def scores(self, part: Part, probe_count: int | None) -> Scores:
+        """Evaluate all samples of a part.
+
+        Args:
+            part: What to evaluate.
+            probe_count: Training samples to re-estimate BN statistics on; None: all of the probe.
+        """
+        loss, accuracy = self._evaluate(part)
+        reestimated = accuracy
+        probe = self.samples.probe.first(probe_count)
+        with reestimated_statistics(self.model, lambda: self._show(probe)) as has_statistics:
+            if has_statistics:
+                _, reestimated = self._evaluate(part)
+        return Scores(loss, accuracy, reestimated)
+
+    def _evaluate(self, part: Part) -> tuple[float, float]:
+        self.model.eval()
+        total = torch.zeros(2, dtype=torch.float64)
+        for indices in torch.split(part.indices, EVAL_BATCH):
+            logits = self._logits(part.inputs, indices)
+            y = part.labels.index_select(0, indices)
+            total[0] += F.cross_entropy(logits, y, reduction="sum").cpu()
+            total[1] += (logits.argmax(1) == y).sum().cpu()
+        self.model.train()
+        loss, accuracy = (total / len(part.indices)).tolist()
+        return loss, accuracy
+
+    def _show(self, part: Part) -> None:
+        """Compute the model on a part in batches of nearly equal size."""
+        for indices in part.indices.chunk(math.ceil(len(part.indices) / EVAL_BATCH)):
+            self._logits(part.inputs, indices)
+
+    @torch.no_grad()
+    def _logits(self, inputs: Tensor, indices: Tensor) -> Tensor:
+        with autocast(self.precision, inputs.device):
+            x = prepare(inputs.index_select(0, indices), self.samples.statistics)
+            logits = self.model(x)
+        return cast("Tensor", logits.float())

@@ -1,0 +1,87 @@
+"""The samples of a trial: what it trains on, and what it is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from superconv_ray.data.batches import (
+    ResidentDataset,
+    Statistics,
+    TrainingBatches,
+    input_statistics,
+)
+from superconv_ray.data.catalog import Augment
+from superconv_ray.data.subsets import limited_subset
+from superconv_ray.design.trial import CompleteTrial
+
+PROBE_COUNT = 10_000
+"""Largest number of training samples for the final evaluation, or for BN statistics."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Samples to evaluate: `indices` [n] into `inputs` and `labels`, in stratified order."""
+
+    inputs: Tensor
+    labels: Tensor
+    indices: Tensor
+
+    def first(self, count: int | None) -> Part:
+        """The first `count` samples, or all; they are as balanced as the whole."""
+        return Part(self.inputs, self.labels, self.indices[:count])
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The limited labels of a trial, and its held-out labels."""
+
+    batches: TrainingBatches
+    training_count: int
+    probe: Part
+    """Training samples: at most `PROBE_COUNT`."""
+    held_out: Part
+    """Validation samples, if the trial holds some of its limited labels out; else the test set."""
+    held_out_name: str
+    """"validation" or "test"."""
+    statistics: Statistics
+    """Of the inputs of the training part alone."""
+
+
+def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
+    """Draw the limited labels of a trial, and standardize by the training part alone."""
+    device = data.train_inputs.device
+    subset = limited_subset(
+        data.train_labels.cpu().numpy(),
+        count=trial.data_count,
+        seed=trial.subset_seed,
+        validation_fraction=trial.validation_fraction,
+    )
+    training = torch.from_numpy(subset.training).to(device)
+    statistics = input_statistics(data.train_inputs, training)
+    if trial.validation_fraction:
+        name, inputs, labels = "validation", data.train_inputs, data.train_labels
+        order = subset.validation
+    else:
+        name, inputs, labels = "test", data.test_inputs, data.test_labels
+        every = labels.cpu().numpy()
+        order = limited_subset(every, count=len(every), seed=0, validation_fraction=0.0).training
+    return Samples(
+        batches=TrainingBatches(
+            data.train_inputs,
+            data.train_labels,
+            training,
+            batch_size=trial.batch_size,
+            seed=trial.seed,
+            augment=cast("Augment", trial.augment),
+            statistics=statistics,
+        ),
+        training_count=len(training),
+        probe=Part(data.train_inputs, data.train_labels, training[:PROBE_COUNT]),
+        held_out=Part(inputs, labels, torch.from_numpy(order).to(device)),
+        held_out_name=name,
+        statistics=statistics,
+    )
