@@ -3,12 +3,12 @@
     python studies/batch_size.py run
     python studies/batch_size.py run --dataset fashion_mnist --data-dir DIR --step-ms 6 ...
 
-Smith & Topin compare batch sizes at equal iterations (ICLR submission, table 5), Smith (1803.09820,
-section 4.2) at nearly equal execution time; answers can differ, so the budget is an axis here. A
-budget in time is made of the measured times of a step (`--step-ms`, in the order of
-`--batch-sizes`): the study prints those of its own trials, to be put in on other hardware. max_lr
-is read off range tests at every batch size. The generalization gap is train minus test accuracy at
-the end of a training.
+Smith & Topin compare batch sizes at equal iterations (ICLR submission, table 5), and Smith
+(1803.09820, section 4.2) at nearly equal execution time. The answers can differ, so the budget is
+an axis here. A budget in time needs the measured time of a step for each batch size (`--step-ms`,
+in the order of `--batch-sizes`). The study prints the times of its own trials, for use on other
+hardware. max_lr is read off range tests at every batch size. The generalization gap is train minus
+test accuracy at the end of a training.
 
 Measured on digits (1,437 labels, small_cnn, 5 seeds), 2026-11-22, two cores of an AMD EPYC (bf16),
 101 s of training. Test accuracy in %, mean and 95 % t interval; below it the generalization gap in
@@ -22,10 +22,10 @@ points:
     1 second        97.1 [96.0, 98.2]  98.8 [98.5, 99.1]  98.2 [97.4, 99.0]
                gap   1.8 [0.9, 2.8]     1.2 [0.9, 1.5]     1.8 [1.0, 2.6]
 
-The answer depends on what is held equal: at equal iterations the largest batch is best, because it
-sees the most samples; at equal epochs no difference is shown; at equal time 64 beats 16. The gap
-shows no trend with the batch size. (A step took 2.6, 4.9 and 10.0 ms while other work ran, more
-than the times that were put in.)
+The answer depends on what is held equal. At equal iterations the largest batch is best, because it
+sees the most samples. At equal epochs no difference shows. At equal time 64 beats 16. The gap has
+no trend with the batch size. (Other work ran at the same time, so a step took 2.6, 4.9 and 10.0 ms,
+which is more than the times given to the study.)
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ from superconv_ray import (
 
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """The generalization gap of every batch size at every budget, and what a step took."""
+    """Return the generalization gap per batch size and budget, and the time of a step."""
     from superconv_ray.analysis import generalization_gap, step_seconds
 
     milliseconds = pd.Series(step_seconds(trials)) * 1000
@@ -69,7 +69,7 @@ def study(
     time: float = 1.0,
     seeds: int = 5,
 ) -> Study:
-    """The study, at a size given by flags; `time` is in seconds of training."""
+    """Return the study at a size given by flags; `time` is in seconds of training."""
     if len(batch_sizes) != len(step_ms):
         raise ValueError(
             f"step_ms must hold one time for each of {len(batch_sizes)} batch_sizes, got {step_ms}"

@@ -3,17 +3,17 @@
     python studies/bn_confound.py run
     python studies/bn_confound.py run --dataset fashion_mnist --labels 1000 --steps 2000
 
-The published limited-data comparison (ICLR submission of arXiv 1708.07120, table 1) averages batch
-norm's statistics with momentum 0.001 in its piecewise constant baseline, and with 0.05 in its
-cyclical arm. With 10,000 labels the baseline's log shows a train accuracy near 1 and a test
-accuracy of 10 to 19 % for tens of thousands of iterations. Here the baseline's schedule trains
-under four ways of averaging and nothing else differs, so the trained weights are the same. The
-last way scales with the run as the paper's cyclical arms do, momentum x steps near 500, which in
-600 steps is a momentum of 0.83.
+The published limited-data comparison (ICLR submission of arXiv 1708.07120, table 1) averages the
+statistics of batch norm with momentum 0.001 in its piecewise constant baseline, and with 0.05 in
+its cyclical arm. With 10,000 labels the baseline's log shows a train accuracy near 1 and a test
+accuracy of 10 to 19 % for tens of thousands of iterations. Here the baseline's schedule is trained
+with four ways of averaging. Nothing else differs, so the trained weights are the same. The last way
+scales with the length of the run, as the paper's cyclical arms do: momentum x steps is about 500,
+which is a momentum of 0.83 in 600 steps.
 
 Measured on digits, 150 labels, 600 steps, 2026-11-22, two cores of an AMD EPYC (bf16); 7 minutes
-on a machine busy with other work, 338 s of training. Mean accuracies at the end in %, over 5 seeds;
-the first is of training batches with their own statistics, as in training:
+on a machine busy with other work, 338 s of training. Mean final accuracies in %, over 5 seeds. The
+first column is the accuracy on training batches with the statistics of the batch, as in training:
 
                      batch         train, with averages     test, with averages
                    statistics    running   re-estimated    running   re-estimated
@@ -25,19 +25,20 @@ the first is of training batches with their own statistics, as in training:
     test, 95 % t interval: momentum_0.001 57.4 [38.2, 76.6]; momentum_0.05 93.9 [92.6, 95.2]
     gap, paired by seed: -36.5 points [-56.0, -17.0]; after 150 steps 33.1 % against 91.5 %
 
-So all of this collapse is the averages: the network is as good as the others, its labels are
-enough, and re-estimating the statistics restores all 36 points. Momentum 0.05 and 0.1 do not
-differ; 0.83, which averages hardly more than one batch, costs a point. What this does not show is
-the published run itself: in 80,000 steps an average over 1,000 has long forgotten its start and
-lags for as long as weights move fast at a rate of 0.35; in 600 steps it also remembers the start.
+The averages explain all of this collapse. The network is as good as the others, it has enough
+labels, and re-estimating the statistics restores all 36 points. Momentum 0.05 and 0.1 do not
+differ. A momentum of 0.83, which averages over little more than one batch, costs one point. This
+does not reproduce the published run itself. There, in 80,000 steps, an average over 1,000 steps has
+forgotten its start, and lags only while the weights move fast at a rate of 0.35. In 600 steps it
+also remembers the start.
 
-The table is made with::
+This code makes the table::
 
     trials = open_store("results").trials("bn_confound_digits_small_cnn")
     columns = [f"{part}_accuracy{s}" for part in ("train", "test") for s in ("", "_reestimated")]
     trials.groupby("arm")[columns].mean()
 
-and its first column is train_accuracy in the last row of each curve.
+Its first column is train_accuracy in the last row of each curve.
 """
 
 from superconv_ray import Arm, Study, Trial, iterations, main
@@ -51,7 +52,7 @@ def study(
     batch_size: int = 32,
     seeds: int = 5,
 ) -> Study:
-    """The study, at a size given by flags."""
+    """Return the study at a size given by flags."""
     return Study(
         name=f"bn_confound_{dataset}_{model}",
         question="How much of the published baseline's loss with few labels is stale BN averages?",

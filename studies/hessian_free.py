@@ -1,13 +1,13 @@
-"""Does a large cyclical learning rate lead to where a large learning rate fits?
+"""Does a large cyclical learning rate lead to regions where a large learning rate fits?
 
     python studies/hessian_free.py run
 
-arXiv 1708.07120v3 estimates from the weights' path alone which learning rate the curvature allows
-(eq. 8, see `superconv_ray.training.hessian_free`), for ResNet-56: at a constant rate of 0.1 the
-estimate spikes to about 3 and falls to 0.2; with a cycle it stays high, between 2 and 6, and ends
-near 0.5. Here is the same for ResNet-20 on digits, with a third arm to tell the cycle from its
-rate. Momentum is 0.9 for all: it is part of the path, so estimates compare between arms,
-not with 1 / curvature.
+arXiv 1708.07120v3 estimates which learning rate the curvature allows from the path of the weights
+alone (eq. 8, see `superconv_ray.training.hessian_free`). For ResNet-56 at a constant rate of 0.1,
+the estimate spikes to about 3 and falls to 0.2. With a cycle it stays between 2 and 6 and ends near
+0.5. This study repeats that for ResNet-20 on digits, with a third arm that separates the effect of
+the cycle from that of its rate. Momentum is 0.9 for all arms. It is part of the path, so estimates
+can be compared between arms, but not with 1 / curvature.
 
 Measured on digits, all 1,437 labels, 300 steps of 64, 2026-11-22, two cores of an AMD EPYC (bf16);
 9 minutes on a machine busy with other work, 369 s of training. Smoothed estimate, mean over 3 seeds
@@ -22,13 +22,13 @@ and their range:
 
     test accuracy: constant_0.1 98.3 %, constant_1 42.2 % (re-estimated 61.0 %), triangular 98.7 %
 
-So the estimate with a cycle does stay high: at a rate near 0.55 it is 3 times larger on the way
-down than on the way up, and at the end, back at a rate of 0.1, above that of a constant 0.1. That
-one does not spike and fall here; it grows slowly while the training loss falls to 0.01. A high
-estimate is no sign of a good place by itself: it is highest at a constant rate of 1, where nothing
-is learnt well, and reaches that height within 8 steps. Much of it follows the rate itself.
+With a cycle the estimate does stay high. At a rate near 0.55 it is 3 times larger on the way down
+than on the way up, and at the end, back at a rate of 0.1, it is above that of a constant 0.1. The
+latter does not spike and fall here. It grows slowly while the training loss falls to 0.01. A high
+estimate alone is no sign of a good region: it is highest at a constant rate of 1, where little is
+learned, and reaches that height within 8 steps. Much of it follows the rate itself.
 
-The table is made with::
+This code makes the table::
 
     store = open_store("results")
     trials = store.trials("hessian_free_digits_resnet20")
@@ -47,10 +47,10 @@ def study(
     interval: int = 5,
     seeds: int = 3,
 ) -> Study:
-    """The study, at a size given by flags."""
+    """Return the study at a size given by flags."""
     return Study(
         name=f"hessian_free_{dataset}_{model}",
-        question="Does a large cyclical learning rate lead to where a large learning rate fits?",
+        question="Does a large cyclical rate lead to regions where a large rate fits?",
         base=Trial(
             dataset=dataset,
             model=model,

@@ -4,10 +4,10 @@
     ray submit clusters/CLUSTER.yaml studies/limited_data.py run --store s3://bucket/superconv
     python studies/limited_data.py plan --dataset cifar10       # any flag of `study` below
 
-The published comparison (ICLR submission of arXiv 1708.07120, table 1) gives its arms different BN
-averaging and a single baseline run each. Here all arms share seeds, subsets, initial weights, batch
-order, iterations and BN settings, and each arm's max_lr is tuned in every cell by the same search,
-12 trials between 0.01 and 10 scored on a fifth of the limited labels.
+In the published comparison (ICLR submission of arXiv 1708.07120, table 1) the arms average BN
+statistics differently, and the baseline is a single run per point. Here all arms share seeds,
+subsets, initial weights, batch order, iterations and BN settings. In every cell, each arm's max_lr
+is tuned by the same search: 12 trials between 0.01 and 10, scored on a fifth of the limited labels.
 
 Measured with ``--model small_cnn --steps 500 --batch-size 64`` on Fashion-MNIST, 2026-11-22, two
 cores of an AMD EPYC (bf16), 71 minutes while other work ran on the same cores. Test accuracy in %,
@@ -31,19 +31,19 @@ and one_cycle minus each, in points, paired by seed and subset:
 
     effort: every arm 12,500 training steps, and 30,000 in 60 tuning trials to choose max_lr
 
-So with equal tuning 1cycle gains 2.6 and 0.9 points over the step schedule at 1,200 and 6,000
-labels, and nothing anywhere over the plain decays, linear and cosine, which are ahead of it in most
-cells. No gain grows as labels shrink. At 300 labels it is far behind because of its search: 60
-validation labels chose max_lr 4.73, where the other cells chose 0.44 to 0.87; with 0.443 it has
-74.9 [72.7, 77.1] there, 5.9 [3.6, 8.2] points more and level with the others (5 more trainings,
-looked at after the result). What this cannot say: no p survives Holm's correction (with 5 pairs and
-15 comparisons none can be below 0.94); each cell's search is one, and its noise is in no interval;
-500 steps leave even 60,000 labels at 80 %.
-The scaling of the error with labels cannot be told either: the fits' exponents end at their bounds.
-Accuracies with running and with re-estimated BN statistics agree to 0.2 points.
+With equal tuning, 1cycle gains 2.6 and 0.9 points over the step schedule at 1,200 and 6,000 labels.
+It gains nothing over the plain decays, linear and cosine, which are ahead of it in most cells. No
+gain grows as labels become scarce. At 300 labels 1cycle is far behind because of its search: 60
+validation labels chose max_lr 4.73, where the other cells chose 0.44 to 0.87. With 0.443 it reaches
+74.9 [72.7, 77.1] there, which is 5.9 [3.6, 8.2] points more and level with the others (5 more
+trainings, examined after the result). Limits: no p survives Holm's correction (with 5 pairs and 15
+comparisons none can be below 0.94). Every cell was searched once, and the noise of the search is in
+no interval. 500 steps leave even 60,000 labels at 80 %. The study cannot tell how the error scales
+with labels: an exponent of the fits ends at its bound. Accuracies with running and with
+re-estimated BN statistics agree to 0.2 points.
 
-The trials and curves of this run lie in studies/results/, to be read with
-``open_store("studies/results")``, or printed, tables of scaling included, by::
+The trials and curves of this run are in studies/results/. Read them with
+``open_store("studies/results")``, or print the results, scaling included, with::
 
     python studies/limited_data.py show --model small_cnn --store studies/results
 """
@@ -58,7 +58,7 @@ POLICIES = ("one_cycle", "piecewise", "cosine", "linear")
 
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """How accuracy scales with labels, and what 1cycle is worth in labels."""
+    """Return how accuracy scales with labels, and how many labels 1cycle is worth."""
     from superconv_ray.analysis import compare_scaling, label_worth, scaling_fits
 
     arm, *baselines = POLICIES

@@ -3,9 +3,9 @@
     python studies/lr_rules.py run --data-dir DIR           # Fashion-MNIST; DIR holds the files
     python studies/lr_rules.py run --dataset digits --batch-size 32
 
-Full 1cycle trainings over a grid of max_lr, and range tests of the same data, model and length from
-which every known rule suggests a rate. All are measured on the same labels, held out of the limited
-ones, because a rate is chosen here.
+The study trains 1cycle in full over a grid of max_lr. It also runs range tests with the same data,
+model and length, from which every known rule suggests a rate. All are measured on the same labels,
+held out of the limited ones, because a rate is chosen here.
 
 Measured on Fashion-MNIST (6,000 labels, small_cnn, 300 steps of 64, 3 seeds), 2026-11-22, two cores
 of an AMD EPYC (bf16), 173 s of training. Validation accuracy in % by max_lr, mean and 95 % t
@@ -15,7 +15,7 @@ interval:
     0.01   57.9 [55.2, 60.6]      0.3  77.0 [72.2, 81.8]     10    10.0 [10.0, 10.0]
     0.03   71.0 [68.5, 73.4]      1    78.1 [76.1, 80.1]
 
-What a rule's rate costs against the best of these, 1, in points, with its 95 % bootstrap interval:
+Cost of a rule's rate relative to the best of these, 1, in points, with a 95 % bootstrap interval:
 
     rule                                  lr   decades off     cost
     Smith's accuracy peak               0.27      -0.6          1.2 [0.2, 2.5]
@@ -26,10 +26,10 @@ What a rule's rate costs against the best of these, 1, in points, with its 95 % 
     fastai's steep                      4.3       +0.6         23.0 [22.4, 23.7]
     Lightning's steepest gradient       0.0003    -3.6         not trained that low
 
-So of all rules Smith's accuracy peak comes nearest here, and all that are safe are too careful:
-from 0.1 to 1 the accuracy changes by two points only, and the advantage of the best rate over 0.3
-lies inside the spread of three seeds. Only valley and steep are clearly bad. This is one data set,
-one model and one length of run.
+Smith's accuracy peak comes nearest here, and all safe rules are too cautious. From 0.1 to 1 the
+accuracy changes by only two points, and the advantage of the best rate over 0.3 lies within the
+spread of three seeds. Only valley and steep are clearly bad. This is one data set, one model and
+one length of training.
 """
 
 import math
@@ -41,7 +41,7 @@ from superconv_ray import Arm, Study, Trial, iterations, main
 
 
 def tables(trials: pd.DataFrame, curves: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """What following each rule costs, and what the range tests show."""
+    """Return the cost of following each rule, and what the range tests show."""
     from superconv_ray.analysis import join_range_tests, range_test_table, rule_costs
 
     shown = ["labels", "seeds", "peak_accuracy", "peak_lr", "low", "high", "verdict", "advice"]
@@ -61,7 +61,7 @@ def study(
     batch_size: int = 64,
     seeds: int = 3,
 ) -> Study:
-    """The study, at a size given by flags; `highest` is where the range tests end."""
+    """Return the study at a size given by flags; `highest` is where the range tests end."""
     test = Arm(
         policy="range_test_exponential",
         max_lr=highest,
@@ -70,7 +70,7 @@ def study(
         min_momentum=0.85,
         eval_interval=max(1, steps // 100),
     )
-    # The results compare every arm with the first: let that be the conventional 0.1.
+    # The results compare every arm with the first, which is therefore the conventional 0.1.
     ordered = sorted(max_lrs, key=lambda max_lr: abs(math.log10(max_lr / 0.1)))
     arms = {f"{max_lr:g}": Arm(policy="one_cycle", max_lr=max_lr) for max_lr in ordered}
     return Study(

@@ -3,10 +3,10 @@
     python studies/own_data.py run                     # a table that scikit-learn ships
     python studies/own_data.py run --table my.parquet  # feature columns, and a column `label`
 
-A data set is anything that can be put into numpy arrays; a model is any callable that takes
-`input_shape`, `classes` and `dropout` and returns an `nn.Module`. Both are given to the study by
-name and become part of every trial's id: edit the table or the model's source, and only what that
-changes is trained again.
+A data set is anything that fits into numpy arrays. A model is any callable that takes
+`input_shape`, `classes` and `dropout` and returns an `nn.Module`. The study refers to both by name,
+and both are part of every trial's id: if you edit the table or the source of the model, only the
+trials that this changes are trained again.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from superconv_ray import Arm, Dataset, Study, Trial, epochs, from_range_test, g
 
 
 def read_table(path: Path | None) -> Dataset:
-    """Every fifth row is a test sample, the others are for training; labels may be any values."""
+    """Return the table with every fifth row as a test sample; labels may have any values."""
     if path is None:
         from sklearn.datasets import load_breast_cancer
 
@@ -38,7 +38,7 @@ def read_table(path: Path | None) -> Dataset:
 
 
 class Perceptron(nn.Module):
-    """Two hidden layers with batch norm; inputs arrive standardised."""
+    """Two hidden layers with batch norm; inputs arrive standardized."""
 
     def __init__(self, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ class Perceptron(nn.Module):
         )
 
     def forward(self, x):  # type: ignore[no-untyped-def]
-        """Logits [n, classes] of inputs [n, features]."""
+        """Return the logits [n, classes] of inputs [n, features]."""
         return self.layers(x)
 
 
 def study(table: Path | None = None, seeds: int = 3) -> Study:
-    """The study, for a table."""
+    """Return the study for a table."""
     return Study(
         name="own_data",
         question="Does 1cycle help on my table when only some of its rows are labelled?",

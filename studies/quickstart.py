@@ -3,8 +3,9 @@
     python studies/quickstart.py run
 
 The arms share seeds, subsets, initial weights, batch order, budget and BN settings. Their tuning
-effort differs and is printed: 1cycle's max_lr costs range tests, the step schedule's is a
-convention. `limited_data.py` asks the same of Fashion-MNIST and CIFAR.
+effort differs and is printed: 1cycle's max_lr costs range tests, while the step schedule starts
+from a conventional rate. `limited_data.py` asks the same question with equal tuning, on
+Fashion-MNIST or CIFAR.
 """
 
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, main

@@ -20,10 +20,11 @@ seeds, without dropout and with 0.3, by max_lr and weight decay:
 
 Best weight decay, dropout averaged over, with its 95 % bootstrap interval: 1e-2 at 0.1, 1e-3 [1e-5,
 1e-3] at 0.3 and at 1, 1e-5 [1e-5, 1e-4] at 3; it falls by 1.8 [0.8, 2.2] decades per decade of
-max_lr. So the claim holds here: what regularises best at a small rate ruins the training at a large
-one, and dropout 0.3, best up to 1, harms at 3. Below 1e-3 the differences are within the spread of
-the seeds, and at both ends the optimum lies at the end of the grid. The highest accuracy of all is
-that of the smallest rate with the most weight decay: a balance, but no gain from large rates.
+max_lr. The claim holds here: the weight decay that is best at a small rate ruins the training at a
+large one, and dropout 0.3, which is best up to 1, harms at 3. Below 1e-3 the differences are within
+the spread of the seeds, and at both ends the optimum lies at the end of the grid. The smallest rate
+with the most weight decay has the highest accuracy: there is a balance, but no gain from large
+rates.
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ from superconv_ray import Arm, Study, Trial, grid, iterations, main
 
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """Where the best weight decay and the best dropout lie, and whether they move with max_lr."""
+    """Return the best weight decay and the best dropout, and whether they move with max_lr."""
     from superconv_ray.analysis import optimum, optimum_shift
 
     decay, value = "weight_decay", "validation_accuracy"
@@ -65,7 +66,7 @@ def study(
     batch_size: int = 32,
     seeds: int = 5,
 ) -> Study:
-    """The study, at a size given by flags."""
+    """Return the study at a size given by flags."""
     return Study(
         name=f"regularization_balance_{dataset}",
         question="Does the best weight decay fall as the learning rate grows?",

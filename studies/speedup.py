@@ -3,10 +3,10 @@
     python studies/speedup.py run                             # digits; seeds, budgets are flags
     python studies/speedup.py run --dataset fashion_mnist --data-dir DIR --model resnet20
 
-Budgets are an axis of the design and every schedule is stretched to each, so that only final
-accuracies are compared, never one run's beginning with another's end. The factor is that of
-`superconv_ray.analysis.speedup`: with ">" the step schedule does not get there within the
-budgets that were run, with "<" it is better already with the smallest.
+Budgets are an axis of the design, and every schedule is stretched to each of them. Only final
+accuracies are compared, never the beginning of one run with the end of another. The factor is that
+of `superconv_ray.analysis.speedup`: ">" means that the step schedule does not get there within the
+budgets that were run, "<" that it is better with the smallest budget already.
 
 Measured on digits (1,437 labels, small_cnn, batch 32, 5 seeds), 2026-11-22, two cores of an AMD
 EPYC (bf16), 51 s of training. Test accuracy in %, mean and 95 % t interval; factor with its 95 %
@@ -19,9 +19,10 @@ interval over seeds:
       400  97.3 [96.5, 98.2]  98.4 [97.9, 99.0]     -1.1 [-2.3, +0.1]    0.34 [0.24, 0.45]
       800  98.3 [97.8, 98.9]  98.8 [98.4, 99.3]     -0.5 [-1.1, +0.1]    0.23 [0.17, inf)
 
-No speed-up but the contrary: on digits the step schedule from 0.1 reaches 1cycle's final accuracy
-in a quarter to three quarters of its steps. 1cycle's max_lr, 2 to 2.5, is that of its range tests;
-with 50 steps part of its loss is stale BN statistics (86.0 % with re-estimated ones).
+There is no speed-up, but the opposite: on digits the step schedule from 0.1 reaches 1cycle's final
+accuracy in a quarter to three quarters of its steps. 1cycle's max_lr, 2 to 2.5, comes from its
+range tests. With 50 steps, part of its deficit is due to stale BN statistics (86.0 % with
+re-estimated ones).
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, 
 
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """The speed-up at every budget of 1cycle."""
+    """Return the speed-up at every budget of 1cycle."""
     from superconv_ray.analysis import speedup
 
     title = "speed-up: steps that piecewise needs for one_cycle's final accuracy / steps"
@@ -47,7 +48,7 @@ def study(
     batch_size: int = 32,
     seeds: int = 5,
 ) -> Study:
-    """The study, at a size given by flags."""
+    """Return the study at a size given by flags."""
     return Study(
         name=f"speedup_{dataset}_{model}",
         question="How many more steps does a step schedule need for 1cycle's final accuracy?",
