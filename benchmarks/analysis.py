@@ -1,9 +1,9 @@
-"""How long the tables of `superconv_ray.analysis` take for many trials.
+"""Time that the tables of `superconv_ray.analysis` take for many trials.
 
     python -m benchmarks.analysis [--trials 10000] [--rounds 5]
 
-Made-up trainings of two arms, from many points with two seeds each to few with twenty. One function
-a table; a table's worst case must stay below its target.
+The trainings of two arms are made up, from many points with two seeds each to few points with
+twenty. The worst case of every table must stay below the target.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from superconv_ray.analysis import arm_summary, compare, generalization_gap
 from superconv_ray.design.text import text_table
 
 SEEDS = (2, 5, 16, 20)
-"""Seeds a point: the most points, the usual, the most sign patterns, sign patterns drawn."""
+"""Seeds per point: most points, the usual case, most sign patterns, sign patterns drawn."""
 TARGET_SECONDS = 1.0
 
 
 def make_trials(count: int, seeds: int) -> pd.DataFrame:
-    """Trainings of arms "a" and "b" at as many points as it takes."""
+    """Make trainings of arms "a" and "b" at as many points as needed."""
     number = np.arange(count // (2 * seeds) * 2 * seeds)
     generator = np.random.default_rng(0)
     return pd.DataFrame(

@@ -1,11 +1,12 @@
-"""Scaling and speed-up tables of a large study, next to refits one by one.
+"""Time of the scaling and speed-up tables of a large study, compared with refits one by one.
 
     python -m benchmarks.analysis_scaling [--settings 10] [--rounds 5]
 
-Made-up trials of two studies, each of 10,000 with 10 settings: at every setting two arms with 10
-budgets, 5 numbers of labels and 10 seeds; and two arms with 10 numbers of labels and 50 seeds.
-Every table is made once a round, in turn; CPU time tells what a busy machine hides. "curve_fit"
-fits the same law to as many redrawn curves with scipy, one by one, timed on a few and scaled up.
+Two studies of 10,000 made-up trials have 10 settings each. One has two arms, 10 budgets, 5 numbers
+of labels and 10 seeds per setting; the other two arms, 10 numbers of labels and 50 seeds. The
+tables are made in interleaved rounds. CPU time is reported as well, because wall time depends on
+other work on the machine. "curve_fit" fits the same law to as many redrawn curves with scipy, one
+by one; it is timed on a few curves and scaled up.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ TARGET_SECONDS = 2.0
 def make_trials(
     settings: int, labels: Sequence[int], budgets: Sequence[int], seeds: int
 ) -> pd.DataFrame:
-    """Errors that follow a law of labels and budget, with relative noise that arms share."""
+    """Make errors that follow a law of labels and budget, with relative noise that arms share."""
     axes = (ARMS, range(settings), labels, budgets, range(seeds))
     columns = ["arm", "batch_size", "data_count", "steps", "seed"]
     trials = pd.DataFrame(list(itertools.product(*axes)), columns=columns)
@@ -60,7 +61,7 @@ def make_trials(
 
 
 def one_by_one(curves: int) -> float:
-    """Seconds that scipy takes for as many fits of the law."""
+    """Return the seconds that scipy takes for this many fits of the law."""
     labels = np.array(LABELS, dtype=np.float64)
     errors = 1.5 * labels**-0.35 + 0.03
     random = np.random.default_rng(0)

@@ -1,19 +1,19 @@
-"""What random kills do to a study: nothing but its time.
+"""Effect of random kills on a study: they cost time, and must change nothing else.
 
     python -m benchmarks.chaos [--kills 200] [--trials 60] [--seed 0]
 
-A study of short trials runs on a Ray cluster of one head and two workers of two CPUs each, all on
-this machine. Every five seconds or so a process is killed with SIGKILL: a worker in the midst of a
-trial (6 of 10), a node, which another one replaces (3 of 10), or the driver, which is started again
-with the same command (1 of 10). When the study is done and there are kills left, it is run once
-more in a store of its own. Counted against one undisturbed run of the same study on that cluster:
+A study of short trials runs on a Ray cluster of one head and two workers with two CPUs each, all on
+this machine. About every five seconds a process is killed with SIGKILL: a worker during a trial (6
+of 10), a node, which is replaced by another one (3 of 10), or the driver, which is started again
+with the same command (1 of 10). If the study finishes before all kills are done, it runs again in a
+new store. The results are compared with one undisturbed run of the same study on that cluster:
 
     lost        trials that are not in the store
     duplicated  trials that the store's files hold more than once
     unequal     trials with any other number, in their row or in their curve, bit for bit
-    crashed     drivers that ended of themselves before the study's end, other than with code 1:
-                trials set aside, as too many workers died at them; they are tried again
-    overhead    wall time of the disturbed runs / as many undisturbed ones - 1; and by kill: most
+    crashed     drivers that ended before the study did, with an exit code other than 1. (Code 1:
+                trials were set aside because too many workers died; the next run tries them.)
+    overhead    wall time of the disturbed runs / as many undisturbed ones - 1, and per kill. Most
                 of it is the start of new workers, which import torch
 
 `--kills 5` takes about a minute.
@@ -49,11 +49,11 @@ NODES = 2
 CPUS = 2
 WEIGHTS = {"worker": 6, "node": 3, "driver": 1}
 PAUSE = (1.0, 9.0)
-"""Seconds from one kill to the next: anything in between. In much less than a worker takes to start
-nothing is ever done."""
+"""Seconds from one kill to the next, uniformly distributed. If kills come much faster than a worker
+starts, no trial ever finishes."""
 COUNTED = ("lost", "duplicated", "unequal", "crashed")
 DIFFERS = ["train_seconds", "eval_seconds", "peak_memory_bytes", "finished_at", "host"]
-"""What differs between two runs of a trial: when, where, and what else its process held."""
+"""Columns that differ between two runs of a trial: time, place, and memory of the process."""
 
 
 class Slow(nn.Module):
@@ -67,7 +67,7 @@ class Slow(nn.Module):
         self.linear = nn.Linear(channels * height * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, after a while."""
+        """Return the logits, after a pause in training."""
         if self.training:
             time.sleep(STEP_SECONDS)
         logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
@@ -75,7 +75,7 @@ class Slow(nn.Module):
 
 
 def study(trials: int = 60) -> Study:
-    """A third of the trials are range tests, on which another third waits."""
+    """Return the study. A third of its trials are range tests, on which another third waits."""
     return Study(
         name="chaos",
         base=Trial(dataset="digits", data_count=100, batch_size=16, dropout=0.2, model="slow"),
@@ -96,7 +96,7 @@ class Victims:
         from ray.cluster_utils import Cluster
 
         self._small = {"object_store_memory": 80 * 2**20}
-        # Quick, but not so that a busy machine's nodes are taken for dead.
+        # Fast, but slow enough that nodes of a busy machine are not declared dead.
         times = dict.fromkeys(("initial_delay_ms", "period_ms", "timeout_ms"), 2000)
         health = {f"health_check_{name}": value for name, value in times.items()}
         self._cluster = Cluster(
@@ -120,7 +120,7 @@ class Victims:
         return self._cluster.add_node(wait=False, num_cpus=CPUS, **self._small)
 
     def start_driver(self, store: Path) -> None:
-        """Run the study, or go on with it."""
+        """Run the study, or continue it."""
         command = [sys.executable, "-m", "benchmarks.chaos", "study", "run"]
         command += ["--trials", str(self._trials), "--store", str(store)]
         command += ["--address", self._cluster.address]
@@ -130,7 +130,7 @@ class Victims:
             )
 
     def kill(self, kind: str, store: Path) -> bool:
-        """Kill something of that kind; whether there was any."""
+        """Kill something of that kind. Return whether there was any."""
         if kind == "worker":
             return self._kill_worker()
         if kind == "node":
@@ -152,18 +152,18 @@ class Victims:
         return bool(at_work)
 
     def workers(self) -> list[int]:
-        """Processes that are in the midst of a trial, by the titles that Ray gives them."""
+        """Return the processes that are running a trial, by the titles that Ray gives them."""
         found = []
         for node in self._nodes:
             raylet = node.all_processes["raylet"][0].process.pid
-            with suppress(OSError):  # of what ends meanwhile
+            with suppress(OSError):  # a process may end meanwhile
                 for child in Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split():
                     title = Path(f"/proc/{child}/cmdline").read_bytes().partition(b"\0")[0]
                     found += [int(child)] if title.endswith(b".train") else []
         return found
 
     def close(self) -> None:
-        """Kill what is left."""
+        """Kill the driver and the cluster."""
         if self.driver is not None:
             self.driver.kill()
             self.driver.wait()
@@ -180,7 +180,7 @@ def victims(folder: Path, trials: int, chance: random.Random) -> Iterator[Victim
 
 
 def run_undisturbed(cluster: Victims, store: Path) -> float:
-    """Wall time from the driver's start to its end."""
+    """Return the wall time from the driver's start to its end."""
     begun = time.monotonic()
     cluster.start_driver(store)
     assert cluster.driver is not None
@@ -192,7 +192,7 @@ def run_undisturbed(cluster: Victims, store: Path) -> float:
 def run_disturbed(
     cluster: Victims, store: Path, chance: random.Random, left: int
 ) -> tuple[float, Counter[str]]:
-    """Wall time from the first driver's start to the last one's end, and what was killed."""
+    """Return the wall time from the first driver's start to the last one's end, and the kills."""
     begun = time.monotonic()
     killed: Counter[str] = Counter()
     cluster.start_driver(store)
@@ -203,7 +203,7 @@ def run_disturbed(
         if code == 0:
             return time.monotonic() - begun, killed
         if code is not None:
-            # A trial whose workers were killed too often is set aside, which is exit code 1; the
+            # A trial whose workers were killed too often is set aside, which gives exit code 1. The
             # same command tries it again.
             cluster.crashes += code != 1
             cluster.start_driver(store)
@@ -216,7 +216,7 @@ def run_disturbed(
 
 
 def results(store: Path) -> dict[str, str]:
-    """Each trial's row and curve, as text that shows every bit of every number."""
+    """Return each trial's row and curve as text that shows every bit of every number."""
     opened = open_store(store)
     trials = opened.trials().drop(columns=DIFFERS).set_index("trial_id").sort_index()
     curves = opened.curves().drop(columns="train_seconds").astype({"trial_id": str})
@@ -292,12 +292,12 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["study"]:
         main(study, sys.argv[2:])
     given = parse()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing is to be left behind
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # all of it on loopback
-    scratch = Path(tempfile.mkdtemp(prefix="ch", dir="/tmp"))  # sockets in it need a short path
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM cleans up as well
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # everything is on loopback
+    scratch = Path(tempfile.mkdtemp(prefix="ch", dir="/tmp"))  # sockets need a short path
     os.environ |= {
-        "RAY_raylet_start_wait_time_s": "180",  # of a busy machine
-        "RAY_TMPDIR": str(scratch),  # or the cluster's address is left for others to find
+        "RAY_raylet_start_wait_time_s": "180",  # for a busy machine
+        "RAY_TMPDIR": str(scratch),  # so that other processes do not find this cluster
     }
     try:
         whole, measured = benchmark(given.kills, given.trials, given.seed, scratch)

@@ -1,11 +1,12 @@
-"""What checkpoints cost a training: a ResNet-20 with and without them, in turn.
+"""Cost of checkpoints: a ResNet-20 trained with and without them, in interleaved runs.
 
     python -m benchmarks.checkpoints [--rounds 3] [--seconds 10] [--every 0.5] [--model resnet20]
 
-"direct" times a checkpoint alone: the state of the run as bytes, and these bytes in a store on the
-local disk, fsync included. "runs" trains the same trial with a checkpoint every `--every` seconds
-and with none, one after the other, and takes the difference of their wall times per checkpoint.
-From "direct" follows the share of a run that checkpoints at the default interval take.
+"direct" times a checkpoint alone: serializing the state of the run, and writing it to a store on
+the local disk, fsync included. "runs" trains the same trial with a checkpoint every `--every`
+seconds and without checkpoints, one after the other, and reports the difference of the wall times
+per checkpoint. The share of a run that checkpoints take at the default interval follows from
+"direct".
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ DATA = load_dataset("digits")
 
 
 def trial_of(model: str, steps: int) -> CompleteTrial:
-    """A training that evaluates only at its end."""
+    """Return a training that evaluates only at its end."""
     return Trial(
         model=model,
         data_count=1000,
@@ -43,7 +44,7 @@ def trial_of(model: str, steps: int) -> CompleteTrial:
 
 
 def direct(trial: CompleteTrial, repeats: int = 30) -> tuple[float, float, float]:
-    """Median and greatest seconds of a checkpoint, and its MB."""
+    """Return the median and the longest time of a checkpoint in seconds, and its size in MB."""
     run = TrainingRun(trial, to_device(DATA, "cpu"), trial.model)
     run.train(pause=lambda: run.step == 2)
     seconds = []
@@ -57,7 +58,7 @@ def direct(trial: CompleteTrial, repeats: int = 30) -> tuple[float, float, float
 
 
 def seconds_of(trial: CompleteTrial, every: float) -> tuple[float, int]:
-    """Wall time of the whole trial by a worker, and how many checkpoints it wrote."""
+    """Return the wall time of a worker for the whole trial, and the checkpoints that it wrote."""
     written = 0
     with tempfile.TemporaryDirectory() as folder:
         job = Job(store=folder, models={}, checkpoint_seconds=every)

@@ -1,8 +1,8 @@
-"""The quickstart study as `make demo` runs it: from nothing, and again when all is in the store.
+"""Time of the quickstart study as `make demo` runs it: first, and again with a full store.
 
     python -m benchmarks.demo
 
-Whole processes in a fresh folder, from start to exit, on as many cores as the machine has. The
+Whole processes are timed in a fresh folder, from start to exit, on all cores of the machine. The
 second run must find every trial in the store and train none.
 """
 
@@ -27,10 +27,10 @@ SUMMARY = re.compile(r"(\d+) trials trained, (\d+) found in the store")
 
 
 def run(store: Path) -> tuple[float, int, int, str]:
-    """Seconds, trials trained, trials found in the store, and what was printed.
+    """Return the seconds, the trials trained and found in the store, and the printed text.
 
     Raises:
-        RuntimeError: The study failed, or does not say how many trials it trained.
+        RuntimeError: The study failed, or did not print how many trials it trained.
     """
     command = [sys.executable, str(STUDY), "run", "--store", str(store)]
     started = time.perf_counter()

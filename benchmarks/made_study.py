@@ -1,6 +1,6 @@
-"""A study of any size whose trials are made up: planned as a real one, written as by a worker.
+"""A study of any size with made-up trials, planned as a real one and written as by a worker.
 
-So that pages and tables can be measured and tested at sizes that take days to train.
+Pages and tables can be measured and tested with it at sizes that would take days to train.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from superconv_ray.planning.planner import Planner, Signal
 from superconv_ray.storage.store import Store
 
 ROWS = 20
-"""Curve rows a trial."""
+"""Curve rows per trial."""
 
 
 def write_made_study(study: Study, uri: str, plan: Plan | None = None) -> Store:
@@ -29,8 +29,8 @@ def write_made_study(study: Study, uri: str, plan: Plan | None = None) -> Store:
 
     Args:
         study: The study.
-        uri: Of the store.
-        plan: Of the study, if it is not that of all its trials.
+        uri: Path or URI of the store.
+        plan: Plan of the study, if not all of its trials are to be written.
     """
     store = open_store(uri)
     store.initialise()
@@ -46,7 +46,7 @@ def write_made_study(study: Study, uri: str, plan: Plan | None = None) -> Store:
 
 
 def _outcome(trial: CompleteTrial) -> Outcome:
-    """Better with more labels and near max_lr 0.5; noise of a point between seeds."""
+    """Return a result that is better with more labels and near max_lr 0.5, with seed noise."""
     noise = random.Random(trial.id)
     error = 0.6 * trial.data_count**-0.2 + 0.02 * math.log10(trial.max_lr / 0.5) ** 2
     accuracy = 1 - error + noise.gauss(0, 0.01)
@@ -86,7 +86,7 @@ def _curve(
     for row in range(1, ROWS + 1):
         step = math.ceil(row * trial.steps / ROWS)
         lr, momentum = schedule(step - 1)
-        # A range test's accuracy has its peak on the way.
+        # The accuracy of a range test peaks during the run.
         share = 1 - (lr - 0.5) ** 2 / 9 if trial.kind == "range_test" else (row / ROWS) ** 0.3
         reached = max(0.1, accuracy * share + noise.gauss(0, 0.005))
         yield {

@@ -1,10 +1,10 @@
-"""What the planner costs: `next` and `tell` in a study of 10,000 trials, searches included.
+"""Cost of the planner: `next` and `tell` in a study of 10,000 trials, searches included.
 
     python -m benchmarks.planner [--trials 10000]
 
-"given": trainings alone. "search": two arms that tune max_lr with 200 trials in every cell, so that
-Optuna is told 200 scores a cell. The outcomes are made up; nothing is trained. A call's time is the
-thread's CPU time, and `tell` is where a round ends and the next one is proposed.
+"given" has trainings only. In "search" two arms tune max_lr with 200 trials in every cell, so
+Optuna receives 200 scores per cell. The outcomes are made up, and nothing is trained. Times are CPU
+times of the thread. A round of proposals ends, and the next one is made, in `tell`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RUNNING = 8
 
 
 def given_plan(trials: int) -> Plan:
-    """Two arms, 50 seeds, and as many points as make up the trials."""
+    """Return a plan with two arms, 50 seeds, and as many points as the trials need."""
     points = trials // (2 * SEEDS)
     return make_plan(
         Study(
@@ -46,7 +46,7 @@ def given_plan(trials: int) -> Plan:
 
 
 def search_plan(trials: int) -> Plan:
-    """The same with a search in every cell."""
+    """Return the same plan with a search in every cell."""
     points = max(1, trials // (2 * (SEEDS + SEARCH_TRIALS)))
     arms = {policy: Arm(policy=policy, max_lr=tuned(1e-3, 10.0)) for policy in ("cosine", "linear")}
     return make_plan(
@@ -63,14 +63,14 @@ def search_plan(trials: int) -> Plan:
 
 
 def outcome(trial: CompleteTrial) -> Outcome:
-    """Any score that differs from trial to trial."""
+    """Return an outcome with a score that differs from trial to trial."""
     score = int(trial.id[:6], 16) / 16**6
     names = ("test_accuracy", "validation_accuracy", "validation_loss")
     return Outcome("completed", dict.fromkeys(names, score))
 
 
 def drive(planner: Planner) -> Iterator[tuple[str, float]]:
-    """Run to the end with several trials in progress; what was called, and its milliseconds."""
+    """Run to the end with several trials in progress. Yield each call and its milliseconds."""
     running: list[CompleteTrial] = []
     while True:
         while len(running) < RUNNING:

@@ -20,11 +20,11 @@ from superconv_ray.report.study_results import StudyResults
 
 FRACTIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
 SEEDS = {500: 25, 10_000: 500}
-"""Trials -> seeds of 5 numbers of labels, 3 trainings and a range test each."""
+"""Trials -> seeds; each seed has 5 numbers of labels with 3 trainings and a range test."""
 
 
 def study(seeds: int) -> Study:
-    """A study of 20 trials a seed."""
+    """Return a study of 20 trials per seed."""
     return Study(
         name=f"made_up_{seeds}",
         question="How large is a report?",

@@ -1,10 +1,11 @@
-"""How soon the command line answers: `import superconv_ray`, and `plan` of the quickstart study.
+"""Start-up time: `import superconv_ray`, and `plan` of the quickstart study.
 
     python -m benchmarks.startup [--rounds 15]
 
-Whole processes, from start to exit, next to `python -c pass`, which is what the interpreter takes
-by itself. The three take turns, round by round, so that a busy machine slows all alike. Below the
-table: the slowest imports of `plan`, each without what it imports in turn.
+Whole processes are timed from start to exit, next to `python -c pass`, which shows the time of the
+interpreter itself. The three run in interleaved rounds, so that other work on the machine affects
+them equally. Below the table are the slowest imports of `plan`, each without the modules that it
+imports.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def seconds(arguments: list[str]) -> float:
 
 
 def slowest_imports(arguments: list[str]) -> list[tuple[int, str]]:
-    """Microseconds in a module itself and its name, slowest first."""
+    """Return the microseconds spent in each module itself and its name, slowest first."""
     report = run(["-X", "importtime", *arguments]).stderr.splitlines()
     lines = [line.removeprefix("import time:").split("|") for line in report]
     timed = [(line[0].strip(), line[2].strip()) for line in lines if len(line) == 3]
@@ -55,7 +56,7 @@ def main() -> None:
     add_save_flag(parser)
     arguments = parser.parse_args()
     for command in COMMANDS.values():
-        run(command)  # compiles to byte code, once an installation
+        run(command)  # compiles to byte code, once per installation
     rounds = [[seconds(command) for command in COMMANDS.values()] for _ in range(arguments.rounds)]
     rows = []
     bare = statistics.median(times[0] for times in rounds)

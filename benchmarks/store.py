@@ -1,12 +1,12 @@
-"""Reading a large store, next to reading the files that Tune's own loggers leave for the same rows.
+"""Time to read a large store, compared with the files that Tune's loggers write for the same rows.
 
     python -m benchmarks.store [--trials 10000] [--rows 100] [--tune-trials 1000]
 
-Made-up trials are written one by one as a worker writes them, and folded by `compact`. A fresh
-process then times `trials()` and `curves()`. "ExperimentAnalysis" is how Tune's ResultGrid reads
-an experiment, from result.json; "read_csv" is pandas over the same trials' progress.csv. Tune runs
-and logs one trial, which is then copied under other ids; its times and bytes are of fewer trials,
-scaled up. Peak memory is of the whole process, imports included, and is not scaled.
+Made-up trials are written one by one as a worker writes them, and merged by `compact`. A fresh
+process then times `trials()` and `curves()`. "ExperimentAnalysis" is how Tune's ResultGrid reads an
+experiment, from result.json. "read_csv" reads progress.csv of the same trials with pandas. Tune
+runs and logs one trial, which is copied under other ids; its times and bytes are measured on fewer
+trials and scaled up. Peak memory is that of the whole process, imports included, and is not scaled.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ TEMPLATE = Trial(
 
 
 def make_trials(count: int) -> Iterator[CompleteTrial]:
-    """Trials over learning rates and seeds."""
+    """Yield trials over learning rates and seeds."""
     for index in range(count):
         seed = index // 20
         yield replace(TEMPLATE, max_lr=0.05 * (1 + index % 20), seed=seed, subset_seed=seed)
 
 
 def make_curve(trial: CompleteTrial, rows: int) -> list[dict[str, Any]]:
-    """Curve rows with as many digits as real ones, so that they compress as badly."""
+    """Return curve rows with as many digits as real ones, so that they compress equally badly."""
     noise = random.Random(trial.id)
     schedule = trial.schedule()
     curve = []
@@ -112,7 +112,7 @@ def make_outcome(curve: list[dict[str, Any]]) -> Outcome:
 
 
 def write_store(folder: Path, trials: int, rows: int) -> dict[str, float]:
-    """Write parts and compact them; seconds of both and bytes before and after."""
+    """Write parts and compact them. Return the seconds of both, and bytes before and after."""
     store = open_store(folder)
     store.initialise()
     writing = 0.0
@@ -139,7 +139,7 @@ def bytes_in(folder: Path) -> int:
 
 
 def write_tune(folder: Path, trials: int, rows: int) -> None:
-    """Have Tune run and log one trial, in folder/experiment, then copy it under other ids."""
+    """Let Tune run and log one trial in folder/experiment, then copy it under other ids."""
     import ray
     from ray import tune
 
@@ -209,7 +209,7 @@ def timed(read: Callable[[], pd.DataFrame]) -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """Bytes, the interpreter and imports included."""
+    """Return the peak memory of the process in bytes, imports included."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

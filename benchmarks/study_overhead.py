@@ -1,20 +1,21 @@
-"""What running a study costs on top of its training: wall time, driver CPU and driver memory.
+"""Cost of running a study on top of its training: wall time, driver CPU and driver memory.
 
     python -m benchmarks.study_overhead [--trials 300] [--function-trials 20]
                                         [--memory-trials 3000]
 
-"study": trials of about 50 ms through the whole path, `run_plan` on Ray Tune, on 2 slots.
-"bare": what Tune alone costs on this machine when used as sparingly: warm actors that keep a core
-busy for 50 ms, no loggers, nothing stored. "function": the study's trials as a plain function
-trainable, with all of Tune's defaults. "memory": trials of one step, so many that the driver's
-growth shows. Each is a process of its own. Let
+"study" runs trials of about 50 ms through the whole path, `run_plan` on Ray Tune, on 2 slots.
+"bare" is the cost of Tune alone when used as sparingly: warm actors that keep a core busy for 50
+ms, no loggers, nothing stored. "function" runs the study's trials as a plain function trainable,
+with all of Tune's defaults. "memory" runs so many trials of one step that the driver's growth
+shows. Each is a process of its own. Let
 
     overhead per trial = (wall - training / slots) / trials,
 
-where training sums the trials' train_seconds + eval_seconds. It is counted from the end of the
-fourth trial, when every slot is warm, to the end of the run, clean-up and compaction included; what
-comes before is "start". Driver CPU is that of all threads of the driver in the same time; memory is
-the growth of the resident set from the 300th trial (or a tenth of all) to the last.
+where training is the sum of the trials' train_seconds + eval_seconds. The measured period begins at
+the end of the fourth trial, when every slot is warm, and ends with the run, clean-up and compaction
+included. Everything before is "start". Driver CPU is that of all threads of the driver in this
+period. Memory is the growth of the resident set from the 300th trial (or a tenth of all) to the
+last.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from superconv_ray.planning.planner import Planner
 
 SLOTS = 2
 WARM_UP = 2 * SLOTS  # trials
-EARLY = 300  # trials after which memory is looked at first
+EARLY = 300  # trials before the first measurement of memory
 BARE_SECONDS = 0.05  # that a trial of "bare" takes
 TARGET_WALL_MS = 40
 TARGET_CPU_MS = 10
@@ -53,7 +54,7 @@ COLUMNS = ["start s", "training ms", "wall ms", "overhead ms", "driver CPU ms", 
 
 @dataclass(frozen=True)
 class Mark:
-    """A moment in the driver: wall clock, CPU seconds of all threads, resident bytes."""
+    """State of the driver: wall clock, CPU seconds of all threads, resident bytes."""
 
     wall: float
     cpu: float
@@ -67,7 +68,7 @@ def mark() -> Mark:
 
 @dataclass
 class Run:
-    """Marks at the beginning, at each trial's end and at the end; each trial's training seconds."""
+    """Marks at the beginning, after each trial and at the end; training seconds per trial."""
 
     begin: Mark = field(default_factory=mark)
     trials: list[Mark] = field(default_factory=list)
@@ -75,12 +76,12 @@ class Run:
     end: Mark | None = None
 
     def ended(self, measurements: Any) -> None:
-        """A trial has ended."""
+        """Record the end of a trial."""
         self.trials.append(mark())
         self.training.append(measurements["train_seconds"] + measurements["eval_seconds"])
 
     def figures(self) -> dict[str, float]:
-        """What the table shows; all but "start s" per trial."""
+        """Return the columns of the table, per trial except for "start s"."""
         assert self.end is not None
         warm, counted = self.trials[WARM_UP - 1], len(self.trials) - WARM_UP
         wall, training = self.end.wall - warm.wall, sum(self.training[WARM_UP:])
@@ -97,7 +98,7 @@ class Run:
 
 
 def plan_of(trials: int, steps: int, batch: int) -> Plan:
-    """Trials that differ in their seed alone, and evaluate as little as can be."""
+    """Return trials that differ only in their seed, with as little evaluation as possible."""
     base = Trial(
         data_count=200,
         validation_fraction=0.2,
@@ -111,7 +112,7 @@ def plan_of(trials: int, steps: int, batch: int) -> Plan:
 
 
 def run_study(plan: Plan) -> Run:
-    """As `python study.py run` does it."""
+    """Run the plan as `python study.py run` does."""
     from rich.console import Console
 
     from superconv_ray.execution import session
@@ -135,7 +136,7 @@ def run_study(plan: Plan) -> Run:
 
 
 def run_function(plan: Plan) -> Run:
-    """As one would write it with Tune alone: load, train, report."""
+    """Run the trials as one would with Tune alone: load, train, report."""
     import ray
     from ray import tune
 
@@ -172,7 +173,7 @@ def run_function(plan: Plan) -> Run:
 
 
 def run_bare(plan: Plan) -> Run:
-    """As little as Tune can be asked to do."""
+    """Run as little as Tune can be asked to do."""
     import ray
     from ray import tune
     from ray.tune.search import Searcher

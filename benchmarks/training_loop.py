@@ -1,11 +1,11 @@
-"""Throughput of the training loop, against the shortest loop one could write and a usual one.
+"""Throughput of the training loop, compared with a minimal loop and with common practice.
 
     python -m benchmarks.training_loop [--rounds 5] [--threads 1]
 
-"hand-written": same kernels, precision and memory layout as `TrainingRun`, nothing else: no curve,
-no divergence check, no checkpoint. "usual": torchvision transforms in a DataLoader, fp32. All three
-flip and crop. The loops take turns, round by round, so that a busy machine slows all alike; ratios
-are medians over rounds. On a machine with a GPU the same script runs there.
+"hand-written" has the same kernels, precision and memory layout as `TrainingRun` and nothing else:
+no curve, no divergence check, no checkpoint. "usual" is torchvision transforms in a DataLoader, in
+fp32. All three flip and crop. The runs are interleaved, so that other work on the machine affects
+them equally. Ratios are medians over rounds. The script uses a GPU if there is one.
 """
 
 from __future__ import annotations

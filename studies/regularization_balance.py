@@ -3,10 +3,10 @@
     python studies/regularization_balance.py run
     python studies/regularization_balance.py run --dataset fashion_mnist --data-dir DIR --steps 1000
 
-Smith & Topin (1708.07120, section 5) say that a large learning rate regularises by itself, so that
-other regularization must be reduced: weight decay and dropout are swept against max_lr, all with
-the same seeds, subsets and iterations. Every point is a full 1cycle training, measured on labels
-held out of the limited ones, because an optimum is chosen here.
+Smith & Topin (1708.07120, section 5) state that a large learning rate regularizes by itself, so
+that other regularization must be reduced. This study sweeps weight decay and dropout against
+max_lr, with the same seeds, subsets and iterations. Every point is a full 1cycle training, measured
+on labels held out of the limited ones, because an optimum is chosen here.
 
 Measured on digits (431 labels, 30 % of them held out, small_cnn, 300 steps of 32, 5 seeds),
 2026-11-22, two cores of an AMD EPYC (bf16), 168 s of training. Validation accuracy in %, mean over

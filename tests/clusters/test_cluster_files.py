@@ -97,7 +97,12 @@ def test_what_a_user_has_to_edit_is_little_and_marked(name: str) -> None:
 def test_a_head_comment_says_how_what_it_costs_and_who_gets_in(name: str) -> None:
     lines = text(name).removeprefix("#!/bin/bash\n").splitlines()
     head = "\n".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
-    for wanted in ("Before:", "idle", "Closed by default", "2.14.1" if "slurm" in name else "dist"):
+    for wanted in (
+        "Before you start",
+        "idle",
+        "Closed by default",
+        "2.14.1" if "slurm" in name else "dist",
+    ):
         assert wanted.lower() in head.lower(), wanted
     commands = [line for line in head.splitlines() if line.startswith("#     ")]
     assert len(commands) >= 3
