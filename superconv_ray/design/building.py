@@ -38,7 +38,7 @@ def make_plan(study: Study) -> Plan:
             samples of some class, a batch larger than its subset, or two arms or two points of the
             sweep that are the same.
     """
-    sources = Sources.of(study)
+    sources = Sources(study)
     check_base(study.base)
     points = []
     for settings in study.sweep.points:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -13,10 +12,20 @@ class AtLeast:
 
     least: int
     up_to: int
-    until: Literal["decided"]
+
+    def __post_init__(self) -> None:
+        for name in ("least", "up_to"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"at_least: {name} must be an integer, got {value!r}")
+        if not 2 <= self.least <= self.up_to:
+            raise ValueError(
+                "at_least: must be 2 <= least <= up_to, because one seed does not show any spread; "
+                f"got least={self.least} and up_to={self.up_to}"
+            )
 
 
-def at_least(least: int, *, up_to: int, until: Literal["decided"] = "decided") -> AtLeast:
+def at_least(least: int, *, up_to: int) -> AtLeast:
     """Run further seeds only where it is still open which arm is better.
 
     Every point of the sweep starts with `least` seeds. All of its arms get one more as long as the
@@ -26,19 +35,9 @@ def at_least(least: int, *, up_to: int, until: Literal["decided"] = "decided") -
 
     Raises:
         TypeError: A number of seeds is not an integer.
-        ValueError: The numbers are not ordered, or `until` is unknown.
+        ValueError: The numbers are not ordered.
     """
-    for name, value in (("least", least), ("up_to", up_to)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"at_least: {name} must be an integer, got {value!r}")
-    if not 2 <= least <= up_to:
-        raise ValueError(
-            "at_least: must be 2 <= least <= up_to, because one seed does not show any spread; "
-            f"got least={least} and up_to={up_to}"
-        )
-    if until != "decided":
-        raise ValueError(f"at_least: until must be 'decided', got {until!r}")
-    return AtLeast(least, up_to, until)
+    return AtLeast(least, up_to)
 
 
 def seed_values(seeds: int | Sequence[int] | AtLeast) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
@@ -19,40 +19,24 @@ if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
 
 
-@dataclass(frozen=True)
 class Sources:
     """Everything that the trials of a study may name as data set or model.
 
     Attributes:
         facts: Facts on each data set by name.
         datasets: The user's own data sets by name, loaded.
-        dataset_digests: Content hashes of those.
-        model_digests: Source hashes of the user's own models.
-        model_min_sizes: Smallest images, in pixels per side, that each model accepts.
     """
 
-    facts: Mapping[str, DatasetFacts]
-    datasets: Mapping[str, Dataset]
-    dataset_digests: Mapping[str, str]
-    model_digests: Mapping[str, str]
-    model_min_sizes: Mapping[str, int]
-
-    @classmethod
-    def of(cls, study: Study) -> Sources:
-        """Collect the sources of a study; loads the user's own data sets."""
-        own = _load_datasets(study)
-        return cls(
-            facts={**DATASETS, **{name: dataset.facts(name) for name, dataset in own.items()}},
-            datasets=own,
-            dataset_digests={name: dataset.digest() for name, dataset in own.items()},
-            model_digests={
-                name: _source_digest(name, build) for name, build in study.models.items()
-            },
-            model_min_sizes={
-                **{name: facts.min_size for name, facts in MODELS.items()},
-                **dict.fromkeys(study.models, 1),
-            },
-        )
+    def __init__(self, study: Study) -> None:
+        self.datasets = _load_datasets(study)
+        own = {name: data.facts(name) for name, data in self.datasets.items()}
+        self.facts: Mapping[str, DatasetFacts] = {**DATASETS, **own}
+        self._dataset_digests = {name: data.digest() for name, data in self.datasets.items()}
+        self._model_digests = {
+            name: _source_digest(name, build) for name, build in study.models.items()
+        }
+        self._min_sizes = {name: facts.min_size for name, facts in MODELS.items()}
+        self._min_sizes |= dict.fromkeys(study.models, 1)
 
     def resolve(self, template: Trial) -> Trial:
         """Check a template's data set and model, and fill in its label count and digests.
@@ -64,16 +48,16 @@ class Sources:
         facts = self.facts.get(template.dataset)
         if facts is None:
             raise ValueError(unknown_name("dataset", template.dataset, self.facts))
-        if template.model not in self.model_min_sizes:
-            raise ValueError(unknown_name("model", template.model, self.model_min_sizes))
-        check_shape(template, facts, self.model_min_sizes[template.model])
+        if template.model not in self._min_sizes:
+            raise ValueError(unknown_name("model", template.model, self._min_sizes))
+        check_shape(template, facts, self._min_sizes[template.model])
         count, fraction = resolve_labels(template, facts)
         return replace(
             template,
             data_count=count,
             data_fraction=fraction,
-            dataset_digest=self.dataset_digests.get(template.dataset),
-            model_digest=self.model_digests.get(template.model),
+            dataset_digest=self._dataset_digests.get(template.dataset),
+            model_digest=self._model_digests.get(template.model),
         )
 
 

@@ -295,7 +295,7 @@ def test_seeds_that_were_added_while_looking_make_the_verdict_more_careful(store
         study.add("a", 0.8 + gap, seed=seed)
         study.add("b", 0.8, seed=seed)
     assert "super-converges" in study.text()
-    study.further_seeds = {"least": 3, "up_to": 12, "until": "decided"}
+    study.further_seeds = {"least": 3, "up_to": 12}
     text = study.text()
     assert "super-converges" not in text.split("\n\n")[0]
     assert "gaps' intervals are of 99.5 %, so that all of 10 looks hold together at 95 %" in text
