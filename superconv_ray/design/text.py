@@ -103,6 +103,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def bytes_text(number: int) -> str:
+    """A size in memory: "184 MiB"."""
+    value, unit = float(number), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+
+
 def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Align columns: the first to the left, the others to the right."""
     lines = [list(headings), *map(list, rows)]

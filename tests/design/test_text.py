@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from superconv_ray.design.text import duration, trial_line
+from superconv_ray.design.text import bytes_text, duration, trial_line
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,14 @@ from superconv_ray.design.text import duration, trial_line
 )
 def test_a_duration_is_short(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (184 * 2**20, "184 MiB"), (3 * 2**29, "1.5 GiB")],
+)
+def test_a_size_in_memory_has_three_digits_and_a_unit(number: int, text: str) -> None:
+    assert bytes_text(number) == text
 
 
 SETTINGS = {

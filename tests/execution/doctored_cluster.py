@@ -20,7 +20,7 @@ from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from superconv_ray.cli.app import app
-from superconv_ray.execution.doctor import collection
+from superconv_ray.execution.doctor import collection, survey
 
 OBJECT_STORE = 80 * 2**20
 OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
@@ -72,7 +72,7 @@ def main(output: str, shared: str, private: str, study: str) -> None:
             "run": superconv("run", study, "--store", private),
         }
         os.kill(raylet, signal.SIGSTOP)
-        collection.ANSWER_SECONDS = 5.0
+        survey.ANSWER_SECONDS = 5.0
         said["silent"] = superconv("run", study, "--store", shared)
         Path(output).write_text(json.dumps(said))
     finally:

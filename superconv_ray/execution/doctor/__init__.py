@@ -1,1 +1,1 @@
-"""Whether a cluster will run a study: facts from every node, findings, and one line of advice."""
+"""Checks whether a cluster can run a study: facts from every node, findings, and advice."""

@@ -1,4 +1,4 @@
-"""What is known of a cluster's nodes: plain data that travels, and that tests make by hand."""
+"""What is known about a cluster: plain data that travels, and that tests make by hand."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class StoreView:
-    """What one node found where the store should be.
+    """The store as one node sees it.
 
     Attributes:
-        sees_marker: Whether it read what the driver had written there.
-        error: Why it could not read the store, or could not write a whole file to it.
+        sees_marker: Whether the node read what the driver wrote there.
+        error: Why the node could not read the store, or write a whole file to it.
     """
 
     sees_marker: bool
@@ -24,12 +24,12 @@ class Machine:
     """Hardware of a node.
 
     Attributes:
-        cores: CPU cores that processes on it may use.
+        cores: CPU cores that processes may use.
         memory_bytes: Main memory.
-        gpus: Name and bytes of memory of every GPU that torch can use.
-        fast_bf16: Whether `precision="auto"` comes to bf16 there.
-        disk_bytes: Size of the disk that Ray's own folder is on.
-        disk_free_bytes: What is free of it.
+        gpus: Name and memory in bytes of every GPU that torch can use.
+        fast_bf16: Whether `precision="auto"` means bf16.
+        disk_bytes: Size of the disk that holds Ray's own folder.
+        disk_free_bytes: Free space on that disk.
     """
 
     cores: int
@@ -41,24 +41,24 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
-    """One node; what it did not tell is None or empty.
+class NodeFacts:
+    """Facts about one node; None or empty where they are unknown.
 
     Attributes:
         name: Host name and address, unique in the cluster.
-        address: As other nodes reach it.
-        cpus: Trials' CPUs that Ray counts on it.
-        gpus: GPUs that Ray counts on it.
+        address: Address by which other nodes reach it.
+        cpus: CPUs that Ray counts.
+        gpus: GPUs that Ray counts.
         object_store_bytes: Size of Ray's object store.
-        object_store_free_bytes: What is free of it.
-        silent: Why it did not answer, if so; it may be on its way out of the cluster.
-        error: What the question raised there, if so.
+        object_store_free_bytes: Free space in it.
+        silent: Why the node did not answer; it may be leaving the cluster.
+        error: What the question raised on the node.
         versions: "Python", "superconv_ray", "torch", "Ray" to version.
-        token: Whether it asks for Ray's token.
+        token: Whether the node asks for Ray's token.
         clock_ahead: Seconds by which its clock is at least ahead of the driver's.
-        store: What it found where the store should be.
-        dataset: Digest of the data set that it got through Ray's object store.
-        machine: Its hardware.
+        store: The store as the node sees it.
+        dataset: Digest of the data set that the node received through Ray's object store.
+        machine: Hardware.
     """
 
     name: str
@@ -79,13 +79,13 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class StorePlace:
-    """The store as the driver has it.
+    """The store as the driver sees it.
 
     Attributes:
         place: Path or URI without secrets.
-        local: Whether it is a path, which each machine may understand as a folder of its own.
-        error: Why the driver itself could not use it.
-        free_bytes: Space on its disk, if it is a path.
+        local: Whether it is a path, which each machine may take for a folder of its own.
+        error: Why the driver could not use it.
+        free_bytes: Free space on its disk, if it is a path.
     """
 
     place: str
@@ -95,13 +95,13 @@ class StorePlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetAtDriver:
-    """A data set as the driver read it: workers get it from there, through Ray's object store.
+class DatasetOnDriver:
+    """The data set that the driver read, and sends to workers through Ray's object store.
 
     Attributes:
-        name: Of the data set.
-        digest: Of its content; None if it could not be read.
-        size_bytes: In memory.
+        name: Name of the data set.
+        digest: Digest of its content; None if it could not be read.
+        size_bytes: Size in memory.
         error: Why it could not be read.
     """
 
@@ -113,18 +113,18 @@ class DatasetAtDriver:
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """All that is known.
+    """All facts.
 
     Attributes:
-        driver_versions: As a node's, of the process that asks.
+        driver_versions: Versions of the process that asks, as in `NodeFacts`.
         nodes: Every living node.
-        store: Where results are to go, if that was asked.
-        dataset: What is to be trained on, if that was asked.
+        store: Where results go, if that was asked.
+        dataset: What trials train on, if that was asked.
         dashboard: host:port of Ray's dashboard, if there is one.
     """
 
     driver_versions: Mapping[str, str]
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodeFacts, ...]
     store: StorePlace | None = None
-    dataset: DatasetAtDriver | None = None
+    dataset: DatasetOnDriver | None = None
     dashboard: str | None = None

@@ -1,4 +1,4 @@
-"""Questions that a node of a cluster answers about itself; they know nothing of Ray."""
+"""Questions that a node answers about itself, without Ray."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from superconv_ray.storage.filesystem import Files
 
 
 def versions() -> dict[str, str]:
-    """Versions of what must be the same on all nodes; torch is not imported for it."""
+    """Return the versions that must be the same on all nodes, without importing torch."""
     return {
         "Python": platform.python_version(),
         "superconv_ray": f"{VERSION} ({_source_digest()})",
@@ -35,7 +35,7 @@ def _version(package: str) -> str:
 
 @cache
 def _source_digest() -> str:
-    """6 hex digits of the package's source: between releases the version alone tells little."""
+    """Return 6 hex digits of the package's source: between releases, the version says little."""
     folder = Path(__file__).parents[2]  # of the package
     sha = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
@@ -45,9 +45,9 @@ def _source_digest() -> str:
 
 
 def look_at_store(uri: str, marker: str) -> StoreView:
-    """Read the marker; where it is, also write a file, replace it, read and delete it.
+    """Read the marker; if it is there, write, replace, read and delete a file of our own.
 
-    Where the marker is not, nothing is written: it is some other folder of the same name.
+    Without the marker nothing is written: it is another folder with the same name.
     """
     sees_marker = False
     try:
@@ -55,24 +55,24 @@ def look_at_store(uri: str, marker: str) -> StoreView:
         sees_marker = files.read(marker) is not None
         if sees_marker:
             _write_twice(files, f"{marker}-{uuid.uuid4().hex}")
-    except Exception as error:  # whatever it is: it is what we were asked for
+    except Exception as error:  # any kind: it is the answer
         return StoreView(sees_marker=sees_marker, error=f"{type(error).__name__}: {error}")
     return StoreView(sees_marker=sees_marker)
 
 
 def _write_twice(files: Files, name: str) -> None:
-    """Whole files must take each other's place, as results do when a trial is done twice."""
+    """Replace a whole file, as happens to results when a trial runs twice."""
     try:
         for content in (b"first", b"second"):
             files.write(name, content)
             if files.read(name) != content:
-                raise OSError(f"a file that was just written does not read as {content!r}")
+                raise OSError(f"a file just written as {content!r} reads differently")
     finally:
         files.delete(name)
 
 
 def machine(ray_folder: str) -> Machine:
-    """Hardware; imports torch, which takes a second or more."""
+    """Describe the hardware. Imports torch, which takes a second or more."""
     import torch
 
     from superconv_ray.training.precision import resolve_precision

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from superconv_ray.design.text import text_table
-from superconv_ray.execution.doctor.checks import Finding, count, size
-from superconv_ray.execution.doctor.facts import Cluster, Machine, Node
+from superconv_ray.design.text import bytes_text, counted, text_table
+from superconv_ray.execution.doctor.checks.finding import Finding
+from superconv_ray.execution.doctor.facts import Cluster, Machine, NodeFacts
 
 _MACHINE = ("CPUs", "memory", "GPUs", "bf16", "disk free")
 
 
 def report(cluster: Cluster, findings: Iterable[Finding]) -> str:
-    """A table of the nodes, the findings with one line of advice each, and a sum."""
+    """Return a table of the nodes, the findings with their advice, and the counts."""
     findings = list(findings)
     lines = [node_table(cluster), ""]
     for finding in findings:
@@ -22,14 +22,14 @@ def report(cluster: Cluster, findings: Iterable[Finding]) -> str:
             lines.append(f"{'':8} -> {finding.advice}")
     counts = Counter(finding.level for finding in findings)
     lines.append(
-        f"{count(len(cluster.nodes), 'node')}, {count(counts['problem'], 'problem')}, "
-        f"{count(counts['warning'], 'warning')}"
+        f"{counted(len(cluster.nodes), 'node')}, {counted(counts['problem'], 'problem')}, "
+        f"{counted(counts['warning'], 'warning')}"
     )
     return "\n".join(lines)
 
 
 def node_table(cluster: Cluster) -> str:
-    """One row a node, and one for the driver's versions."""
+    """Return a table with one row per node, and one for the driver's versions."""
     versions = list(cluster.driver_versions)
     headings = ["node", *versions, *_MACHINE, "object store free", "clock"]
     driver = ["(driver)", *cluster.driver_versions.values()]
@@ -39,7 +39,7 @@ def node_table(cluster: Cluster) -> str:
             node.name,
             *(node.versions.get(what, "?") for what in versions),
             *_machine(node, node.machine),
-            f"{size(node.object_store_free_bytes)} of {size(node.object_store_bytes)}",
+            f"{bytes_text(node.object_store_free_bytes)} of {bytes_text(node.object_store_bytes)}",
             f"{node.clock_ahead:+.1f} s" if node.versions else "?",
         ]
         for node in cluster.nodes
@@ -47,14 +47,14 @@ def node_table(cluster: Cluster) -> str:
     return text_table(headings, rows)
 
 
-def _machine(node: Node, machine: Machine | None) -> list[str]:
+def _machine(node: NodeFacts, machine: Machine | None) -> list[str]:
     if machine is None:
         return [f"{node.cpus:g}", "?", f"{node.gpus:g}", "?", "?"]
-    gpus = Counter(f"{name} {size(memory)}" for name, memory in machine.gpus)
+    gpus = Counter(f"{name} {bytes_text(memory)}" for name, memory in machine.gpus)
     return [
         f"{node.cpus:g} of {machine.cores}",
-        size(machine.memory_bytes),
+        bytes_text(machine.memory_bytes),
         ", ".join(f"{number} x {gpu}" for gpu, number in gpus.items()) or "0",
         "yes" if machine.fast_bf16 else "no",
-        size(machine.disk_free_bytes),
+        bytes_text(machine.disk_free_bytes),
     ]
