@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from superconv_ray.data.dataset import Dataset
-    from superconv_ray.execution.session import Summary
+    from superconv_ray.execution.session import RunSummary
     from superconv_ray.storage.store import Store
 
     ModelSource = str | Callable[..., nn.Module]
@@ -94,7 +94,7 @@ class LRFind:
         summary: Counts of the run.
     """
 
-    def __init__(self, plan: Plan, store: Store, summary: Summary) -> None:
+    def __init__(self, plan: Plan, store: Store, summary: RunSummary) -> None:
         self.study = plan.study
         self.summary = summary
         self._plan = plan

@@ -15,7 +15,7 @@ from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, did_you_mean
-from superconv_ray.execution.session import RunOptions, Summary, run_plan
+from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.storage.store import Store, open_store
 from superconv_ray.storage.versions import difference_note
@@ -36,7 +36,7 @@ class RunResult(StudyResults):
         summary: Counts of the run: trials trained, found, diverged, failed, blocked and left.
     """
 
-    def __init__(self, store: str, name: str, summary: Summary) -> None:
+    def __init__(self, store: str, name: str, summary: RunSummary) -> None:
         super().__init__(open_store(store), name)
         self.summary = summary
 
@@ -70,7 +70,7 @@ def run_study(
 
 def run_planned(
     plan: Plan, store: str | Path = "results", *, progress: bool = True, **options: Any
-) -> Summary:
+) -> RunSummary:
     """Train what the store does not have of a plan; see `run_study`."""
     console = Console(quiet=not progress)
     return run_plan(plan, _run_options(store, options), console)
@@ -99,7 +99,7 @@ def settings_note(study: Study, store: Store) -> str | None:
         return f"the settings of study {study.name!r} cannot be compared with the store's: {error}"
 
 
-def summary_text(name: str, summary: Summary) -> str:
+def summary_text(name: str, summary: RunSummary) -> str:
     """How a run went, in one line."""
     return (
         f"study {name}: {counted(summary.trained, 'trial')} trained, {summary.found} found in the "
@@ -107,7 +107,7 @@ def summary_text(name: str, summary: Summary) -> str:
     )
 
 
-def incomplete_text(summary: Summary) -> str:
+def incomplete_text(summary: RunSummary) -> str:
     """What did not run, and why."""
     lines = [f"{counted(len(summary.failed), 'trial')} failed; the next run tries again"]
     lines += [f"not run: {reason}" for reason in summary.blocked]

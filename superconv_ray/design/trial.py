@@ -29,7 +29,7 @@ from superconv_ray.design.fields import (
     type_name,
     without_none,
 )
-from superconv_ray.design.text import did_you_mean
+from superconv_ray.design.text import did_you_mean, trial_name
 
 RESULTS_VERSION = 1
 """Part of every id. Raise it when a change of this package makes the same settings train
@@ -277,8 +277,8 @@ class CompleteTrial(Trial):
         )
 
     def described(self) -> str:
-        """Return one line with the id and all settings: the last line of every trial's error."""
-        return f"trial {self.id}: {self.own_settings()}"
+        """Return one line that names the trial: its id and its main settings."""
+        return f"trial {self.id}: {trial_name(self.settings())}"
 
 
 def _bn_momentum(momentum_steps: float | None, steps: int) -> float:

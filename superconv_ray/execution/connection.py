@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster: the one that is there, or one of this process's own."""
+"""Connects to a Ray cluster: the one that is there, or one of this process's own."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from ray._private.utils import read_ray_address
 from ray.exceptions import AuthenticationError
 
 ATTEMPTS_VARIABLE = "RAY_gcs_server_port_wait_time_s"
-"""Ray's setting, despite its name: how often it tries to connect to a head, 20 times if unset."""
-
+"""Ray's setting for how often it tries to reach a head, despite its name; 20 times by default."""
 
 HEAD_SECONDS = 5.0
-"""Time between two looks whether the head still answers; twice in vain, and it is told."""
+"""Time between two checks of the head; the user is warned after two in a row have failed."""
 
 
 @contextlib.contextmanager
 def connected(address: str | None, say: Callable[[str], None] = lambda _: None) -> Iterator[bool]:
-    """Use the Ray that is there; one that is started here is stopped here.
+    """Use the Ray that is there, or start one and stop it afterwards.
 
-    Yields whether its size is fixed: no autoscaler adds nodes to one that was started here.
+    Yields whether its size is fixed: no autoscaler adds nodes to a Ray that was started here.
 
     Args:
-        address: Of a running cluster; None: the one this process is on, else a new local one.
-        say: Told when the head no longer answers.
+        address: Address of a running cluster. None: the one of this process, else a new local one.
+        say: Called with a warning if the head node stops responding.
 
     Raises:
-        ConnectionError: No cluster at the address, or it refuses this process: why, and what to do.
-        ValueError: An address of Ray Client, on whose far side no study runs.
+        ConnectionError: No cluster answers at the address, or it refuses this process.
+        ValueError: The address is one of Ray Client, through which no study runs.
     """
     if ray.is_initialized():
         yield False
@@ -53,22 +52,23 @@ def connected(address: str | None, say: Callable[[str], None] = lambda _: None) 
 
 @contextlib.contextmanager
 def _head_watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Tell when the head no longer answers: Ray ends this process then, and not with what to do."""
+    """Warn if the head node stops responding: Ray then ends this process without any advice."""
     over = threading.Event()
 
     def watch() -> None:
-        in_vain = 0
+        failed = 0
         while not over.wait(HEAD_SECONDS):
             try:
                 _knock(address, HEAD_SECONDS)
-                in_vain = 0
+                failed = 0
             except OSError as error:
-                in_vain += 1
-                if in_vain == 2:
+                failed += 1
+                if failed == 2:
                     say(
-                        f"the head of the Ray cluster at {address} does not answer ({error}); if "
-                        "it stays away, Ray ends this process after a minute. What is finished is "
-                        "in the store: start the cluster again and repeat the command"
+                        f"the head of the Ray cluster at {address} does not respond ({error}); if "
+                        "it does not come back, Ray ends this process within a minute or so. "
+                        "Finished trials are in the store: restart the cluster and repeat the "
+                        "command"
                     )
 
     threading.Thread(target=watch, name="head", daemon=True).start()
@@ -79,19 +79,19 @@ def _head_watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _knock(address: str, seconds: float) -> None:
-    """See whether somebody listens at host:port.
+    """Check that something listens at host:port.
 
     Raises:
-        OSError, ValueError, OverflowError: Nobody does, or it is no address.
+        OSError, ValueError, OverflowError: Nothing does, or it is no address.
     """
     host, _, port = address.rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
 
 
 def _own_if_stale() -> str | None:
-    """The address "local" if Ray's note of a cluster here is of one that was killed; else None.
+    """Return "local" if Ray's note of a cluster on this machine is stale, else None.
 
-    A kill leaves the note behind, and Ray would try for minutes to connect to what it says.
+    A cluster that was killed leaves its note behind, and Ray would try for minutes to connect.
     """
     noted = read_ray_address()
     if not noted or os.environ.get("RAY_ADDRESS"):
@@ -104,11 +104,11 @@ def _own_if_stale() -> str | None:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try a wrong host:port for more than three minutes."""
+    """Check host:port at once: Ray itself tries a wrong one for more than three minutes."""
     if address.startswith("ray://"):
         raise ValueError(
-            f"address must be that of a cluster this machine is part of, such as HOST:6379, got "
-            f"{address!r}; from other machines start the study with `ray submit` or "
+            f"address must be that of a cluster this machine is part of, such as HOST:6379; got "
+            f"{address!r}. From other machines, start the study with `ray submit` or "
             "`ray job submit`"
         )
     host, _, port = address.rpartition(":")
@@ -118,18 +118,18 @@ def _check_reachable(address: str) -> None:
         _knock(address, 10.0)
     except (OSError, OverflowError) as error:
         raise ConnectionError(
-            f"no Ray cluster at address {address!r}: {error}; look with `ray status` on its head "
-            "whether it runs, and on which port (6379, if nothing else was said)"
+            f"no Ray cluster at address {address!r}: {error}; check with `ray status` on its head "
+            "that it runs, and on which port (6379 by default)"
         ) from None
 
 
 def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
-    """What `ray.init` gives; its errors are nested, long and without the next step."""
+    """Call `ray.init`, and explain its errors, which are nested and long and give no advice."""
     joins = address is not None and address != "local"
     with contextlib.ExitStack() as restored:
         if joins and ATTEMPTS_VARIABLE not in os.environ:
-            # Somebody listens there. Who refuses a token once refuses it 20 times, and who is not
-            # Ray takes 40 s each time. (To start a Ray of our own the variable has other uses.)
+            # Something listens there. A head that refuses a token does so 20 times, and what is no
+            # head takes 40 s each time. (When Ray starts a cluster, the variable has other uses.)
             os.environ[ATTEMPTS_VARIABLE] = "1"
             restored.callback(os.environ.pop, ATTEMPTS_VARIABLE)
         try:
@@ -137,7 +137,7 @@ def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
                 address=address,
                 include_dashboard=None if joins else False,
                 log_to_driver=False,
-                logging_level="error",  # Ray's advice on start, such as on tokens: for operators
+                logging_level="error",  # not Ray's hints for operators, such as on tokens
             )
         except (ConnectionError, RuntimeError, AuthenticationError) as error:
             ray.shutdown()
@@ -145,7 +145,7 @@ def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
 
 
 def _explained(address: str | None, error: BaseException) -> str:
-    """One message for what Ray says: which cluster, what is wrong, what to do."""
+    """Return one message: which cluster, what is wrong, what to do."""
     where = f"Ray cluster at {address!r}" if address else "Ray cluster of this machine"
     said = str(error) if error.__cause__ is None else f"{error}\n{error.__cause__}"
     if isinstance(error, AuthenticationError) or "InvalidAuthToken" in said:
@@ -155,8 +155,8 @@ def _explained(address: str | None, error: BaseException) -> str:
         theirs, ours = (f"Ray {ray_} and Python {python}" for ray_, python in versions)
         return (
             f"the {where} runs {theirs}, this process {ours}: both must be equal on all nodes and "
-            f"here; install ray=={versions[0][0]} under Python {versions[0][1]} here, or start the "
-            "cluster anew with these versions"
+            f"here; install ray=={versions[0][0]} with Python {versions[0][1]} here, or restart "
+            "the cluster with these versions"
         )
     if "No node info found" in said:
         return (
@@ -166,20 +166,20 @@ def _explained(address: str | None, error: BaseException) -> str:
         )
     reason = [line for line in said.splitlines() if line.strip()][-1].strip()
     return (
-        f"no connection to the {where}: {reason}; look with `ray status` on its head whether it is "
-        "well, and whether the port is the head's own (6379, if nothing else was said; not the "
-        "dashboard's or Ray Client's)"
+        f"no connection to the {where}: {reason}; check with `ray status` on its head that it "
+        "works, and that the port is the head's own (6379 by default; not the dashboard's or Ray "
+        "Client's)"
     )
 
 
 def _token_problem(said: str) -> str:
-    """Why a token was refused, as far as this process can know."""
+    """Explain why a token was refused, as far as this process can know."""
     get = (
-        "the cluster's is printed by `ray get-auth-token` where `ray up` was called and on each "
-        "node; put it into ~/.ray/auth_token here, or into RAY_AUTH_TOKEN"
+        "`ray get-auth-token` prints the cluster's where `ray up` was called and on each node; put "
+        "it into ~/.ray/auth_token here, or into RAY_AUTH_TOKEN"
     )
     if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
-        return f"it asks for a token; set RAY_AUTH_MODE=token, and have the token here: {get}"
+        return f"it asks for a token; set RAY_AUTH_MODE=token, and provide the token here: {get}"
     if "InvalidAuthToken" in said:
         source = next(
             (name for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH") if os.environ.get(name)),

@@ -1,25 +1,24 @@
-"""Running a planner's trials one after another in this process, without Ray."""
+"""Runs a planner's trials one after another in this process, without Ray."""
 
 from __future__ import annotations
 
 from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution.estimate import Position
 from superconv_ray.execution.interruption import sigterm_is_ctrl_c
-from superconv_ray.execution.progress import Progress
+from superconv_ray.execution.run import Run
 from superconv_ray.execution.worker import SLICE_SECONDS, Worker
-from superconv_ray.planning.planner import Planner
 
 
-def run_local(planner: Planner, worker: Worker, progress: Progress) -> None:
-    """Run until the planner is finished; on Ctrl-C the trial in progress is saved first."""
+def run_local(run: Run, worker: Worker) -> None:
+    """Run until the planner is finished; on Ctrl-C, save the trial in progress first."""
     with sigterm_is_ctrl_c():
-        while isinstance(trial := planner.next(), CompleteTrial):
+        while isinstance(trial := run.next(), CompleteTrial):
             worker.start(trial)
-            progress.started(trial)
+            run.progress.started(trial)
             try:
                 while (outcome := worker.work(SLICE_SECONDS)) is None:
-                    progress.refresh()
+                    run.progress.at(trial, Position(*worker.position))
             except KeyboardInterrupt:
                 worker.interrupt()
                 raise
-            planner.tell(trial.id, outcome)
-            progress.ended(trial, outcome)
+            run.ended(trial, outcome)

@@ -1,7 +1,4 @@
-"""Ctrl-C, and the SIGTERM of schedulers and job stops: the first ends a run in good order.
-
-A second one ends it at once.
-"""
+"""Ctrl-C and SIGTERM: the first saves and ends a run, a second ends it at once."""
 
 from __future__ import annotations
 
@@ -12,16 +9,16 @@ from collections.abc import Callable, Iterator
 
 
 def _in_main_thread() -> bool:
-    """Python gives signals to the main thread, and lets it alone choose what they do."""
+    """Return whether signals can be handled here: Python leaves them to the main thread."""
     return threading.current_thread() is threading.main_thread()
 
 
 @contextlib.contextmanager
 def sigterm_is_ctrl_c() -> Iterator[None]:
-    """Inside, SIGTERM does whatever Ctrl-C does; afterwards both do what they did before.
+    """Let SIGTERM do what Ctrl-C does, and restore both handlers afterwards.
 
-    Tune takes Ctrl-C for itself and keeps it; Ray takes SIGTERM and ends the process. A shell that
-    starts a process in the background lets it ignore Ctrl-C.
+    Tune replaces the handler of Ctrl-C and does not restore it; Ray ends the process on SIGTERM. A
+    process that a shell starts in the background ignores Ctrl-C.
     """
     if not _in_main_thread():
         yield
@@ -34,15 +31,16 @@ def sigterm_is_ctrl_c() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if handler is not None:  # None: not set from Python, and so not to be set back
+            if handler is not None:  # None: not set from Python, so it cannot be restored
                 signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def deferred_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Inside, a first Ctrl-C only makes the given function true, and is raised at the end.
+    """Defer a first Ctrl-C to the end of the block; a second one is raised at once.
 
-    A second one is raised at once. In other threads than the main one no signal arrives anyway.
+    Yields a function that returns whether Ctrl-C was pressed. Outside the main thread, where no
+    signal arrives, it returns False.
     """
     handler = signal.getsignal(signal.SIGINT)
     if not _in_main_thread() or not callable(handler):

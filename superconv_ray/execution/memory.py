@@ -1,4 +1,4 @@
-"""The most memory that a process took since a moment: the thin edge to the system and to CUDA."""
+"""Peak memory of this process and of its GPU, since the peak counters were reset."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import torch
 _PROCESS = Path("/proc/self")
 
 
-def forget_peaks(device: torch.device) -> None:
-    """From now on the peaks count anew.
+def reset_peaks(device: torch.device) -> None:
+    """Reset the peak counters.
 
-    What torch's allocator keeps for later belongs to earlier trials, and is given back first.
+    Memory that torch's allocator keeps belongs to earlier trials, and is returned first.
     """
-    # A process that has not used CUDA yet has taken nothing, and may not ask for a reset.
+    # Before a process uses CUDA there is nothing to reset, and torch refuses to.
     if device.type == "cuda" and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    with contextlib.suppress(OSError):  # no such file but on Linux: then the peak is the process's
+    with contextlib.suppress(OSError):  # only Linux has the file; elsewhere the peak is not reset
         (_PROCESS / "clear_refs").write_text("5")
 
 
 def peaks(device: torch.device) -> dict[str, int]:
-    """Column to bytes: of main memory, and of what torch's allocator held of a GPU."""
+    """Return column to bytes: main memory, and what torch's allocator held of a GPU."""
     found = {"peak_memory_bytes": _peak_resident_bytes()}
     if device.type == "cuda":
         found["peak_gpu_memory_bytes"] = torch.cuda.max_memory_reserved(device)

@@ -1,10 +1,11 @@
-"""What travels to other machines: the user's models as code, and whether it can be loaded there."""
+"""Sends the user's models to other machines as code, and checks that they load there."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -17,8 +18,12 @@ Model = Callable[..., nn.Module]
 
 @contextlib.contextmanager
 def shipped_by_value(models: Iterable[Model]) -> Iterator[None]:
-    """Let the user's models travel as code: other machines have not got the study's folder."""
-    modules = {sys.modules[model.__module__] for model in models if hasattr(model, "__module__")}
+    """Pickle the modules of the user's models by value: other machines lack the study's folder.
+
+    cloudpickle does so by itself with what `__main__`, and so a notebook's cell, defines.
+    """
+    names = {_module_of(model) for model in models}
+    modules = [sys.modules[name] for name in names if name in sys.modules]
     own = [m for m in modules if m.__name__ != "__main__" and not _is_installed(m)]
     for module in own:
         ray.cloudpickle.register_pickle_by_value(module)
@@ -29,17 +34,24 @@ def shipped_by_value(models: Iterable[Model]) -> Iterator[None]:
             ray.cloudpickle.unregister_pickle_by_value(module)
 
 
+def _module_of(model: Model) -> str:
+    """Return the name of the module that defines a model; of a partial, that of its function."""
+    while isinstance(model, partial):
+        model = model.func
+    return str(getattr(model, "__module__", "__main__"))
+
+
 def _is_installed(module: ModuleType) -> bool:
-    """Whether a module is part of an installed package, and so to be expected on every node."""
+    """Return whether a module is part of an installed package, which every node should have."""
     parts = Path(module.__file__ or "").parts
     return "site-packages" in parts or "dist-packages" in parts or module.__file__ is None
 
 
 def check_models_load(models: Mapping[str, Model]) -> None:
-    """Load the user's models on every node once, before every trial fails there.
+    """Load the user's models once on every node.
 
     Raises:
-        ValueError: A node cannot: which, why, and what to do.
+        ValueError: A node cannot load one; says which, why, and what to do.
     """
     if not models:
         return
@@ -55,14 +67,14 @@ def check_models_load(models: Mapping[str, Model]) -> None:
         if problem:
             raise ValueError(
                 f"{problem} on host {host}: install what it needs on every node, for example in "
-                "setup_commands of the cluster file (the model's own file travels by itself; what "
-                "it imports does not, unless `ray job submit --working-dir` brings it)"
+                "setup_commands of the cluster file. The model's own file travels by itself, but "
+                "not what it imports, unless `ray job submit --working-dir` sends it"
             )
 
 
 @ray.remote(num_cpus=0)  # type: ignore[untyped-decorator]
 def _load(contents: Mapping[str, bytes]) -> tuple[str, str | None]:
-    """Host, and what went wrong there."""
+    """Return the host, and what went wrong there."""
     import pickle
     import platform
 

@@ -1,8 +1,8 @@
 """How many trials share a GPU, or a node's memory: measured, not guessed.
 
-The first trial of a shape gets a whole GPU, or a whole node's memory. What it took at most decides
-the share of all that follow. Shares are 1/k of a device for whole k: Ray keeps a warm worker for
-trials that ask for exactly the same, and there are few such k.
+The first trial of a shape gets a whole GPU, or a whole node's memory. Its peak decides the share of
+all that follow. Shares are 1/k of a device for whole k: Ray gives a warm worker only to trials that
+request exactly the same, and there are few such k.
 """
 
 from __future__ import annotations
@@ -14,40 +14,41 @@ from typing import Any, Literal, TypeAlias
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import Trial
-from superconv_ray.execution.capacity import Node, Request
+from superconv_ray.execution.request import NodeResources, Request
 
 Amount: TypeAlias = float | Literal["auto"]
-"""A number, or one that follows from what was measured."""
+"""A number, or "auto": derived from measured peaks."""
 
 SHAPE = (
     *("model", "model_digest", "dataset", "dataset_digest", "batch_size", "precision"),
     *("optimizer", "dropout", "augment", "ghost_batch_size", "hessian_free_interval"),
 )
-"""Settings that decide how much memory a trial takes. Learning rates, lengths and seeds do not."""
+"""Settings that decide how much memory a trial takes, and how long its steps take. Learning rates,
+lengths and seeds do not."""
 RAM, GPU_RAM = "peak_memory_bytes", "peak_gpu_memory_bytes"
 """Columns of the table of trials that hold the peaks."""
 
 MARGIN = 1.25
-"""A share is for a peak that is larger by this factor: allocators' fragments, unlike algorithms."""
+"""Factor by which a share exceeds the measured peak: fragmentation and algorithm choice vary."""
 CUDA_CONTEXT_BYTES = 600 * 2**20
-"""What a process takes of a GPU besides torch's allocator, which does not count it: CUDA's context
-and libraries, 300 to 500 MiB."""
+"""GPU memory of a process that torch's allocator does not count: CUDA's context and libraries, 300
+to 500 MiB."""
 MOST_PER_GPU = 48
-"""Processes that NVIDIA's MPS lets share a GPU, at the least (its manual's section on limits)."""
+"""Processes that can share a GPU under NVIDIA's MPS (smallest limit in its manual)."""
 _GRAIN = 10_000
-"""Ray counts fractions in parts of this."""
+"""Ray counts resources in units of 1/10,000."""
 
 
 def trials_that_fit(memory_bytes: float, peak_bytes: float, fixed_bytes: float = 0.0) -> int:
-    """How many trials fit into a memory, with the margin; at least one, which was seen to run.
+    """Return how many trials fit into a memory, with the margin; at least one.
 
-    Only the three leading binary digits count, as in 20 for 23: peaks of one shape differ a little,
-    and warm workers would be of no use to trials that ask for slightly more.
+    Only the three leading binary digits count, as in 20 for 23. Peaks of one shape differ a little,
+    and a warm worker is of no use to a trial that requests slightly more.
 
     Args:
-        memory_bytes: Of the device.
-        peak_bytes: Of one trial, as measured.
-        fixed_bytes: What each takes besides, without a margin.
+        memory_bytes: Memory of the device.
+        peak_bytes: Measured peak of one trial.
+        fixed_bytes: What each trial takes in addition, without a margin.
     """
     fitting = max(1, int(memory_bytes // (MARGIN * peak_bytes + fixed_bytes)))
     rest = max(0, fitting.bit_length() - 3)
@@ -55,23 +56,23 @@ def trials_that_fit(memory_bytes: float, peak_bytes: float, fixed_bytes: float =
 
 
 def share_of(amount: float, trials: int) -> float:
-    """What each of some trials may ask for of an amount, in Ray's grain, so that all fit at once.
+    """Return an amount divided among trials, rounded down to Ray's units so that all fit at once.
 
-    One third is 0.3333 and not 0.3334, of which only two would fit.
+    One third is 0.3333; of 0.3334, only two would fit.
     """
     return math.floor(round(amount * _GRAIN, 6) / trials) / _GRAIN
 
 
 def shape_of(settings: Mapping[Any, Any]) -> Hashable:
-    """The part of a trial's settings, or of its row, that decides how much memory it takes."""
+    """Return the part of a trial's settings, or of its row, that decides its memory."""
     return tuple(settings.get(name) for name in SHAPE)
 
 
 def largest_peaks(rows: Iterable[Mapping[Any, Any]], column: str) -> dict[Hashable, float]:
-    """Largest peak of every shape in rows of the table of trials; rows without one are passed over.
+    """Return the largest peak of every shape. Rows without a peak are skipped.
 
     Args:
-        rows: With the columns of `SHAPE` and the peaks; None where there is no value.
+        rows: Rows of the trials' table, with the columns of `SHAPE` and the peaks.
         column: `RAM` or `GPU_RAM`.
     """
     peaks: dict[Hashable, float] = {}
@@ -85,11 +86,11 @@ def largest_peaks(rows: Iterable[Mapping[Any, Any]], column: str) -> dict[Hashab
 
 @dataclass(frozen=True)
 class Devices:
-    """What trials share: the smallest of its kind in the cluster, for a trial may land on any.
+    """The smallest devices of the cluster, as a trial may land on any.
 
     Attributes:
-        gpu_bytes: Memory of a GPU; None if it could not be found out.
-        cpus_per_gpu: CPUs that a node has for each of its GPUs.
+        gpu_bytes: Memory of a GPU; None if unknown.
+        cpus_per_gpu: CPUs that a node has per GPU.
         ram_bytes: Memory that Ray counts on a node that runs trials.
         most_cpus: CPUs of the largest node.
     """
@@ -100,8 +101,8 @@ class Devices:
     most_cpus: float
 
 
-def smallest_devices(nodes: Iterable[Node], gpu_bytes: float | None = None) -> Devices:
-    """Of the nodes of a cluster, by what Ray counts on them; it does not count a GPU's memory."""
+def smallest_devices(nodes: Iterable[NodeResources], gpu_bytes: float | None = None) -> Devices:
+    """Return the smallest devices by what Ray counts; it does not count a GPU's memory."""
     nodes = list(nodes)
     per_gpu = [node.get("CPU", 0.0) / node["GPU"] for node in nodes if node.get("GPU")]
     ram = [node.get("memory", 0.0) for node in nodes if node.get("CPU")]
@@ -114,13 +115,13 @@ def smallest_devices(nodes: Iterable[Node], gpu_bytes: float | None = None) -> D
 
 
 class Packing:
-    """What each trial asks Ray for.
+    """Decides what each trial requests from Ray.
 
     Args:
-        devices: See `Devices`.
+        devices: Devices that trials share.
         cpus: CPUs of a trial.
         gpus: GPUs of a trial; 0: trials run on CPUs.
-        peaks: Shape to largest peak in earlier runs, of `column_of(gpus)`.
+        peaks: Shape to largest peak of `column_of(gpus)` in earlier runs.
     """
 
     def __init__(
@@ -137,28 +138,28 @@ class Packing:
 
     @property
     def measures(self) -> bool:
-        """Whether anything follows from what trials took."""
+        """Whether requests depend on measured peaks."""
         return "auto" in (self._cpus, self._gpus)
 
     def request(self, trial: Trial) -> Request:
-        """A trial's share; of a shape that was never measured, a whole device."""
+        """Return a trial's request: a whole device if its shape was never measured."""
         return self._request(self._peaks.get(shape_of(trial.settings())))
 
     def largest_request(self) -> Request:
-        """What a trial asks for whose shape was never measured."""
+        """Return the request of a trial whose shape was never measured."""
         return self._request(None)
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
-        """Note what a trial took at most."""
+        """Note the peak of a trial."""
         row = {**trial.settings(), **outcome.measurements}
         for shape, peak in largest_peaks([row], column_of(self._gpus)).items():
             self._peaks[shape] = max(peak, self._peaks.get(shape, 0.0))
 
     def outgrown(self, trial: Trial) -> bool:
-        """Note that a trial ran out of memory: all of its shape get a whole device from now on.
+        """Note that a trial ran out of memory: its shape gets a whole device from now on.
 
         Returns:
-            Whether that is more than it had.
+            Whether that is more than the trial had.
         """
         had = self.request(trial)
         self._peaks[shape_of(trial.settings())] = math.inf
@@ -170,12 +171,12 @@ class Packing:
         gpus = self._part_of_gpu(peak) if self._gpus == "auto" else self._gpus
         if self._cpus != "auto":
             return Request(self._cpus, gpus)
-        # A core to feed the GPU where there are enough; never so many that GPUs stay idle
+        # One core feeds a trial if there are enough; never so many that GPUs stay idle.
         feeding = share_of(self._devices.cpus_per_gpu, max(1, int(1 / gpus)))
         return Request(min(1.0, feeding), gpus)
 
     def _on_cpu(self, peak: float | None) -> Request:
-        """One core each; how many run at a time is a matter of memory, which Ray counts too."""
+        """Return a request for one core, and the share of memory that limits how many run."""
         if self._cpus != "auto":
             return Request(self._cpus, 0.0)
         ram = self._devices.ram_bytes
@@ -191,5 +192,5 @@ class Packing:
 
 
 def column_of(gpus: Amount) -> str:
-    """The column whose peaks decide for trials of so many GPUs."""
+    """Return the column whose peaks decide, for trials with so many GPUs."""
     return RAM if gpus == 0 else GPU_RAM

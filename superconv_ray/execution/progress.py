@@ -1,7 +1,4 @@
-"""What a running study shows: a live line on a terminal, plain lines elsewhere.
-
-To those who look into its store meanwhile it shows which trials it uses by now.
-"""
+"""What a run shows while it goes on: what is done, what is running, how long the rest takes."""
 
 from __future__ import annotations
 
@@ -11,53 +8,51 @@ from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.text import duration, trial_line, trial_name
 from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution.display import View, display_for
+from superconv_ray.execution.estimate import Estimate, Forecast, Position
 from superconv_ray.planning.planner import Planner
-from superconv_ray.storage.filesystem import StoreError
 
-PLAIN_INTERVAL = 2.0
-"""Least seconds between two plain lines, so that thousands of short trials do not flood a log."""
-KEEP_INTERVAL = 30.0
-"""Least seconds between two times that a study's trials are written down while it runs: what is
-chosen on the way, and so which trainings follow, is else known at its end only."""
 RECENT = 5
+"""Finished trials that a live display lists."""
 ERRORS_IN_FULL = 5
 """Different errors that are shown with their tracebacks."""
 
 
 class Progress:
-    """Counts what starts and ends; use it as a context manager around a run.
+    """Shows a run on a console; use it as a context manager around the run.
 
     Args:
-        planner: What is run.
         console: Where to show it.
-        keep: Writes down which trials the study uses; called now and then.
+        phase: What is going on at first.
+        clock: Seconds, monotonic.
     """
 
     def __init__(
-        self, planner: Planner, console: Console, keep: Callable[[], None] = lambda: None
+        self,
+        console: Console,
+        phase: str = "reading the store",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._planner = planner
         self._console = console
-        self._keep = keep
-        self._kept_at = time.monotonic()
-        self._begun = time.monotonic()
-        self._found = len(planner.outcomes)
-        self._running: dict[str, CompleteTrial] = {}
+        self._display = display_for(console)
+        self._phase: str | None = phase
+        self._clock = clock
+        self._planner: Planner | None = None
+        self._estimate = Estimate(clock)
         self._recent: deque[str] = deque(maxlen=RECENT)
-        self._printed_at = 0.0
+        self._begun_at = clock()
+        self._shown_at = float("-inf")
+        self._cost = 0.0  # seconds that the latest view took
         self._errors: set[str] = set()
         self._restarts = 0
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
     def __enter__(self) -> Progress:
-        if self._console.is_terminal:
-            self._live.start()
+        self._display.start(self._view())
         return self
 
     def __exit__(
@@ -66,73 +61,95 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-        elif self._recent:
-            self._console.print(self._status(), highlight=False, soft_wrap=True)
+        self._display.stop(self._view())
+
+    def follow(self, planner: Planner) -> None:
+        """Show the counts of a planner from now on."""
+        self._planner = planner
+
+    def phase(self, text: str) -> None:
+        """Say what is going on before the first trial starts."""
+        self._phase = text
+        self._display.show(self._view())
+
+    def slots(self, number: int) -> None:
+        """Note how many trials the cluster has room for."""
+        self._estimate.slots = number
 
     def started(self, trial: CompleteTrial) -> None:
-        """A trial was given to a worker."""
-        self._running[trial.id] = trial
+        """Show a trial as running."""
+        self._phase = None
+        self._estimate.started(trial)
+        self._show_if_due(self._display.idle_interval)
+
+    def at(self, trial: CompleteTrial, position: Position) -> None:
+        """Note how far a trial in progress is."""
+        self._estimate.at(trial, position)
+        self._show_if_due(self._display.idle_interval)
 
     def ended(self, trial: CompleteTrial, outcome: Outcome) -> None:
-        """A trial has ended; an error is shown at once, with the trial's settings."""
-        self._running.pop(trial.id, None)  # unless its worker could not be set up
-        line = trial_line({**trial.settings(), "status": outcome.status, **outcome.measurements})
-        self._recent.append(line)
+        """Show how a trial ended; an error at once."""
+        self._phase = None
+        self._estimate.ended(trial, outcome)
+        self._recent.append(
+            trial_line({**trial.settings(), "status": outcome.status, **outcome.measurements})
+        )
         if outcome.error:
-            # In full once: a mistake in a model raises the same in every trial, and the store
-            # keeps them all. The last line is the trial.
-            error = outcome.error.strip()
-            kind = error.rpartition("\n")[0] or error
-            new = kind not in self._errors and len(self._errors) < ERRORS_IN_FULL
-            self._errors.add(kind)
-            text = error if new else f"failed: {line}"
-            self._console.print(Text(text, style="red"), soft_wrap=True)
-        now = time.monotonic()
-        if now - self._kept_at >= KEEP_INTERVAL:
-            self._kept_at = now
-            try:
-                self._keep()
-            except StoreError as error:  # a convenience; those whom it stops are the workers
-                self.warn(f"which trials the study uses cannot be written down: {error}")
-        if not self._console.is_terminal and now - self._printed_at >= PLAIN_INTERVAL:
-            self._printed_at = now
-            self._console.print(f"{self._status()} | last: {line}", highlight=False, soft_wrap=True)
+            self._show_error(trial, outcome.error.strip())
+        self._show_if_due(self._display.interval, first_at_once=True)
 
     def lost(self, trial: CompleteTrial, cause: str | None) -> None:
-        """A trial is started again; why, if something about it may be to blame."""
-        self._running.pop(trial.id, None)
+        """Show that a trial is started again, and why if the trial may be to blame."""
+        self._estimate.cut_off(trial)
         self._restarts += 1
         if cause:
             self.warn(f"{trial_name(trial.settings())}: {cause}; started again")
 
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+        self._console.print(Text(text), soft_wrap=True)
+
     def warn(self, text: str) -> None:
-        """Show a line about something that is not as it should be, while the run goes on."""
+        """Show a warning while the run goes on."""
         self._console.print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
 
-    def refresh(self) -> None:
-        """Time has passed."""
-        if self._console.is_terminal:
-            self._live.refresh()
+    def _show_if_due(self, interval: float, *, first_at_once: bool = False) -> None:
+        """Show the present state, unless that would cost more than some percent of the time."""
+        now = self._clock()
+        shown_at = self._shown_at if first_at_once else max(self._shown_at, self._begun_at)
+        if now - shown_at >= max(interval, 30 * self._cost):
+            self._shown_at = now
+            self._display.show(self._view())
+            self._cost = self._clock() - now
 
-    def _status(self) -> str:
-        counts = Counter(self._planner.outcomes.values())
-        parts = [f"{len(self._planner.outcomes)} of {self._planner.total} trials done"]
+    def _show_error(self, trial: CompleteTrial, error: str) -> None:
+        """Show each different error in full once: a bug in a model fails every trial alike."""
+        text = f"failed: {trial_name(trial.settings())} (trial {trial.id})"
+        if error not in self._errors and len(self._errors) < ERRORS_IN_FULL:
+            text += f"\n{error}"
+        else:
+            text += f": {error.splitlines()[-1]}"
+        self._errors.add(error)
+        self._console.print(Text(text, style="red"), soft_wrap=True)
+
+    def _view(self) -> View:
+        if self._phase is not None or self._planner is None:
+            return View(self._phase or "")
+        forecast = self._estimate.forecast(self._planner.expected())
+        share = forecast.share_done if forecast else 0.0
+        return View(self._status(self._planner, forecast), share, tuple(self._recent))
+
+    def _status(self, planner: Planner, forecast: Forecast | None) -> str:
+        counts = Counter(planner.outcomes.values())
+        parts = [f"{len(planner.outcomes)} of {planner.total} trials done"]
         parts += [f"{counts[name]} {name}" for name in ("diverged", "failed") if counts[name]]
         parts += [f"{self._restarts} started again"] if self._restarts else []
-        parts += [f"{len(self._running)} running"] if self._running else []
-        if self._planner.to_come:
-            parts += [f"{self._planner.left} left", f"ETA {self._eta()}"]
+        parts += [f"{self._estimate.running} running"] if self._estimate.running else []
+        if planner.to_come:
+            rate = self._estimate.steps_per_second()
+            parts += [f"{planner.left} left"]
+            parts += (
+                [f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2g} steps/s"] if rate else []
+            )
+            parts += [f"ETA {duration(forecast.seconds_left) if forecast else 'unknown'}"]
         return ", ".join(parts)
-
-    def _eta(self) -> str:
-        """Time left at the pace of this run so far, in which recorded trials do not count."""
-        done = len(self._planner.outcomes) - self._found
-        if not done:
-            return "unknown"
-        seconds = (time.monotonic() - self._begun) / done * self._planner.to_come
-        return duration(seconds)
-
-    def _render(self) -> Text:
-        return Text("\n".join([*self._recent, self._status()]))

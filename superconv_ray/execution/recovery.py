@@ -1,4 +1,4 @@
-"""What a store knows already of the trials of a plan."""
+"""Reads from the store what it has of a plan's trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ from superconv_ray.storage.store import Store
 def recorded_outcomes(
     store: Store, plan: Plan, ids: Collection[str] | None = None
 ) -> Callable[[str], Outcome | None]:
-    """What the store knows of a plan's trials, or of some: all that its planner decides by."""
+    """Read the outcomes of a plan's trials, with the measurements by which its planner decides.
+
+    Args:
+        store: Where to read.
+        plan: Whose trials.
+        ids: Only these trials; None: all.
+
+    Returns:
+        A function from trial id to outcome; None for trials that the store does not have.
+    """
     finished = store.finished_ids()
     if ids is not None:
         finished &= frozenset(ids)
@@ -36,6 +45,6 @@ def recorded_outcomes(
         )
         for trial_id, curve in curves.groupby("trial_id", observed=True):
             rows = cast("list[dict[str, Any]]", curve.to_dict("records"))
-            if outcome := outcomes.get(str(trial_id)):  # else its row is damaged
+            if outcome := outcomes.get(str(trial_id)):  # otherwise its row is damaged
                 outcomes[str(trial_id)] = replace(outcome, curve=rows)
     return outcomes.get

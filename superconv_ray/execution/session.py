@@ -1,10 +1,10 @@
-"""One run of a study: what is done already is found in the store, what is missing is trained."""
+"""One run of a study: finds in the store what is done, and trains what is missing."""
 
 from __future__ import annotations
 
 import pkgutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from superconv_ray.design.plan import Plan
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.record import StudyRecord
 from superconv_ray.execution.recovery import recorded_outcomes
+from superconv_ray.execution.run import Run
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.lease import lease
 from superconv_ray.storage.store import Store, open_store
@@ -23,26 +24,25 @@ from superconv_ray.storage.versions import check_definition
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
-    from superconv_ray.execution.worker import Job
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where and how a study is run.
+    """Where and how to run a study.
 
     Attributes:
         store: Path or URI of the store.
-        local: In this process, without Ray.
-        address: Ray cluster to use; None: the one this machine is part of, else a new local one.
+        local: Run in this process, without Ray.
+        address: Ray cluster to use. None: the one this machine is part of, else a new local one.
         data_dir: Folder with the data sets' files; None: see `data.readers.load_dataset`.
         max_trials: Start at most this many trials.
-        cpus_per_trial: CPUs, and so threads, of a trial; "auto": one thread each, and as many
-            trials at a time as their measured memory leaves room for.
-        gpus_per_trial: GPUs of a trial, fractions allowed; None: one each where there are any;
-            "auto": the part that its measured memory takes.
+        cpus_per_trial: CPUs, and so threads, of a trial. "auto": one thread each, and as many
+            trials at a time as fit the memory, by what was measured.
+        gpus_per_trial: GPUs of a trial; fractions are allowed. None: one each if there are any;
+            "auto": the fraction that the measured memory takes.
         callbacks: Names of Tune callbacks, or of functions that make one: "module:name".
-        checkpoint_seconds: Time between checkpoints of a trial: what is lost where it is cut off.
-        replace: Whether the study may take the place of one of its name with other settings.
+        checkpoint_seconds: Time between checkpoints of a trial, which is what a lost worker costs.
+        replace: Whether the study may take the place of one with its name and other settings.
     """
 
     store: str
@@ -66,22 +66,22 @@ class RunOptions:
             raise ValueError(f"gpus_per_trial must be >= 0, got {self.gpus_per_trial}")
         if self.callbacks and self.local:
             raise ValueError(
-                f"callbacks are Ray Tune's, which local runs do without; got {self.callbacks}"
+                f"callbacks need Ray Tune, which local runs do not use; got {self.callbacks}"
             )
         if not self.checkpoint_seconds > 0:
             raise ValueError(f"checkpoint_seconds must be > 0, got {self.checkpoint_seconds}")
 
 
 @dataclass(frozen=True)
-class Summary:
-    """How a run went.
+class RunSummary:
+    """Counts of a run.
 
     Attributes:
         trained: Trials that ended in this run.
         found: Trials that the store had already.
-        diverged: Of both, how many diverged, which is a result.
-        failed: Trials that raised, by id; the next run tries them again.
-        blocked: Cells that could not go on because of their range tests, and why.
+        diverged: Trials that diverged, which is a result, of both.
+        failed: Ids of trials that raised; the next run tries them again.
+        blocked: Cells that could not go on because of their range tests or search, and why.
         left: Trials not run, because of max_trials or an interruption.
     """
 
@@ -93,44 +93,46 @@ class Summary:
     left: int
 
 
-def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
+def run_plan(plan: Plan, options: RunOptions, console: Console) -> RunSummary:
     """Train what is missing of a study and write it to the store.
 
+    The lease is taken first: from then on no other driver trains or moves what this one reads.
+
     Raises:
-        StoreError, DatasetNotFoundError: Before anything is written.
         StudyConflictError: The store has a study of this name with other settings.
         StudyInUseError: Another driver runs the study on this store.
-        ConnectionError, ValueError: No such cluster, or a trial does not fit it.
-        KeyboardInterrupt: Ctrl-C was pressed; the next run goes on from there.
+        StoreError: The store cannot be read or written.
+        DatasetNotFoundError: A data set's files are missing.
+        ConnectionError: No cluster answers at the address.
+        ValueError: An option does not fit the study or the cluster.
+        KeyboardInterrupt: Ctrl-C was pressed; the next run continues from there.
     """
-    store = open_store(options.store)
-    definition = define(plan)
-    check_definition(store, definition, replace=options.replace)
-    for line in store.set_aside_damaged():
-        console.print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
-    planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
-    datasets = _load_datasets(planner, options) if planner.to_come else {}
-    _check_own_models(plan, datasets)
-    store.initialise()
-    with lease(store.files, plan.study.name) as claim:
-        # What another driver finished before it gave up the lease is not trained again.
-        planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
-        found = len(planner.outcomes)
-        changes = check_definition(store, definition, replace=options.replace)
-        for line in changes:
-            console.print(
-                f"study {plan.study.name}: {line}", highlight=False, markup=False, soft_wrap=True
-            )
-        record = StudyRecord(store, plan)
-        record.write(planner)
-        try:
-            if planner.to_come:
-                _train(planner, datasets, store, claim, record, options, console)
-        finally:
+    with Progress(console) as progress:
+        store = open_store(options.store)
+        store.initialise()
+        with lease(store.files, plan.study.name) as claim:
+            for line in check_definition(store, define(plan), replace=options.replace):
+                progress.note(f"study {plan.study.name}: {line}")
+            for line in store.set_aside_damaged():
+                progress.warn(line)
+            planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
+            found = len(planner.outcomes)
+            record = StudyRecord(store, plan)
+            run = Run(planner, progress, lambda: record.write(planner))
+            inputs = _load_inputs(run, options) if planner.to_come else None
             record.write(planner)
-        store.compact()
+            if inputs:
+                try:
+                    _train(run, inputs, store, claim, options)
+                finally:
+                    record.write(planner)
+            store.compact()
+    return _summary(planner, found)
+
+
+def _summary(planner: Planner, found: int) -> RunSummary:
     counts = Counter(planner.outcomes.values())
-    return Summary(
+    return RunSummary(
         trained=len(planner.outcomes) - found - counts["failed"],
         found=found,
         diverged=counts["diverged"],
@@ -140,69 +142,76 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> Summary:
     )
 
 
-def _train(
-    planner: Planner,
-    datasets: Mapping[str, Dataset],
-    store: Store,
-    claim: str,
-    record: StudyRecord,
-    options: RunOptions,
-    console: Console,
-) -> None:
-    """Run the missing trials; torch and Ray are imported only where there are some."""
+@dataclass(frozen=True)
+class _Inputs:
+    """What a run needs besides the plan, loaded and checked before anything is written."""
+
+    datasets: Mapping[str, Dataset]
+    callbacks: Sequence[Any]
+
+
+def _load_inputs(run: Run, options: RunOptions) -> _Inputs:
+    callbacks = [_make_callback(name) for name in options.callbacks]
+    run.progress.phase("loading torch")
+    import torch  # noqa: F401 - what comes next needs it, and is another phase
+
+    run.progress.phase("loading data")
+    datasets = _load_datasets(run.planner, options)
+    _check_own_models(run.planner.plan, datasets)
+    return _Inputs(datasets, callbacks)
+
+
+def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOptions) -> None:
+    """Run the missing trials. torch and Ray are imported only if there are any."""
     from superconv_ray.execution.worker import Job, Worker
 
-    study = planner.plan.study
-    callbacks = [_make_callback(name) for name in options.callbacks]
     cpus = options.cpus_per_trial
 
     def make_job(gpu: bool) -> Job:
         return Job(
             store=store.files.uri,
             claim=claim,
-            models=dict(study.models),
+            models=dict(run.planner.plan.study.models),
             checkpoint_seconds=options.checkpoint_seconds,
             threads=1 if cpus == "auto" else max(1, round(cpus)),
             gpu=gpu,
         )
 
-    with Progress(planner, console, lambda: record.write(planner)) as progress:
-        if options.local:
-            import torch
+    if options.local:
+        import torch
 
-            from superconv_ray.execution.in_process import run_local
+        from superconv_ray.execution.in_process import run_local
 
-            worker = Worker(
-                make_job(torch.cuda.is_available()), datasets.__getitem__, progress.warn
-            )
-            run_local(planner, worker, progress)
-        else:
-            from superconv_ray.execution.ray_tune.runner import run_ray
+        job = make_job(torch.cuda.is_available())
+        run_local(run, Worker(job, inputs.datasets.__getitem__, run.progress.warn))
+    else:
+        run.progress.phase("starting Ray")
+        from superconv_ray.execution.ray_tune.runner import run_ray
 
-            run_ray(
-                planner,
-                make_job,
-                datasets,
-                progress,
-                address=options.address,
-                cpus_per_trial=options.cpus_per_trial,
-                gpus_per_trial=options.gpus_per_trial,
-                callbacks=callbacks,
-            )
+        run_ray(
+            run,
+            make_job,
+            inputs.datasets,
+            address=options.address,
+            cpus_per_trial=options.cpus_per_trial,
+            gpus_per_trial=options.gpus_per_trial,
+            callbacks=inputs.callbacks,
+        )
 
 
 def _make_callback(name: str) -> Any:
-    """What stands under "module:name", called: a class, or a function of the user's.
+    """Call what "module:name" names: a Tune callback class, or a function of the user's.
 
     Raises:
-        ValueError: There is nothing of that name.
+        ValueError: Nothing has that name.
     """
     try:
         make = pkgutil.resolve_name(name)
     except (ValueError, ImportError, AttributeError) as error:
         raise ValueError(
-            f"callback must be MODULE:NAME of a Tune callback or of a function that makes one, in "
-            f"a module that is installed or next to the study, got {name!r}: {error}"
+            f"callback {name!r} cannot be loaded ({error}); it must be MODULE:NAME of a Tune "
+            "callback or of a function that makes one, in a module that is installed or next to "
+            "the study"
         ) from None
     return make()
 
@@ -218,10 +227,10 @@ def _load_datasets(planner: Planner, options: RunOptions) -> Mapping[str, Datase
 
 
 def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
-    """Try each of the user's models once with each of its data sets, before anything is trained.
+    """Build and call each of the user's models once with each of its data sets.
 
     Raises:
-        ValueError, TypeError: As `check_model`, or whatever the user's code raises.
+        ValueError, TypeError: See `check_model`; or whatever the user's code raises.
     """
     trials = {trial for cell in plan.cells for trial in cell.templates}
     uses = {(t.model, t.dataset, t.dropout) for t in trials if t.model in plan.study.models}

@@ -1,4 +1,4 @@
-"""One trial after another in one process: restored, trained, checkpointed, written to the store."""
+"""Runs one trial after another in one process: restores, trains, saves, and writes results."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.design.version import VERSION
 from superconv_ray.execution.interruption import deferred_ctrl_c
-from superconv_ray.execution.memory import forget_peaks, peaks
+from superconv_ray.execution.memory import peaks, reset_peaks
+from superconv_ray.execution.tracebacks import user_traceback
 from superconv_ray.execution.worker_failures import BrokenDeviceError, breaks_device, memory_advice
 from superconv_ray.storage.filesystem import SHARE_IT, not_shared
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.training.loop import TrainingRun
 
 SLICE_SECONDS = 5.0
-"""Time after which whoever runs a worker hears of it again while it trains."""
+"""Time after which a worker that is still training reports to its runner."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs besides trials; it travels to every worker of a cluster.
+    """What a worker needs besides trials. It is sent to every worker of a cluster.
 
     Attributes:
         store: URI of the store.
         models: The user's own models by name.
-        checkpoint_seconds: Time between checkpoints of one trial, which is what a killed worker
-            can lose; shorter trials write none.
-        threads: CPU threads a trial may use.
-        gpu: Whether the worker has been given a GPU, or a share of one.
-        claim: A file that the driver keeps in the store; a worker that does not find it has another
-            store under the same name.
+        checkpoint_seconds: Time between checkpoints of a trial, which is what a killed worker can
+            lose; shorter trials write none.
+        threads: CPU threads of a trial.
+        gpu: Whether the worker has a GPU, or a share of one.
+        claim: A file that the driver keeps in the store. A worker that does not find it has
+            another store under the same name.
     """
 
     store: str
@@ -55,12 +56,12 @@ class Job:
 
 
 class Worker:
-    """Runs trials; keeps a data set on the device from one trial to the next.
+    """Runs trials, and keeps a data set on the device from one trial to the next.
 
     Args:
-        job: See `Job`.
-        load: Gives a data set by name.
-        warn: Told what the user should know although the trial goes on.
+        job: What is the same for all trials.
+        load: Returns a data set by name.
+        warn: Called with what the user should know although the trial continues.
     """
 
     def __init__(
@@ -79,10 +80,10 @@ class Worker:
 
     @cached_property
     def store(self) -> Store:
-        """The driver's store. Nodes that join while a study runs have not been asked before.
+        """The driver's store. A node that joins while a study runs has not been checked before.
 
         Raises:
-            StoreError: It cannot be opened, or is not the driver's.
+            StoreError: The store cannot be opened, or is not the driver's.
         """
         store = open_store(self._job.store, known=True)
         if self._job.claim and store.files.read(self._job.claim) is None:
@@ -92,45 +93,51 @@ class Worker:
             )
         return store
 
+    @property
+    def position(self) -> tuple[int, float, float]:
+        """How far the trial in progress is: its step, seconds of training and of evaluating."""
+        run = self._run
+        return (run.step, run.train_seconds, run.eval_seconds) if run else (0, 0.0, 0.0)
+
     def start(self, trial: CompleteTrial) -> None:
-        """Take on a trial, whatever was in progress before."""
+        """Take on a trial, and drop what was in progress."""
         self._trial, self._run = trial, None
 
     def work(self, seconds: float = float("inf")) -> Outcome | None:
-        """Work on the trial for some seconds; its outcome once it has ended.
+        """Work on the trial for some seconds, and return its outcome once it has ended.
 
-        An exception of the trial ends that trial alone: it is noted in the store.
+        An exception in the trial ends that trial only, and is noted in the store.
 
         Raises:
-            StoreError: The store cannot be written, even after waiting for it; or see `store`.
-            BrokenDeviceError: CUDA is of no more use to this process, which is to be ended.
-            KeyboardInterrupt: Ctrl-C was pressed; a first one waits for the end of the step.
+            StoreError: The store cannot be written even after waiting for it; see also `store`.
+            BrokenDeviceError: This process can no longer use CUDA and must end.
+            KeyboardInterrupt: Ctrl-C was pressed. A first one is raised at the end of the step.
         """
         trial = self._trial
         assert trial is not None, "start a trial first"
         with deferred_ctrl_c() as interrupted:
             try:
                 run = self._run or self._begin(trial)
-                until = time.monotonic() + seconds  # from here: a first trial's data may take long
+                until = time.monotonic() + seconds  # without the time to load the data
                 while not run.finished and not interrupted() and time.monotonic() < until:
                     self._train(run, until, interrupted)
                 if not run.finished:
                     return None
                 outcome = self._finish(run)
             except StoreError:
-                raise  # no fault of the trial's: without a store nothing can be kept of any
-            except Exception:
-                trace = traceback.format_exc()
-                if breaks_device(trace):
-                    raise BrokenDeviceError(trace.strip().splitlines()[-1]) from None
-                outcome = self._fail(trial, trace)
+                raise  # not the trial's fault: without a store, no result can be kept
+            except Exception as error:
+                in_full = traceback.format_exc().strip()
+                if breaks_device(in_full):
+                    raise BrokenDeviceError(in_full.splitlines()[-1]) from None
+                outcome = self._fail(trial, in_full, user_traceback(error))
             self._trial, self._run = None, None
             return outcome
 
     def interrupt(self) -> None:
-        """Save the trial in progress, so that the next run goes on from here.
+        """Save the trial in progress, so that the next run continues from here.
 
-        Half a step cannot be gone on from: then the last checkpoint stays.
+        In the middle of a step nothing is saved, and the last checkpoint stays.
         """
         if self._run is not None and self._between_steps and not self._run.finished:
             self._save(self._run)
@@ -145,7 +152,7 @@ class Worker:
             self._save(run)
 
     def _begin(self, trial: CompleteTrial) -> TrainingRun:
-        forget_peaks(self.device)
+        reset_peaks(self.device)
         data = self._data(trial.dataset)
         model = self._job.models.get(trial.model, trial.model)
         run = TrainingRun(trial, data, model)
@@ -156,8 +163,8 @@ class Worker:
             except ValueError as error:
                 if memory_advice(str(error)) or breaks_device(str(error)):
                     raise
-                # Corrupt, of another trial, or of a model that was edited since: of no use to
-                # anyone. Train from the start rather than fail for ever.
+                # It is corrupt, of another trial, or of a model that was edited since. Train from
+                # the start rather than fail forever.
                 self._warn(f"{error}; trained from the start")
                 self.store.delete_checkpoint(trial.id)
                 run = TrainingRun(trial, data, model)
@@ -166,14 +173,14 @@ class Worker:
         return run
 
     def _data(self, name: str) -> ResidentDataset:
-        """A data set on the device; one at a time, as a trial's share of the memory is for one."""
+        """Return a data set on the device; a trial's share of the memory is for one only."""
         if name not in self._resident:
             self._resident.clear()
             self._resident[name] = to_device(self._load(name), self.device)
         return self._resident[name]
 
     def _save(self, run: TrainingRun) -> None:
-        """Write a checkpoint. It is an insurance: a trial goes on if the store cannot take it."""
+        """Write a checkpoint. If that fails, the trial continues without one."""
         try:
             self.store.write_checkpoint(run.trial.id, run.state())
         except OSError as error:
@@ -185,13 +192,16 @@ class Worker:
         outcome = replace(outcome, measurements={**outcome.measurements, **self._surroundings()})
         self.store.write_result(run.trial, outcome, run.curve)
         self.store.delete_checkpoint(run.trial.id)
-        # Only a range test's curve is read by the planner; do not send it the others.
+        # The planner reads the curves of range tests only.
         return replace(outcome, curve=run.curve if run.trial.kind == "range_test" else ())
 
-    def _fail(self, trial: CompleteTrial, trace: str) -> Outcome:
-        error = "\n".join(filter(None, (trace, memory_advice(trace), trial.described())))
-        self.store.write_failure(trial, error)
-        return Outcome("failed", error=error)
+    def _fail(self, trial: CompleteTrial, in_full: str, shown: str) -> Outcome:
+        """Note an error in the store, in full; the outcome has what the user is shown."""
+        advice = memory_advice(in_full)
+        if advice:
+            in_full, shown = f"{in_full}\n{advice}", f"{shown}\n{advice}"
+        self.store.write_failure(trial, f"{in_full}\n{trial.described()}")
+        return Outcome("failed", error=shown)
 
     def _surroundings(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
 """Why a worker died: whether its trial may be to blame, and what to change.
 
-Ray tells it in words only, and differently by how it learnt of it (measured with Ray 2.60; the
-tests provoke each of them).
+Ray reports the cause as text only, with a wording that depends on how it noticed (Ray 2.60; the
+tests provoke each wording).
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ LESS_MEMORY = (
 
 
 class BrokenDeviceError(RuntimeError):
-    """CUDA has failed, and fails at whatever this process does next: the process is to be ended."""
+    """CUDA has failed and will keep failing in this process, which must end."""
 
 
 def breaks_device(error: str) -> bool:
-    """Whether an error is of the kind after which CUDA is of no more use to a process."""
+    """Return whether an error leaves a process unable to use CUDA."""
     return bool(_BROKEN_DEVICE.search(error)) and memory_advice(error) is None
 
 
 @dataclass(frozen=True)
 class Death:
-    """The end of a worker in the midst of a trial.
+    """The death of a worker during a trial.
 
     Attributes:
-        blameless: It was the node's end, or the cluster's: any trial would have been cut off.
-        cause: What happened, and where something can be done about it, what.
+        blameless: The node or the cluster ended, which would have stopped any trial.
+        cause: What happened and, where something helps, what to change.
     """
 
     blameless: bool
@@ -46,9 +46,9 @@ class Death:
 
 
 def judge(reason: str) -> Death:
-    """What Ray's words on a dead worker mean for the trial that it was at."""
+    """Interpret what Ray says about a dead worker."""
     advice = memory_advice(reason)
-    if _RAISED.search(reason):  # in setting up, or by a device that broke: whatever it may quote
+    if _RAISED.search(reason):  # an exception, whatever its message quotes
         return Death(False, advice or reason.strip().splitlines()[-1])
     if _LOST_NODE.search(reason):
         return Death(True, "its node was lost")
@@ -56,11 +56,11 @@ def judge(reason: str) -> Death:
         return Death(False, advice)
     return Death(
         False,
-        "its worker's process ended: it crashed, or the system killed it, most often for want of "
-        "memory (dmesg tells); then lower batch_size or raise --cpus-per-trial",
+        "its worker's process ended: it crashed, or the system killed it, most often because it "
+        "was out of memory (see dmesg); then lower batch_size or raise --cpus-per-trial",
     )
 
 
 def memory_advice(error: str) -> str | None:
-    """What to change, if an error is for want of memory, of the node or of its GPU."""
+    """Return what to change if a node or GPU was out of memory, else None."""
     return LESS_MEMORY if _OUT_OF_MEMORY.search(error) else None

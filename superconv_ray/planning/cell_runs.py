@@ -12,7 +12,7 @@ from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.planning.selection import Choice, Role, choice_of
-from superconv_ray.planning.trial_queue import TrialQueue
+from superconv_ray.planning.trial_queue import Stage, TrialQueue
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,19 @@ class CellRun:
         training = self.trainings[seed]
         self._join([training], "training")
         return training
+
+    def expected(self) -> tuple[Stage, ...]:
+        """Return the trials that are not ready yet: choices, first seeds, then half of the rest."""
+        seeds, further = self._point.seeds, self._point.further / 2
+        training, stages = self.cell.templates[0], []
+        if self.locked:
+            choosing = self.locked - seeds
+            if choosing:
+                stages.append(Stage(self._round[0], choosing, choosing / len(self._round)))
+            stages.append(Stage(training, seeds))
+        if further:
+            stages.append(Stage(training, further, further))
+        return tuple(stages)
 
     def _next_round(self, choice: Choice) -> tuple[CompleteTrial, ...]:
         self._round = choice.propose()

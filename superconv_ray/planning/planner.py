@@ -8,14 +8,15 @@ that run does not depend on the order in which trials end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.planning.cell_runs import CellRun, Membership, PointRun
-from superconv_ray.planning.trial_queue import Signal, TrialQueue
+from superconv_ray.planning.trial_queue import Signal, Stage, TrialQueue
 
-__all__ = ["Membership", "Planner", "Signal"]
+__all__ = ["Membership", "Planner", "Signal", "Stage"]
 
 
 class Planner:
@@ -74,6 +75,16 @@ class Planner:
     def total(self) -> int:
         """Upper bound on the trials of the plan: cells may turn out to share some."""
         return len(self.outcomes) + self.left
+
+    def expected(self) -> Iterator[tuple[Stage, ...]]:
+        """Yield what this run may still start, for estimates of time.
+
+        The stages of a tuple run one after another. Of the seeds that may be added, half are
+        expected.
+        """
+        ready = ((Stage(trial),) for trial in self._queue.ready)
+        cells = (run.expected() for point in self._points for run in point.cells)
+        return self._queue.allowed(chain(ready, cells))
 
     def datasets_needed(self) -> set[str]:
         """Names of the data sets of the trials that are left."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.design.trial import CompleteTrial, Trial
 
 
 class Signal(Enum):
@@ -16,6 +17,21 @@ class Signal(Enum):
 
     WAIT = "nothing is ready until a running trial ends"
     FINISHED = "nothing is left"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Trials of one cell that are expected to run; see `Planner.expected`.
+
+    Attributes:
+        trial: One of them; settings that are still to be chosen may be missing.
+        count: Number of trials.
+        rounds: Number of rounds, one after another, in which they run.
+    """
+
+    trial: Trial
+    count: float = 1.0
+    rounds: float = 1.0
 
 
 @dataclass
@@ -53,6 +69,21 @@ class TrialQueue:
     def __len__(self) -> int:
         """Number of trials that are ready or running."""
         return len(self._ready) + len(self._running)
+
+    @property
+    def ready(self) -> Iterable[CompleteTrial]:
+        """Trials that are ready, in their order."""
+        return self._ready
+
+    def allowed(self, expected: Iterable[tuple[Stage, ...]]) -> Iterator[tuple[Stage, ...]]:
+        """Yield as much of what is expected as `max_trials` lets this run start."""
+        allowance = math.inf if self._allowance is None else float(self._allowance)
+        for stages in expected:
+            if allowance <= 0:
+                return
+            if stages:
+                yield tuple(replace(stage, count=min(stage.count, allowance)) for stage in stages)
+            allowance -= sum(stage.count for stage in stages)
 
     def datasets(self) -> set[str]:
         """Names of the data sets of the trials that are ready."""

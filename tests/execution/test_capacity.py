@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from superconv_ray.execution import capacity as room
-from superconv_ray.execution.capacity import Request, RoomWatch, slots_at_start
+from superconv_ray.execution import capacity
+from superconv_ray.execution.capacity import RoomWatch, slots_at_start
+from superconv_ray.execution.request import Request
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_slots_are_the_trials_that_fit_the_nodes_at_once(
 def test_a_trial_is_never_spread_over_two_nodes(
     nodes: list[dict[str, float]], cpus: float, gpus: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "cluster_nodes", lambda: nodes)
+    monkeypatch.setattr(capacity, "cluster_nodes", lambda: nodes)
     assert Request(cpus, gpus).slots(nodes) == 0
     with pytest.raises(ValueError, match=f"a trial of {cpus:g} CPUs and {gpus:g} GPUs does not"):
         slots_at_start(Request(cpus, gpus), print)
@@ -50,7 +51,7 @@ def test_on_a_cluster_without_workers_trials_wait_for_some(
     gpus: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which is what makes an autoscaler start the first."""
-    monkeypatch.setattr(room, "cluster_nodes", lambda: [{"memory": 1e9}])
+    monkeypatch.setattr(capacity, "cluster_nodes", lambda: [{"memory": 1e9}])
     said: list[str] = []
     assert slots_at_start(Request(1.0, gpus), said.append) > 0
     (line,) = said
@@ -81,14 +82,14 @@ def watch_for(
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(room, "time", clock)
+    monkeypatch.setattr(capacity, "time", clock)
     return clock
 
 
 def test_a_cluster_whose_last_fitting_node_has_left_is_told_once_within_30_s(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "cluster_nodes", lambda: [{}, {"CPU": 1.0}])
+    monkeypatch.setattr(capacity, "cluster_nodes", lambda: [{}, {"CPU": 1.0}])
     said: list[str] = []
     watch = RoomWatch(Request(2.0, 0.0), said.append)
     watch_for(100.0, 1, watch, clock)
@@ -99,14 +100,14 @@ def test_a_cluster_whose_last_fitting_node_has_left_is_told_once_within_30_s(
     assert "0 CPUs and 0 GPUs, or 1 CPUs and 0 GPUs: lower --cpus-per-trial" in line
     watch_for(100.0, 0, watch, clock)
     assert said == [line]
-    watch_for(room.REPEAT_SECONDS, 0, watch, clock)
+    watch_for(capacity.REPEAT_SECONDS, 0, watch, clock)
     assert len(said) == 2  # nodes may be long in coming
 
 
 def test_it_is_told_again_when_the_same_happens_again(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "cluster_nodes", list)
+    monkeypatch.setattr(capacity, "cluster_nodes", list)
     said: list[str] = []
     watch = RoomWatch(Request(1.0, 0.0), said.append)
     for running in (0, 1, 0):
@@ -117,20 +118,20 @@ def test_it_is_told_again_when_the_same_happens_again(
 def test_where_there_is_room_it_is_said_that_others_may_use_it(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "cluster_nodes", lambda: [{"CPU": 1.0}])
+    monkeypatch.setattr(capacity, "cluster_nodes", lambda: [{"CPU": 1.0}])
     said: list[str] = []
     watch_for(100.0, 0, RoomWatch(Request(1.0, 0.0), said.append), clock)
     (line,) = said
-    assert line.endswith("workers still start, or others use the nodes that have room")
+    assert line.endswith("workers are still starting, or others use the nodes that have room")
 
 
 def test_as_many_trials_wait_as_the_nodes_of_the_moment_could_run(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes: list[dict[str, float]] = []
-    monkeypatch.setattr(room, "cluster_nodes", lambda: nodes)
+    monkeypatch.setattr(capacity, "cluster_nodes", lambda: nodes)
     watch = RoomWatch(Request(1.0, 0.0), print)
-    assert watch.may_wait == room.WAITING_TRIALS
+    assert watch.may_wait == capacity.WAITING_TRIALS
     nodes += [{"CPU": 2.0}, {"CPU": 64.0}]
     watch_for(10.0, 1, watch, clock)
     assert watch.may_wait == 66

@@ -70,15 +70,16 @@ def token(value: str) -> dict[str, str]:
 
 
 REFUSED = "no access to the Ray cluster at '{head}': "
-GET = "the cluster's is printed by `ray get-auth-token` where `ray up` was called and on each node"
+GET = "`ray get-auth-token` prints the cluster's where `ray up` was called and on each node"
 VERSIONS = (
     "the Ray cluster at '{head}' runs Ray 2.1.0 and Python {python}, this process Ray {ray} and "
-    "Python {python}: both must be equal on all nodes and here; install ray==2.1.0 under Python "
+    "Python {python}: both must be equal on all nodes and here; install ray==2.1.0 with Python "
 )
 CLIENTS: dict[str, tuple[Mapping[str, str], str]] = {
     "no mode": (
         {},
-        REFUSED + f"it asks for a token; set RAY_AUTH_MODE=token, and have the token here: {GET}; "
+        REFUSED
+        + f"it asks for a token; set RAY_AUTH_MODE=token, and provide the token here: {GET}; "
         "put it into ~/.ray/auth_token here, or into RAY_AUTH_TOKEN",
     ),
     "no token": (
@@ -133,7 +134,7 @@ def test_an_address_at_which_nobody_listens_is_told_at_once(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_ray(monkeypatch)
-    expected = re.escape(f"no Ray cluster at address {address!r}: ") + ".*; look with `ray status`"
+    expected = re.escape(f"no Ray cluster at address {address!r}: ") + ".*; check with `ray status`"
     with pytest.raises(ConnectionError, match=expected), connected(address):
         pass
 
@@ -187,5 +188,5 @@ def test_a_head_that_no_longer_answers_is_told_once_with_what_to_do(
             time.sleep(0.05)
         time.sleep(0.5)
     (line,) = said
-    assert line.startswith(f"the head of the Ray cluster at {address} does not answer")
+    assert line.startswith(f"the head of the Ray cluster at {address} does not respond")
     assert line.endswith("start the cluster again and repeat the command")

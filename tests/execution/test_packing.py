@@ -16,8 +16,7 @@ from rich.console import Console
 from superconv_ray import Arm, Study, Trial, iterations, open_store
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.execution.capacity import Request
-from superconv_ray.execution.memory import forget_peaks, peaks
+from superconv_ray.execution.memory import peaks, reset_peaks
 from superconv_ray.execution.packing import (
     CUDA_CONTEXT_BYTES,
     MOST_PER_GPU,
@@ -30,6 +29,7 @@ from superconv_ray.execution.packing import (
     trials_that_fit,
 )
 from superconv_ray.execution.ray_tune import runner
+from superconv_ray.execution.request import Request
 from superconv_ray.execution.session import RunOptions, run_plan
 
 GIB = 2**30
@@ -186,7 +186,7 @@ def test_a_peak_is_what_was_held_at_once_since_it_was_forgotten() -> None:
     cpu = torch.device("cpu")
     torch.ones(64 * 2**20)  # 256 MiB, given back at once
     before = peaks(cpu)["peak_memory_bytes"]
-    forget_peaks(cpu)
+    reset_peaks(cpu)
     resting = peaks(cpu)["peak_memory_bytes"]
     torch.ones(32 * 2**20)
     assert before - resting > 200 * 2**20
@@ -202,7 +202,7 @@ def test_a_process_that_has_not_used_cuda_asks_it_for_no_reset(
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: asked.append("empty"))
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: asked.append("reset"))
-    forget_peaks(torch.device("cuda", 0))
+    reset_peaks(torch.device("cuda", 0))
     assert asked == (["empty", "reset"] if used else [])
 
 

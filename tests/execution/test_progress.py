@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import cast
 
 import pytest
@@ -13,24 +12,19 @@ from rich.console import Console
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial, Trial
-from superconv_ray.execution import progress as progress_module
-from superconv_ray.execution.progress import (
-    ERRORS_IN_FULL,
-    PLAIN_INTERVAL,
-    RECENT,
-    Progress,
-)
-from superconv_ray.planning.planner import Planner
-
-COMPLETED = Outcome("completed", {"test_accuracy": 0.9123, "train_seconds": 2.25})
+from superconv_ray.execution.display import LogDisplay, View
+from superconv_ray.execution.estimate import Position
+from superconv_ray.execution.progress import ERRORS_IN_FULL, RECENT, Progress
+from superconv_ray.planning.planner import Planner, Stage
 
 
 @dataclass
 class FakePlanner:
-    """The counts that a display reads off a planner."""
+    """What a display reads off a planner."""
 
     left: int
     outcomes: dict[str, str] = field(default_factory=dict)
+    running: int = 0
     allowance: int | None = None
 
     @property
@@ -41,46 +35,50 @@ class FakePlanner:
     def total(self) -> int:
         return len(self.outcomes) + self.left
 
+    def expected(self) -> Iterator[tuple[Stage, ...]]:
+        yield (Stage(a_trial(99), self.to_come - self.running),)
+
 
 class Clock:
-    """Stands for the module `time`."""
-
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def monotonic(self) -> float:
+    def __call__(self) -> float:
         return self.now
 
 
-class Display:
-    """A display of a study of eight trials, and what happens to them."""
+class Screen:
+    """The display of a study of eight trials, and what happens to them."""
 
-    def __init__(self, clock: Clock, *, terminal: bool = False, found: int = 0) -> None:
-        self.clock = clock
+    def __init__(self, *, terminal: bool = False, found: int = 0) -> None:
+        self.clock = Clock()
         outcomes = {f"found {i}": "completed" for i in range(found)}
         self.planner = FakePlanner(8 - found, outcomes)
-        self.screen = io.StringIO()
-        console = Console(file=self.screen, force_terminal=terminal, width=200)
-        self.progress = Progress(cast("Planner", self.planner), console)
+        self.file = io.StringIO()
+        console = Console(file=self.file, force_terminal=terminal, width=200)
+        self.progress = Progress(console, clock=self.clock)
+        self.progress.follow(cast("Planner", self.planner))
 
     def start(self, seed: int) -> CompleteTrial:
         trial = a_trial(seed)
+        self.planner.running += 1
         self.progress.started(trial)
         return trial
 
-    def end(self, trial: CompleteTrial, outcome: Outcome = COMPLETED) -> None:
+    def end(self, trial: CompleteTrial, outcome: Outcome) -> None:
         self.planner.outcomes[trial.id] = outcome.status
         self.planner.left -= 1
+        self.planner.running -= 1
         self.progress.ended(trial, outcome)
 
-    def run(self, seed: int, outcome: Outcome = COMPLETED, seconds: float = 0.0) -> None:
+    def run(self, seed: int, outcome: Outcome | None = None, seconds: float = 0.0) -> None:
         trial = self.start(seed)
         self.clock.now += seconds
-        self.end(trial, outcome)
+        self.end(trial, outcome or completed(seconds))
 
     @property
     def text(self) -> str:
-        return self.screen.getvalue()
+        return self.file.getvalue()
 
     @property
     def lines(self) -> list[str]:
@@ -91,184 +89,224 @@ def a_trial(seed: int) -> CompleteTrial:
     return Trial(max_lr=0.1, steps=10, data_count=100, seed=seed).complete()
 
 
-@pytest.fixture
-def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Display]:
-    clock = Clock()
-    monkeypatch.setattr(progress_module, "time", clock)
-    return partial(Display, clock)
-
-
-# Plain lines
-
-
-def test_without_a_terminal_a_line_tells_what_is_done_running_and_left(
-    show: Callable[..., Display],
-) -> None:
-    display = show()
-    with display.progress:
-        display.start(1)
-        display.run(0, seconds=10.0)
-    assert display.lines[0] == (
-        "1 of 8 trials done, 1 running, 7 left, ETA 70 s | last: digits n=100 small_cnn "
-        "one_cycle max_lr=0.1 seed=0: completed, test accuracy 91.2 %, 2.2 s"
+def completed(seconds: float) -> Outcome:
+    return Outcome(
+        "completed", {"test_accuracy": 0.9123, "train_seconds": seconds, "steps_done": 10}
     )
 
 
-def test_without_a_terminal_there_are_no_control_characters(show: Callable[..., Display]) -> None:
-    display = show()
-    with display.progress:
-        display.run(0, Outcome("failed", error="Traceback\nRuntimeError: [red]no[/red]"))
-        display.run(1)
-        display.progress.refresh()
-    assert "\x1b" not in display.text
-    assert "RuntimeError: [red]no[/red]" in display.text
+def failed(error: str) -> Outcome:
+    return Outcome("failed", error=error)
 
 
-def test_many_short_trials_do_not_flood_a_log(show: Callable[..., Display]) -> None:
-    display = show()
-    with display.progress:
+# Phases
+
+
+def test_from_the_beginning_a_terminal_shows_what_is_going_on() -> None:
+    screen = Screen(terminal=True)
+    with screen.progress:
+        assert "reading the store ..." in screen.text
+        screen.progress.phase("starting Ray")
+        assert "starting Ray ..." in screen.text
+        assert "ETA" not in screen.text
+
+
+def test_a_log_names_each_phase_once() -> None:
+    screen = Screen()
+    with screen.progress:
+        screen.progress.phase("loading torch")
+        screen.progress.phase("starting Ray")
+    assert screen.lines == ["loading torch", "starting Ray"]
+
+
+# Lines of a log
+
+
+def test_a_line_says_what_is_done_running_and_left() -> None:
+    screen = Screen()
+    with screen.progress:
+        screen.run(0, seconds=10.0)
+        screen.clock.now += LogDisplay.interval
+        screen.start(1)
+        screen.clock.now += LogDisplay.interval
+        screen.run(2, seconds=10.0)
+    assert screen.lines[0] == (
+        "1 of 8 trials done, 7 left, 1 steps/s, ETA 70 s | last: digits n=100 small_cnn "
+        "one_cycle max_lr=0.1 seed=0: completed, test accuracy 91.2 %, 10.0 s"
+    )
+    assert screen.lines[1].startswith("2 of 8 trials done, 1 running, 6 left")
+
+
+def test_a_log_has_no_control_characters() -> None:
+    screen = Screen()
+    with screen.progress:
+        screen.run(0, failed("Traceback\nRuntimeError: [red]no[/red]"))
+        screen.run(1)
+    assert "\x1b" not in screen.text
+    assert "RuntimeError: [red]no[/red]" in screen.text
+
+
+def test_many_short_trials_do_not_flood_a_log() -> None:
+    screen = Screen()
+    with screen.progress:
         for seed in range(7):
-            display.run(seed, seconds=PLAIN_INTERVAL / 4)
-        assert len(display.lines) == 2  # the first, and the fifth: one interval later
+            screen.run(seed, seconds=LogDisplay.interval / 4)
+        assert len(screen.lines) == 2  # the first, and the fifth: one interval later
 
 
-def test_the_last_plain_line_is_the_final_state(show: Callable[..., Display]) -> None:
-    display = show()
-    with display.progress:
+def test_a_log_has_a_line_now_and_then_while_no_trial_ends() -> None:
+    screen = Screen()
+    with screen.progress:
+        trial = screen.start(0)
+        for _ in range(30):
+            screen.clock.now += LogDisplay.idle_interval / 10
+            screen.progress.at(trial, Position(1, 1.0))
+        assert len(screen.lines) == 3
+
+
+def test_the_last_line_of_a_log_is_the_final_state() -> None:
+    screen = Screen()
+    with screen.progress:
         for seed in range(8):
-            display.run(seed)
-    assert display.lines[-1] == "8 of 8 trials done"
+            screen.run(seed)
+    assert screen.lines[-1] == "8 of 8 trials done"
 
 
-def test_a_run_in_which_nothing_ends_prints_nothing(show: Callable[..., Display]) -> None:
-    display = show()
-    with display.progress:
-        display.start(0)
-    assert display.text == ""
+def test_a_run_in_which_nothing_ends_leaves_a_log_empty() -> None:
+    screen = Screen()
+    with screen.progress:
+        screen.start(0)
+    assert screen.text == ""
 
 
-# Counts and time
+# Counts
 
 
-def test_diverged_and_failed_trials_are_counted(show: Callable[..., Display]) -> None:
-    display = show()
-    with display.progress:
-        display.run(0, Outcome("diverged"))
-        display.run(1, Outcome("failed", error="RuntimeError"))
-        display.run(2, Outcome("diverged"))
-    assert display.lines[-1].startswith("3 of 8 trials done, 2 diverged, 1 failed, 5 left")
+def test_diverged_and_failed_trials_are_counted() -> None:
+    screen = Screen()
+    with screen.progress:
+        screen.run(0, Outcome("diverged"))
+        screen.run(1, failed("RuntimeError"))
+        screen.run(2, Outcome("diverged"))
+    assert screen.lines[-1].startswith("3 of 8 trials done, 2 diverged, 1 failed, 5 left")
 
 
-def test_trials_found_in_the_store_count_as_done_but_not_for_the_pace(
-    show: Callable[..., Display],
-) -> None:
-    display = show(found=4)
-    with display.progress:
-        display.run(0, seconds=20.0)
-    assert display.lines[-1] == "5 of 8 trials done, 3 left, ETA 60 s"
+def test_trials_found_in_the_store_count_as_done_but_not_for_the_pace() -> None:
+    screen = Screen(found=4)
+    with screen.progress:
+        screen.run(0, seconds=20.0)
+    assert screen.lines[-1] == "5 of 8 trials done, 3 left, 0.5 steps/s, ETA 60 s"
 
 
-def test_long_times_left_are_in_minutes(show: Callable[..., Display]) -> None:
-    display = show()
-    with display.progress:
-        display.run(0, seconds=60.0)
-    assert display.lines[-1].endswith("7 left, ETA 7 min")
+def test_the_time_left_is_that_of_the_trials_this_run_may_still_start() -> None:
+    screen = Screen()
+    screen.planner.allowance = 2
+    with screen.progress:
+        screen.run(0, seconds=10.0)
+    assert screen.lines[-1].endswith("7 left, 1 steps/s, ETA 20 s")
 
 
-def test_the_time_left_is_that_of_the_trials_this_run_may_still_start(
-    show: Callable[..., Display],
-) -> None:
-    display = show()
-    display.planner.allowance = 2
-    with display.progress:
-        display.run(0, seconds=10.0)
-    assert display.lines[-1].endswith("7 left, ETA 20 s")
+def test_a_trial_that_is_started_again_is_running_once_and_counted() -> None:
+    screen = Screen()
+    with screen.progress:
+        trial = screen.start(0)
+        screen.progress.lost(trial, None)
+        screen.progress.started(trial)
+        screen.run(1)
+    assert "1 of 8 trials done, 1 started again, 1 running, 7 left" in screen.lines[-1]
+    assert "warning" not in screen.text
 
 
-def test_a_trial_that_is_started_again_after_its_worker_died_is_running_once(
-    show: Callable[..., Display],
-) -> None:
-    display = show()
-    with display.progress:
-        trial = display.start(0)
-        display.progress.started(trial)
-        display.run(1)
-    assert "1 of 8 trials done, 1 running, 7 left" in display.lines[-1]
+def test_what_may_be_the_trials_fault_is_a_warning() -> None:
+    screen = Screen()
+    with screen.progress:
+        screen.progress.lost(screen.start(0), "out of memory")
+    assert "warning: digits n=100" in screen.lines[0]
+    assert screen.lines[0].endswith("seed=0: out of memory; started again")
 
 
-def test_a_trial_may_end_that_no_worker_could_start(show: Callable[..., Display]) -> None:
-    display = show()
-    with display.progress:
-        display.end(a_trial(0), Outcome("failed", error="ModuleNotFoundError"))
-    assert display.lines[-1].startswith("1 of 8 trials done, 1 failed, 7 left")
+def test_a_trial_may_end_that_no_worker_could_start() -> None:
+    screen = Screen()
+    with screen.progress:
+        screen.end(a_trial(0), failed("ModuleNotFoundError"))
+    assert screen.lines[-1].startswith("1 of 8 trials done, 1 failed, 7 left")
 
 
 # Errors
 
 
-def test_each_different_error_is_shown_in_full_once_and_then_in_a_line(
-    show: Callable[..., Display],
-) -> None:
-    display = show()
-    with display.progress:
+def test_an_error_is_shown_in_full_once_and_then_in_a_line_for_each_trial() -> None:
+    screen = Screen()
+    with screen.progress:
         for seed, luck in enumerate(("no luck", "no luck", "bad luck")):
-            error = f"Traceback\nRuntimeError: {luck}\ntrial 1a2b: {{'seed': {seed}}}\n"
-            display.run(seed, Outcome("failed", error=error))
-    for seed, luck in ((0, "no luck"), (2, "bad luck")):
-        shown = f"Traceback\nRuntimeError: {luck}\ntrial 1a2b: {{'seed': {seed}}}\n"
-        assert display.text.count(shown) == 1
-    assert display.text.count("no luck") == 1
-    assert "failed: digits n=100 small_cnn one_cycle max_lr=0.1 seed=1" in display.text
+            screen.run(seed, failed(f"Traceback\n  in forward\nRuntimeError: {luck}\n"))
+    name = "failed: digits n=100 small_cnn one_cycle max_lr=0.1 seed="
+    shown = [line for line in screen.lines if "trials done" not in line]
+    assert shown == [
+        f"{name}0 (trial {a_trial(0).id})",
+        *("Traceback", "  in forward", "RuntimeError: no luck"),
+        f"{name}1 (trial {a_trial(1).id}): RuntimeError: no luck",
+        f"{name}2 (trial {a_trial(2).id})",
+        *("Traceback", "  in forward", "RuntimeError: bad luck"),
+    ]
 
 
-def test_of_many_different_errors_the_first_few_are_shown_in_full(
-    show: Callable[..., Display],
-) -> None:
-    display = show()
-    with display.progress:
+def test_of_many_different_errors_the_first_few_are_shown_in_full() -> None:
+    screen = Screen()
+    with screen.progress:
         for seed in range(ERRORS_IN_FULL + 2):
-            error = f"RuntimeError: no luck with {seed}\ntrial 1a2b: {{}}"
-            display.run(seed, Outcome("failed", error=error))
-    assert display.text.count("no luck with") == ERRORS_IN_FULL
+            screen.run(seed, failed(f"in full\nRuntimeError: no luck with {seed}"))
+    assert screen.text.count("in full") == ERRORS_IN_FULL
+    assert screen.text.count("no luck with") == ERRORS_IN_FULL + 2
 
 
 # A terminal
 
 
-def test_on_a_terminal_the_state_is_live_with_the_latest_results(
-    show: Callable[..., Display],
-) -> None:
-    display = show(terminal=True)
-    with display.progress:
-        display.start(7)
+def test_on_a_terminal_the_state_is_live_with_the_latest_results() -> None:
+    screen = Screen(terminal=True)
+    with screen.progress:
+        screen.start(7)
         for seed in range(6):
-            display.run(seed, seconds=10.0)
-        display.progress.refresh()
-        shown = display.text[display.text.rfind("max_lr=0.1 seed=1") :]
-    assert "\x1b[?25l" in display.text  # the cursor is hidden while it is live
+            screen.run(seed, seconds=10.0)
+        shown = screen.text[screen.text.rfind("max_lr=0.1 seed=1") :]
+    assert "\x1b[?25l" in screen.text  # the cursor is hidden while it is live
     assert [f"seed={seed}: completed" in shown for seed in (0, *range(1, 6))] == [
         False,
         *[True] * RECENT,
     ]
-    assert "6 of 8 trials done, 1 running, 2 left, ETA 20 s" in shown
-    assert display.text.rstrip().endswith("\x1b[?25h")  # and shown again
+    assert "━" in shown
+    assert "6 of 8 trials done, 1 running, 2 left" in shown
+    assert screen.text.rstrip().endswith("\x1b[?25h")  # and shown again
 
 
-def test_on_a_terminal_time_left_is_unknown_until_a_trial_has_ended(
-    show: Callable[..., Display],
-) -> None:
-    display = show(terminal=True)
-    with display.progress:
-        display.start(0)
-        display.progress.refresh()
-    assert "0 of 8 trials done, 1 running, 8 left, ETA unknown" in display.text
+def test_time_left_is_unknown_until_something_was_measured() -> None:
+    screen = Screen(terminal=True)
+    with screen.progress:
+        screen.clock.now += 1.0
+        trial = screen.start(0)
+        assert "0 of 8 trials done, 1 running, 8 left, ETA unknown" in screen.text
+        screen.clock.now += 5.0
+        screen.progress.at(trial, Position(1, 5.0))
+    assert "ETA 7 min" in screen.text  # 5 s a step, and 79 of them
 
 
-def test_a_terminal_is_left_in_order_when_a_run_is_cut_off(show: Callable[..., Display]) -> None:
-    display = show(terminal=True)
-    with pytest.raises(KeyboardInterrupt), display.progress:
+def test_a_terminal_is_left_in_order_when_a_run_is_cut_off() -> None:
+    screen = Screen(terminal=True)
+    with pytest.raises(KeyboardInterrupt), screen.progress:
         raise KeyboardInterrupt
-    assert display.text.rstrip().endswith("\x1b[?25h")
+    assert screen.text.rstrip().endswith("\x1b[?25h")
 
 
-# One line on a trial
+def test_a_terminal_is_not_redrawn_for_every_short_trial() -> None:
+    screen = Screen(terminal=True)
+    drawn = []
+
+    def count(view: View) -> None:
+        drawn.append(view)
+
+    with screen.progress, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screen.progress._display, "show", count)
+        for seed in range(6):
+            screen.run(seed, seconds=0.01)
+    assert len(drawn) == 1

@@ -35,8 +35,9 @@ from superconv_ray.data.readers import DatasetNotFoundError, load_dataset
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.execution import progress, session
-from superconv_ray.execution.session import RunOptions, Summary, run_plan
+from superconv_ray.execution import run as run_module
+from superconv_ray.execution import session
+from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.storage.store import StoreError
 from superconv_ray.training.loop import TrainingRun
@@ -74,7 +75,7 @@ def searching_study() -> Study:
     )
 
 
-def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> Summary:
+def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> RunSummary:
     options = {"local": True, **options}
     console = Console(file=screen or io.StringIO(), width=200)
     return run_plan(make_plan(given), RunOptions(store=uri, **options), console)
@@ -128,11 +129,11 @@ def two_models(first: Callable[..., nn.Module]) -> Study:
 
 
 def test_a_run_trains_every_trial_and_a_second_run_none(store_uri: str) -> None:
-    assert run(study(), store_uri) == Summary(
+    assert run(study(), store_uri) == RunSummary(
         trained=6, found=0, diverged=0, failed=(), blocked=(), left=0
     )
     first = trained_at(store_uri)
-    assert run(study(), store_uri) == Summary(
+    assert run(study(), store_uri) == RunSummary(
         trained=0, found=6, diverged=0, failed=(), blocked=(), left=0
     )
     assert trained_at(store_uri) == first
@@ -236,19 +237,35 @@ def test_a_trial_that_diverges_is_a_result(store_uri: str) -> None:
 # Trials that raise
 
 
-def test_a_trial_that_raises_fails_alone_and_is_reported_with_its_settings(
+def test_a_trial_that_raises_fails_alone_and_its_settings_are_in_the_store(
+    store_uri: str,
+) -> None:
+    summary = run(two_models(Broken), store_uri)
+    assert (summary.trained, len(summary.failed), summary.left) == (2, 2, 0)
+    failures = open_store(store_uri).failures()
+    assert set(failures) == set(summary.failed)
+    for trial_id, failure in failures.items():
+        *traceback, raised, name = failure["error"].splitlines()
+        assert any("training/loop.py" in line for line in traceback)
+        assert raised == "RuntimeError: no luck with 16 samples"
+        assert name.startswith(f"trial {trial_id}: digits n=60 own constant max_lr=0.05 seed=")
+        assert failure["settings"]["model"] == "own"
+    assert set(open_store(store_uri).trials()["model"]) == {"small_cnn"}
+
+
+def test_an_error_in_a_users_model_is_shown_once_with_the_users_lines_alone(
     store_uri: str,
 ) -> None:
     screen = io.StringIO()
     summary = run(two_models(Broken), store_uri, screen)
-    assert (summary.trained, len(summary.failed), summary.left) == (2, 2, 0)
-    assert "RuntimeError: no luck with 16 samples" in screen.getvalue()
-    failures = open_store(store_uri).failures()
-    assert set(failures) == set(summary.failed)
-    for trial_id, failure in failures.items():
-        assert f"trial {trial_id}: {{'dataset': 'digits', " in failure["error"]
-        assert failure["settings"]["model"] == "own"
-    assert set(open_store(store_uri).trials()["model"]) == {"small_cnn"}
+    lines = screen.getvalue().splitlines()
+    assert sum(line.startswith("Traceback") for line in lines) == 1
+    (file,) = [line for line in lines if line.startswith("  File ")]
+    assert file.endswith(", in forward")
+    failed = [line for line in lines if line.startswith("failed: digits n=60 own constant ")]
+    assert len(failed) == 2
+    assert all(any(trial_id in line for line in failed) for trial_id in summary.failed)
+    assert failed[1].endswith("): RuntimeError: no luck with 16 samples")
 
 
 def test_with_the_model_mended_only_its_trials_are_trained(store_uri: str) -> None:
@@ -294,6 +311,15 @@ def test_a_failed_range_test_blocks_its_cell_and_no_other(store_uri: str) -> Non
 # Mistakes that are found before anything is written
 
 
+def assert_untouched(store_uri: str) -> None:
+    """No result, no study, and the lease was given back."""
+    store = open_store(store_uri)
+    assert store.studies() == []
+    assert store.finished_ids() == frozenset()
+    files = [path for path in Path(store_uri).rglob("*") if path.is_file()]
+    assert [path.name for path in files] == ["store.json"]
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -309,7 +335,7 @@ def test_missing_data_is_told_before_anything_is_written(tmp_path: Path, store_u
     )
     with pytest.raises(DatasetNotFoundError, match="fashion_mnist was not found"):
         run(given, store_uri, data_dir=tmp_path / "empty")
-    assert not Path(store_uri).exists()
+    assert_untouched(store_uri)
 
 
 @pytest.mark.usefixtures("no_network")
@@ -327,7 +353,7 @@ def test_a_model_that_cannot_be_built_is_told_before_anything_is_written(store_u
 
     with pytest.raises(ValueError, match=r"for \(1, 8, 8\), 10 classes, dropout=0.0"):
         run(two_models(build), store_uri)
-    assert not Path(store_uri).exists()
+    assert_untouched(store_uri)
 
 
 def test_a_store_that_cannot_be_written_is_told_before_anything_is_trained(
@@ -485,15 +511,15 @@ def test_a_search_sees_no_test_label(store_uri: str) -> None:
 def test_which_trials_a_study_uses_is_known_while_it_runs(
     store_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "KEEP_INTERVAL", 0.0)
+    monkeypatch.setattr(run_module, "RECORD_SECONDS", 0.0)
     known: list[set[str]] = []
 
-    class Watching(progress.Progress):
+    class Watched(run_module.Run):
         def ended(self, trial: CompleteTrial, outcome: Outcome) -> None:
             super().ended(trial, outcome)
             known.append(set(open_store(store_uri).members("tiny")["role"]))
 
-    monkeypatch.setattr(session, "Progress", Watching)
+    monkeypatch.setattr(session, "Run", Watched)
     run(searching_study(), store_uri)
     # The eighth tuning trial at the latest ends a search, and the trainings that follow are known.
     assert known[0] == {"tuning"}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from superconv_ray import Arm, Study, Trial, from_range_test, iterations
 from superconv_ray.design.building import make_plan
-from superconv_ray.execution.session import RunOptions, Summary, run_plan
+from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 
 
 class Linear(nn.Module):
@@ -61,7 +61,7 @@ def study(mishap: Callable[[], None] | None = None) -> Study:
     )
 
 
-def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> Summary:
+def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> RunSummary:
     """In this process, unless the options say otherwise."""
     console = Console(file=screen or io.StringIO(), width=200)
     return run_plan(make_plan(given), RunOptions(store=uri, **{"local": True, **options}), console)

@@ -41,6 +41,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from superconv_ray.execution.capacity import RoomWatch
+from superconv_ray.execution.estimate import Position
 from superconv_ray.execution.ray_tune.dispatch import Dispatcher
 from superconv_ray.execution.ray_tune.trainable import TrialTrainable
 from superconv_ray.planning.planner import Signal
@@ -83,9 +84,10 @@ class DispatcherSearch(_NotSaved, Searcher):  # type: ignore[misc]
             case assignment:
                 return {"assignment": assignment}
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:  # noqa: ARG002
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take the report of a slice of training."""
-        self._dispatcher.running(result["warnings"])
+        self._dispatcher.warn(result["warnings"])
+        self._dispatcher.at(trial_id, Position(*result["position"]))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -94,7 +96,7 @@ class DispatcherSearch(_NotSaved, Searcher):  # type: ignore[misc]
         if error:
             return
         assert result is not None, "every trial of ours ends with a result"
-        self._dispatcher.running(result["warnings"])
+        self._dispatcher.warn(result["warnings"])
         if result["store_error"]:
             self._dispatcher.store_failed(trial_id, result["store_error"])
         else:
@@ -143,6 +145,7 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
             raise StoreError(self._dispatcher.store_error)
         self._room.request = self._dispatcher.request
         self._room.look(self._dispatcher.assignments.running)
+        self._dispatcher.has_room_for(self._room.slots)
 
     def on_trial_start(
         self,

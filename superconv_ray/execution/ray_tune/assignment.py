@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.execution.capacity import Request
+from superconv_ray.execution.request import Request
 
 START_SECONDS = 120.0
 """How long a trial waits for a new worker before it takes a warm one that is free."""
@@ -37,6 +37,9 @@ class Assignments:
 
     def __len__(self) -> int:
         return len(self._trials)
+
+    def __getitem__(self, tune_id: str) -> CompleteTrial:
+        return self._trials[tune_id]
 
     @property
     def waiting(self) -> int:

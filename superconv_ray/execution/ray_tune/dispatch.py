@@ -8,13 +8,14 @@ from collections.abc import Iterable
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution.estimate import Position
 from superconv_ray.execution.packing import Packing
-from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune.assignment import Assignment, Assignments
 from superconv_ray.execution.ray_tune.retries import Retries
 from superconv_ray.execution.recovery import recorded_outcomes
+from superconv_ray.execution.run import Run
 from superconv_ray.execution.worker_failures import memory_advice
-from superconv_ray.planning.planner import Planner, Signal
+from superconv_ray.planning.planner import Signal
 from superconv_ray.storage.store import Store, StoreError
 
 
@@ -22,9 +23,8 @@ class Dispatcher:
     """Hands out trials, and starts those again whose worker was lost.
 
     Args:
-        planner: Decides which trial is next.
+        run: Gives the trials, and takes what happens to them.
         packing: Decides what each trial requests.
-        progress: Shows what starts and ends.
         store: Where workers write.
 
     Attributes:
@@ -33,22 +33,19 @@ class Dispatcher:
         store_error: Why a worker could not write to the store, which ends the run.
     """
 
-    def __init__(
-        self, planner: Planner, packing: Packing, progress: Progress, store: Store
-    ) -> None:
+    def __init__(self, run: Run, packing: Packing, store: Store) -> None:
         self.assignments = Assignments()
         self.request = packing.largest_request()
         self.store_error: str | None = None
-        self._planner = planner
+        self._run = run
         self._packing = packing
-        self._progress = progress
         self._store = store
         self._retries = Retries()
         self._start_again: deque[CompleteTrial] = deque()
 
     def next(self, tune_id: str) -> Assignment | Signal:
         """Return the next trial, or why there is none."""
-        trial = self._start_again.popleft() if self._start_again else self._planner.next()
+        trial = self._start_again.popleft() if self._start_again else self._run.next()
         if isinstance(trial, Signal):
             # Tune asks for nothing after FINISHED, and a trial in progress may have to start again.
             return Signal.WAIT if self.assignments else trial
@@ -58,13 +55,20 @@ class Dispatcher:
 
     def started(self, tune_id: str) -> None:
         """Note that a worker has taken on a trial."""
-        self._progress.started(self.assignments.start(tune_id))
+        self._run.progress.started(self.assignments.start(tune_id))
 
-    def running(self, warnings: Iterable[str]) -> None:
-        """Pass on what a worker reports while it trains."""
+    def at(self, tune_id: str, position: Position) -> None:
+        """Note how far a trial in progress is."""
+        self._run.progress.at(self.assignments[tune_id], position)
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Show what workers warn of."""
         for warning in warnings:
-            self._progress.warn(warning)
-        self._progress.refresh()
+            self._run.progress.warn(warning)
+
+    def has_room_for(self, slots: int) -> None:
+        """Note how many trials the cluster can run at once."""
+        self._run.progress.slots(slots)
 
     def store_failed(self, tune_id: str, error: str) -> None:
         """Note that a worker gave a trial back because it could not write to the store."""
@@ -98,12 +102,12 @@ class Dispatcher:
             return
         in_full = "\n".join((decision.cause, *decision.reasons, trial.described()))
         self._store.write_failure(trial, in_full)
-        self._end(trial, Outcome("failed", error=f"{decision.cause}\n{trial.described()}"))
+        self._end(trial, Outcome("failed", error=decision.cause))
 
     def _recorded(self, trial: CompleteTrial) -> Outcome | None:
         """Outcome of a trial in the store."""
         with contextlib.suppress(StoreError):
-            return recorded_outcomes(self._store, self._planner.plan, [trial.id])(trial.id)
+            return recorded_outcomes(self._store, self._run.planner.plan, [trial.id])(trial.id)
         return None
 
     def _gets_more_memory(self, trial: CompleteTrial, error: str | None) -> bool:
@@ -113,10 +117,9 @@ class Dispatcher:
 
     def _again(self, trial: CompleteTrial, cause: str | None) -> None:
         self._start_again.append(trial)
-        self._progress.lost(trial, cause)
+        self._run.progress.lost(trial, cause)
 
     def _end(self, trial: CompleteTrial, outcome: Outcome) -> None:
         self._retries.forget(trial.id)
         self._packing.learn(trial, outcome)
-        self._planner.tell(trial.id, outcome)
-        self._progress.ended(trial, outcome)
+        self._run.ended(trial, outcome)

@@ -22,19 +22,17 @@ from superconv_ray.execution.packing import (
     largest_peaks,
     smallest_devices,
 )
-from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune.adapter import Callback, run_tune, tune_environment
 from superconv_ray.execution.ray_tune.dispatch import Dispatcher
+from superconv_ray.execution.run import Run
 from superconv_ray.execution.worker import Job
-from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.store import Store, open_store
 
 
 def run_ray(
-    planner: Planner,
+    run: Run,
     make_job: Callable[[bool], Job],
     datasets: Mapping[str, Dataset],
-    progress: Progress,
     *,
     address: str | None = None,
     cpus_per_trial: Amount = 1.0,
@@ -44,10 +42,9 @@ def run_ray(
     """Run until the planner is finished.
 
     Args:
-        planner: Decides which trial is next.
+        run: Gives the trials, and takes what happens to them.
         make_job: Makes the workers' job, given whether they have GPUs.
         datasets: All data sets needed; put into Ray's object store once.
-        progress: Shows what starts and ends.
         address: Address of a running cluster. None: the cluster of this process, else a new local
             one.
         cpus_per_trial: CPUs, and so threads, of a trial; "auto": see `Packing`.
@@ -62,11 +59,12 @@ def run_ray(
         StoreError: The store cannot be written any more.
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
+    progress, models = run.progress, run.planner.plan.study.models
     with (
         connected(address, progress.warn) as fixed_size,
         sigterm_is_ctrl_c(),
         tune_environment(),
-        shipped_by_value(planner.plan.study.models.values()),
+        shipped_by_value(models.values()),
         tempfile.TemporaryDirectory() as scratch,
     ):
         gpus = gpus_per_trial
@@ -75,13 +73,14 @@ def run_ray(
         job = make_job(gpus != 0)
         check_before_run(job.store)
         if not fixed_size:  # otherwise this machine is the only node
-            check_models_load(planner.plan.study.models)
+            check_models_load(models)
         store = open_store(job.store)
         packing = packing_for(store, cpus_per_trial, 1.0 if gpus is None else gpus)
         request = packing.largest_request()
         slots = slots_at_start(request, progress.warn)
+        progress.phase("starting workers, which load torch")
         run_tune(
-            Dispatcher(planner, packing, progress, store),
+            Dispatcher(run, packing, store),
             RoomWatch(request, progress.warn),
             {"job": job, "datasets": {name: ray.put(data) for name, data in datasets.items()}},
             scratch,
@@ -89,7 +88,7 @@ def run_ray(
             max_concurrent_trials=slots if fixed_size and not packing.measures else None,
             callbacks=callbacks,
         )
-    if planner.to_come:  # Tune takes the first Ctrl-C for itself
+    if run.planner.to_come:  # Tune takes the first Ctrl-C for itself
         raise KeyboardInterrupt
 
 

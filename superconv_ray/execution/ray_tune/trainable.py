@@ -43,6 +43,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         warnings, self._warnings[:] = tuple(self._warnings), ()
         return {
             "done": outcome is not None or store_error is not None,
+            "position": self._worker.position,
             "outcome": outcome,
             "store_error": store_error,
             "warnings": warnings,

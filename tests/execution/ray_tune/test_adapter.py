@@ -13,7 +13,8 @@ from ray.tune.search import Searcher
 
 from superconv_ray import Trial
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.execution.capacity import Request, RoomWatch
+from superconv_ray.execution.capacity import RoomWatch
+from superconv_ray.execution.estimate import Position
 from superconv_ray.execution.ray_tune.adapter import (
     DispatcherSearch,
     Events,
@@ -23,6 +24,7 @@ from superconv_ray.execution.ray_tune.adapter import (
 )
 from superconv_ray.execution.ray_tune.assignment import Assignment, Assignments
 from superconv_ray.execution.ray_tune.dispatch import Dispatcher
+from superconv_ray.execution.request import Request
 from superconv_ray.planning.planner import Signal
 from superconv_ray.storage.store import StoreError
 
@@ -82,8 +84,11 @@ class FakeDispatcher:
     def next(self, tune_id: str) -> Assignment | Signal:  # noqa: ARG002
         return self.gives
 
-    def running(self, warnings: tuple[str, ...]) -> None:
+    def warn(self, warnings: tuple[str, ...]) -> None:
         self.heard += [("warning", warning) for warning in warnings]
+
+    def at(self, tune_id: str, position: Position) -> None:
+        self.heard.append(("at", tune_id, position))
 
     def ended(self, tune_id: str, outcome: Outcome) -> None:
         self.heard.append(("ended", tune_id, outcome.status))
@@ -106,13 +111,19 @@ def test_tune_is_given_a_trial_nothing_yet_or_the_end() -> None:
 def test_results_reach_the_dispatcher() -> None:
     dispatcher = FakeDispatcher()
     searcher = search(dispatcher)
-    slice_ = {"warnings": ("slow disk",), "store_error": None, "outcome": None}
+    slice_ = {
+        "warnings": ("slow disk",),
+        "store_error": None,
+        "outcome": None,
+        "position": (7, 1.5, 0.5),
+    }
     searcher.on_trial_result("0", slice_)
     searcher.on_trial_complete("0", {**slice_, "outcome": Outcome("diverged")})
     searcher.on_trial_complete("1", {**slice_, "warnings": (), "store_error": "no space"})
     searcher.on_trial_complete("2", error=True)  # its death was reported already
     assert dispatcher.heard == [
         ("warning", "slow disk"),
+        ("at", "0", Position(7, 1.5, 0.5)),
         ("warning", "slow disk"),
         ("ended", "0", "diverged"),
         ("store_failed", "1", "no space"),

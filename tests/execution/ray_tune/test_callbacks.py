@@ -78,7 +78,7 @@ def test_a_callback_that_is_not_there_is_an_error_before_anything_is_trained(
 ) -> None:
     run = superconv("run", study, "--store", store_uri, "--callback", name)
     assert run.exit_code == 2
-    assert "callback must be MODULE:NAME of a Tune callback or of a function" in run.stderr
+    assert "it must be MODULE:NAME of a Tune callback or of a function" in run.stderr
     assert reason in run.stderr
     assert open_store(store_uri).finished_ids() == frozenset()
 
@@ -88,4 +88,4 @@ def test_local_runs_have_no_tune_and_so_no_callbacks(
 ) -> None:
     run = superconv("run", study, "--local", "--store", store_uri, "--callback", "a:b")
     assert run.exit_code == 2
-    assert "local runs do without" in run.stderr
+    assert "callbacks need Ray Tune, which local runs do not use" in run.stderr

@@ -17,6 +17,7 @@ from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune.assignment import Assignment
 from superconv_ray.execution.ray_tune.dispatch import Dispatcher
 from superconv_ray.execution.ray_tune.retries import MAX_ATTEMPTS, MAX_LOST_NODES
+from superconv_ray.execution.run import Run
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.planning.planner import Planner, Signal
 
@@ -40,8 +41,8 @@ def planner() -> Planner:
 def dispatcher(planner: Planner, store_uri: str) -> Dispatcher:
     """Of two trials, on nodes of 8 GiB whose memory trials share."""
     devices = Devices(gpu_bytes=None, cpus_per_gpu=1.0, ram_bytes=8.0 * 2**30, most_cpus=8.0)
-    progress = Progress(planner, Console(file=io.StringIO()))
-    return Dispatcher(planner, Packing(devices, "auto", 0.0, {}), progress, open_store(store_uri))
+    run = Run(planner, Progress(Console(file=io.StringIO())))
+    return Dispatcher(run, Packing(devices, "auto", 0.0, {}), open_store(store_uri))
 
 
 def given_to(dispatcher: Dispatcher, tune_id: str) -> CompleteTrial:

@@ -40,7 +40,8 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune import retries
 from superconv_ray.execution.ray_tune.runner import run_ray
-from superconv_ray.execution.session import RunOptions, Summary, run_plan
+from superconv_ray.execution.run import Run
+from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 from superconv_ray.execution.worker import Job
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.store import StoreError
@@ -75,7 +76,7 @@ def study(**changes: Any) -> Study:
     return Study(**{**settings, **changes})
 
 
-def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> Summary:
+def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> RunSummary:
     console = Console(file=screen or io.StringIO(), width=200)
     return run_plan(make_plan(given), RunOptions(store=uri, **options), console)
 
@@ -85,10 +86,10 @@ def run_with_job(
 ) -> Planner:
     """The runner alone, on digits, with any `Job`."""
     planner = Planner(make_plan(given), max_trials=max_trials)
-    with Progress(planner, Console(file=screen or io.StringIO(), width=200)) as progress:
+    with Progress(Console(file=screen or io.StringIO(), width=200)) as progress:
         datasets = {"digits": load_dataset("digits")}
         settings = {"checkpoint_seconds": 60.0, **job}
-        run_ray(planner, lambda gpu: Job(gpu=gpu, **settings), datasets, progress)
+        run_ray(Run(planner, progress), lambda gpu: Job(gpu=gpu, **settings), datasets)
     return planner
 
 
@@ -123,12 +124,12 @@ def linear(before_step: Callable[[int], None]) -> Callable[..., nn.Module]:
 
 
 @dataclass(frozen=True)
-class Run:
+class Undisturbed:
     """A run of sixteen trials; four use a model of the user's, which notes where it runs."""
 
     study: Study
     store: str
-    summary: Summary
+    summary: RunSummary
     processes: list[str]
     folders: list[str]
 
@@ -137,7 +138,7 @@ class Run:
 def undisturbed(
     ray_session: Any,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
-) -> Run:
+) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
 
     def note(step: int) -> None:
@@ -150,11 +151,11 @@ def undisturbed(
     summary = run(given, str(folder / "store"))
     notes = [line.split() for line in (folder / "notes").read_text().splitlines()]
     processes, folders = ([note[k] for note in notes] for k in range(2))
-    return Run(given, str(folder / "store"), summary, processes, folders)
+    return Undisturbed(given, str(folder / "store"), summary, processes, folders)
 
 
-def test_every_trial_is_trained_once_and_none_again(undisturbed: Run) -> None:
-    assert undisturbed.summary == Summary(
+def test_every_trial_is_trained_once_and_none_again(undisturbed: Undisturbed) -> None:
+    assert undisturbed.summary == RunSummary(
         trained=16, found=0, diverged=0, failed=(), blocked=(), left=0
     )
     again = run(undisturbed.study, undisturbed.store)
@@ -162,7 +163,7 @@ def test_every_trial_is_trained_once_and_none_again(undisturbed: Run) -> None:
 
 
 def test_trials_curves_and_numbers_are_those_of_a_local_run(
-    undisturbed: Run, store_uri: str, assert_same_results: Callable[[str, str], None]
+    undisturbed: Undisturbed, store_uri: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
     run(undisturbed.study, store_uri, local=True)
     assert_same_results(undisturbed.store, store_uri)
@@ -178,13 +179,15 @@ def test_a_search_proposes_the_same_as_in_one_process(
     assert_same_results(store_uri, str(tmp_path / "local"))
 
 
-def test_a_worker_takes_on_one_trial_after_another(undisturbed: Run) -> None:
+def test_a_worker_takes_on_one_trial_after_another(undisturbed: Undisturbed) -> None:
     """A process a trial would cost seconds for each."""
     assert len(undisturbed.processes) == 4
     assert len(set(undisturbed.processes)) <= 2
 
 
-def test_a_users_model_sees_the_folder_that_the_study_was_started_in(undisturbed: Run) -> None:
+def test_a_users_model_sees_the_folder_that_the_study_was_started_in(
+    undisturbed: Undisturbed,
+) -> None:
     """Weights that a model reads by a relative path are found by the driver: by workers too."""
     assert set(undisturbed.folders) == {os.getcwd()}
 
@@ -246,7 +249,9 @@ class Mishaps:
         (failure,) = [f for f in failures.values() if f["settings"]["model"] == model]
         trial_id, error = failure["trial_id"], str(failure["error"])
         assert self.outcomes[trial_id] == "failed"
-        assert error.splitlines()[-1].startswith(f"trial {trial_id}: {{'dataset': 'digits', ")
+        assert error.splitlines()[-1] == (
+            f"trial {trial_id}: digits n=60 {model} constant max_lr=0.05 seed=0"
+        )
         return error
 
 
@@ -311,7 +316,9 @@ def test_a_trial_whose_worker_always_dies_is_given_up_and_reported(mishaps: Mish
     error = mishaps.error_of("dies")
     assert error.startswith("given up: 2 workers died at the trial: its worker's process ended")
     assert "The actor died" in error
-    assert "given up: 2 workers died at the trial: its worker's process ended" in mishaps.screen
+    (told,) = [line for line in mishaps.screen.splitlines() if line.startswith("given up: ")]
+    assert told.startswith("given up: 2 workers died at the trial: its worker's process ended")
+    assert "failed: digits n=60 dies constant max_lr=0.05 seed=0 (trial " in mishaps.screen
 
 
 def test_a_process_whose_cuda_is_broken_gets_no_other_trial(mishaps: Mishaps) -> None:
