@@ -11,11 +11,14 @@ import threading
 from collections.abc import Callable, Iterator
 
 import ray
+from ray._private import ray_constants
 from ray._private.utils import read_ray_address
 from ray.exceptions import AuthenticationError
 
 ATTEMPTS_VARIABLE = "RAY_gcs_server_port_wait_time_s"
 """Ray's setting for how often it tries to reach a head, despite its name; 20 times by default."""
+UV_VARIABLE = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
+"""Ray's setting: whether `uv run` starts the workers of a driver that it started itself."""
 
 HEAD_SECONDS = 5.0
 """Time between two checks of the head; the user is warned after two in a row have failed."""
@@ -132,6 +135,12 @@ def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
             # head takes 40 s each time. (When Ray starts a cluster, the variable has other uses.)
             os.environ[ATTEMPTS_VARIABLE] = "1"
             restored.callback(os.environ.pop, ATTEMPTS_VARIABLE)
+        if not joins and UV_VARIABLE not in os.environ:
+            # Under `uv run`, Ray would let `uv run` start every worker, which resolves the project
+            # again each time. Workers on this machine can run in this process's environment.
+            setting = UV_VARIABLE, getattr(ray_constants, UV_VARIABLE, False)
+            setattr(ray_constants, UV_VARIABLE, False)
+            restored.callback(setattr, ray_constants, *setting)
         try:
             return ray.init(
                 address=address,

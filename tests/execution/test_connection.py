@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from ray._private import ray_constants
+from ray._private.runtime_env import uv_runtime_env_hook
+from ray._private.worker import _maybe_modify_runtime_env
 
 from superconv_ray.execution import connection
 from superconv_ray.execution.connection import connected
@@ -190,3 +193,27 @@ def test_a_head_that_no_longer_answers_is_told_once_with_what_to_do(
     (line,) = said
     assert line.startswith(f"the head of the Ray cluster at {address} does not respond")
     assert line.endswith("start the cluster again and repeat the command")
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "replicated"),
+    [("local", None, False), ("10.0.0.1:6379", None, True), ("local", "1", True)],
+)
+def test_under_uv_run_workers_of_an_own_ray_run_in_this_environment(
+    address: str, variable: str | None, replicated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would start each with `uv run`, which resolves the project again: see its hook."""
+
+    def command_line() -> list[str]:
+        return ["uv", "run", "study.py", "run"]
+
+    def init(**_: object) -> object:
+        return _maybe_modify_runtime_env(None, _skip_env_hook=True)
+
+    monkeypatch.setattr(uv_runtime_env_hook, "_get_uv_run_cmdline", command_line)
+    monkeypatch.setattr("ray.init", init)
+    if variable:
+        monkeypatch.setenv(connection.UV_VARIABLE, variable)
+    environment = connection._connect(address) or {}
+    assert ("py_executable" in environment) == replicated
+    assert ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV  # as it was
