@@ -1,1 +1,1 @@
-"""Data sets as resident tensors, nested stratified subsets, and device-side batches."""
+"""Data sets in memory, nested stratified subsets of their labels, and batches on the device."""

@@ -1,17 +1,18 @@
 """How many samples of each class a limited subset holds.
 
-The law: the samples of class c, in their shuffled order i = 0, 1, ..., get the key (i + 0.5) / n_c.
-All samples are sorted by (key, class), and *a subset of `count` samples is the first `count`*.
-Hence subsets are nested, and how many samples of a class one holds depends on the class sizes
-alone, not on the seed. A class with the share p_c = n_c / n of the samples is at most
-(1 + p_c * (classes - 2)) / 2 samples away from its fair count * p_c: within 1 unless one class
+The rule: the samples of class c, in their shuffled order i = 0, 1, ..., get the key
+(i + 0.5) / n_c. All samples are sorted by (key, class). *A subset of `count` samples is the first
+`count` of them.* Hence subsets are nested, and the number of samples of a class depends only on the
+class sizes, not on the seed. A class with the share p_c = n_c / n of all samples deviates by at
+most (1 + p_c * (classes - 2)) / 2 samples from its fair count * p_c: by at most 1, unless one class
 outweighs the others (p_c > 1 / (classes - 2)).
 
-Validation samples come out of the limited labels: the i-th sample of its class is one if
-floor((i + 1) * v) > floor(i * v), v being the validation fraction. So training and validation parts
-are disjoint, and each is nested too.
+Validation samples come out of the limited labels. The i-th sample of its class is one of them if
+floor((i + 1) * v) > floor(i * v), where v is the validation fraction. So the training and
+validation parts are disjoint, and each is nested too.
 
-Standard library only: planning a study imports this, and neither numpy nor torch.
+This module imports the standard library only, because planning a study needs it without numpy and
+torch.
 """
 
 from collections import Counter
@@ -31,7 +32,7 @@ class SplitCounts:
 
 @lru_cache(maxsize=32)
 def class_order(class_counts: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the class of every sample in stratified order (see the module's law).
+    """Return the class of every sample in stratified order (see the rule above).
 
     Raises:
         ValueError: A class count is negative, or there is no sample at all.
@@ -56,7 +57,7 @@ def split_counts(
     check_split(sum(class_counts), count, validation_fraction)
     limited = Counter(class_order(class_counts)[:count])
     fraction = exact_fraction(validation_fraction)
-    # The law's sum over i < k telescopes to floor(k * v).
+    # The rule's sum over i < k telescopes to floor(k * v).
     validation = tuple(int(limited[c] * fraction) for c in range(len(class_counts)))
     training = tuple(limited[c] - held_out for c, held_out in enumerate(validation))
     return SplitCounts(training, validation)
@@ -81,7 +82,7 @@ def check_split(total: int, count: int, validation_fraction: float) -> None:
 
 
 def exact_fraction(value: float) -> Fraction:
-    """Return the number as it is written: 0.1 is one tenth, not the nearest binary float."""
+    """Return the number as written: 0.1 is one tenth, not the nearest binary float."""
     return Fraction(str(value))
 
 

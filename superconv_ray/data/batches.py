@@ -1,7 +1,7 @@
 """Batches made on the device, as a pure function of the step.
 
-The whole data set stays on the device in its own dtype; a batch is gathered from it by index,
-standardised and augmented there. On one Xeon core a flipped and cropped batch of 128 takes 0.3 to
+The whole data set stays on the device in its own dtype. A batch is gathered from it by index, then
+standardized and augmented there. On one Xeon core a flipped and cropped batch of 128 takes 0.3 to
 0.5 ms for 28 x 28 x 1 and 0.8 to 1.1 ms for 32 x 32 x 3: near 1 % of a ResNet-20 step.
 """
 
@@ -58,7 +58,7 @@ def _tensor(array: npt.NDArray[np.generic], device: torch.device | str) -> Tenso
 
 
 def input_statistics(inputs: Tensor, indices: Tensor) -> Statistics:
-    """Return the statistics of the samples at `indices`, without a float copy of them all.
+    """Return the statistics of the samples at `indices`, without a float copy of all of them.
 
     Args:
         inputs: [n, height, width, channels] or [n, features], uint8 or float32.
@@ -67,10 +67,10 @@ def input_statistics(inputs: Tensor, indices: Tensor) -> Statistics:
     # Apple's GPUs have no float64.
     device = torch.device("cpu") if inputs.device.type == "mps" else inputs.device
     channels, size = inputs.shape[-1], inputs[0].numel()
-    # Sums about a value of the data: exact for constants and for uint8, no cancellation for others.
+    # Sums around a value of the data: exact for constants and uint8, no cancellation for others.
     origin = inputs[indices[0]].reshape(-1, channels)[0].to(device, torch.float64)
     row = origin.repeat(size // channels)
-    # Each pixel by itself first: sums over an innermost axis of 3 channels are 5 times slower.
+    # Sum each pixel first: sums over an innermost axis of 3 channels are 5 times slower.
     sums = torch.zeros(2, size, dtype=torch.float64, device=device)
     for part in torch.split(indices, max(1, _CHUNK_ELEMENTS // size)):
         x = inputs.index_select(0, part).flatten(1).to(device).to(torch.float64).sub_(row)
@@ -87,7 +87,7 @@ def input_statistics(inputs: Tensor, indices: Tensor) -> Statistics:
 
 
 def prepare(inputs: Tensor, statistics: Statistics) -> Tensor:
-    """Return a batch standardised: [b, h, w, c] as [b, c, h, w] in channels_last, [b, f] as is."""
+    """Standardize a batch: [b, h, w, c] to [b, c, h, w] in channels_last, [b, f] to [b, f]."""
     x = inputs.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     mean, std = statistics.mean, statistics.std
     if x.ndim == 2:
@@ -99,12 +99,12 @@ def prepare(inputs: Tensor, statistics: Statistics) -> Tensor:
 
 
 def augment(x: Tensor, kind: Augment, generator: torch.Generator) -> Tensor:
-    """Flip each image left-right with probability 1/2, then crop it at random out of a zero border.
+    """Flip each image left-right with probability 1/2, then crop it at random from a zero border.
 
     Args:
-        x: Standardised images [b, c, h, w], channels_last; the result has their shape and layout.
+        x: Standardized images [b, c, h, w], channels_last; the result has their shape and layout.
         kind: "none" (returns x, draws nothing), "flip", "crop" (border of 4) or "flip_crop".
-        generator: On the device of x; the only source of randomness.
+        generator: The only source of randomness, on the device of x.
 
     Raises:
         ValueError: `kind` is unknown, or x holds vectors and `kind` is not "none".
@@ -129,8 +129,8 @@ def augment(x: Tensor, kind: Augment, generator: torch.Generator) -> Tensor:
     if crops:
         down, right = torch.randint(2 * border + 1, (2, b), generator=generator, device=x.device)
         pixel += down * wide + right
-    # An output row is a run of w * c values of the canvas. Seeing all such runs, overlapping, as
-    # the rows of one matrix makes the gather a copy of whole rows: 10 times faster than by pixel.
+    # An output row is a run of w * c values of the canvas. If all such runs, which overlap, are the
+    # rows of one matrix, the gather copies whole rows: 10 times faster than by pixel.
     starts = pixel[:, None] + torch.arange(h, device=x.device) * wide
     runs = canvas.as_strided((canvas.numel() // c - w + 1, w * c), (c, 1))
     return runs.index_select(0, starts.view(-1)).view(b, h, w, c).permute(0, 3, 1, 2)
@@ -144,20 +144,19 @@ def _check_augment(kind: str, ndim: int) -> None:
 
 
 class TrainingBatches:
-    """The training batches of one run; step s always gives the same ones, in any order of asking.
+    """The training batches of one run; a step always gets the same batch, in any order of calls.
 
     The samples are a stream of epochs, each a fresh permutation of the subset, cut into batches of
-    exactly `batch_size`: nothing is dropped, and a batch may reach over several epochs.
-    Permutations depend on (seed, epoch) only and are drawn on the CPU, so that runs with the same
-    seed see the same order on every device and under every policy. There is no state that a
-    checkpoint would have to hold.
+    exactly `batch_size`: nothing is dropped, and a batch may span several epochs. Permutations
+    depend only on (seed, epoch) and are drawn on the CPU, so that runs with the same seed see the
+    same order on every device and under every policy. A checkpoint need not hold any state of them.
 
     Args:
         inputs: All resident training inputs, [n, h, w, c] or [n, f].
         labels: int64 [n], on the same device.
         indices: int64, the samples of `inputs` to train on.
         batch_size: Samples per batch, >= 1; may exceed the number of indices.
-        seed: Of the order and of the augmentation.
+        seed: Seed of the order and of the augmentation.
         augment: See `augment`.
         statistics: See `input_statistics`.
 
@@ -190,7 +189,7 @@ class TrainingBatches:
         self._statistics = statistics
         self._order_generator = torch.Generator()
         self._augment_generator = torch.Generator(inputs.device)
-        self._orders: dict[int, Tensor] = {}  # a cache of the epochs of the last batch
+        self._orders: dict[int, Tensor] = {}  # cache: the epochs of the last batch
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return x, float32 [b, c, h, w] (channels_last) or [b, f], and y, int64 [b], of a step."""

@@ -1,4 +1,4 @@
-"""What is known of the named data sets without reading them (standard library only)."""
+"""Facts about the named data sets, known without reading them. Standard library only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class DatasetFacts:
         return sum(self.train_class_counts)
 
 
-# scikit-learn's digits come in one piece: in stratified order the first train, the rest test.
+# scikit-learn's digits have no test set: in stratified order the first train, the rest test.
 DIGITS_TRAIN_COUNT = 1437
 _DIGITS_CLASS_COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
 _MNIST_CLASS_COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)

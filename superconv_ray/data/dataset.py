@@ -1,4 +1,4 @@
-"""A labelled data set in memory: what readers return, and what users build from their own data."""
+"""A labeled data set in memory, as readers return it and users build it from their own data."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ Inputs = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
 
-# eq=False: comparing arrays field by field has no single truth value; compare digests instead.
+# eq=False: a comparison of arrays has no single truth value; compare digests instead.
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """Training and test samples as numpy arrays.
 
     Inputs are uint8 or float32, shaped [n, height, width, channels], [n, height, width] (given a
     channel axis) or [n, features]. Labels are integers [n] in 0..classes-1, kept as int64.
-    Arrays are made C-contiguous. Pickling (protocol 5) moves them out of band, so that Ray's object
-    store shares one read-only copy: nothing may write to them.
+    Arrays are made C-contiguous. Pickling (protocol 5) moves them out of band, and Ray's object
+    store shares one read-only copy of them: do not write to them.
 
     Raises:
         ValueError: A field breaks one of these rules; the message names field, rule and value.
@@ -86,7 +86,7 @@ class Dataset:
         return (channels, *space)
 
     def facts(self, name: str) -> DatasetFacts:
-        """Return what a plan has to know of this data set, under the given name."""
+        """Return what a plan needs to know about this data set, under the given name."""
         return DatasetFacts(name, self.train_class_counts, len(self.test_labels), self.input_shape)
 
     def digest(self) -> str:

@@ -1,6 +1,6 @@
-"""Read the named data sets from local files, downloading them when they are not there.
+"""Read the named data sets from local files, and download them if they are missing.
 
-torchvision does the parsing and the downloading, and is imported only when it is needed.
+torchvision parses and downloads them, and is imported only when needed.
 """
 
 import gzip
@@ -33,7 +33,7 @@ _FOLDER_NAMES = {
     "cifar10": ("cifar10", "cifar-10", "CIFAR10"),
     "cifar100": ("cifar100", "cifar-100", "CIFAR100"),
 }
-_CORRUPT = "truncated or corrupt; remove it and get it again"
+_CORRUPT = "truncated or corrupt; remove it and download it again"
 
 
 class DatasetNotFoundError(FileNotFoundError):
@@ -41,17 +41,17 @@ class DatasetNotFoundError(FileNotFoundError):
 
 
 def load_dataset(name: str, data_dir: Path | None = None, *, download: bool = True) -> Dataset:
-    """Read a data set of `catalog.DATASETS` and check that it is the one it should be.
+    """Read a data set of `catalog.DATASETS` and check its contents.
 
     Args:
         name: digits (in scikit-learn, needs no files), mnist, fashion_mnist, cifar10 or cifar100.
-        data_dir: Holds torchvision's layout or the original files, packed or unpacked, directly or
-            in a folder named after the data set. None means `default_data_dir()`.
-        download: Let torchvision download into `data_dir` what is not found there.
+        data_dir: Folder with torchvision's layout or the original files, packed or unpacked,
+            directly or in a folder named after the data set. None means `default_data_dir()`.
+        download: Let torchvision download into `data_dir` what is missing there.
 
     Raises:
-        ValueError: The name is unknown; or files are corrupt, or are those of another data set.
-        DatasetNotFoundError: Not found, and not downloaded. Says what to put where.
+        ValueError: The name is unknown; or files are corrupt, or belong to another data set.
+        DatasetNotFoundError: Not found, and not downloaded. The message says what to put where.
     """
     if name not in DATASETS:
         raise ValueError(f"name must be one of {', '.join(DATASETS)}, got {name!r}")
@@ -91,7 +91,7 @@ def search_order(name: str, data_dir: Path) -> list[Path]:
 
 
 def read_files(name: str, place: Path) -> Dataset:
-    """Read the data set from one place that `find_files` returned, whatever its size.
+    """Read the data set from a place that `find_files` returned, without checking its size.
 
     Raises:
         ValueError: A file is corrupt (named in the message), or the files do not fit together.
@@ -106,7 +106,7 @@ def read_files(name: str, place: Path) -> Dataset:
         raise ValueError(f"{name} cannot be read from {place}: {error}") from error
 
 
-# What is where
+# Places
 
 
 def _torchvision_class(name: str) -> Any:
@@ -160,7 +160,7 @@ def _read_idx(name: str, folder: Path) -> Dataset:
 
 
 def _parse_idx(path: Path, parse: Any) -> npt.NDArray[Any]:
-    """Run one of torchvision's parsers, which take plain files only and assert what they expect."""
+    """Run a parser of torchvision, which takes only unpacked files and asserts what it expects."""
     with tempfile.TemporaryDirectory() as folder:
         plain = path
         try:
@@ -179,7 +179,7 @@ def _parse_idx(path: Path, parse: Any) -> npt.NDArray[Any]:
 
 def _read_cifar(name: str, folder: Path) -> Dataset:
     reader = _torchvision_class(name)
-    # torchvision looks for root/base_folder; the folder at hand may have any name.
+    # torchvision reads root/base_folder; this folder may have any name.
     located = type(reader.__name__, (reader,), {"base_folder": folder.name})
     try:
         train, test = (located(folder.parent, train=part) for part in (True, False))
@@ -216,7 +216,7 @@ def _read_digits() -> Dataset:
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    images = images.reshape(-1, 8, 8).astype(np.uint8)  # grey levels 0..16
+    images = images.reshape(-1, 8, 8).astype(np.uint8)  # gray levels 0..16
     order = stratified_order(labels, seed=0)
     train, test = order[:DIGITS_TRAIN_COUNT], order[DIGITS_TRAIN_COUNT:]
     return Dataset(
@@ -244,7 +244,7 @@ def _check_facts(dataset: Dataset, name: str, place: str) -> None:
     raise ValueError(f"{place} does not hold {name}: {'; '.join(differences)}")
 
 
-# Getting what is missing
+# Downloads
 
 
 def _obtain(name: str, data_dir: Path, *, download: bool) -> Path:
@@ -262,7 +262,7 @@ def _obtain(name: str, data_dir: Path, *, download: bool) -> Path:
 
 
 def _download(name: str, data_dir: Path) -> None:
-    """Let torchvision download, and move whole files only: others may be reading or downloading."""
+    """Let torchvision download, then move whole files: other processes may read or download too."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as folder:
         _torchvision_class(name)(folder, download=True)

@@ -1,4 +1,4 @@
-"""Which samples a limited subset holds; how many of each class is allocation's law."""
+"""Which samples a limited subset holds; `allocation` says how many of each class."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ def stratified_order(labels: npt.NDArray[Any], seed: int) -> Indices:
 
     Args:
         labels: Integers [n], 0..classes-1.
-        seed: >= 0; shuffles each class on its own, and never changes the classes' order.
+        seed: >= 0; shuffles each class by itself, and does not change the order of the classes.
 
     Raises:
         ValueError: The labels are not a vector of integers >= 0, or the seed is negative.
@@ -41,8 +41,8 @@ def limited_subset(
     counts are those of `allocation.split_counts`.
 
     Raises:
-        ValueError: `count` is not in [1, n], `validation_fraction` is not in [0, 1), or the labels
-            or the seed are not what `stratified_order` takes.
+        ValueError: `count` is not in [1, n], `validation_fraction` is not in [0, 1), or
+            `stratified_order` rejects the labels or the seed.
     """
     check_split(len(labels), count, validation_fraction)
     order, ranks = (part[:count] for part in _ranked_order(labels, seed))

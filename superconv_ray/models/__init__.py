@@ -1,7 +1,7 @@
-"""Networks by name: what is known about them without torch, and how to build one.
+"""Networks by name: facts about them that need no torch, and `build_model`.
 
-Importing this module imports neither torch nor a network, so that a plan can be made and checked
-on a machine that has no torch.
+Importing this package imports neither torch nor a network, so that you can make and check a plan on
+a machine without torch.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["MODELS", "ModelFacts", "build_model"]
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a plan needs to know about a builtin network.
+    """Facts that a plan needs about a built-in network.
 
     Attributes:
-        target: where it is built, as "module:callable".
-        min_size: smallest height and width, in pixels, that can be trained on with any batch size.
+        target: What builds it, as "module:callable".
+        min_size: Smallest height and width, in pixels, for training with any batch size.
     """
 
     target: str
@@ -34,7 +34,7 @@ class ModelFacts:
 
 
 # A ResNet's last stage, at a quarter of the input, must keep more than one pixel: batch norm cannot
-# normalise a batch of one otherwise. The same goes for the small CNN at half the input.
+# normalize a batch of one otherwise. The same goes for the small CNN at half the input.
 MODELS: Mapping[str, ModelFacts] = MappingProxyType(
     {
         "lenet": ModelFacts("superconv_ray.models.lenet:LeNet", min_size=13),
@@ -57,7 +57,7 @@ def build_model(
     classes: int,
     dropout: float,
 ) -> nn.Module:
-    """Build a builtin network by name, or one of the user's own by calling it.
+    """Build a built-in network by name, or the user's own model by calling it.
 
     Weights are drawn from torch's current default generator, which the caller seeds.
 
@@ -135,10 +135,10 @@ def _build_own(
 
 
 def _check_signature(model: Callable[..., object], arguments: Mapping[str, object]) -> None:
-    # Asked beforehand, so that a TypeError from inside the callable keeps its own message.
+    # Checked before the call, so that a TypeError inside the callable keeps its own message.
     try:
         signature = inspect.signature(model)
-    except ValueError:  # some callables written in C do not tell theirs
+    except ValueError:  # some callables written in C have no signature
         return
     try:
         signature.bind(**arguments)

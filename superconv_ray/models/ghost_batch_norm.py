@@ -1,9 +1,9 @@
-"""Batch norm over parts of a batch, as if each lay on a device of its own."""
+"""Batch norm over parts of a batch, as if each part were on its own device."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everyone knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -13,23 +13,24 @@ _REPLACED = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class GhostBatchNorm(_BatchNorm):
-    """Batch norm that in training normalises every `group_size` successive samples by themselves.
+    """Batch norm that in training normalizes every `group_size` successive samples by themselves.
 
-    (n, channels, ...), as batch norm takes it, to the same shape; where `group_size` does not
+    Inputs (n, channels, ...) as for batch norm, outputs of the same shape. If `group_size` does not
     divide n, the last group is smaller. Running statistics move once per batch, by `momentum`
-    towards the mean over groups of the groups' means and unbiased variances: so momentum means the
-    same for groups of any size. With momentum None, a plain average over batches, whole batches
-    are normalised: that is how statistics are re-estimated. In evaluation it is a plain batch norm.
+    towards the mean over groups of the groups' means and unbiased variances, so that momentum means
+    the same for groups of any size. With momentum None, which averages plainly over batches, whole
+    batches are normalized: this is how statistics are re-estimated. In evaluation mode it is a
+    plain batch norm.
 
     A loop over groups takes 1.2 to 2 times the time of batch norm over whole batches in
     channels_last, forward and backward on a CPU; folding groups into channels, 1.5 to 3 times.
 
     Source: Hoffer et al., arXiv 1705.08741, algorithm 1; there running statistics move once per
-    group, and so the faster the smaller the groups. Smith & Topin normalised the 125 samples on
+    group, so faster for smaller groups. Smith & Topin normalized the 125 samples on
     each of eight GPUs by themselves.
 
     Args:
-        norm: What it replaces; its parameters and statistics are taken over, not copied.
+        norm: The batch norm to replace; its parameters and statistics are shared, not copied.
         group_size: Samples in a group, at least 1.
     """
 
@@ -52,13 +53,13 @@ class GhostBatchNorm(_BatchNorm):
             dtype=torch.promote_types(x.dtype, torch.float32),
             device=x.device,
         )
-        normalised = [
+        normalized = [
             # With momentum 1 the running statistics that it writes are the group's own.
             F.batch_norm(group, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
             for group, mean, variance in zip(groups, means, variances, strict=True)
         ]
         self._follow(means.mean(0), variances.mean(0), self.momentum)
-        return torch.cat(normalised)
+        return torch.cat(normalized)
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor, momentum: float) -> None:
@@ -70,17 +71,17 @@ class GhostBatchNorm(_BatchNorm):
         self.num_batches_tracked.add_(1)
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
-        """Shapes are as for the module replaced, which has left torch's own check behind."""
+        """Accept all shapes: torch checks them only in the classes that this one replaces."""
 
 
 def with_ghost_batches(model: nn.Module, group_size: int) -> nn.Module:
-    """The model with every batch norm in it replaced by a `GhostBatchNorm`.
+    """Replace every batch norm of a model by a `GhostBatchNorm`, in place, and return the model.
 
-    The model is changed in place; what is returned is another module only where the model is a
-    batch norm itself. Parameters, their order, and names in the state dictionary stay.
+    Only a model that is a batch norm itself is returned as another module. Parameters, their order,
+    and the names in the state dictionary stay the same.
 
     Raises:
-        ValueError: A batch norm is of a class of its own, which might do something else.
+        ValueError: A batch norm is of a user's own class, which might do something else.
     """
     replacements: dict[nn.Module, nn.Module] = {}
     for name, module in model.named_modules():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F  # noqa: N812 - the name everyone knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 __all__ = ["LeNet"]
@@ -15,7 +15,7 @@ class LeNet(nn.Module):
     parameters for (1, 28, 28) and 10 classes. The convolutions have no ReLU: the only one follows
     fc500.
 
-    Caffe feeds pixel/256; inputs here are expected standardised, as for every other network. Caffe
+    Caffe feeds pixel/256; inputs here are expected standardized, as for every other network. Caffe
     has no dropout either: here it follows the ReLU of fc500.
 
     Source: Caffe's examples/mnist/lenet_train_test.prototxt, used by Smith & Topin (arXiv

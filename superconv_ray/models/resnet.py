@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch.nn.functional as F  # noqa: N812 - the name everyone knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 __all__ = ["Block", "ResNet", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]

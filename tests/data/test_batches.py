@@ -96,7 +96,7 @@ def test_statistics_of_vectors_are_by_feature_and_survive_large_offsets() -> Non
     np.testing.assert_allclose(got.std, [(2 / 3) ** 0.5, (8 / 3) ** 0.5, 1.0], rtol=1e-7)
 
 
-def test_a_constant_feature_is_standardised_to_zero() -> None:
+def test_a_constant_feature_is_standardized_to_zero() -> None:
     vectors = torch.tensor([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]])
     x = prepare(vectors, input_statistics(vectors, torch.arange(3)))
     assert torch.equal(x[:, 0], torch.zeros(3))
@@ -104,7 +104,7 @@ def test_a_constant_feature_is_standardised_to_zero() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_images_are_standardised_into_channels_last(channels: int, dtype: torch.dtype) -> None:
+def test_images_are_standardized_into_channels_last(channels: int, dtype: torch.dtype) -> None:
     inputs, given = images(8, channels, dtype), statistics(channels)
     x = prepare(inputs, given)
     assert x.shape == (8, channels, H, W)
@@ -121,7 +121,7 @@ def test_preparing_leaves_the_resident_data_unchanged(inputs: Tensor) -> None:
     assert torch.equal(inputs, before)
 
 
-def test_standardised_data_have_mean_zero_and_variance_one() -> None:
+def test_standardized_data_have_mean_zero_and_variance_one() -> None:
     inputs = images()
     x = prepare(inputs, input_statistics(inputs, torch.arange(N)))
     torch.testing.assert_close(x.mean((0, 2, 3)), torch.zeros(C), atol=1e-6, rtol=0)
@@ -281,7 +281,7 @@ def test_the_same_sample_is_augmented_anew_in_each_epoch() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_image_batches_are_standardised_samples_in_channels_last(dtype: torch.dtype) -> None:
+def test_image_batches_are_standardized_samples_in_channels_last(dtype: torch.dtype) -> None:
     inputs = images(dtype=dtype)
     batches = TrainingBatches(
         inputs,

@@ -12,7 +12,7 @@ fractions = st.sampled_from([0.0, 0.1, 0.2, 1 / 3, 0.5])
 
 
 @st.composite
-def labelled(draw: st.DrawFn) -> Indices:
+def labeled(draw: st.DrawFn) -> Indices:
     """Labels of up to 6 classes, each of which occurs, in any order."""
     sizes = draw(st.lists(st.integers(1, 25), min_size=2, max_size=6))
     labels = np.repeat(np.arange(len(sizes)), sizes)
@@ -20,7 +20,7 @@ def labelled(draw: st.DrawFn) -> Indices:
 
 
 @settings(deadline=None)
-@given(labelled(), st.integers(0, 2**32))
+@given(labeled(), st.integers(0, 2**32))
 def test_the_order_visits_every_sample_once_in_the_class_order_of_the_law(
     labels: Indices, seed: int
 ) -> None:
@@ -30,7 +30,7 @@ def test_the_order_visits_every_sample_once_in_the_class_order_of_the_law(
 
 
 @settings(deadline=None)
-@given(labelled(), fractions, st.data())
+@given(labeled(), fractions, st.data())
 def test_class_counts_are_those_of_the_allocation(
     labels: Indices, fraction: float, data: st.DataObject
 ) -> None:
@@ -46,7 +46,7 @@ def test_class_counts_are_those_of_the_allocation(
 
 
 @settings(deadline=None)
-@given(labelled(), fractions, st.integers(0, 5), st.data())
+@given(labeled(), fractions, st.integers(0, 5), st.data())
 def test_parts_are_disjoint_and_each_is_a_prefix_of_the_larger_subsets_part(
     labels: Indices, fraction: float, seed: int, data: st.DataObject
 ) -> None:

@@ -28,7 +28,7 @@ def ghost(ndim: int, group_size: int, **settings: object) -> GhostBatchNorm:
 
 
 def by_hand(x: Tensor, group_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalised groups, and means over groups of their means and unbiased variances."""
+    """Normalized groups, and means over groups of their means and unbiased variances."""
     parts, means, variances = [], [], []
     for group in torch.split(x, group_size):
         rows = group.movedim(1, -1).reshape(-1, x.shape[1])
@@ -42,7 +42,7 @@ def by_hand(x: Tensor, group_size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("group_size", [2, 4, 12])
-def test_every_group_is_normalised_by_itself(shape: tuple[int, ...], group_size: int) -> None:
+def test_every_group_is_normalized_by_itself(shape: tuple[int, ...], group_size: int) -> None:
     x = batch(*shape) + 2.0
     expected, mean, variance = by_hand(x, group_size)
     norm = ghost(x.ndim, group_size, momentum=0.25)
@@ -100,11 +100,11 @@ def test_gradients_are_those_of_groups_by_themselves() -> None:
 def test_layout_and_precision_stay(layout: torch.memory_format, precision: torch.dtype) -> None:
     x = batch(12, 3, 4, 5).to(precision).contiguous(memory_format=layout)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
-        normalised = ghost(4, 4)(x)
-    assert normalised.is_contiguous(memory_format=layout)
-    assert normalised.dtype == precision
+        normalized = ghost(4, 4)(x)
+    assert normalized.is_contiguous(memory_format=layout)
+    assert normalized.dtype == precision
     expected, *_ = by_hand(x.float(), 4)
-    torch.testing.assert_close(normalised.float(), expected, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(normalized.float(), expected, rtol=0.02, atol=0.02)
 
 
 def test_evaluation_uses_running_statistics() -> None:
@@ -130,8 +130,8 @@ def test_weights_and_running_statistics_may_be_missing(
     settings: dict[str, bool], precision: torch.dtype
 ) -> None:
     x = batch(12, 3, 2, 2).to(precision)
-    normalised = ghost(4, 4, **settings)(x)
-    torch.testing.assert_close(normalised.float(), by_hand(x.float(), 4)[0], rtol=0.02, atol=0.02)
+    normalized = ghost(4, 4, **settings)(x)
+    torch.testing.assert_close(normalized.float(), by_hand(x.float(), 4)[0], rtol=0.02, atol=0.02)
 
 
 class Shared(nn.Module):

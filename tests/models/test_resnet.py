@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everyone knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from superconv_ray.models import build_model
@@ -22,14 +22,14 @@ def small(*, channels: int = 3, size: int = 32, classes: int = 10, dropout: floa
 def by_hand(block: Block, x: Tensor, shortcut: Tensor) -> Tensor:
     """A block in training, without dropout, on batch statistics and without batch norm's module."""
 
-    def normalised(x: Tensor) -> Tensor:
+    def normalized(x: Tensor) -> Tensor:
         mean = x.mean((0, 2, 3), keepdim=True)
         return (x - mean) / (((x - mean) ** 2).mean((0, 2, 3), keepdim=True) + 1e-5).sqrt()
 
     stride = block.conv1.stride[0]
     out = F.conv2d(x, block.conv1.weight, block.conv1.bias, stride=stride, padding=1)
-    out = torch.relu(normalised(out))
-    out = normalised(F.conv2d(out, block.conv2.weight, block.conv2.bias, padding=1))
+    out = torch.relu(normalized(out))
+    out = normalized(F.conv2d(out, block.conv2.weight, block.conv2.bias, padding=1))
     return torch.relu(out + shortcut)
 
 

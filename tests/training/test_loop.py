@@ -581,7 +581,7 @@ def test_a_row_has_the_latest_hessian_free_estimate_of_the_parameters_alone() ->
     assert smoothed[2:] == pytest.approx([first] * 3 + [smooth] * 3, rel=1e-3)
 
 
-# Optimisers
+# Optimizers
 
 
 def test_weight_decay_on_weights_spares_biases_and_norm_parameters() -> None:

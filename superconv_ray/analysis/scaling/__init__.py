@@ -1,1 +1,1 @@
-"""How the error falls with the number of labels."""
+"""How accuracy scales with the number of labels."""

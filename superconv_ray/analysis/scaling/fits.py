@@ -1,6 +1,6 @@
 """How accuracy scales with the number of labels n: error = a n^-b + c (Hestness 2017, 1712.00409).
 
-Does an arm change the exponent b, or only the offset a? And how many labels is it worth?
+Does an arm change the exponent b, or only the offset a?
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from superconv_ray.analysis.frames import placed
 from superconv_ray.analysis.scaling.power_law import (
@@ -21,18 +20,13 @@ from superconv_ray.analysis.scaling.power_law import (
     fit,
     relative_weights,
 )
+from superconv_ray.analysis.scaling.shape import why_no_law
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Floats
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 
 LABELS = "data_count"
 DRAWS = 1000
-ROUNDING = 1e-9
-"""Standard errors below it are rounding."""
 BAND_POINTS = 60
-FEWEST_POINTS = 4
-"""Three parameters through three points fit whatever was measured."""
-SIGNIFICANCE = 0.05
-"""Of all a curve's tests together."""
 
 
 def scaling_fits(
@@ -43,26 +37,29 @@ def scaling_fits(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """The power law of every arm, with intervals; no law where the curve has another shape.
+    """Fit the power law error = a n^-b + c to every arm, unless its curve has another shape.
 
-    Weighted least squares on the means over seeds, deviations taken relative to the error, c >= 0.
-    (a is the error above the floor at n = 1, far from any point, and so uncertain where b is.)
-    Intervals come from refits to means redrawn with the same seeds for all arms.
+    The fit is weighted least squares on the means over seeds, with deviations relative to the error
+    and c >= 0. Intervals are percentiles of refits to redrawn means (`redrawn_means`), with the
+    same seeds for all arms. a is the error above the floor at n = 1, far from any point, and so as
+    uncertain as b. The fit fails if the labels span too little: then b and c trade off against each
+    other, b ends at a bound, and the note says so.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; finished trainings count, a diverged one
             with what it measured.
-        by: Columns that tell curves apart, such as ``["steps"]``.
-        value: An accuracy, in [0, 1].
-        seed: Of the redrawn means.
+        by: Columns that distinguish curves, such as ``["steps"]``.
+        value: Column of accuracies, in [0, 1].
+        seed: Seed of the redrawn means.
         confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        One row an arm; columns: `by`, arm, a, a_low, a_high, b, b_low, b_high, c, c_low, c_high,
+        One row per arm. Columns: `by`, arm, a, a_low, a_high, b, b_low, b_high, c, c_low, c_high,
         misfit (root mean square deviation from the law, relative to the error), points (distinct
-        n), seeds (fewest at a point), note. NaN is what cannot be said, and the note says why.
+        n), seeds (fewest at a point), note. Unknown values are NaN; the note says why.
 
     Raises:
+        TypeError: `trials` is no frame.
         ValueError: As `arm_curves`; or a value is not in [0, 1].
     """
     rows: list[tuple[object, ...]] = []
@@ -83,23 +80,25 @@ def scaling_band(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """The errors that `scaling_fits` predicts between the least and the most labels measured.
+    """Errors that the laws of `scaling_fits` predict within the range of labels measured.
 
-    The intervals are pointwise, of the same refits as those of the parameters: where a, b and c are
-    each uncertain but traded for one another, the curve between the points may be well known.
+    The intervals are pointwise and come from the same refits as those of the parameters, cut off at
+    0 and 1. Even if a, b and c are uncertain because they trade off against each other, the curve
+    between the points may be well known.
 
     Args:
         trials: As for `scaling_fits`.
-        by: Columns that tell curves apart.
-        value: An accuracy, in [0, 1].
-        seed: Of the redrawn means.
+        by: Columns that distinguish curves.
+        value: Column of accuracies, in [0, 1].
+        seed: Seed of the redrawn means.
         confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        60 rows an arm, even on a logarithmic axis; columns: `by`, arm, data_count, error, low,
-        high. An arm without a law has no rows.
+        60 rows per arm, evenly spaced on a logarithmic axis. Columns: `by`, arm, data_count, error,
+        low, high. An arm without a law has no rows.
 
     Raises:
+        TypeError: `trials` is no frame.
         ValueError: As `scaling_fits`.
     """
     frames = []
@@ -133,25 +132,25 @@ def compare_scaling(
 ) -> pd.DataFrame:
     """Whether an arm changes the exponent of the law, or only its offset.
 
-    Two pairs of laws are fitted: with an exponent each, for the difference of b; and with one
-    exponent for both, for the ratio of a. The floor c, which exponents are easily traded for, is
-    shared in one row and the arms' own in the other: trust a verdict that both give.
+    Two pairs of laws are fitted: with an exponent for each arm, for the difference of b; and with
+    one exponent for both, for the ratio of a. The floor c trades off against the exponents. It is
+    shared by the arms in one row and their own in the other: trust a verdict on which both agree.
 
     Args:
         trials: As for `scaling_fits`.
         arm: Name of the arm.
-        baseline: Name of the arm it is compared with.
-        by: Columns that tell curves apart.
-        value: An accuracy, in [0, 1].
-        seed: Of the redrawn means (paired by seed and subset).
+        baseline: Name of the arm to compare it with.
+        by: Columns that distinguish curves.
+        value: Column of accuracies, in [0, 1].
+        seed: Seed of the redrawn means, which are paired by seed and subset.
         confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        Two rows a point; columns: `by`, floor ("shared" or "own"), b_difference, b_low, b_high (arm
-        minus baseline), a_ratio, a_low, a_high (arm / baseline; below 1 the arm errs less),
-        verdict, note. The verdict is "exponent" if the interval of the difference leaves out 0;
-        else "offset" if that of the ratio leaves out 1, which does not prove equal exponents; else
-        "undecided", and so it is where an exponent is at the end of those that are tried.
+        Two rows per point. Columns: `by`, floor ("shared" or "own"), b_difference, b_low, b_high
+        (arm minus baseline), a_ratio, a_low, a_high (arm / baseline; below 1 the arm has the lower
+        error), verdict, note. The verdict is "exponent" if the interval of the difference excludes
+        0. Otherwise it is "offset" if the interval of the ratio excludes 1, which does not prove
+        equal exponents. Otherwise, or if an exponent is at a bound, it is "undecided".
 
     Raises:
         ValueError: As `scaling_fits`; or one of the arms has no training.
@@ -186,7 +185,7 @@ def compare_scaling(
 def _error_curves(
     trials: pd.DataFrame, arms: Sequence[str], by: Sequence[str], value: str
 ) -> Iterator[tuple[tuple[object, ...], dict[str, ReplicateCurve]]]:
-    """As `arm_curves`, along labels and of errors, 1 - accuracy."""
+    """As `arm_curves`, along labels, with errors (1 - accuracy) as values."""
     for key, curves in arm_curves(trials, arms, LABELS, by, value):
         for arm, curve in curves.items():
             least, most = np.nanmin(curve.values), np.nanmax(curve.values)
@@ -200,7 +199,7 @@ def _error_curves(
 def _laws(
     curves: Sequence[ReplicateCurve], confidence: float, seed: int
 ) -> tuple[list[Law], float]:
-    """Every curve's means and, below them, its redrawn means; and the reference, as log n."""
+    """Every curve's means with its redrawn means below them; and the reference, as log n."""
     reference = float(np.mean(np.log(np.concatenate([curve.axis for curve in curves]))))
     redrawn = redrawn_means(curves, DRAWS, confidence, seed)
     laws = [
@@ -215,7 +214,7 @@ def _laws(
 
 
 def _intervals(values: Floats, confidence: float, certain: bool) -> Floats:
-    """Estimate, low and high, shape [n, 3], of values [n, 1 + draws]; without ends if uncertain."""
+    """Estimate, low and high [n, 3] of values [n, 1 + draws]; both ends NaN unless `certain`."""
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(values[:, 1:], tails, axis=1) if certain else [np.nan, np.nan]
     return np.stack(np.broadcast_arrays(values[:, 0], low, high), axis=1)
@@ -238,7 +237,7 @@ def _fit_row(
 
 
 def _reservations(curve: ReplicateCurve, b: float) -> list[str]:
-    """What a reader of a fitted law must know."""
+    """Reservations about a fitted law."""
     notes = []
     if not _inside(b):
         notes.append(f"b is at its bound, {b:g}: these n do not tell b from c")
@@ -251,57 +250,14 @@ def _reservations(curve: ReplicateCurve, b: float) -> list[str]:
     return notes
 
 
-def why_no_law(curve: ReplicateCurve) -> list[str]:
-    """Reasons not to fit a power law to a curve of errors; none if it may have that shape.
-
-    About 15 % of learning curves are not monotone or not convex (LCDB 1.1, arXiv 2505.15657). Like
-    there, differences over n are tested with Bonferroni's correction; here between neighbouring
-    points, paired by replicate, with one-sided t tests. A power law is convex over log n, too, and
-    that is what is asked: a curve that first lingers near guessing is not.
-
-    Args:
-        curve: Errors over labels.
-    """
-    if len(curve.axis) < FEWEST_POINTS:
-        points = f"{len(curve.axis)} distinct n"
-        return [f"{points}: a, b and c need at least {FEWEST_POINTS}"]
-    if curve.lost.any():
-        return [f"every training diverged at n = {curve.listed(curve.lost)}"]
-    rises = np.diff(curve.values, axis=0)
-    bends = -np.diff(rises / np.diff(np.log(curve.axis))[:, np.newaxis], axis=0)
-    wrong = _p_of_positive(np.vstack([rises, bends])) < SIGNIFICANCE / (len(rises) + len(bends))
-    n = [f"{at:,.0f}" for at in curve.axis]
-    if wrong[: len(rises)].any():
-        rising = np.flatnonzero(wrong[: len(rises)])
-        return [f"error rises from n = {n[i]} to {n[i + 1]}" for i in rising]
-    if wrong.any():
-        middle = [n[i + 1] for i in np.flatnonzero(wrong[len(rises) :])]
-        return [f"not convex: error falls faster after n = {at} than before" for at in middle]
-    if curve.means[-1] >= curve.means[0]:
-        return [f"error does not fall from n = {n[0]} to {n[-1]}"]
-    return []
-
-
-def _p_of_positive(samples: Floats) -> Floats:
-    """The p of one-sided t tests that rows have a mean > 0; 1 where NaN leaves less than two."""
-    known = np.isfinite(samples)
-    n = known.sum(axis=1)
-    values = np.where(known, samples, 0)
-    mean = values.sum(axis=1) / np.maximum(n, 1)
-    squares = (np.where(known, values - mean[:, np.newaxis], 0) ** 2).sum(axis=1)
-    error = np.sqrt(squares / np.maximum(n - 1, 1) / np.maximum(n, 1))
-    t = mean / np.maximum(error, ROUNDING)
-    return np.where(n > 1, stats.t.sf(t, np.maximum(n - 1, 1)), 1.0)
-
-
 def _inside(b: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Whether exponents are found, and not where the search for them ends."""
+    """Whether exponents lie within the bounds of the search, not at one."""
     exponents = np.asarray(b)
     return (EXPONENTS[0] * 1.001 < exponents) & (exponents < EXPONENTS[1] / 1.001)
 
 
 def _compared(laws: Sequence[Law], share_floor: bool) -> tuple[Floats, Floats]:
-    """Difference of b and ratio of a, of the first law against the second, and b itself.
+    """Difference of b and ratio of a between the first and the second law, and b itself.
 
     Both of shape [2, 1 + draws].
     """
@@ -314,7 +270,7 @@ def _compared(laws: Sequence[Law], share_floor: bool) -> tuple[Floats, Floats]:
 
 
 def _verdict(difference: Floats, ratio: Floats) -> str:
-    """Of estimates with their ends, shape [3]; NaN decides nothing."""
+    """The verdict on two estimates with their ends, each of shape [3]; NaN decides nothing."""
     if difference[1] > 0 or difference[2] < 0:
         return "exponent"
     return "offset" if ratio[1] > 1 or ratio[2] < 1 else "undecided"

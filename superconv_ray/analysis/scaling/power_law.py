@@ -1,8 +1,8 @@
 """Least squares for error = a n^-b + c, many times at once, by variable projection.
 
-For a given exponent the law is linear in a and c, so both have closed forms, and only exponents
-are searched: on a lattice that all curves share, then by Newton steps from each curve's best point.
-That fits thousands of redrawn curves together and needs no start.
+For a given exponent the law is linear in a and c, so both have closed forms. Only exponents are
+searched: first on a lattice that all curves share, then with Newton steps from each curve's best
+point. This fits thousands of redrawn curves together and needs no initial guess.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from superconv_ray.analysis.statistics.intervals import Floats
 EXPONENTS = (0.02, 3.0)
 """Bounds of b; published exponents are 0.07 to 0.35 (Hestness 2017, arXiv 1712.00409)."""
 RESOLUTION = 1e-3
-"""Smallest error that weights tell apart: an accuracy is not known better than this."""
+"""Smallest error that weights distinguish: no accuracy is known more precisely."""
 SMALLEST_SCALE = 1e-12
 """Stands for a = 0, so that a ratio of two can be taken."""
 LATTICE = 49
-"""Exponents tried: neighbours differ by a tenth."""
+"""Number of exponents tried; neighbors differ by a tenth."""
 NEWTON_STEPS = 8
 REACH = 4.0
-"""Longest move of a Newton step, in spacings of the points around."""
+"""Longest Newton step, in spacings of the surrounding points."""
 
 Quadratic = tuple[Floats, Floats, Floats]
-"""alpha, beta, gamma of ``alpha c^2 - 2 beta c + gamma``: a law's squared error over its floor."""
+"""alpha, beta, gamma of ``alpha c^2 - 2 beta c + gamma``, a law's squared error by its floor c."""
 Objective = Callable[[Sequence[Floats]], Floats]
-"""Of one coordinate an axis, each [curves or 1, ...], to values [curves, ...]."""
+"""From one coordinate per axis, each [curves or 1, ...], to values [curves, ...]."""
 
 
 @dataclass(frozen=True)
 class Law:
-    """One arm's curves, of which a is eliminated."""
+    """One arm's curves; the scale a is eliminated."""
 
     log_n: Floats
     """Shape [points]: natural logarithm of labels, relative to a reference that arms share."""
@@ -48,7 +48,7 @@ class Law:
     """Shape [points]."""
 
     def reduced(self, b: Floats) -> Quadratic:
-        """The squared error as a function of c, the best a for each c put in.
+        """The squared error as a function of c, with the best a for each c.
 
         Args:
             b: Exponents, shape [curves or 1, ...].
@@ -60,7 +60,7 @@ class Law:
         return over - x1**2 / xx, y1 - yx * x1 / xx, yy - yx**2 / xx
 
     def scale(self, b: Floats, c: Floats) -> Floats:
-        """The best a at the reference, not below 0, for exponents and floors of shape [curves]."""
+        """The best a >= 0 at the reference, for exponents and floors of shape [curves]."""
         xx, x1, yx = self._products(b)
         scale: Floats = np.maximum((yx - c * x1) / xx, SMALLEST_SCALE)
         return scale
@@ -82,7 +82,7 @@ class Fit(NamedTuple):
 
 
 def fit(laws: Sequence[Law], *, share_exponent: bool = False, share_floor: bool = False) -> Fit:
-    """Weighted least squares for one law, or for two with what they share.
+    """Fit one law, or two that share parameters, by weighted least squares.
 
     Args:
         laws: One or two, with the same number of curves.
@@ -92,7 +92,7 @@ def fit(laws: Sequence[Law], *, share_exponent: bool = False, share_floor: bool 
     axes = 1 if share_exponent else len(laws)
 
     def errors_over_floor(log_b: Sequence[Floats]) -> list[Quadratic]:
-        """One a floor."""
+        """One quadratic per floor."""
         exponents = log_b if axes == len(laws) else [log_b[0]] * len(laws)
         each = [law.reduced(np.exp(b)) for law, b in zip(laws, exponents, strict=True)]
         return [reduce(_add, each)] if share_floor else each
@@ -119,7 +119,7 @@ def _add(one: Quadratic, other: Quadratic) -> Quadratic:
 
 
 def _best_of_lattice(objective: Objective, lattice: Floats, axes: int) -> Floats:
-    """The point, shape [axes, curves], at which each curve's objective is least."""
+    """The lattice point [axes, curves] with the smallest objective of each curve."""
     mesh = np.meshgrid(*[lattice] * axes, indexing="ij", sparse=True)
     values = objective([coordinate[np.newaxis] for coordinate in mesh])
     least = values.reshape(len(values), -1).argmin(axis=1)
@@ -129,7 +129,7 @@ def _best_of_lattice(objective: Objective, lattice: Floats, axes: int) -> Floats
 def _polished(objective: Objective, best: Floats, lattice: Floats) -> Floats:
     """Newton steps from points [axes, curves], on quadratics through the points around each.
 
-    Where such a quadratic has no minimum the best of the points is taken.
+    If such a quadratic has no minimum, the step goes to the best of the points.
     """
     axes, step = len(best), lattice[1] - lattice[0]
     around = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * axes, indexing="ij")).reshape(axes, -1)
@@ -152,16 +152,16 @@ def _polished(objective: Objective, best: Floats, lattice: Floats) -> Floats:
 
 
 def _like(array: Floats, b: Floats) -> Floats:
-    """Curves' values [curves, ...] with axes for the grid put in after the first."""
+    """Insert axes for the grid after the first axis of values [curves, ...]."""
     return array.reshape(len(array), *[1] * (b.ndim - 1), *array.shape[1:])
 
 
 def relative_weights(counts: npt.NDArray[np.int64], errors: Floats) -> Floats:
     """Weights [points] that make squared deviations relative to the error, as in a log-log plot.
 
-    An error's spread over seeds grows about as the error itself, and the spread of three seeds is
-    too uncertain to be a weight. They sum to 1.
+    The spread of an error over seeds is roughly proportional to the error itself, and the spread of
+    three seeds is too uncertain to be a weight. The weights sum to 1.
     """
     weights = counts / np.maximum(errors, RESOLUTION) ** 2
-    normalised: Floats = weights / weights.sum()
-    return normalised
+    normalized: Floats = weights / weights.sum()
+    return normalized

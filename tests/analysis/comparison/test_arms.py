@@ -8,7 +8,7 @@ from superconv_ray.analysis import arm_summary, effort, generalization_gap
 from tests.analysis.comparison.made import TWO_POINTS, frame, numbers, run
 
 
-def test_every_arm_is_summarised_at_every_point() -> None:
+def test_every_arm_is_summarized_at_every_point() -> None:
     summary = arm_summary(TWO_POINTS, ["data_count"])
     assert list(summary.columns) == ["data_count", "arm", "mean", "low", "high", "n", "diverged"]
     assert numbers(summary, "data_count", "arm", "n", "diverged") == [
