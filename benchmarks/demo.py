@@ -23,18 +23,20 @@ from superconv_ray.design.text import text_table
 STUDY = Path(__file__).parents[1] / "studies" / "quickstart.py"
 TARGET_SECONDS = {"first": 180, "again": 15}
 LABELS = {"first": "first run", "again": "nothing left to train"}
+RESULTS = "study quickstart: "
+"""Where the results begin in what the study prints."""
 SUMMARY = re.compile(r"(\d+) trials trained, (\d+) found in the store")
 
 
-def run(store: Path) -> tuple[float, int, int, str]:
+def run(folder: str) -> tuple[float, int, int, str]:
     """Return the seconds, the trials trained and found in the store, and the printed text.
 
     Raises:
         RuntimeError: The study failed, or did not print how many trials it trained.
     """
-    command = [sys.executable, str(STUDY), "run", "--store", str(store)]
+    command = [sys.executable, str(STUDY), "run", "--store", "results"]
     started = time.perf_counter()
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     elapsed = time.perf_counter() - started
     summary = SUMMARY.search(result.stdout)
     if result.returncode or summary is None:
@@ -51,7 +53,7 @@ def main() -> None:
     outputs: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, target in TARGET_SECONDS.items():
-            elapsed, trained, found, printed = run(Path(folder) / "results")
+            elapsed, trained, found, printed = run(folder)
             outputs.append(printed)
             measured.append(Figure(f"quickstart study, {LABELS[name]}", round(elapsed), "s"))
             ok = elapsed <= target and (trained == 0 if name == "again" else found == 0)
@@ -60,7 +62,8 @@ def main() -> None:
     print(f"the quickstart study through Ray Tune, {os.cpu_count()} CPUs")
     print(text_table(["run", "seconds", "target", "trained", "found", ""], rows))
     if arguments.save:
-        save("demo", measured, outputs[0])
+        save("demo", measured)
+        save("quickstart", [], outputs[0][outputs[0].index(RESULTS) :])
 
 
 if __name__ == "__main__":

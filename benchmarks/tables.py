@@ -52,6 +52,8 @@ def long_table() -> str:
     """Every saved figure, grouped by benchmark."""
     lines = []
     for name, record in records().items():
+        if not record["figures"]:
+            continue
         script = f"benchmarks/{name}.py"
         lines += [f"## {name.replace('_', ' ').capitalize()}", ""]
         lines += [f"`{script}`; {source(record)}; {versions(record)}.", ""]

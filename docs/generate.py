@@ -81,11 +81,9 @@ def command_line() -> str:
 
 def quickstart() -> str:
     """What the quickstart study printed when its benchmark was saved."""
-    record = records()["demo"]
-    output = record.get("output", ["(saved with the next run of benchmarks/demo.py)"])
-    return "\n".join(
-        [f"This is what it printed on {source(record)}:", "", "```text", *output, "```", ""]
-    )
+    record = records()["quickstart"]
+    title = f"This is what it printed on {source(record)}:"
+    return "\n".join([title, "", "```text", *record["output"], "```", ""])
 
 
 def write_pages(folder: Path) -> None:
