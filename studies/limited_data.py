@@ -65,11 +65,11 @@ def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     return {
         "error = a n^-b + c": scaling_fits(trials),
         f"does {arm} change the exponent or the offset?": pd.concat(
-            compare_scaling(trials, arm, other).assign(baseline=other) for other in baselines
-        ),
+            {other: compare_scaling(trials, arm, other) for other in baselines}, names=["baseline"]
+        ).reset_index("baseline"),
         f"labels with which a baseline reaches {arm}'s accuracy / labels": pd.concat(
-            label_worth(trials, arm, other).assign(baseline=other) for other in baselines
-        ),
+            {other: label_worth(trials, arm, other) for other in baselines}, names=["baseline"]
+        ).reset_index("baseline"),
     }
 
 

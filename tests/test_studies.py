@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import sys
 from collections.abc import Callable
@@ -101,7 +102,7 @@ def test_own_data_runs_from_a_parquet_file_to_its_table(
     assert run.exit_code == 0, run.output
     # Two fractions, each with a range test and two arms
     assert "study own_data: 6 trials trained, 0 found in the store" in run.stdout
-    assert "gap: one_cycle minus baseline in points" in run.stdout
+    assert "Gap: one_cycle minus baseline in points" in run.stdout
     trials = open_store(store_uri).trials("own_data")
     # Every fifth of 200 rows is for testing; the range tests hold a fifth of the others out
     assert sorted(set(trials["data_count"])) == [32, 160]
@@ -128,11 +129,9 @@ def test_the_sample_study_shows_what_its_docstring_says(superconv: Callable[...,
     shown = superconv("show", path, "--model", "small_cnn", "--store", store)
     assert shown.exit_code == 0, shown.output
     text = path.read_text()
-    rows = [line.split() for line in shown.stdout.splitlines() if " one_cycle " not in line]
-    compared = [row for row in rows if len(row) > 8 and row[5] in ("piecewise", "cosine", "linear")]
-    assert len(compared) == 15  # 5 numbers of labels, 3 baselines
-    for row in compared:
-        accuracy, gap = " ".join(row[6:9]), " ".join(row[9:12])
-        assert accuracy in text
-        assert gap in text
+    interval = r"\d[\d.]* \[[^]]+\]"
+    gaps = re.findall(rf"(?:piecewise|cosine|linear) +([-+]{interval})", shown.stdout)
+    accuracies = re.findall(rf"  ({interval})", shown.stdout)
+    assert (len(gaps), len(accuracies)) == (15, 20)  # 5 numbers of labels, 3 baselines, 4 arms
+    assert all(found in text for found in [*gaps, *accuracies])
     assert "an exponent is at its bound: these n do not tell b from c" in shown.stdout

@@ -13,12 +13,11 @@ import click
 if TYPE_CHECKING:
     from superconv_ray.report.study_results import StudyResults
 
+FIRST_PAGE = "report.html"
 EXTRA = ("altair", "vl_convert", "jinja2", "itables")
 """Packages that come with ``superconv_ray[report]`` only."""
 
-study_option = click.option(
-    "--study", help="Name of the study. Default: the store's only one, not counting lr-find's."
-)
+study_option = click.option("--study", help="Name of the study.")
 
 
 @click.command()
@@ -28,24 +27,31 @@ study_option = click.option(
     "--output",
     "-o",
     type=Path,
-    default="report.html",
+    default=FIRST_PAGE,
     show_default=True,
-    help="File to write: one page that needs no network.",
+    help="File to write; needs no network. With several studies, their index.",
 )
 @click.option("--live", is_flag=True, help="Serve the page on 127.0.0.1, updated as trials end.")
 @click.option("--port", default=0, help="Port of --live. Default: a free one.")
 def report(store: str, study: str | None, output: Path, live: bool, port: int) -> None:
-    """Write the results of a study as one HTML page."""
+    """Write the results of STORE as an HTML page.
+
+    If STORE has several studies, the page is an index, and each study has a page beside it.
+    """
     with _extra_installed():
+        from superconv_ray.report.site import write_pages
+        from superconv_ray.storage.store import open_store
+
         if live:
             _serve(store, study, port)
             return
         began = time.monotonic()
-        page = _page(_read(store, study))
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page, encoding="utf-8")
-        size, seconds = output.stat().st_size / 2**20, time.monotonic() - began
-        click.echo(f"report: {output} ({size:.1f} MB, written in {seconds:.1f} s)")
+
+        def wrote(path: Path) -> None:
+            size, seconds = path.stat().st_size / 2**20, time.monotonic() - began
+            click.echo(f"report: {path} ({size:.1f} MB, after {seconds:.1f} s)")
+
+        write_pages(open_store(store), output, study, wrote)
 
 
 @click.command()
@@ -59,50 +65,46 @@ def export(
 ) -> None:
     """Write charts and tables for a paper."""
     with _extra_installed():
-        if not (charts or latex or markdown):
-            raise ValueError("say what to export: --charts DIR, --latex FILE or --markdown FILE")
-        from superconv_ray.report.export import write_charts, write_tables
+        from superconv_ray.report.export import export as write
 
-        results = _read(store, study)
-        if charts:
-            for path in write_charts(results, charts):
-                click.echo(path)
-        for path in filter(None, (latex, markdown)):
-            write_tables(results, path, "latex" if path is latex else "markdown")
+        for path in write(_read(store, study), charts=charts, latex=latex, markdown=markdown):
             click.echo(path)
 
 
 def _read(store: str, study: str | None) -> StudyResults:
-    from superconv_ray.report.build import study_to_report
+    from superconv_ray.report.studies import studies_to_show
     from superconv_ray.report.study_results import StudyResults
-    from superconv_ray.storage.store import open_store
+    from superconv_ray.storage.store import StoreError, open_store
 
     opened = open_store(store)
-    return StudyResults(opened, study_to_report(opened, study))
-
-
-def _page(results: StudyResults, version: str = "") -> str:
-    from superconv_ray.report.build import build_report
-    from superconv_ray.report.page import render
-
-    return render(build_report(results), version=version)
+    name, *others = studies_to_show(opened, study)
+    if others:
+        names = ", ".join(map(repr, (name, *others)))
+        raise StoreError(
+            f"{opened.files.place} has several studies; choose one by --study: {names}"
+        )
+    return StudyResults(opened, name)
 
 
 def _serve(store: str, study: str | None, port: int) -> None:
-    """Serve the page, built from the store whenever a browser asks for it."""
+    """Serve the pages; each is built from the store when a browser asks for it."""
     from superconv_ray.report.live import serve
+    from superconv_ray.report.site import render_page, store_version
+    from superconv_ray.report.studies import studies_to_show
     from superconv_ray.storage.store import open_store
 
-    name = _read(store, study).name  # an unknown study is an error before anything is served
+    studies_to_show(open_store(store), study)  # an unknown study is an error before serving
+
+    def render(file: str, version: str) -> str:
+        return render_page(open_store(store), file or FIRST_PAGE, FIRST_PAGE, study, version)
 
     def version() -> str:
-        opened = open_store(store)
-        return f"{opened.study(name).provenance.written_at}, {len(opened.finished_ids())} trials"
+        return store_version(open_store(store), study)
 
     def ready(url: str) -> None:
         click.echo(f"report: {url} (Ctrl-C stops it)")
 
-    serve(lambda shown: _page(_read(store, name), shown), version, port, ready)
+    serve(render, version, port, ready)
 
 
 @contextlib.contextmanager

@@ -1,106 +1,36 @@
-"""Words and numbers as people read them, for all messages, tables and charts."""
+"""Numbers, names and tables as text, the same in every command, page, export and message.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from html import escape
 from typing import Any
 
+WIDTH = 80
+"""Characters in a line of a terminal."""
 
-def did_you_mean(value: object, choices: Iterable[str]) -> str:
-    """Return a hint at the nearest choice for the end of a message; empty if nothing is near."""
-    near = get_close_matches(str(value).lower(), list(choices), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+# Numbers
+
+LARGE = 10_000_000
+"""Decimal numbers from here on are in scientific notation."""
 
 
 def duration(seconds: float) -> str:
-    """Format a waiting time with two figures at most: 50 s, 12 min, 3.5 h."""
+    """A duration to two or three digits: 1.5 s, 50 s, 12 min, 3.5 h, 2.5 days."""
+    if seconds > 48 * 3600:
+        return f"{seconds / 86400:.1f} days"
     if seconds > 5400:
         return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
-
-
-def unknown_name(field: str, value: str, choices: Iterable[str]) -> str:
-    """Return the message for a data set or model that is neither built in nor the study's own."""
-    choices = list(choices)
-    return (
-        f"{field} must be one of {', '.join(map(repr, choices))} or given to the study as "
-        f"{field}s={{...}}, got {value!r}{did_you_mean(value, choices)}"
-    )
-
-
-def percent_interval(row: Mapping[Any, Any], sign: str = "") -> str:
-    """Format the mean and interval of a fraction in percent, such as ``97.1 [96.2, 97.9]``.
-
-    Args:
-        row: Has mean, low and high; low and high are NaN if there is only one seed.
-        sign: "+" shows the sign of a difference.
-    """
-    text = f"{100 * row['mean']:{sign}.1f}"
-    if math.isnan(row["low"]):
-        return f"{text} [one seed]"
-    return f"{text} [{100 * row['low']:{sign}.1f}, {100 * row['high']:{sign}.1f}]"
-
-
-def probability(p: float) -> str:
-    """Format a p value with three digits; NaN becomes "-"."""
-    if math.isnan(p):
-        return "-"
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"
-
-
-def short(value: Any) -> str:
-    """Format a setting for a table: 0.1, digits, 0.5/0.75, or "-" if it is not set."""
-    if isinstance(value, Mapping):  # a call, as a study's definition holds it
-        return call_text(value, short)
-    if isinstance(value, (list, tuple)):
-        return "/".join(map(short, value))
-    if value is None or str(value) in ("nan", "<NA>"):  # missing values of a table
-        return "-"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def call_text(value: Mapping[str, Any], text: Callable[[Any], str]) -> str:
-    """Format ``{"tuned": {"low": 0.01, "high": 10}}`` as ``tuned(low=0.01, high=10)``."""
-    name, given = next(iter(value.items()))
-    if not isinstance(given, Mapping):
-        return f"{name}({text(given)})"
-    arguments = ", ".join(f"{k}={text(v)}" for k, v in given.items() if v is not None)
-    return f"{name}({arguments})"
-
-
-COLUMN_NAMES = {"data_count": "labels", "batch_size": "batch size"}
-"""Names of columns in text, where they differ from the column."""
-
-
-def column_name(column: str) -> str:
-    """Name a column in text."""
-    return COLUMN_NAMES.get(column, column)
-
-
-def setting_text(column: str, value: Any) -> str:
-    """Format a column's value for a sentence: "300 labels", "dropout 0.1"."""
-    text = value_text(value)
-    return f"{text} labels" if column == "data_count" else f"{column_name(column)} {text}"
-
-
-def value_text(value: Any) -> str:
-    """Format a setting for a sentence: 1,200, 0.001, flip."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return f"{value:,}" if isinstance(value, int) else short(value)
-
-
-def in_words(items: Iterable[str]) -> str:
-    """Join items: "a", "a and b", "a, b and c"."""
-    *first, last = items
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def counted(number: int, noun: str) -> str:
-    """Format a number with its noun: "1 seed", "1,200 seeds"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    if seconds > 90:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def bytes_text(number: int) -> str:
@@ -113,31 +43,271 @@ def bytes_text(number: int) -> str:
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
 
 
-def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Align columns: the first to the left, the others to the right."""
-    lines = [list(headings), *map(list, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(headings))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+def interval_text(mean: float, low: float, high: float, form: str) -> str:
+    """An estimate with its interval, such as ``85.2 [82.1, 88.3]``; without one if it is NaN.
+
+    Args:
+        mean: The estimate.
+        low: Lower end.
+        high: Upper end.
+        form: Format of a number, such as ``.1f``.
+    """
+    text = f"{mean:{form}}"
+    return text if math.isnan(low) else f"{text} [{low:{form}}, {high:{form}}]"
+
+
+def percent_interval(row: Mapping[Any, Any], sign: str = "") -> str:
+    """A fraction in percent with its interval, such as ``97.1 [96.2, 97.9]``; - if it is NaN.
+
+    Args:
+        row: With mean, low and high; low and high are NaN if there is one seed.
+        sign: "+" shows signs, for differences.
+    """
+    mean, low, high = (100 * row[name] for name in ("mean", "low", "high"))
+    if math.isnan(mean):
+        return "-"
+    return interval_text(mean, low, high, f"{sign}.1f") + (" [one seed]" if math.isnan(low) else "")
+
+
+def accuracy_text(row: Mapping[Any, Any]) -> str:
+    """A row of `arm_summary` in percent: ``97.1 [96.2, 97.9] (1 diverged)``."""
+    return percent_interval(row) + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
+
+
+def probability(p: float) -> str:
+    """A p value to three decimals, or - if there is none."""
+    if math.isnan(p):
+        return "-"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 seed", "1,200 seeds"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def call_text(value: Mapping[str, Any], text: Callable[[Any], str]) -> str:
+    """``{"tuned": {"low": 0.01, "high": 10}}`` as people write it: ``tuned(low=0.01, high=10)``."""
+    name, given = next(iter(value.items()))
+    if not isinstance(given, Mapping):
+        return f"{name}({text(given)})"
+    arguments = ", ".join(f"{k}={text(v)}" for k, v in given.items() if v is not None)
+    return f"{name}({arguments})"
+
+
+def value_text(value: Any, form: str = "g") -> str:
+    """A setting or a measurement as people write it: 1,200, 0.001, flip, 0.5/0.75; - for none.
+
+    Args:
+        value: From a trial or a table; what tables have for a missing value is none.
+        form: Format of a number that is not whole.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):  # what a function chooses or counts, as definitions have it
+        return call_text(value, value_text)
+    if hasattr(value, "tolist"):  # NumPy's; pandas has lists as arrays
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return "/".join(value_text(part, form) for part in value)
+    if value is None or str(value) in ("nan", "<NA>", "NaT"):
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or (value.is_integer() and abs(value) < LARGE):
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < LARGE else f"{value:{form}}"
+
+
+# Names
+
+
+COLUMN_NAMES = {"data_count": "labels", "data_fraction": "label fraction"}
+ACRONYMS = {"lr": "LR", "bn": "BN"}
+
+
+def column_name(column: str) -> str:
+    """What tables and axes call a column: "labels", "batch size", "max LR"."""
+    words = column.split("_")
+    return COLUMN_NAMES.get(column, " ".join(ACRONYMS.get(word, word) for word in words))
+
+
+def setting_text(column: str, value: Any) -> str:
+    """A column's value in a sentence: "300 labels", "dropout 0.1"."""
+    text = value_text(value)
+    return f"{text} labels" if column == "data_count" else f"{column_name(column)} {text}"
+
+
+def point_text(point: Mapping[str, Any]) -> str:
+    """A point of a sweep: "300 labels, dropout 0.1"; empty if nothing is swept."""
+    return ", ".join(setting_text(column, value) for column, value in point.items())
 
 
 def trial_name(settings: Mapping[str, Any]) -> str:
-    """Name a trial by its main settings, which may come from its row."""
+    """The main settings of a trial, from its row or its settings."""
     text = "{dataset} n={data_count} {model} {policy} max_lr={max_lr:g} seed={seed}"
     return text.format_map(settings)
 
 
 def trial_line(row: Mapping[str, Any]) -> str:
-    """Describe a finished trial in one line, from its row without missing values."""
-    line = f"{trial_name(row)}: {row['status']}"
-    for part in ("test", "validation"):
-        accuracy = row.get(f"{part}_accuracy")
-        if accuracy is not None:
-            line += f", {part} accuracy {100 * accuracy:.1f} %"
+    """One line on a trial that has ended, from its row in the store without missing values."""
+    measured = [
+        f"{part} accuracy {100 * row[f'{part}_accuracy']:.1f} %"
+        for part in ("test", "validation")
+        if row.get(f"{part}_accuracy") is not None
+    ]
+    ending = [] if row["status"] == "completed" and measured else [row["status"]]
     seconds = row.get("train_seconds")
-    return line + (f", {seconds:.1f} s" if seconds is not None else "")
+    spent = [] if seconds is None else [duration(seconds)]
+    return f"{trial_name(row)}: {', '.join([*ending, *measured, *spent])}"
+
+
+# Sentences
+
+
+def in_words(items: Iterable[str]) -> str:
+    """An enumeration: "a", "a and b", "a, b and c"."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def did_you_mean(value: object, choices: Iterable[str]) -> str:
+    """The end of a message that suggests the nearest choice; empty if none is near."""
+    near = get_close_matches(str(value).lower(), list(choices), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def unknown_name(field: str, value: str, choices: Iterable[str]) -> str:
+    """Message on a data set or model that neither this package nor the study knows."""
+    choices = list(choices)
+    return (
+        f"{field} must be one of {', '.join(map(repr, choices))} or given to the study as "
+        f"{field}s={{...}}, got {value!r}{did_you_mean(value, choices)}"
+    )
+
+
+def paragraph(text: str, hanging: str = "") -> str:
+    """A text in lines of at most `WIDTH` characters.
+
+    Intervals such as [-1.1, +1.6] stay on one line, and words longer than a line, such as paths,
+    stay whole.
+
+    Args:
+        text: One paragraph.
+        hanging: What its second and further lines begin with.
+    """
+    whole = re.sub(r"\[[^][]{,30}\]", lambda found: found[0].replace(" ", "\0"), text)
+    lines = textwrap.fill(
+        whole, WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+    )
+    return lines.replace("\0", " ")
+
+
+# Tables
+
+
+def text_table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    keys: int = 1,
+    wrap: Collection[str] = (),
+) -> str:
+    """A table whose lines have at most `WIDTH` characters; numbers are aligned to the right.
+
+    Where it is too wide, headings are broken at spaces first, then the cells of the columns in
+    `wrap`. The columns that still find no room follow in a second table below.
+
+    Args:
+        headings: A heading for each column.
+        rows: As many cells each.
+        keys: Number of leading columns that are repeated in a table below.
+        wrap: Headings of the columns whose cells may be broken.
+    """
+    table = list(zip(headings, *rows, strict=True))
+    parts = [[table[i] for i in part] for part in _side_by_side(_column_widths(table, wrap), keys)]
+    return "\n\n".join(_lines(part, _column_widths(part, wrap)) for part in parts)
+
+
+def html_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table for a notebook, escaped."""
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+NARROW = 12
+"""Characters to which the cells of a column may be narrowed, if their words are shorter."""
+GAP = 2
+"""Spaces between columns."""
+
+
+def _column_widths(table: Sequence[Sequence[str]], wrap: Collection[str]) -> list[int]:
+    """Width of each column, heading first; as narrow as needed and allowed."""
+    widths = [max(map(len, column)) for column in table]
+    if _total(widths) > WIDTH:
+        widths = [max([_longest_part(column[0]), *map(len, column[1:])]) for column in table]
+    least = [
+        min(width, max(NARROW, *map(_longest_part, column))) if column[0] in wrap else width
+        for column, width in zip(table, widths, strict=True)
+    ]
+    while _total(widths) > WIDTH:
+        breakable = [i for i, width in enumerate(widths) if width > least[i]]
+        if not breakable:
+            break
+        widths[max(breakable, key=lambda i: widths[i])] -= 1
+    return widths
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _side_by_side(widths: Sequence[int], keys: int) -> Iterator[list[int]]:
+    """Columns of each table, so that all of them find room."""
+    first = list(range(min(keys, len(widths))))
+    columns = list(first)
+    for place in range(len(first), len(widths)):
+        if columns != first and _total([widths[i] for i in (*columns, place)]) > WIDTH:
+            yield columns
+            columns = list(first)
+        columns.append(place)
+    yield columns
+
+
+_NUMBER = re.compile(r"[-+<>]?(\d|inf$)|-?$")
+
+
+def _lines(table: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    """Aligned columns, of which each starts with its heading."""
+    right = [all(map(_NUMBER.match, column[1:])) for column in table]
+    lines = []
+    for row in zip(*table, strict=True):
+        cells = [_broken(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for place in range(max(map(len, cells))):
+            parts = [
+                text.rjust(width) if is_number else text.ljust(width)
+                for cell, width, is_number in zip(cells, widths, right, strict=True)
+                for text in [cell[place] if place < len(cell) else ""]
+            ]
+            lines.append((" " * GAP).join(parts).rstrip())
+    return "\n".join(lines)
+
+
+_BREAKS = re.compile(r"(?<=\s)(?=\S)|(?<=[_/-])(?=[A-Za-z])")
+
+
+def _longest_part(text: str) -> int:
+    return max(len(part.rstrip()) for part in _BREAKS.split(text))
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Lines of a cell, broken at spaces, underscores, slashes and hyphens; longer parts stay."""
+    lines = [""]
+    for part in _BREAKS.split(text):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return [line.rstrip() for line in lines]

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from superconv_ray.design.text import counted, short
+from superconv_ray.design.text import duration, point_text, value_text
 from superconv_ray.design.trial import field_names
 from superconv_ray.report.content import Report
 from superconv_ray.report.sections import sections
-from superconv_ray.report.study_results import StudyResults, default_studies
+from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.verdict import verdict
-from superconv_ray.storage.store import Store, StoreError
-
-
-def study_to_report(store: Store, name: str | None = None) -> str:
-    """Name of the study to report on: the one asked for, or the only one there is.
-
-    Raises:
-        StoreError: The store has no study, or several and none is asked for.
-    """
-    if name:
-        return name
-    known = default_studies(store)
-    if not known:
-        raise StoreError(f"no study in the store {store.files.place}: run one first")
-    if len(known) > 1:
-        raise StoreError(
-            f"the store {store.files.place} has several studies: choose one with --study; there "
-            f"are: {', '.join(map(repr, known))}"
-        )
-    return known[0]
 
 
 def build_report(results: StudyResults) -> Report:
-    """All that is known of a study by now."""
+    """Build the report of a study from the finished trials."""
     settings, varying = _shared_and_varying(results)
     return Report(
         study=results.name,
-        question=results.definition.question,
-        state=_state(results),
+        question=results.question,
+        state=results.state,
         verdict=verdict(results),
         sections=sections(results),
         code=_preamble(results),
@@ -49,15 +28,6 @@ def build_report(results: StudyResults) -> Report:
         settings=settings,
         failures={trial: str(found["error"]) for trial, found in results.failures.items()},
         trials=varying,
-    )
-
-
-def _state(results: StudyResults) -> str:
-    done = results.trials.drop_duplicates("trial_id")
-    diverged = int((done["status"] == "diverged").sum())
-    return (
-        f"{len(done):,} of {counted(len(done) + results.open_trials, 'trial')} done, "
-        f"{diverged:,} diverged, {len(results.failures):,} failed"
     )
 
 
@@ -78,12 +48,12 @@ def _preamble(results: StudyResults) -> str:
 def _provenance(results: StudyResults) -> dict[str, str]:
     """What was run, where, with what and when."""
     definition, trials = results.definition, results.trials.drop_duplicates("trial_id")
-    hours = (trials["train_seconds"].sum() + trials["eval_seconds"].sum()) / 3600
+    seconds = trials["train_seconds"].sum() + trials["eval_seconds"].sum()
     ran, tuning = definition.provenance, definition.tuning
     found = {
-        "arms": "; ".join(f"{name}: {_point(arm)}" for name, arm in definition.arms.items()),
-        "sweep": "; ".join(_point(point) for point in definition.sweep),
-        "budget": short(definition.budget) if definition.budget else None,
+        "arms": "; ".join(f"{name}: {point_text(arm)}" for name, arm in definition.arms.items()),
+        "sweep": "; ".join(point_text(point) for point in definition.sweep),
+        "budget": value_text(definition.budget) if definition.budget else None,
         "seeds": ", ".join(map(str, definition.seeds)),
         "tuning": "; ".join(f"{k} {v}" for k, v in tuning.items()) if tuning else None,
         "command": ran.command,
@@ -96,15 +66,11 @@ def _provenance(results: StudyResults) -> dict[str, str]:
         "precision": _several(trials["precision_used"]),
         "threads a trial": _several(trials["threads"]),
         "hosts": _several(trials["host"]),
-        "training": f"{hours:.2g} h of training and evaluation, over all trials",
+        "training": f"{duration(seconds)} of training and evaluation in all trials",
         "finished": _span(trials["finished_at"].dropna()),
         "store": results.store.files.place,
     }
     return {label: str(text) for label, text in found.items() if text}
-
-
-def _point(point: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {short(value)}" for name, value in point.items())
 
 
 def _several(values: pd.Series[Any]) -> str:
@@ -131,5 +97,5 @@ def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataF
     texts = trials.map(str)
     alike = {name for name in trials.columns if texts[name].nunique() == 1}
     known = [name for name in field_names() if name in alike and trials[name].notna().any()]
-    settings = {name: short(trials[name].iloc[0]) for name in known}
+    settings = {name: value_text(trials[name].iloc[0]) for name in known}
     return settings, trials.drop(columns=[*alike - {"trial_id"}])

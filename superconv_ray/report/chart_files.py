@@ -15,14 +15,14 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     ".pdf": {},
     ".html": {"bundle": True},
 }
-"""Endings of files, and how vl-convert is to write them."""
+"""Endings of chart files, with options of vl-convert."""
 
 
 def check_chart_files(paths: Iterable[Path]) -> None:
-    """Reject files that no chart can be written to; before anything is trained, and without Altair.
+    """Reject names that no chart can be written to, before anything is trained; without Altair.
 
     Raises:
-        ValueError: A file's name has another ending than those of `KINDS`.
+        ValueError: A name has another ending than those of `KINDS`.
     """
     for path in paths:
         if path.suffix not in KINDS:
@@ -32,38 +32,52 @@ def check_chart_files(paths: Iterable[Path]) -> None:
 def save_chart(
     chart: alt.TopLevelMixin, path: Path, *, width: int | None = None, dark: bool = False
 ) -> None:
-    """Write a chart to a file, whose ending says as what; SVG and PDF are vectors.
+    """Write a chart to a file of the kind that its ending names.
 
     Args:
         chart: As from `superconv_ray.report.charts`.
-        path: Of the file.
-        width: As for `at_width`; None: as the chart has it.
-        dark: Whether for a dark page.
+        path: The file.
+        width: As for `at_width`; None: the width of the chart.
+        dark: Use the colors for dark pages.
 
     Raises:
         ValueError: As `check_chart_files`.
         OSError: The file cannot be written.
     """
+    check_chart_files([path])
+    path.write_bytes(chart_content(chart, path.suffix, width=width, dark=dark))
+
+
+def chart_content(
+    chart: alt.TopLevelMixin, suffix: str, *, width: int | None = None, dark: bool = False
+) -> bytes:
+    """The content of a chart file; see `save_chart`.
+
+    Args:
+        chart: A chart.
+        suffix: One of `KINDS`.
+        width: As for `save_chart`.
+        dark: As for `save_chart`.
+    """
     import vl_convert
 
     from superconv_ray.report import theme
 
-    check_chart_files([path])
-    write = getattr(vl_convert, f"vegalite_to_{path.suffix[1:]}")
-    config = {**theme.config(dark), "background": theme.BACKGROUNDS[dark]}
     spec = chart.to_dict(validate=False)
     if width is not None:
         spec = at_width(spec, width)
-    content = write(spec, config=config, **KINDS[path.suffix])
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    config = {**theme.config(dark), "background": theme.BACKGROUNDS[dark]}
+    write = getattr(vl_convert, f"vegalite_to_{suffix[1:]}")
+    content = write(spec, config=config, **KINDS[suffix])
+    return content.encode() if isinstance(content, str) else bytes(content)
 
 
 def at_width(spec: Mapping[str, Any], width: int) -> dict[str, Any]:
-    """A chart's specification, drawn at another width.
+    """The specification of a chart at another width.
 
     Args:
         spec: From ``chart.to_dict(validate=False)``.
-        width: Of a single view in px, axes not included; the columns of a facet share it.
+        width: Width of a single view in px without its axes; the columns of a facet share it.
     """
     if "vconcat" in spec:
         return {**spec, "vconcat": [at_width(part, width) for part in spec["vconcat"]]}

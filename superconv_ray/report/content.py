@@ -57,3 +57,22 @@ class Report:
     settings: Mapping[str, str]
     failures: Mapping[str, str]
     trials: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """A study in the index of a store's pages.
+
+    Attributes:
+        study: Name of the study.
+        file: File name of its page.
+        question: The question it asks; may be empty.
+        state: How far the study is, in a sentence.
+        headline: The first sentence of its verdict.
+    """
+
+    study: str
+    file: str
+    question: str
+    state: str
+    headline: str

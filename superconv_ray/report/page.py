@@ -1,7 +1,7 @@
-"""A report as one HTML file that asks the network for nothing.
+"""A report as one HTML file that needs no network.
 
 Needs the optional packages of ``pip install 'superconv_ray[report]'``. Vega draws the charts and
-DataTables sorts and filters the tables; both stand in the file, once.
+DataTables sorts and filters the tables; the file contains each of them once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any
 
@@ -24,20 +24,21 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from superconv_ray.report import theme
-from superconv_ray.report.content import Report
+from superconv_ray.report.content import IndexEntry, Report
 
 OWN_SCRIPTS = ("charts.js", "tables.js", "page.js")
 EXACT_IN_JAVASCRIPT = 2**53
 
 
-def render(report: Report, *, version: str = "") -> str:
-    """The page of a report, complete: styles, libraries, charts and tables.
+def render(report: Report, *, version: str = "", index: str = "") -> str:
+    """The complete page of a report: styles, libraries, charts and tables.
 
     Args:
-        report: What it says.
-        version: Of what it shows. With one, the page asks the server that sent it every few
-            seconds whether it still is this version (see `report.live`), and loads itself anew
-            if not; without, it makes no request at all.
+        report: The content.
+        version: Version of the content. If given, the page asks its server every few seconds for
+            the current version (see `report.live`) and reloads when it changes. If empty, the page
+            makes no request at all.
+        index: File name of the index of the store's studies; empty if there is none.
     """
     data = {
         "themes": {"light": theme.config(dark=False), "dark": theme.config(dark=True)},
@@ -58,8 +59,22 @@ def render(report: Report, *, version: str = "") -> str:
             scripts=scripts,
             hashes=[_hash(script) for script in scripts],
             version=version,
+            index=index,
         )
     )
+
+
+def render_index(place: str, entries: Sequence[IndexEntry], version: str = "") -> str:
+    """The index of a store's studies, without scripts.
+
+    Args:
+        place: Path or URI of the store.
+        entries: A study each.
+        version: If given, the page reloads every few seconds.
+    """
+    style = Markup(_template("page.css"))
+    template = _environment().get_template("index.html")
+    return template.render(place=place, entries=entries, version=version, style=style)
 
 
 def _charts(report: Report) -> Iterator[tuple[str, dict[str, Any]]]:

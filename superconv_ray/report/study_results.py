@@ -1,15 +1,16 @@
-"""What a store knows of one study, read once: text, report, charts and tables start from it."""
+"""The results of one study: what text, tables, charts and pages start from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis import compare
-from superconv_ray.analysis.comparison.trend import gap_trend
+from superconv_ray.analysis import compare, gap_trend
+from superconv_ray.design.text import counted
 from superconv_ray.storage.store import Store
 
 COLUMN_OF_SETTING = {
@@ -18,22 +19,17 @@ COLUMN_OF_SETTING = {
     "bn_momentum_steps": "bn_momentum",
 }
 """The column in which trials show a setting that a study may sweep in other units."""
-
-
-def default_studies(store: Store) -> list[str]:
-    """Names of the studies to choose from where none is named.
-
-    Those of ``superconv lr-find`` are among them only if there are no others.
-    """
-    names = store.studies()
-    return [name for name in names if store.study(name).purpose == "study"] or names
+NOTABLE = 0.01
+"""Smallest difference between accuracies with running and re-estimated BN statistics to report."""
 
 
 class StudyResults:
-    """A study's trials and curves, and what follows from its definition. Frames are read lazily.
+    """The results of a study: frames, comparisons, a page, and files for a paper.
+
+    Its ``repr`` is the text that ``superconv show`` prints. Frames are read on first use.
 
     Args:
-        store: Where to read.
+        store: The store.
         name: Name of the study.
 
     Raises:
@@ -44,6 +40,69 @@ class StudyResults:
         self.store = store
         self.name = name
         self.definition = store.study(name)
+
+    def __repr__(self) -> str:
+        from superconv_ray.report.text import study_text
+
+        return study_text(self)
+
+    def _repr_html_(self) -> str:
+        from superconv_ray.report.notebook import notebook_html
+
+        return notebook_html(self)
+
+    def compare(
+        self, arm: str | None = None, baseline: str | Sequence[str] | None = None, **options: Any
+    ) -> pd.DataFrame:
+        """Paired gaps of an arm to baselines at every point; see `analysis.compare`.
+
+        Args:
+            arm: Name of the arm. Default: the study's first.
+            baseline: Name, or names, of the baselines. Default: all other arms.
+            options: Further arguments of `analysis.compare`, such as ``by`` or ``value``.
+
+        Raises:
+            ValueError: There is no finished training of another arm, or as `analysis.compare`.
+        """
+        arm = self.all_arms[0] if arm is None else arm
+        others = [name for name in self.arms if name != arm] if baseline is None else baseline
+        given = {"by": self.axes, "value": self.value, "looks": self.looks, **options}
+        return compare(self.trainings, arm, others, **given)
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Write the study's page, one HTML file that needs no network, and return its path.
+
+        Raises:
+            ModuleNotFoundError: ``pip install 'superconv_ray[report]'`` is needed.
+            OSError: The file cannot be written.
+        """
+        from superconv_ray.report.site import write_pages
+
+        write_pages(self.store, Path(path), self.name, wrote=lambda _: None)
+        return Path(path)
+
+    def export(
+        self,
+        *,
+        charts: str | Path | None = None,
+        latex: str | Path | None = None,
+        markdown: str | Path | None = None,
+    ) -> list[Path]:
+        """Write files for a paper and return their paths.
+
+        Args:
+            charts: Folder for every chart as PNG, SVG and PDF.
+            latex: File for the tables with intervals, in LaTeX.
+            markdown: File for the same tables in Markdown.
+
+        Raises:
+            ModuleNotFoundError: ``pip install 'superconv_ray[report]'`` is needed.
+            ValueError: Nothing was asked for, or the study has no finished training.
+            OSError: A file cannot be written.
+        """
+        from superconv_ray.report.export import export
+
+        return list(export(self, charts=charts, latex=latex, markdown=markdown))
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -107,6 +166,11 @@ class StudyResults:
         return compare(self.trainings, arm, baselines, self.axes, self.value, looks=self.looks)
 
     @property
+    def point_columns(self) -> list[str]:
+        """The axes, and always the number of labels: the columns that describe a point in text."""
+        return list(dict.fromkeys(["data_count", *self.axes]))
+
+    @property
     def axes_but_labels(self) -> list[str]:
         """The axes that tell curves over the number of labels apart."""
         return [axis for axis in self.axes if axis != "data_count"]
@@ -122,6 +186,21 @@ class StudyResults:
         """The column of accuracies to compare; "accuracy" if some trainings hold labels out."""
         names = {"test": "test_accuracy", "validation": "validation_accuracy"}
         return names.get(self.measured_on, "accuracy")
+
+    @property
+    def question(self) -> str:
+        """The question that the study asks; may be empty."""
+        return self.definition.question
+
+    @property
+    def state(self) -> str:
+        """How far the study is: "340 of 340 trials done, 0 diverged, 0 failed"."""
+        done = self.trials.drop_duplicates("trial_id")
+        diverged = int((done["status"] == "diverged").sum())
+        return (
+            f"{len(done):,} of {counted(len(done) + self.open_trials, 'trial')} done, "
+            f"{diverged:,} diverged, {len(self.failures):,} failed"
+        )
 
     @property
     def open_trials(self) -> int:

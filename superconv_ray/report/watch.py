@@ -1,4 +1,4 @@
-"""How far the studies of a store are: what `superconv watch` shows. It only ever reads."""
+"""Progress of a store's studies, as `superconv watch` shows it. Nothing is written."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from rich.text import Text
 
 from superconv_ray.analysis import arm_summary
 from superconv_ray.design.definition import StudyDefinition
-from superconv_ray.design.text import duration, percent_interval, short, text_table, trial_line
-from superconv_ray.report.study_results import default_studies
+from superconv_ray.design.text import duration, paragraph, point_text, text_table, trial_line
+from superconv_ray.report.studies import studies_to_show
+from superconv_ray.report.table_formats import table_text
+from superconv_ray.report.tables import accuracy_table
 from superconv_ray.storage.store import Store
 
 COLUMNS = (
@@ -28,26 +30,26 @@ COLUMNS = (
 )
 PACE_WINDOW = timedelta(minutes=5)
 LEAST_FOR_PACE = 5
-"""Trials that a pace is of at least, also where they take longer than the window."""
+"""Fewest trials that a pace is computed from, also if they span more than the window."""
 RECENT = 5
-"""Trials that ended last and are shown."""
+"""Number of latest trials to show."""
 KINDS_OF_FAILURE = 3
 PROGRESS = (
-    *("study", "trials", "done", "left", "ETA", "last ended", "a minute"),
-    *("diverged", "failed", "checkpoints"),
+    *("study", "trials", "done", "diverged", "failed", "left", "begun"),
+    *("a minute", "ETA", "last ended"),
 )
-"""Headings of the table of studies; a narrow terminal cuts off the last ones."""
+"""Headings of the table of studies."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a study is.
+    """Progress of a study.
 
     Attributes:
-        definition: As in the store; a run writes it anew every half minute.
-        trials: Finished trials of the study, as `Store.trials` has them, with `COLUMNS`.
-        errors: What was raised by each trial that failed and has not succeeded since.
-        begun: Unfinished trials that have a checkpoint.
+        definition: As in the store; a run rewrites it every half minute.
+        trials: Finished trials of the study, as from `Store.trials`, with `COLUMNS`.
+        errors: Error of each trial that failed and has not succeeded since.
+        begun: Number of unfinished trials that have a checkpoint.
     """
 
     definition: StudyDefinition
@@ -57,26 +59,26 @@ class Standing:
 
     @property
     def done(self) -> int:
-        """Trials that are finished, diverged ones included."""
+        """Number of finished trials, including diverged ones."""
         return int(self.trials["trial_id"].nunique())
 
     @property
     def left(self) -> int:
-        """Trials that the present run has not ended, as far as known; failed ones have ended."""
+        """Number of trials still to run, as far as known; failed trials count as ended."""
         return max(0, self.definition.trials - self.done - len(self.errors))
 
     @property
     def ends(self) -> pd.Series[Any]:
-        """When each trial ended, ascending."""
+        """End of each trial, ascending."""
         return self.trials.drop_duplicates("trial_id")["finished_at"].dropna().sort_values()
 
 
 class Watcher:
-    """Reads a store again and again, every trial's row once.
+    """Reads a store repeatedly, but each trial's row only once.
 
     Args:
         store: The store.
-        study: Name of the only study to look at; None: all but those of ``superconv lr-find``.
+        study: Name of the only study to read; None: all but those of ``superconv lr-find``.
     """
 
     def __init__(self, store: Store, study: str | None = None) -> None:
@@ -85,14 +87,12 @@ class Watcher:
         self._rows = store.trials(columns=COLUMNS, ids=())
 
     def look(self) -> list[Standing]:
-        """Every study's standing, the one that ran latest at the end; none before the first run.
+        """Progress of every study, the most recent one last; empty before the first run.
 
         Raises:
-            StoreError: There are studies, but none of that name.
+            StoreError: The store has studies, but none of that name.
         """
-        names = default_studies(self._store)
-        if names and self._study is not None:
-            names = [self._study]
+        names = studies_to_show(self._store, self._study) if self._store.studies() else []
         studies = [(self._store.study(name), self._store.members(name)) for name in names]
         self._read_rows(frozenset().union(*(members["trial_id"] for _, members in studies)))
         failures, begun = self._store.failures(), self._store.begun_ids()
@@ -120,24 +120,24 @@ def watch(
     interval: float = 5.0,
     once: bool = False,
 ) -> None:
-    """Show how far the studies are until nothing is left to run.
+    """Show the progress of studies until nothing is left to run.
 
-    On a terminal the view is live; elsewhere a block is printed whenever a trial has ended.
+    On a terminal the view is live. Elsewhere, a block is printed whenever a trial ends.
 
     Args:
         store: The store; nothing is written to it.
         console: Where to show it.
         study: Name of the only study to show; None: all but those of ``superconv lr-find``.
-        interval: Seconds between two looks.
-        once: Look once only.
+        interval: Seconds between two reads.
+        once: Read and show once only.
 
     Raises:
-        StoreError: The store cannot be read at the first look, or has no such study.
+        StoreError: The first read fails, or the store has no such study.
     """
     shown: object = None
     with _screen(console) as show:
         if console.is_terminal:
-            show(f"reading {store.files.place}")  # of ten thousand trials, for some seconds
+            show(f"reading {store.files.place}")  # takes seconds with ten thousand trials
         watcher = Watcher(store, study)
         standings, trouble = watcher.look(), ""
         while True:
@@ -150,15 +150,15 @@ def watch(
             time.sleep(interval)
             try:
                 standings, trouble = watcher.look(), ""
-            except OSError as error:  # a network may come back
-                trouble = f"\n\nnot read this time: {error}"
+            except OSError as error:  # the network may recover
+                trouble = "\n\n" + paragraph(f"this read failed: {error}")
 
 
 @contextlib.contextmanager
 def _screen(console: Console) -> Iterator[Callable[[str], None]]:
-    """Shows one text after another: in place on a terminal, with an empty line between elsewhere.
+    """Show texts in place on a terminal; elsewhere one after another, with an empty line between.
 
-    As `Text`, or rich would take names in brackets for its markup.
+    Texts are `Text`, because rich would take names in brackets for markup.
     """
     if not console.is_terminal:
         yield lambda text: console.print(Text(f"{text}\n"), soft_wrap=True)
@@ -168,17 +168,19 @@ def _screen(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 def view(standings: Sequence[Standing], place: str, now: datetime) -> str:
-    """All studies, a line each, then the latest trials, the failures and the means of the last.
+    """A line for each study, then latest trials, failures and accuracies of the most recent study.
+
+    No line is longer than 80 characters.
 
     Args:
         standings: From `Watcher.look`.
-        place: The store's, to be named.
-        now: The time, with its zone.
+        place: Path or URI of the store.
+        now: The time, with time zone.
     """
     if not standings:
         return f"no study in {place} yet: waiting for a run to begin"
     rows = [_progress(standing, now) for standing in standings]
-    blocks = [place, text_table(PROGRESS, rows)]
+    blocks = [place, text_table(PROGRESS, rows, wrap=["study"])]
     if not _is_going_on(standings):
         failed = any(standing.errors for standing in standings)
         again = "; the next run tries failed trials again" if failed else ""
@@ -187,7 +189,7 @@ def view(standings: Sequence[Standing], place: str, now: datetime) -> str:
 
 
 def _is_going_on(standings: Sequence[Standing]) -> bool:
-    """Whether there may be more to see: a run that has not begun, or has trials left."""
+    """Whether a run has not begun yet, or has trials left."""
     return not standings or any(standing.left for standing in standings)
 
 
@@ -195,26 +197,26 @@ def _progress(standing: Standing, now: datetime) -> list[str]:
     ends = standing.ends
     pace = trials_a_minute(ends)
     silence = (now - ends.iloc[-1]).total_seconds() if len(ends) else math.nan
-    # Longer than that, and what ran has ended or hangs: there is no telling when it goes on.
+    # After a longer silence the run has ended or hangs, so that no time left can be told.
     going_on = pace and silence < max(PACE_WINDOW.total_seconds(), 3 * 60 / pace)
     diverged = standing.trials.loc[standing.trials["status"] == "diverged", "trial_id"].nunique()
+    planned, done, failed = standing.definition.trials, standing.done, len(standing.errors)
     return [
         standing.definition.name,
-        *(f"{n:,}" for n in (standing.definition.trials, standing.done, standing.left)),
+        *(f"{n:,}" for n in (planned, done, diverged, failed, standing.left, standing.begun)),
+        f"{pace:.3g}" if pace else "-",
         duration(standing.left / pace * 60) if pace and going_on and standing.left else "-",
         f"{duration(max(0.0, silence))} ago" if len(ends) else "-",
-        f"{pace:.3g}" if pace else "-",
-        *(f"{n:,}" for n in (diverged, len(standing.errors), standing.begun)),
     ]
 
 
 def trials_a_minute(ends: pd.Series[Any]) -> float | None:
-    """The pace at which the latest trials ended; None if there are too few to tell.
+    """Pace at which the latest trials ended; None if there are too few.
 
-    Of the last `PACE_WINDOW` before the latest end, so that a run that is over keeps its pace.
+    The window ends with the latest trial, so that a finished run keeps its pace.
 
     Args:
-        ends: When each trial ended, ascending.
+        ends: End of each trial, ascending.
     """
     if ends.empty:
         return None
@@ -225,12 +227,12 @@ def trials_a_minute(ends: pd.Series[Any]) -> float | None:
 
 
 def _details(standing: Standing) -> list[str]:
-    """The blocks on one study, those that grow with its size at the end."""
+    """Blocks of text on one study; blocks that grow with its size come last."""
     question = standing.definition.question
-    blocks = [f"{standing.definition.name}: {question}".rstrip(": ")]
+    blocks = [paragraph(f"{standing.definition.name}: {question}".rstrip(": "))]
     latest = standing.trials.drop_duplicates("trial_id").sort_values("finished_at").tail(RECENT)
     if len(latest):
-        lines = [trial_line(dict(row.dropna())) for _, row in latest.iterrows()]
+        lines = [paragraph(trial_line(dict(row.dropna())), "  ") for _, row in latest.iterrows()]
         blocks.append("\n".join(["latest trials", *lines]))
     if standing.errors:
         blocks.append("\n".join(["failed trials", *_failures(standing.errors)]))
@@ -239,40 +241,31 @@ def _details(standing: Standing) -> list[str]:
 
 
 def _failures(errors: Sequence[str]) -> Iterator[str]:
-    """What was raised, and how often: a mistake in a model raises the same in every trial."""
+    """Each error and its count: a mistake in a model raises the same error in every trial."""
     raised = Counter(_raised(error) for error in errors)
     for text, count in raised.most_common(KINDS_OF_FAILURE):
-        yield f"{count:,} x {text}"
+        yield paragraph(f"{count:,} x {text}", "  ")
     if len(raised) > KINDS_OF_FAILURE:
-        yield f"and {len(raised) - KINDS_OF_FAILURE} others: see `superconv status STUDY.py`"
+        yield f"and {len(raised) - KINDS_OF_FAILURE} more: see `superconv status STUDY.py`"
 
 
 def _raised(error: str) -> str:
-    """The last line of a traceback; after it stands which trial it was."""
+    """The last line of a traceback, without the line on the trial that follows it."""
     lines = [line for line in error.splitlines() if line.strip()]
     return " ".join(lines[-2:-1] or lines)
 
 
 def _means(standing: Standing) -> str:
-    """Every arm's accuracy at every point of the sweep, of the trainings so far."""
+    """Accuracy of every arm at every point of the sweep, over the trainings so far."""
     trials, definition = standing.trials, standing.definition
     trainings = trials[(trials["role"] == "training") & (trials["kind"] == "training")]
     accuracy = trainings["test_accuracy"].fillna(trainings["validation_accuracy"])
     measured = trainings.assign(accuracy=accuracy).dropna(subset="accuracy")
     if measured.empty:
-        return "no training has ended yet"
-    means = arm_summary(measured, ["cell", "data_count"], "accuracy")
-    cells = {cell.cell: cell for cell in definition.cells}
-    rows: dict[tuple[str, int], dict[str, str]] = {}
-    for mean in means.to_dict("records"):
-        settings = cells[mean["cell"]].point.items()
-        point = ", ".join(f"{name}={short(value)}" for name, value in settings) or "-"
-        text = f"{percent_interval(mean)} {mean['n']}"
-        rows.setdefault((point, mean["data_count"]), {})[mean["arm"]] = text
-    arms = [arm for arm in definition.arms if arm in set(means["arm"])]
-    table = [
-        [point, f"{labels:,}", *(own.get(arm, "-") for arm in arms)]
-        for (point, labels), own in rows.items()
-    ]
-    title = "accuracy in % so far, mean [95 % interval] and trainings"
-    return f"{title}\n{text_table(['point', 'labels', *arms], table)}"
+        return "no training has finished yet"
+    points = {cell.cell: point_text(cell.point) for cell in definition.cells}
+    by = ["point", "data_count"]
+    rows = measured.assign(point=measured["cell"].map(points))
+    arms = [arm for arm in definition.arms if arm in set(rows["arm"])]
+    table = accuracy_table(arm_summary(rows, by, "accuracy"), by, arms)
+    return f"accuracy in % so far, mean [95 % interval over seeds]\n{table_text(table)}"

@@ -50,8 +50,8 @@ def test_one_command_runs_the_tests_prints_every_rule_and_draws(
     assert result.exit_code == 0, result.stderr
     assert "study lr_find_digits_small_cnn: 2 trials trained, 0 found" in result.stdout
     assert (
-        "range test linear of small_cnn on digits: 144 labels, LR 0 to 3, 20 steps, 2 seeds\n"
-        "verdict: " in result.stdout
+        "range test linear of small_cnn on digits: 144 labels, LR 0 to 3, 20 steps, 2\n"
+        "seeds\nverdict: " in result.stdout
     )
     for rule in RULES:
         assert f"\n{rule} " in result.stdout
@@ -92,9 +92,9 @@ def test_a_studys_points_are_told_one_by_one(
     result = superconv("lr-find", path, *flags)
     assert result.exit_code == 0, result.stderr
     for count in (60, 100):
-        assert f"on digits, data_count={count}: {count} labels" in result.stdout
+        assert f"on digits: {count} labels, LR 0" in result.stdout
     assert result.stdout.count("verdict: ") == 2
-    assert "data_count=100" in chart.read_text()
+    assert "on digits: 100 labels" in chart.read_text()
 
 
 def test_test_labels_repeat_a_published_chart(lr_find: Callable[..., Result]) -> None:

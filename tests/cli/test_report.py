@@ -58,7 +58,7 @@ def test_a_study_without_a_finished_trial_has_a_page_that_says_so(
     assert superconv("report", store_uri, "-o", page).exit_code == 0
     text = page.read_text()
     assert "0 of 2 trials done" in text
-    assert "No training is finished yet, so nothing can be said." in text
+    assert "No training has finished yet, so there is no verdict." in text
     exported = superconv("export", store_uri, "--charts", page.parent)
     assert exported.exit_code == 2
     assert "no chart: study 'made_up' has no finished trial yet" in exported.stderr
@@ -74,7 +74,7 @@ def test_range_tests_alone_have_a_report(
     assert superconv("report", store_uri, "-o", page).exit_code == 0
     text = page.read_text()
     assert "LR range tests" in text
-    assert "No training is finished yet" in text
+    assert "No training has finished yet" in text
 
 
 def test_range_tests_of_lr_find_are_reported_on_if_they_are_named(
@@ -89,7 +89,7 @@ def test_range_tests_of_lr_find_are_reported_on_if_they_are_named(
     assert superconv("export", store_uri, "--latex", latex).exit_code == 0
     named = superconv("report", store_uri, "--study", "lr_find_made_up", "-o", page)
     assert named.exit_code == 0, named.output
-    assert "No training is finished yet" in page.read_text()
+    assert "No training has finished yet" in page.read_text()
 
 
 def test_an_unknown_study_is_answered_with_those_there_are(
@@ -102,15 +102,29 @@ def test_an_unknown_study_is_answered_with_those_there_are(
     assert not page.exists()
 
 
-def test_of_several_studies_one_must_be_chosen(
+def test_several_studies_have_an_index_and_a_page_each(
     superconv: Callable[..., Result], store_uri: str, page: Path
 ) -> None:
     for name in ("a", "b"):
         write_made_study(study(name), store_uri)
     result = superconv("report", store_uri, "-o", page)
-    assert result.exit_code == 2
-    assert "choose one with --study; there are: 'a', 'b'" in result.stderr
+    assert result.exit_code == 0, result.output
+    assert [line.split()[1] for line in result.output.splitlines()] == [
+        str(page.with_name(name)) for name in ("report-a.html", "report-b.html", "report.html")
+    ]
+    assert 'href="report-b.html"' in page.read_text()
     assert superconv("report", store_uri, "--study", "b", "-o", page).exit_code == 0
+    assert "<h1>Is 1cycle" in page.read_text()
+
+
+def test_an_export_of_several_studies_asks_for_one(
+    superconv: Callable[..., Result], store_uri: str, page: Path
+) -> None:
+    for name in ("a", "b"):
+        write_made_study(study(name), store_uri)
+    result = superconv("export", store_uri, "--latex", page)
+    assert result.exit_code == 2
+    assert "choose one by --study: 'a', 'b'" in result.stderr
 
 
 def test_a_store_without_a_study_is_told(superconv: Callable[..., Result], store_uri: str) -> None:
@@ -151,7 +165,7 @@ def test_charts_and_tables_are_exported(
 def test_an_export_of_nothing_says_what_there_is(superconv: Callable[..., Result]) -> None:
     result = superconv("export", SAMPLE)
     assert result.exit_code == 2
-    assert "--charts DIR, --latex FILE or --markdown FILE" in result.stderr
+    assert "give at least one of charts, latex and markdown" in result.stderr
 
 
 def test_without_the_extra_it_says_what_to_install(

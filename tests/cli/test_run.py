@@ -28,7 +28,7 @@ def test_the_next_run_continues_a_run_of_a_few_trials(
     status = superconv("status", path, "--store", store_uri)
     second = superconv("run", path, "--local", "--store", store_uri)
     assert "1 trial trained, 0 found in the store, 0 diverged, 0 failed, 5 left" in first.stdout
-    assert "no finished trainings of study 'tiny' yet" in first.stdout
+    assert "No training has finished yet, so there is no verdict." in first.stdout
     assert "6 trials, 1 done (of which 0 diverged), 0 failed, 5 left" in status.stdout
     assert "5 trials trained, 1 found in the store, 0 diverged, 0 failed, 0 left" in second.stdout
     assert [first.exit_code, second.exit_code] == [0, 0]
@@ -157,7 +157,7 @@ def read(terminal: int, until: Callable[[], bool]) -> str:
 
 def test_on_a_terminal_the_display_is_live(interrupted: Session) -> None:
     assert "\x1b[?25l" in interrupted.screen
-    assert "range_test_linear max_lr=3 seed=0: completed, validation accuracy" in interrupted.screen
+    assert "range_test_linear max_lr=3 seed=0: validation accuracy" in interrupted.screen
     assert "1 of 6 trials done, 1 running, 5 left, ETA " in interrupted.screen
     assert interrupted.screen.count("1 of 6 trials done") > 1  # drawn anew as time passes
 

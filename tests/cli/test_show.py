@@ -29,7 +29,7 @@ def test_run_status_and_show_agree_on_one_study(
         "study tiny: 6 trials trained, 0 found in the store, 0 diverged, 0 failed, 0 left\n"
         in ran.stdout
     )
-    assert "gap: one_cycle minus baseline" in shown.stdout
+    assert "Gap: one_cycle minus baseline" in shown.stdout
     assert f"tables: {store_uri}" in shown.stdout
     hint = f"next: superconv report {store_uri} --study tiny\n"
     assert ran.stdout.endswith(shown.stdout + hint)

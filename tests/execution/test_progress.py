@@ -132,7 +132,7 @@ def test_a_line_says_what_is_done_running_and_left() -> None:
         screen.run(2, seconds=10.0)
     assert screen.lines[0] == (
         "1 of 8 trials done, 7 left, 1 steps/s, ETA 70 s | last: digits n=100 small_cnn "
-        "one_cycle max_lr=0.1 seed=0: completed, test accuracy 91.2 %, 10.0 s"
+        "one_cycle max_lr=0.1 seed=0: test accuracy 91.2 %, 10 s"
     )
     assert screen.lines[1].startswith("2 of 8 trials done, 1 running, 6 left")
 
@@ -271,7 +271,7 @@ def test_on_a_terminal_the_state_is_live_with_the_latest_results() -> None:
             screen.run(seed, seconds=10.0)
         shown = screen.text[screen.text.rfind("max_lr=0.1 seed=1") :]
     assert "\x1b[?25l" in screen.text  # the cursor is hidden while it is live
-    assert [f"seed={seed}: completed" in shown for seed in (0, *range(1, 6))] == [
+    assert [f"seed={seed}: test accuracy" in shown for seed in (0, *range(1, 6))] == [
         False,
         *[True] * RECENT,
     ]

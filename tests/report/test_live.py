@@ -28,12 +28,19 @@ def served() -> Iterator[Served]:
             raise OSError("store out of reach")
         return versions[-1]
 
-    with live.server(lambda shown: f"<p>version {shown}, größer</p>", version) as server:
+    def render(file: str, shown: str) -> str:
+        return {"": f"<p>version {shown}, größer</p>", "report-a.html": "<p>a</p>"}[file]
+
+    with live.server(render, version) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield server, versions
         server.shutdown()
         thread.join()
+
+
+def page(_: str, version: str) -> str:
+    return version
 
 
 def get(served: Served, path: str, host: str | None = None) -> tuple[int, str]:
@@ -66,11 +73,15 @@ def test_only_this_machine_is_listened_to(served: Served) -> None:
 @pytest.mark.parametrize("host", ["attacker.example", "attacker.example:{port}", "", "127.0.0.1:1"])
 def test_a_foreign_name_pointed_at_this_machine_is_refused(served: Served, host: str) -> None:
     status, text = get(served, "/", host.format(port=served[0].server_port) or " ")
-    assert (status, text) == (403, "this page answers as 127.0.0.1 or localhost only")
+    assert (status, text) == (403, "this page is served as 127.0.0.1 or localhost only")
 
 
 def test_localhost_is_this_machine(served: Served) -> None:
     assert get(served, "/", f"localhost:{served[0].server_port}")[0] == 200
+
+
+def test_each_page_has_its_own_address(served: Served) -> None:
+    assert get(served, "/report-a.html") == (200, "<p>a</p>")
 
 
 @pytest.mark.parametrize("path", ["/../etc/passwd", "/favicon.ico", "/version/"])
@@ -82,18 +93,18 @@ def test_a_port_that_is_taken_is_an_error_that_says_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"^port {port} .* is taken .* choose another .* 0 for"):
-            live.serve(str, str, port)
+            live.serve(page, str, port)
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_is_none_is_an_error(port: int) -> None:
     with pytest.raises(ValueError, match=f"port must be between 0 and 65535, .* got {port}"):
-        live.serve(str, str, port)
+        live.serve(page, str, port)
 
 
 FOLLOW = """
 from superconv_ray.report import live
-live.serve(str, str, on_ready=lambda address: print(address, flush=True))
+live.serve(lambda file, version: version, str, on_ready=lambda address: print(address, flush=True))
 print("ended")
 """
 
@@ -113,7 +124,7 @@ def test_ctrl_c_ends_it_cleanly() -> None:
 def test_a_page_is_made_by_one_request_at_a_time() -> None:
     together, most = 0, 0
 
-    def render(_: str) -> str:
+    def render(_: str, __: str) -> str:
         nonlocal together, most
         together += 1
         most = max(most, together)

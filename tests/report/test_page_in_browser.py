@@ -349,7 +349,7 @@ def test_all_controls_are_reached_by_keyboard(show: Open) -> None:
 def test_a_live_page_loads_itself_anew_where_its_reader_was(browser: Browser) -> None:
     versions = ["1"]
     with live.server(
-        lambda version: page.render(state(version), version=version), lambda: versions[-1]
+        lambda _, version: page.render(state(version), version=version), lambda: versions[-1]
     ) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import pandas as pd
 import pytest
 
+from superconv_ray.analysis import compare
 from superconv_ray.design.trial import Trial
 from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.text import study_text
 from superconv_ray.storage.store import Store, StoreError, open_store
 from tests.hand_made import HandMade
 
@@ -77,3 +83,68 @@ def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) ->
     HandMade(store, ("a",)).results()
     with pytest.raises(StoreError, match=r"no study 'b' .* there are: 'hand_made'"):
         StudyResults(store, "b")
+
+
+def compared(store: Store) -> StudyResults:
+    """Three seeds of two arms, of which the first is better."""
+    study = HandMade(store, ("a<b>", "b"))
+    for seed in range(3):
+        study.add("a<b>", 0.9 + seed / 100, seed=seed)
+        study.add("b", 0.8, seed=seed)
+    study.question = "Is a > b?"
+    return study.results()
+
+
+def test_its_repr_is_what_show_prints(store: Store) -> None:
+    results = compared(store)
+    assert repr(results) == study_text(results)
+    assert "a<b> beats b at 1 of 1 point." in repr(results)
+
+
+def test_a_notebook_shows_verdict_tables_and_a_chart_with_names_escaped(store: Store) -> None:
+    html = compared(store)._repr_html_()
+    assert html.startswith("<h4>Is a &gt; b?</h4>")
+    assert "<b>a&lt;b&gt; beats b at 1 of 1 point.</b>" in html
+    assert "<td>+11.0 [+8.5, +13.5]</td>" in html
+    assert html.count("<svg") == 1
+    assert "a<b>" not in html
+
+
+def test_a_notebook_without_the_optional_packages_has_no_chart(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("superconv_ray.report.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "altair", None)
+    html = compared(store)._repr_html_()
+    assert "<table>" in html
+    assert "<svg" not in html
+
+
+def test_a_notebook_of_a_study_without_trainings_says_so(store: Store) -> None:
+    html = HandMade(store, ("a",)).results()._repr_html_()
+    assert "No training has finished yet" in html
+
+
+def test_compare_is_the_first_arm_against_all_others_unless_told_otherwise(store: Store) -> None:
+    results = compared(store)
+    pd.testing.assert_frame_equal(results.compare(), results.comparison)
+    turned = results.compare("b", "a<b>", margin=0.01)
+    wanted = compare(results.trainings, "b", "a<b>", value="test_accuracy", margin=0.01)
+    pd.testing.assert_frame_equal(turned, wanted)
+
+
+def test_a_report_and_an_export_are_written_and_their_paths_returned(
+    store: Store, tmp_path: Path
+) -> None:
+    results = compared(store)
+    path = results.report(tmp_path / "folder" / "report.html")
+    assert "Is a &gt; b?" in path.read_text()
+    latex = tmp_path / "tables.tex"
+    assert results.export(latex=latex) == [latex]
+    assert r"\toprule" in latex.read_text()
+
+
+def test_an_export_of_nothing_is_an_error(store: Store) -> None:
+    with pytest.raises(ValueError, match="give at least one of charts, latex and markdown"):
+        compared(store).export()

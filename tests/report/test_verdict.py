@@ -9,8 +9,8 @@ from superconv_ray.storage.store import Store, open_store
 from tests.hand_made import HandMade
 
 MEANING = (
-    "(Gaps in points of test accuracy. To beat: the gap's interval lies above 0. Not to: below "
-    "+0.5, the smallest gain that counts.)"
+    "Gaps are in points of test accuracy. one_cycle beats a baseline where the gap's interval lies "
+    "above 0, and does not where it lies below +0.5, the smallest gain that counts."
 )
 
 
@@ -44,13 +44,13 @@ def test_a_gain_that_grows_with_fewer_labels_is_told(store: Store) -> None:
     assert said[0] == "one_cycle beats cosine at 2 of 2 points."
     # Slopes 4.0, 4.1, 4.2 points a tenth: s = 0.1, half width 0.248.
     assert said[3] == (
-        "Its gain grows as labels become scarce: for each tenth of them it changes over cosine by "
-        "+4.1 [+3.9, +4.3] points."
+        "The gain of one_cycle grows as labels become scarce. Each cut of the labels to a tenth "
+        "changes it by +4.1 [+3.9, +4.3] points over cosine."
     )
     # With 3 seeds p cannot be below 0.25.
     assert said[4] == (
-        "Each point is judged by itself: of the 2 gains, 0 remain once p is corrected for all 2 "
-        "comparisons."
+        "Each point is judged by itself: of 2 gains, none remains significant once p is corrected "
+        "for all 2 comparisons."
     )
 
 
@@ -62,24 +62,25 @@ def test_a_negative_result_is_told_as_one(store: Store) -> None:
 
 def test_with_one_seed_nothing_is_claimed(store: Store) -> None:
     said = verdict(two_arms(store, (0.2,)).results())
-    assert "With one seed there are no intervals: nothing can be told from chance." in said
+    assert "With one seed there are no intervals, so no gap can be told from chance." in said
 
 
 def test_one_arm_is_not_compared_but_told(store: Store) -> None:
     study = HandMade(store, ("a",))
     study.add("a", 0.9)
     assert verdict(study.results()) == (
-        "a is the only arm with finished trainings, so nothing is compared.",
+        "a is the only arm with finished trainings, so there is no comparison.",
         "Its test accuracy is 90.0 [one seed] %.",
     )
 
 
 def test_without_a_training_nothing_is_said(store: Store) -> None:
     (said,) = verdict(HandMade(store, ("a",)).results())
-    assert said == "No training is finished yet, so nothing can be said."
+    assert said == "No training has finished yet, so there is no verdict."
 
 
 def test_that_a_study_is_not_done_is_told(store: Store) -> None:
     study = two_arms(store, (0.01, 0.02))
     study.to_come = 1
-    assert verdict(study.results())[-1] == "Not done yet: 1 trial of the study, so this may change."
+    last = verdict(study.results())[-1]
+    assert last == "Not finished: 1 trial, so the verdict may change."

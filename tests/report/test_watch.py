@@ -40,8 +40,8 @@ class Written:
         *points: dict[str, Any],
         purpose: Literal["study", "lr_find"] = "study",
     ) -> None:
-        self.store = store
         self.purpose = purpose
+        self.store = store
         self.name = name
         self.points = list(points) or [{"data_count": 72}]
         self.members: list[dict[str, Any]] = []
@@ -115,17 +115,6 @@ def progress(store: Store, now: datetime = NOON) -> dict[str, str]:
 # What is counted
 
 
-def test_range_tests_of_lr_find_are_left_out_where_there_are_studies(store: Store) -> None:
-    finder = Written(store, "lr_find_made", purpose="lr_find")
-    finder.end(0.5)
-    finder.keep(trials=1)
-    assert [standing.definition.name for standing in Watcher(store).look()] == ["lr_find_made"]
-    Written(store).keep(trials=1)
-    assert [standing.definition.name for standing in Watcher(store).look()] == ["made"]
-    named = Watcher(store, "lr_find_made").look()
-    assert [standing.definition.name for standing in named] == ["lr_find_made"]
-
-
 def test_trials_are_done_diverged_failed_or_left(store: Store) -> None:
     study = Written(store)
     study.end(0.9, seed=0)
@@ -137,7 +126,7 @@ def test_trials_are_done_diverged_failed_or_left(store: Store) -> None:
     line = progress(store)
     expected = {"trials": "8", "done": "2", "diverged": "1", "failed": "1", "left": "5"}
     assert {name: line[name] for name in expected} == expected
-    assert line["checkpoints"] == "1"
+    assert line["begun"] == "1"
 
 
 def test_a_trial_that_cells_share_counts_once_and_one_of_another_study_not(store: Store) -> None:
@@ -239,10 +228,10 @@ def test_every_arm_has_a_mean_with_its_interval_at_every_point(store: Store) -> 
     study.keep(trials=9)
     # t(0.975, 2) = 4.302653, s = 0.05: logit 1.734601 +- 4.302653 s / sqrt(3) / (0.85 x 0.15)
     assert blocks(store)[-1].splitlines() == [
-        "accuracy in % so far, mean [95 % interval] and trainings",
-        "point        labels            one_cycle          piecewise",
-        "dropout=0        72  85.0 [68.1, 93.8] 3                  -",
-        "dropout=0.5      72                    -  50.0 [one seed] 1",
+        "accuracy in % so far, mean [95 % interval over seeds]",
+        "point        labels  seeds          one_cycle        piecewise",
+        "dropout 0        72      3  85.0 [68.1, 93.8]                -",
+        "dropout 0.5      72      1                  -  50.0 [one seed]",
     ]
 
 
@@ -252,10 +241,11 @@ def test_the_latest_trials_are_described_the_last_at_the_end(store: Store) -> No
         study.end(0.9123, seed=seed, at=timedelta(minutes=-seed))
     study.end(0.4, role="range_test", at=timedelta(minutes=1))
     study.keep(trials=9)
-    lines = next(block for block in blocks(store) if "latest" in block).splitlines()[1:]
+    block = next(block for block in blocks(store) if "latest" in block)
+    lines = block.replace("\n  ", " ").splitlines()[1:]
     assert [line.split("seed=")[1][0] for line in lines] == ["3", "2", "1", "0", "0"]
-    assert lines[-2].endswith("one_cycle max_lr=0.1 seed=0: completed, test accuracy 91.2 %, 1.5 s")
-    assert lines[-1].endswith("seed=0: completed, validation accuracy 40.0 %, 1.5 s")
+    assert lines[-2].endswith("one_cycle max_lr=0.1 seed=0: test accuracy 91.2 %, 1.5 s")
+    assert lines[-1].endswith("seed=0: validation accuracy 40.0 %, 1.5 s")
 
 
 def test_failures_are_told_by_what_was_raised_and_how_often(store: Store) -> None:
@@ -267,16 +257,16 @@ def test_failures_are_told_by_what_was_raised_and_how_often(store: Store) -> Non
     failed = next(block for block in blocks(store) if "failed trials" in block).splitlines()
     assert failed[1] == "2 x KeyError: 'a'"
     assert len(failed) == 5
-    assert failed[-1] == "and 2 others: see `superconv status STUDY.py`"
+    assert failed[-1] == "and 2 more: see `superconv status STUDY.py`"
 
 
 def test_a_study_without_a_finished_training_says_so(store: Store) -> None:
     Written(store).keep(trials=4)
-    assert blocks(store)[2:] == ["made: Which?", "no training has ended yet"]
+    assert blocks(store)[2:] == ["made: Which?", "no training has finished yet"]
     study = Written(store)
     study.end(0.4, role="range_test")
     study.keep(trials=4)
-    assert blocks(store)[-1] == "no training has ended yet"
+    assert blocks(store)[-1] == "no training has finished yet"
 
 
 def test_of_several_studies_the_one_that_ran_latest_is_shown_in_detail(store: Store) -> None:
@@ -286,6 +276,17 @@ def test_of_several_studies_the_one_that_ran_latest_is_shown_in_detail(store: St
     assert [line.split()[0] for line in table.splitlines()] == ["study", "early", "late"]
     assert detailed == "late: Which?"
     assert blocks(store, study="early")[2] == "early: Which?"
+
+
+def test_range_tests_of_lr_find_are_left_out_where_there_are_studies(store: Store) -> None:
+    finder = Written(store, "lr_find_made", purpose="lr_find")
+    finder.end(0.5)
+    finder.keep(trials=1)
+    assert [standing.definition.name for standing in Watcher(store).look()] == ["lr_find_made"]
+    Written(store).keep(trials=1)
+    assert [standing.definition.name for standing in Watcher(store).look()] == ["made"]
+    named = Watcher(store, "lr_find_made").look()
+    assert [standing.definition.name for standing in named] == ["lr_find_made"]
 
 
 # The command
@@ -337,6 +338,18 @@ def test_on_a_terminal_the_view_is_live_and_names_are_no_markup(store: Store) ->
     assert "nothing is left to run" in screen.getvalue()
 
 
+def test_no_line_is_longer_than_a_terminal_is_wide(store: Store) -> None:
+    sample = open_store(Path(__file__).parents[2] / "studies" / "results")
+    study = Written(store, "a_study_with_a_very_long_name_of_its_own", {"dropout": 0.25})
+    study.end(0.9, role="range_test", seed=2**30)
+    study.end(0.9, seed=2**30)
+    study.fail(1, "RuntimeError: " + "a long message " * 20)
+    study.keep(trials=12_345)
+    for one in (sample, store):
+        lines = view(Watcher(one).look(), "STORE", NOON).splitlines()
+        assert max(map(len, lines)) <= 80
+
+
 def test_nothing_is_written(store: Store, store_uri: str) -> None:
     study = Written(store)
     study.end(0.9)
@@ -366,7 +379,7 @@ def test_a_store_that_cannot_be_read_for_a_time_is_looked_at_again(
     monkeypatch.setattr(time, "sleep", lambda _: next(events))
     screen = io.StringIO()
     watch(store, Console(file=screen, width=200), "made")
-    assert "not read this time: no study 'made'" in screen.getvalue()
+    assert "this read failed: no study 'made'" in screen.getvalue()
     assert screen.getvalue().count("nothing is left to run") == 1
 
 

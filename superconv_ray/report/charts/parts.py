@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from superconv_ray.design.text import column_name, setting_text
+from superconv_ray.design.text import column_name, interval_text, point_text
 from superconv_ray.report import theme
 
 Facet = str | Sequence[str] | None
@@ -37,10 +37,10 @@ def in_percent(frame: pd.DataFrame, form: str) -> pd.DataFrame:
     """
     columns = ["mean", "low", "high"]
     rows = frame.assign(**{name: PERCENT * frame[name].astype(np.float64) for name in columns})
-    return rows.assign(text=interval_text(rows, form))
+    return rows.assign(text=interval_texts(rows, form))
 
 
-def interval_text(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[str]:
+def interval_texts(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[str]:
     """Estimate and interval of every row, as ``85.2 [82.1, 88.3]``, for tooltips.
 
     Args:
@@ -48,11 +48,8 @@ def interval_text(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[st
         form: Of a number, such as ``.1f``.
         mean: Column of the estimate.
     """
-    rows = frame[[mean, "low", "high"]].astype(np.float64).to_numpy()
-    return [
-        f"{value:{form}}" + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
-        for value, low, high in rows
-    ]
+    rows = frame[[mean, "low", "high"]].astype(np.float64).itertuples(index=False, name=None)
+    return [interval_text(value, low, high, form) for value, low, high in rows]
 
 
 def above_zero(rows: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +105,7 @@ def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
     """Title of the panel that each row is in."""
     columns = columns_of(facet)
     texts = [
-        ", ".join(setting_text(c, v) for c, v in zip(columns, row, strict=True))
+        point_text(dict(zip(columns, row, strict=True)))
         for row in frame[columns].itertuples(index=False, name=None)
     ]
     return pd.Series(texts, frame.index, dtype=str)

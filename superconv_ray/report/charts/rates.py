@@ -14,7 +14,7 @@ from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
     PERCENT,
     inline,
-    interval_text,
+    interval_texts,
     legend_of,
     log_axis,
     log_scale,
@@ -69,7 +69,7 @@ def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     # Without rounding errors around 0, which would pull the axis below it.
     rows[ends] = (PERCENT * frame[ends]).round(DECIMALS) + 0.0
     rows["place"] = rows[ends].max(axis=1).fillna(0)
-    rows["text"] = interval_text(rows, ".1f", "cost")
+    rows["text"] = interval_texts(rows, ".1f", "cost")
     rows["text"] = rows["text"].where(told, "not known")
     title = "cost of accuracy (points)"
     tooltip = [
@@ -171,7 +171,7 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[a
             "smoothed": [PERCENT * row["peak_accuracy"]],
         }
     )
-    peak["text"] = interval_text(peak, ".3g", "lr")
+    peak["text"] = interval_texts(peak, ".3g", "lr")
     peak["label"] = f"peak {row['peak_lr']:g}"
     title = f"{row['labels']} accuracy (%)"
     y = y_of("smoothed", title)

@@ -19,7 +19,7 @@ from superconv_ray.report.charts.parts import (
     band,
     bars,
     inline,
-    interval_text,
+    interval_texts,
     legend_of,
     line,
     log_axis,
@@ -58,7 +58,7 @@ def speedup(
     rows = rows.assign(
         panel=panels(rows, facet),
         reached=rows["censored"].map(REACHED),
-        told=rows["censored"] + pd.Series(interval_text(rows, ".3g", "factor"), rows.index),
+        told=rows["censored"] + pd.Series(interval_texts(rows, ".3g", "factor"), rows.index),
         low=rows["low"].clip(lower=ends[0]),
         high=rows["high"].clip(upper=ends[1]),
     )
@@ -135,7 +135,7 @@ def scaling(
 def _percent(rows: pd.DataFrame) -> pd.DataFrame:
     """In percent, with a text to three digits: errors may be small."""
     numbers = {name: PERCENT * rows[name] for name in ("mean", "low", "high")}
-    return rows.assign(**numbers, text=lambda found: interval_text(found, ".3g"))
+    return rows.assign(**numbers, text=lambda found: interval_texts(found, ".3g"))
 
 
 def _drawn(rows: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from superconv_ray.report.charts.parts import (
     arm_rows,
     band,
     in_percent,
-    interval_text,
+    interval_texts,
     legend_of,
     line,
     log_y,
@@ -103,7 +103,7 @@ def _curves(
         rows = in_percent(rows, ".1f")
         low, mean = y_of("low", title), y_of("mean", title)
     else:
-        rows = above_zero(rows.assign(text=interval_text(rows, ".3g")))
+        rows = above_zero(rows.assign(text=interval_texts(rows, ".3g")))
         low, mean = (log_y(end, title, rows["mean"]) for end in ("low", "mean"))
     look = arm_encodings(arms, rows["arm"], legend=first)
     tooltip = [
@@ -132,7 +132,7 @@ def hessian_free(
     """
     rows = arm_rows(frame.assign(of=frame["measure"].map(ESTIMATES)), arms, facet)
     rows = above_zero(rows[rows["of"].notna()])
-    rows = rows.assign(text=interval_text(rows, ".3g"))
+    rows = rows.assign(text=interval_texts(rows, ".3g"))
     names = list(ESTIMATES.values())
     dashes = alt.StrokeDash(
         "of:N",

@@ -13,7 +13,7 @@ from superconv_ray.analysis import (
     suggestions,
 )
 from superconv_ray.design.definition import CellDefinition
-from superconv_ray.design.text import setting_text
+from superconv_ray.design.text import counted, point_text
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import fits
@@ -26,33 +26,34 @@ FEWEST_RATES = 3
 
 
 def range_tests(results: StudyResults) -> Iterator[Section]:
-    """What the range tests show, cell by cell, with every rule's suggestion."""
+    """Range tests of every cell, and the learning rates that each rule suggests."""
+    titles = {cell.cell: _title(cell) for cell in results.definition.cells}
     tests = join_range_tests(results.trials, results.curves)
     if tests.empty:
         return
-    table = range_test_table(tests, ["cell"])
+    table, suggested = range_test_table(tests, ["cell"]), suggestions(tests, ["cell"])
     drawn = table[table["peak_lr"].notna()].head(MOST_RANGE_TESTS)
-    rules, means = suggestions(tests, ["cell"]), mean_curves(tests, ["cell"])
-    titles = {cell.cell: _title(cell) for cell in results.definition.cells}
     left = len(table) - len(drawn)
     yield Section(
         name="range_tests",
         title="LR range tests",
         text=(
-            "Accuracy, losses and every known rule's rate over the learning rate, averaged over "
-            "seeds; shaded is the plateau, where at least 95 % of the peak's accuracy is reached."
-            + (f" {left} further cells are in the table." if left else "")
+            "Accuracy, losses and the rate that each rule suggests over the learning rate, "
+            "averaged over seeds. Shaded: accuracy is at least 95 % of the peak."
+            + (f" The table has {counted(left, 'further cell')}." if left else "")
         ),
         frame=table,
         code="from superconv_ray.analysis import join_range_tests, range_test_table\n"
         "range_test_table(join_range_tests(trials, curves), ['cell'])",
-        chart=None if drawn.empty else charts.range_tests(drawn, rules, means, titles),
+        chart=None
+        if drawn.empty
+        else charts.range_tests(drawn, suggested, mean_curves(tests, ["cell"]), titles),
     )
     yield Section(
         name="suggestions",
-        title="What every rule reads off the range tests",
-        text="Learning rates by Smith's, fastai's and Lightning's rules.",
-        frame=rules,
+        title="Learning rates that each rule suggests",
+        text="The rules are Smith's, fastai's and Lightning's.",
+        frame=suggested,
         code="from superconv_ray.analysis import join_range_tests, suggestions\n"
         "suggestions(join_range_tests(trials, curves), ['cell'])",
     )
@@ -98,5 +99,4 @@ def searches(results: StudyResults) -> Iterator[Section]:
 
 
 def _title(cell: CellDefinition) -> str:
-    settings = [setting_text(name, value) for name, value in cell.point.items()]
-    return ", ".join([cell.arm, *settings])
+    return ", ".join(filter(None, [cell.arm, point_text(cell.point)]))

@@ -6,17 +6,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from superconv_ray.analysis import arm_summary, effort
-from superconv_ray.analysis.comparison.decision import decision_cost
-from superconv_ray.analysis.statistics.sequential import confidence_per_look
+from superconv_ray.analysis import arm_summary, confidence_per_look, decision_cost, effort
 from superconv_ray.design.text import counted, in_words
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import along_x, fits
-from superconv_ray.report.study_results import StudyResults
-
-NOTABLE = 0.01
-"""How far accuracies with running and re-estimated BN statistics are apart to be told."""
+from superconv_ray.report.study_results import NOTABLE, StudyResults
 
 
 def gaps(results: StudyResults) -> Iterator[Section]:

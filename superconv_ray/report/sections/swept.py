@@ -7,14 +7,16 @@ from itertools import combinations
 
 import pandas as pd
 
-from superconv_ray.analysis import arm_summary, generalization_gap
-from superconv_ray.analysis.reach.factors import label_worth, speedup
-from superconv_ray.analysis.scaling.fits import (
+from superconv_ray.analysis import (
+    arm_summary,
+    generalization_gap,
+    label_worth,
+    optimum,
     scaling_band,
     scaling_fits,
+    speedup,
 )
 from superconv_ray.analysis.scaling.shape import FEWEST_POINTS
-from superconv_ray.analysis.settings.optimum import optimum
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import fits

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from superconv_ray.analysis.runs.batch_norm import running_and_reestimated
-from superconv_ray.analysis.runs.learning_curves import learning_curves
-from superconv_ray.analysis.runs.schedules import schedule_table
+from superconv_ray.analysis import learning_curves, running_and_reestimated, schedule_table
 from superconv_ray.design.trial import schedule_fields
 from superconv_ray.report import charts
 from superconv_ray.report.charts.running import ESTIMATES
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import fits
-from superconv_ray.report.study_results import StudyResults
-
-NOTABLE = 0.01
-"""How far the two accuracies of a training are apart for the section to be worth its place."""
+from superconv_ray.report.study_results import NOTABLE, StudyResults
 
 
 def batch_norm(results: StudyResults) -> Iterator[Section]:

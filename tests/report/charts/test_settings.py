@@ -31,7 +31,7 @@ def test_every_cell_has_its_number_and_settings_are_in_order() -> None:
     assert {f"{value:.1f}" for value in (50, 60, 70, 80, 90, 100)} <= set(drawing.texts)
     axis = [text for text in drawing.texts if text in ("1e-05", "0.0001", "0.01")]
     assert axis == ["0.01", "0.0001", "1e-05"]  # from the top
-    assert {"max_lr", "weight_decay", "accuracy (%)"} <= set(drawing.texts)
+    assert {"max LR", "weight decay", "accuracy (%)"} <= set(drawing.texts)
 
 
 def test_the_best_is_framed_and_its_interval_drawn_where_there_is_one() -> None:
@@ -76,7 +76,7 @@ def tried() -> pd.DataFrame:
 
 def test_every_setting_has_its_axis_and_what_was_chosen_a_ring() -> None:
     drawing = Drawing(charts.searched(tried(), ARMS), NARROW)
-    assert {"max_lr (log scale)", "dropout", "validation accuracy (%)"} <= set(drawing.texts)
+    assert {"max LR (log scale)", "dropout", "validation accuracy (%)"} <= set(drawing.texts)
     assert len(drawing.marks("point")) == len(tried()) + 4
     assert drawing.texts.count("2,000 labels") == 2
     assert drawing.width <= 420

@@ -1,0 +1,201 @@
+"""A study's results as tables: accuracies, gaps and effort, for a terminal and for papers.
+
+`table_formats` writes them as text, LaTeX or Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from superconv_ray.analysis import arm_summary, compare, confidence_per_look, effort
+from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
+from superconv_ray.design.text import (
+    accuracy_text,
+    column_name,
+    percent_interval,
+    point_text,
+    probability,
+    value_text,
+)
+from superconv_ray.report.study_results import NOTABLE, StudyResults
+
+VERDICT_NOTE = (
+    f"Verdict, from the gap's interval: {SUPER_CONVERGES} if it lies above 0, {DOES_NOT} if it "
+    f"lies below {100 * MARGIN:+g}, else {UNDECIDED}. More: further seeds that would decide it "
+    "with 80 % power. p: sign-flip test, Holm-corrected for all rows."
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table before it is written in a format; its text is not escaped yet.
+
+    Attributes:
+        name: Of its file and its label: lower-case letters, digits and underscores.
+        caption: What it shows, in which units.
+        headings: Of its columns.
+        rows: As many cells as headings each.
+        notes: What a reader must know, a sentence each.
+        keys: Number of leading columns that tell rows apart.
+    """
+
+    name: str
+    caption: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    keys: int = 1
+
+
+def study_tables(results: StudyResults) -> Iterator[Table]:
+    """Accuracies, gaps if arms are compared, and effort, at the points in the sweep's order.
+
+    Args:
+        results: Of a study with a finished training.
+    """
+    by = results.point_columns
+    trainings = results.trainings
+    summary = arm_summary(trainings, ["point", *by], results.value)
+    table = accuracy_table(summary, by, results.arms, results.measured_on)
+    stale = tuple(_stale_statistics(trainings, by))
+    yield Table(**{**vars(table), "notes": (*table.notes, *stale)})
+    if len(results.arms) > 1:
+        arm, *baselines = results.arms
+        gaps = compare(
+            trainings, arm, baselines, ["point", *by], results.value, looks=results.looks
+        )
+        yield gap_table(gaps, by, results.looks)
+    yield effort_table(effort(results.trials), results.all_arms)
+
+
+def accuracy_table(
+    summary: pd.DataFrame, by: Sequence[str], arms: Sequence[str], measured_on: str = "test"
+) -> Table:
+    """Every arm's accuracy: a row for each point, a column for each arm.
+
+    Args:
+        summary: From `arm_summary` of an accuracy.
+        by: The columns that tell points apart.
+        arms: Arms in the order of their columns.
+        measured_on: Which labels the accuracy is of.
+    """
+    rows = []
+    for settings, group in _points(summary, by):
+        own = {row["arm"]: accuracy_text(row) for row in group}
+        seeds = sorted({row["n"] for row in group})
+        rows.append((*settings, value_text(seeds), *(own.get(arm, "-") for arm in arms)))
+    diverged = ["Diverged trainings count with the accuracy they reached."]
+    return Table(
+        name="accuracy",
+        caption=f"{measured_on.capitalize()} accuracy in %, mean [95 % interval over seeds].",
+        headings=(*map(column_name, by), "seeds", *arms),
+        rows=tuple(rows),
+        notes=tuple(diverged if summary["diverged"].any() else []),
+        keys=len(by) + 1,
+    )
+
+
+def gap_table(comparison: pd.DataFrame, by: Sequence[str], looks: int = 1) -> Table:
+    """An arm's paired gaps to its baselines: a row for each point and baseline.
+
+    Args:
+        comparison: From `compare`.
+        by: The columns that tell points apart.
+        looks: As given to `compare`.
+    """
+    rows = [
+        (
+            *settings,
+            str(row["baseline"]),
+            percent_interval(row, "+"),
+            probability(row["p_holm"]),
+            str(row["verdict"]),
+            str(row["n"]),
+            "" if pd.isna(row["further_seeds"]) else f"{row['further_seeds']:,}",
+        )
+        for settings, group in _points(comparison, by)
+        for row in group
+    ]
+    each = f"{100 * confidence_per_look(looks):.4g} %"
+    looked = (
+        f"Seeds were added while looking at the gaps: intervals of {each} hold together at 95 % "
+        f"over all {looks} looks."
+    )
+    return Table(
+        name="gaps",
+        caption=(
+            f"Gap: {comparison['arm'].iloc[0]} minus baseline in points of accuracy, paired by "
+            f"seed and subset, mean [{each} t interval]."
+        ),
+        headings=(*map(column_name, by), "baseline", "gap", "p", "verdict", "pairs", "more"),
+        rows=tuple(rows),
+        notes=(VERDICT_NOTE, *([looked] if looks > 1 else []), *_notes(comparison, by)),
+        keys=len(by) + 1,
+    )
+
+
+def effort_table(spent: pd.DataFrame, arms: Sequence[str]) -> Table:
+    """Cost of every arm, tuning included: a row for each arm, a column for each role of trials.
+
+    Args:
+        spent: From `effort`.
+        arms: Arms in the order of their rows; those without a trial too.
+    """
+    cost = {
+        (row["arm"], row["role"]): f"{row['steps']:,} ({row['trials']:,})"
+        for row in spent.to_dict("records")
+    }
+    roles = sorted({role for _, role in cost}, key=lambda role: (role != "training", role))
+    return Table(
+        name="effort",
+        caption=(
+            "Effort: optimizer steps (and trials) of every arm. All but trainings chose settings."
+        ),
+        headings=("arm", *map(column_name, roles)),
+        rows=tuple((arm, *(cost.get((arm, role), "-") for role in roles)) for arm in arms),
+    )
+
+
+def _points(
+    frame: pd.DataFrame, by: Sequence[str]
+) -> Iterator[tuple[tuple[str, ...], list[dict[Any, Any]]]]:
+    """Each point's settings as text, and its rows, in the frame's order."""
+    groups: dict[tuple[str, ...], list[dict[Any, Any]]] = {}
+    for row in frame.to_dict("records"):
+        groups.setdefault(tuple(value_text(row[name]) for name in by), []).append(row)
+    yield from groups.items()
+
+
+def _notes(comparison: pd.DataFrame, by: Sequence[str]) -> Iterator[str]:
+    """Each different note once, with the rows that it is about."""
+    several = comparison["baseline"].nunique() > 1
+    rows: dict[str, list[str]] = {}
+    for row in comparison.to_dict("records"):
+        against = f" against {row['baseline']}" if several else ""
+        for text in filter(None, row["note"].split("; ")):
+            rows.setdefault(text, []).append(_place(row, by) + against)
+    for text, places in rows.items():
+        where = "all rows" if len(places) == len(comparison) else "; ".join(places)
+        yield f"{text} ({where})."
+
+
+def _place(row: Mapping[Any, Any], by: Sequence[str]) -> str:
+    return point_text({column: row[column] for column in by})
+
+
+def _stale_statistics(trainings: pd.DataFrame, by: Sequence[str]) -> Iterator[str]:
+    """Where accuracies reflect stale running averages of batch norm, not generalization."""
+    kinds = ["accuracy", "accuracy_reestimated"]
+    measured = trainings.dropna(subset=kinds)
+    means = measured.groupby(["point", *by, "arm"], dropna=False)[kinds].mean().reset_index()
+    for row in means.to_dict("records"):
+        if abs(row["accuracy_reestimated"] - row["accuracy"]) >= NOTABLE:
+            yield (
+                f"With re-estimated BN statistics, {row['arm']} has "
+                f"{100 * row['accuracy_reestimated']:.1f} % instead of "
+                f"{100 * row['accuracy']:.1f} % ({_place(row, by)})."
+            )
