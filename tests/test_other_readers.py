@@ -1,4 +1,4 @@
-"""Other readers of the same Parquet files: DuckDB and Polars find what pandas finds."""
+"""Other readers of the same Parquet files: DuckDB and Polars return what pandas does."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LINES = pytest.mark.parametrize("line", [DUCKDB, POLARS], ids=["duckdb", "polars
 
 
 def read(line: str, store: Path, study: str) -> pd.DataFrame:
-    """What a line gives of another store and study than those it names."""
+    """Run a line for another store and study than those it names."""
     line = line.replace("results/", f"{store}/").replace("quickstart", study)
     frame: pd.DataFrame = eval(line.strip(), {"duckdb": duckdb, "pl": pl})
     return frame
@@ -76,7 +76,7 @@ def test_the_sample_study_is_read_without_this_package(line: str) -> None:
 
 @pytest.fixture
 def grown(tmp_path: Path) -> Store:
-    """The sample while a further study runs on it: compact files, parts and two studies."""
+    """The sample while another study runs on it: compact files, parts and two studies."""
     store = open_store(shutil.copytree(SAMPLE, tmp_path / "store"))
     members = []
     for seed in range(3):
@@ -110,7 +110,7 @@ def test_a_column_has_one_type_in_parts_and_compact_files(table: str, grown: Sto
 
 
 def test_a_column_that_files_of_an_older_version_lack_is_null_there(grown: Store) -> None:
-    """As in the sample, which was measured before some columns were added."""
+    """The sample was measured before some columns were added."""
     files = f"read_parquet('{grown.files.uri}/trials/*.parquet', union_by_name=true)"
     query = (
         f"select count(*), count(train_accuracy), count(train_accuracy_reestimated) from {files}"
@@ -119,7 +119,7 @@ def test_a_column_that_files_of_an_older_version_lack_is_null_there(grown: Store
 
 
 def test_a_trial_that_is_in_two_files_is_taken_once_by_its_id(grown: Store) -> None:
-    """A run that was killed while it compacted leaves it so."""
+    """A run that is killed while it compacts leaves such files."""
     place = Path(grown.files.uri)
     part = next(path for path in place.glob("trials/*.parquet") if "compact" not in path.name)
     kept = part.read_bytes()

@@ -1,4 +1,4 @@
-"""The studies in studies/: that they plan, and as far as it is cheap that they run."""
+"""The studies in studies/ can be planned, and those that are cheap run."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_limited_data_runs_on_fashion_mnist(
     assert trials["validation_fraction"].value_counts().to_dict() == {
         0.2: 7,
         0.0: 2,
-    }  # what is unlocked comes first
+    }  # trials that were waiting come first
     assert set(trials["data_count"]) == {300}
     assert trials["train_accuracy"].max() > 0.2  # guessing: 0.1
 
@@ -93,7 +93,7 @@ def test_own_data_runs_from_a_parquet_file_to_its_table(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """On Ray Tune; a data set and a model of the user's travel to the workers."""
+    """On Ray Tune: the user's own data set and model reach the workers."""
     table = tmp_path / "flowers.parquet"
     flowers(200).to_parquet(table)
     flags = ["--table", str(table), "--seeds", "1", "--store", store_uri]
@@ -104,12 +104,12 @@ def test_own_data_runs_from_a_parquet_file_to_its_table(
     assert "study own_data: 6 trials trained, 0 found in the store" in run.stdout
     assert "Gap: one_cycle minus baseline in points" in run.stdout
     trials = open_store(store_uri).trials("own_data")
-    # Every fifth of 200 rows is for testing; the range tests hold a fifth of the others out
+    # Every fifth of 200 rows is for testing. Range tests hold out a fifth of the others.
     assert sorted(set(trials["data_count"])) == [32, 160]
     best = trials[(trials["data_count"] == 160) & (trials["role"] == "training")]
     assert (best["test_accuracy"] > 0.9).all()
 
-    # Started the other way it is the same study: the ids of own data and models are
+    # Started the other way it is the same study, with the same ids of data and model
     monkeypatch.setattr(sys, "argv", [path, "run", *flags])
     with pytest.raises(SystemExit, match="0"):
         runpy.run_path(path, run_name="__main__")
@@ -117,7 +117,7 @@ def test_own_data_runs_from_a_parquet_file_to_its_table(
 
 
 def flowers(count: int) -> pd.DataFrame:
-    """Two kinds that differ in both of their features."""
+    """Two kinds of flowers that differ in both features."""
     labels = np.arange(count) % 2
     noise = np.random.default_rng(0).normal(size=(count, 2))
     frame = pd.DataFrame(noise + 4.0 * labels[:, np.newaxis], columns=["petal", "sepal"])
