@@ -1,1 +1,1 @@
-"""What a user writes, and what it becomes: `study` and `trial` in, `building.make_plan` out."""
+"""Studies as users write them (`study`, `trial`), and the plans they become (`building`)."""

@@ -26,7 +26,7 @@ class Budget:
     step_seconds: Mapping[int, float] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
-        # Tables tell budgets apart by this text, so it keeps every digit.
+        # Tables distinguish budgets by this text, so it keeps every digit.
         amount = int(self.amount) if self.amount == int(self.amount) else self.amount
         times = f", {dict(self.step_seconds)}" if self.unit == "seconds" else ""
         return f"{self.unit}({amount!r}{times})"

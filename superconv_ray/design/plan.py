@@ -1,4 +1,4 @@
-"""What a study becomes: points of its sweep, cells, and the trials that each cell runs."""
+"""The plan of a study: points of its sweep, cells, and the trials that each cell runs."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
 from superconv_ray.data.catalog import AUGMENTATIONS
 from superconv_ray.design import schedules
@@ -123,7 +123,7 @@ class Trial:
     )
     seed: int = setting(SEED, "seed of initial weights, batch order, augmentation and dropout", 0)
 
-    def __new__(cls, **settings: Any) -> Trial:
+    def __new__(cls, **settings: Any) -> Self:
         """Reject unknown fields with a better message than Python's own."""
         if not settings.keys() <= cls.__dataclass_fields__.keys():
             try:

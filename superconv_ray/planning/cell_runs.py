@@ -113,7 +113,7 @@ class CellRun:
         locked: Upper bound on its trials that are not ready yet, without further seeds.
         trainings: All trainings that may be needed; empty until every setting is known.
         memberships: Parts of its trials in the study.
-        blocked: Why the cell cannot go on; None if it can.
+        blocked: Why the cell cannot continue; None if it can.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class Planner:
 
     @property
     def blocked(self) -> list[tuple[Cell, str]]:
-        """Cells that cannot go on, and why."""
+        """Cells that cannot continue, and why."""
         return [(run.cell, run.blocked) for run in self._cells if run.blocked is not None]
 
     @property

@@ -50,7 +50,7 @@ def momenta(policy: str, steps: int, **chosen: Any) -> list[float]:
     return [rates.momentum for rates in curve(policy, steps, **chosen)]
 
 
-# Whole curves, worked out by hand.
+# Whole curves, computed by hand.
 
 
 def test_one_cycle_is_a_triangle_and_then_a_tail_a_thousand_times_below_min_lr() -> None:

@@ -288,17 +288,17 @@ def test_a_search_proposes_rounds_and_the_trainings_take_the_best() -> None:
     plan = plan_of({"a": SEARCH}, tuning=Tuning(trials=7, replicates=2, parallel=3))
     planner = Planner(plan)
     assert (planner.left, planner.total) == (7 * 2 + 2, 16)
-    told: list[CompleteTrial] = []
+    ended: list[CompleteTrial] = []
     for settings_in_round in (3, 3, 1):
         trials = taken(planner)
         assert planner.next() is Signal.WAIT
         assert [trial.seed for trial in trials] == [2**30, 2**30 + 1] * settings_in_round
         assert len({trial.max_lr for trial in trials}) == settings_in_round
         assert {trial.validation_fraction for trial in trials} == {0.2}
-        told += trials
+        ended += trials
         for trial in reversed(trials):
             planner.tell(trial.id, scored(trial))
-    best = min(told, key=lambda trial: abs(math.log10(trial.max_lr or 1))).max_lr
+    best = min(ended, key=lambda trial: abs(math.log10(trial.max_lr or 1))).max_lr
     assert names(taken(planner)) == [("training", 1437, best, 0), ("training", 1437, best, 1)]
     assert {(m.role, m.chosen, len(m.chosen_from)) for m in planner.memberships} == {
         ("tuning", (), 0),
@@ -464,7 +464,7 @@ def test_recorded_trials_do_not_count_as_given_out() -> None:
     assert len(taken(planner)) == 1
 
 
-@pytest.mark.parametrize("which", ["unknown", "not given out yet", "told already"])
+@pytest.mark.parametrize("which", ["unknown", "not given out yet", "reported already"])
 def test_only_a_running_trial_can_be_reported(which: str) -> None:
     plan = plan_of({"a": GIVEN})
     planner = Planner(plan)
@@ -474,7 +474,7 @@ def test_only_a_running_trial_can_be_reported(which: str) -> None:
     trial_id = {
         "unknown": "0" * 20,
         "not given out yet": plan.cells[0].trainings[1].id,
-        "told already": first.id,
+        "reported already": first.id,
     }[which]
     with pytest.raises(KeyError):
         planner.tell(trial_id, DONE)
@@ -527,11 +527,11 @@ class Run:
     salt: int
     running: list[CompleteTrial] = field(default_factory=list)
     given_out: list[CompleteTrial] = field(default_factory=list)
-    told: dict[str, Outcome] = field(default_factory=dict)
+    ended: dict[str, Outcome] = field(default_factory=dict)
 
     def go_on(self, ends: int = 10**6) -> Run:
         """Until so many trials have ended, or all."""
-        while len(self.told) < ends:
+        while len(self.ended) < ends:
             trial = self.planner.next() if len(self.running) < 4 else Signal.WAIT
             if isinstance(trial, CompleteTrial):
                 self.running.append(trial)
@@ -541,8 +541,8 @@ class Run:
                 break
             if trial is Signal.WAIT or self.random.random() < 0.5:
                 ended = self.running.pop(self.random.randrange(len(self.running)))
-                self.told[ended.id] = outcome(ended, self.salt)
-                self.planner.tell(ended.id, self.told[ended.id])
+                self.ended[ended.id] = outcome(ended, self.salt)
+                self.planner.tell(ended.id, self.ended[ended.id])
         return self
 
     def ids(self) -> set[str]:
@@ -550,7 +550,7 @@ class Run:
 
     def recorded(self) -> Callable[[str], Outcome | None]:
         """What a store would have kept."""
-        return {id_: end for id_, end in self.told.items() if end.status != "failed"}.get
+        return {id_: end for id_, end in self.ended.items() if end.status != "failed"}.get
 
 
 def outcome(trial: CompleteTrial, salt: int) -> Outcome:
@@ -613,14 +613,14 @@ def test_a_planner_killed_at_any_moment_continues_where_it_stopped(
 ) -> None:
     whole = Run(Planner(plan), order, salt).go_on()
     killed = Run(Planner(plan), order, salt).go_on(kill_after)
-    told = dict(killed.told)
+    ended = dict(killed.ended)
     for ends in (kill_again_after, 10**6):
-        recorded = Run(killed.planner, order, salt, told=told).recorded()
+        recorded = Run(killed.planner, order, salt, ended=ended).recorded()
         killed = Run(Planner(plan, recorded), order, salt).go_on(ends)
         assert not [trial for trial in killed.given_out if recorded(trial.id)]
         assert len(killed.given_out) == len(killed.ids())
-        told |= killed.told
-    assert told == whole.told
+        ended |= killed.ended
+    assert ended == whole.ended
     assert set(killed.planner.memberships) == set(whole.planner.memberships)
     assert killed.planner.outcomes == whole.planner.outcomes
     assert len(killed.planner.blocked) == len(whole.planner.blocked)
@@ -631,7 +631,7 @@ def test_a_planner_killed_at_any_moment_continues_where_it_stopped(
 @given(order=orders, salt=salts)
 def test_a_planner_of_a_finished_study_is_finished(plan: Plan, order: Random, salt: int) -> None:
     whole = Run(Planner(plan), order, salt).go_on()
-    again = Planner(plan, whole.told.get)
+    again = Planner(plan, whole.ended.get)
     assert again.next() is Signal.FINISHED
     assert again.left == 0
     assert again.outcomes == whole.planner.outcomes
@@ -646,14 +646,14 @@ def test_many_short_runs_give_the_results_of_one_long_run(
 ) -> None:
     whole = Run(Planner(plan), order, salt).go_on()
     part = Planner(plan, max_trials=allowed)
-    told = {}
+    ended = {}
     for trial in taken(part):
-        told[trial.id] = outcome(trial, salt)
-        part.tell(trial.id, told[trial.id])
-    assert len(told) <= allowed
-    kept = {id_: end for id_, end in told.items() if end.status != "failed"}
+        ended[trial.id] = outcome(trial, salt)
+        part.tell(trial.id, ended[trial.id])
+    assert len(ended) <= allowed
+    kept = {id_: end for id_, end in ended.items() if end.status != "failed"}
     rest = Run(Planner(plan, kept.get), order, salt).go_on()
-    assert told | rest.told == whole.told
+    assert ended | rest.ended == whole.ended
     assert set(rest.planner.memberships) == set(whole.planner.memberships)
 
 
