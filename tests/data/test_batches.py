@@ -267,7 +267,7 @@ def test_seeds_decide_the_order_and_augmentation_does_not_change_it() -> None:
     assert not torch.equal(plain.batch(0)[0], augmented.batch(0)[0])
 
 
-def test_the_same_sample_is_augmented_anew_in_each_epoch() -> None:
+def test_the_same_sample_is_augmented_differently_in_each_epoch() -> None:
     one = TrainingBatches(
         images(),
         torch.arange(N),

@@ -140,7 +140,7 @@ def test_a_callable_that_returns_no_module_is_named() -> None:
         build_model(two, input_shape=(1, 8, 8), classes=10, dropout=0.0)
 
 
-def test_a_callable_without_the_keywords_is_told_the_signature() -> None:
+def test_a_callable_without_the_keywords_gets_an_error_with_the_signature() -> None:
     def narrow(classes: int) -> nn.Module:
         return nn.Linear(1, classes)
 

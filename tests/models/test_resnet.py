@@ -116,7 +116,7 @@ def test_pooling_of_an_even_size_is_caffes() -> None:
     torch.testing.assert_close(only_the_shortcut(x)[0, 0], expected)
 
 
-def test_pooling_of_an_odd_size_is_centred_where_the_convolution_is() -> None:
+def test_pooling_of_an_odd_size_is_centered_where_the_convolution_is() -> None:
     # Windows around 0, 2 and 4, cut by both edges.
     x = torch.arange(25.0).reshape(1, 1, 5, 5)
     expected = torch.tensor([[3.0, 4.5, 6.0], [10.5, 12.0, 13.5], [18.0, 19.5, 21.0]])

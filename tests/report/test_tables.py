@@ -103,7 +103,7 @@ def test_diverged_runs_count_with_what_they_scored_and_are_noted(store: Store) -
     assert study.accuracies()[0][2:] == accuracies
     assert study.gaps()[0][2] == "+80.0 [+80.0, +80.0]"
     assert study.table("effort").rows[1] == ("b", "140 (2)")
-    assert "'b' diverged in 1 of 2 runs, counted as scored (all rows)" in study.notes()
+    assert "'b' diverged in 1 of 2 runs, counted as measured (all rows)" in study.notes()
 
 
 def test_points_keep_the_order_of_the_sweep(store: Store) -> None:

@@ -103,7 +103,7 @@ def _on_divergence(row: Mapping[Any, Any]) -> Iterator[str]:
             nothing = ": nothing to compare with" if side == "baseline" else ""
             yield f"{row[side]!r} diverged in all of {_runs(runs)}{nothing}"
         elif diverged:
-            yield f"{row[side]!r} diverged in {diverged} of {_runs(runs)}, counted as scored"
+            yield f"{row[side]!r} diverged in {diverged} of {_runs(runs)}, counted as measured"
 
 
 def _on_decision(row: Mapping[Any, Any], corrections: Corrections, alpha: float) -> Iterator[str]:

@@ -47,7 +47,7 @@ def test_a_point_may_lack_a_field_that_only_other_arms_use() -> None:
 
 
 @pytest.mark.parametrize("sequence", [tuple, list, np.array])
-def test_points_may_be_told_apart_by_milestones(sequence: Any) -> None:
+def test_points_may_differ_in_milestones(sequence: Any) -> None:
     points = [(0.5, 0.75), (0.3,)]
     trials = frame(
         *(
@@ -147,7 +147,7 @@ def test_without_any_pair_there_is_no_row(by: list[str]) -> None:
     assert list(gaps.columns) == [*by, "mean", "low", "high", "n"]
 
 
-def test_points_that_are_not_told_apart_are_not_paired_with_each_other() -> None:
+def test_points_that_by_does_not_distinguish_are_not_paired_with_each_other() -> None:
     with pytest.raises(ValueError, match="by must distinguish points, but arm 'a' has several"):
         paired_gap(TWO_POINTS, "a", "b")
 
@@ -188,7 +188,7 @@ def compared(*rows: dict[str, Any], **arguments: Any) -> dict[str, Any]:
     return {str(name): value for name, value in row.items()}
 
 
-def test_a_comparison_tells_all_of_a_point_in_one_row() -> None:
+def test_a_comparison_has_one_row_per_point() -> None:
     table = compare(frame(*pairs(0.01, 0.02, 0.03, 0.04, 0.05)), "a", "b", ["data_count"])
     assert list(table.columns) == [
         *("data_count", "arm", "baseline", "mean", "low", "high", "n"),
@@ -240,7 +240,7 @@ def test_seeds_added_until_the_sign_is_decided_need_a_wider_interval() -> None:
     assert (once["p_holm"], often["p_holm"]) == (0.25, 1)
 
 
-def test_an_undecided_row_tells_how_many_seeds_would_decide_it() -> None:
+def test_an_undecided_row_has_the_seeds_that_would_decide_it() -> None:
     # d_z = 1: 10 pairs (G*Power), 7 more
     assert compared(*pairs(0.00, 0.03, 0.06))["further_seeds"] == 7
     # Mean 0: 0.02 below a margin of 0.02, s = 0.02
@@ -383,11 +383,11 @@ def test_an_arm_that_always_diverged_does_not_super_converge() -> None:
     assert row["note"].startswith("'a' diverged in all of 3 runs;")
 
 
-def test_single_divergences_count_and_are_told() -> None:
+def test_single_divergences_count_and_are_noted() -> None:
     rows = [*pairs(0.1, 0.12), run("a", 2, 0.1, status="diverged"), run("b", 2, 0.5)]
     row = compared(*rows)
     assert row["mean"] == pytest.approx(-0.06)
-    assert "'a' diverged in 1 of 3 runs, counted as scored" in row["note"]
+    assert "'a' diverged in 1 of 3 runs, counted as measured" in row["note"]
 
 
 @pytest.mark.parametrize(

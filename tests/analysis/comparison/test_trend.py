@@ -44,7 +44,7 @@ def test_a_gap_that_shrinks_with_the_labels_falls() -> None:
     assert gap_trend(trials(*seeds), "one_cycle", "cosine")["verdict"].tolist() == ["falls"]
 
 
-def test_a_seed_without_all_points_is_left_out_and_told() -> None:
+def test_a_seed_without_all_points_is_left_out_and_noted() -> None:
     seeds = [{100: 0.0, 10: 0.01}, {100: 0.0, 10: 0.01}, {100: 0.5}]
     (row,) = gap_trend(trials(*seeds), "one_cycle", "cosine").to_dict("records")
     assert (row["n"], row["note"]) == (2, "1 of the seeds left out, because they lack a point")
@@ -64,7 +64,7 @@ def test_one_seed_has_a_slope_but_no_interval() -> None:
     assert (row["verdict"], row["note"]) == ("undecided", "one seed: no interval")
 
 
-def test_curves_and_baselines_are_told_apart() -> None:
+def test_curves_and_baselines_have_rows_of_their_own() -> None:
     both = pd.concat(
         [
             trials({100: 0.0, 10: 0.1}, model="lenet"),

@@ -78,7 +78,7 @@ def test_a_plain_case_has_nothing_to_note() -> None:
     [
         ({"runs": 10}, "2 runs of 'a' without a partner left out"),
         ({"runs_baseline": 9}, "1 run of 'b' without a partner left out"),
-        ({"diverged": 1}, "'a' diverged in 1 of 8 runs, counted as scored"),
+        ({"diverged": 1}, "'a' diverged in 1 of 8 runs, counted as measured"),
         ({"diverged_baseline": 8}, "'b' diverged in all of 8 runs: nothing to compare with"),
         ({"p_holm": 0.06}, "better by its own interval, but p > 0.05"),
         ({"verdict": "undecided"}, "it would take more than 1,000 seeds to decide"),

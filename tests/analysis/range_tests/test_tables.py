@@ -32,7 +32,7 @@ from tests.analysis.range_tests.made import (
 # Numbers
 
 
-def test_a_row_tells_peak_interval_and_plateau() -> None:
+def test_a_row_has_peak_interval_and_plateau() -> None:
     row = only_row(replicates(hill(), hill(), hill()))
     peak = float(f"{RATES[MIDDLE]:.3g}")
     assert (row.labels, row.seeds, row.verdict) == ("validation", 3, "peak")
@@ -54,7 +54,7 @@ def test_the_peak_is_the_one_that_the_planner_reads(hits: list[int], end: int) -
     assert row.peak_lr == accuracy_peak([(RATES, first), (RATES[: len(second)], second)])
 
 
-def test_groups_are_told_apart_by_columns() -> None:
+def test_columns_distinguish_groups() -> None:
     curves = pd.concat(
         [replicates(hill(20), dataset="a"), replicates(hill(40), hill(40), dataset="b")]
     )
@@ -139,7 +139,7 @@ def test_validation_and_test_labels_are_not_mixed() -> None:
 # Suggestions
 
 
-def test_every_rule_is_told_with_its_source() -> None:
+def test_every_rule_has_its_source() -> None:
     found = suggestions(replicates(hill(), hill()))
     assert found["rule"].tolist() == list(RULES)
     assert found["source"].tolist() == list(RULES.values())

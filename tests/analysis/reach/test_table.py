@@ -252,7 +252,7 @@ def test_a_missing_accuracy_is_named() -> None:
         reach_table(trials, "a", "b", "steps")
 
 
-def test_points_that_by_does_not_tell_apart_are_rejected() -> None:
+def test_points_that_by_does_not_distinguish_are_rejected() -> None:
     trials = frame([run("a", 0, 0.5), run("b", 0, 0.5), run("b", 0, 0.5, data_count=7)])
     with pytest.raises(ValueError, match="by must distinguish points, but arm 'b' has several"):
         reach_table(trials, "a", "b", "steps")

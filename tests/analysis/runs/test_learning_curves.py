@@ -75,7 +75,7 @@ def test_what_was_never_measured_has_no_rows() -> None:
     assert nothing.empty
 
 
-def test_points_are_told_apart_by_settings_lists_included() -> None:
+def test_settings_distinguish_points_including_lists() -> None:
     trials, curves = study({1: 0.1, 100: 0.8})
     trials["milestones"] = [[0.5, 0.75]]
     table = learning_curves(trials, curves, ["data_count", "milestones"])
@@ -83,7 +83,7 @@ def test_points_are_told_apart_by_settings_lists_included() -> None:
     assert set(table["data_count"]) == {100}
 
 
-def test_trainings_that_are_not_told_apart_are_rejected() -> None:
+def test_trainings_that_by_does_not_distinguish_are_rejected() -> None:
     trials, curves = study({1: 0.1})
     twice = pd.concat([trials, trials.assign(trial_id="other", data_count=200)])
     with pytest.raises(ValueError, match="by must distinguish points"):

@@ -47,7 +47,7 @@ def test_a_setting_that_is_off_stays_off() -> None:
     assert set(table["momentum"]) == {0.9}
 
 
-def test_a_long_run_is_told_at_few_steps_its_ends_among_them() -> None:
+def test_a_long_run_has_rows_at_few_steps_including_its_ends() -> None:
     row = training("a", policy="linear", max_lr=1.0, steps=100_000)
     table = schedule_table(frame([row]))
     assert len(table) == 200
@@ -55,7 +55,7 @@ def test_a_long_run_is_told_at_few_steps_its_ends_among_them() -> None:
     assert np.allclose(table["lr"], 1 - table["step"] / 100_000)
 
 
-def test_rates_that_were_chosen_by_cell_are_told_apart_by_it() -> None:
+def test_rates_that_were_chosen_by_cell_need_it_in_by() -> None:
     rows = [
         training("a", policy="constant", max_lr=lr, steps=2) | {"data_count": n}
         for n, lr in ((100, 0.1), (200, 0.3))

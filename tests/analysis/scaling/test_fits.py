@@ -56,7 +56,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
         assert 0.88 <= np.mean(covered) <= 1
 
 
-def test_curves_are_told_apart_by_more_columns() -> None:
+def test_more_columns_may_distinguish_curves() -> None:
     trials = pd.concat(
         [exact("a", law(1.5, 0.35, 0.05)), exact("a", law(1.5, 0.5, 0.05)).assign(steps=7)]
     )
@@ -186,7 +186,7 @@ def test_a_missing_accuracy_is_named() -> None:
 # Comparisons
 
 
-def test_a_lower_offset_is_told_from_another_exponent() -> None:
+def test_a_lower_offset_and_another_exponent_get_different_verdicts() -> None:
     base = law(2, 0.35, 0.05)
     offset = compare_scaling(made({"x": law(1.5, 0.35, 0.05), "y": base}), "x", "y")
     assert offset["floor"].tolist() == ["shared", "own"]
@@ -200,7 +200,7 @@ def test_a_lower_offset_is_told_from_another_exponent() -> None:
         assert row.b_low < 0.1 < row.b_high
 
 
-def test_equal_laws_are_rarely_told_apart() -> None:
+def test_equal_laws_are_rarely_found_different() -> None:
     same = law(1.5, 0.35, 0.05)
     verdicts = [
         compare_scaling(made({"x": same, "y": same}, seed=seed), "x", "y")["verdict"][0]

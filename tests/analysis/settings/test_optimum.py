@@ -91,7 +91,7 @@ def test_noise_alone_shows_no_shift() -> None:
     assert row.verdict.startswith("undecided")
 
 
-def test_what_one_seed_cannot_tell_is_said() -> None:
+def test_one_seed_has_no_interval_and_the_note_says_so() -> None:
     one = trials(tent(lambda rate: 1e-4 / rate), seeds=1)
     frame = optimum(one, "weight_decay", ["max_lr"])
     assert frame["low"].isna().all()

@@ -21,7 +21,7 @@ def test_trainings_count_once_and_range_tests_not_at_all() -> None:
     assert finished_trainings(trials, [], "test_accuracy")["seed"].tolist() == [0, 1]
 
 
-def test_points_may_be_told_apart_by_milestones() -> None:
+def test_points_may_differ_in_milestones() -> None:
     trials = frame([run("a", 0, 0.5, milestones=np.array([0.5, 0.75]))])
     assert finished_trainings(trials, ["milestones"], "test_accuracy")["milestones"].tolist() == [
         (0.5, 0.75)
