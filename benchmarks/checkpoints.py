@@ -24,6 +24,7 @@ from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.session import RunOptions
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.storage.store import open_store
+from superconv_ray.storage.writing import StoreWriter
 from superconv_ray.training.loop import TrainingRun
 
 TARGET = 0.01
@@ -52,7 +53,7 @@ def direct(trial: CompleteTrial, repeats: int = 30) -> tuple[float, float, float
         store = open_store(folder)
         for _ in range(repeats):
             begun = time.perf_counter()
-            store.write_checkpoint(trial.id, run.state())
+            StoreWriter(store).write_checkpoint(trial.id, run.state())
             seconds.append(time.perf_counter() - begun)
     return statistics.median(seconds), max(seconds), len(run.state()) / 1e6
 
@@ -63,14 +64,14 @@ def seconds_of(trial: CompleteTrial, every: float) -> tuple[float, int]:
     with tempfile.TemporaryDirectory() as folder:
         job = Job(store=folder, models={}, checkpoint_seconds=every)
         worker = Worker(job, lambda _: DATA, print)
-        write = worker.store.write_checkpoint
+        write = worker.writer.write_checkpoint
 
         def count(trial_id: str, content: bytes) -> None:
             nonlocal written
             written += 1
             write(trial_id, content)
 
-        worker.store.write_checkpoint = count  # type: ignore[method-assign]
+        worker.writer.write_checkpoint = count  # type: ignore[method-assign]
         worker.start(trial)
         begun = time.perf_counter()
         worker.work()

@@ -18,7 +18,9 @@ from superconv_ray.design.plan import Plan
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.record import StudyRecord
 from superconv_ray.planning.planner import Planner, Signal
+from superconv_ray.storage.compaction import compact
 from superconv_ray.storage.store import Store
+from superconv_ray.storage.writing import StoreWriter
 
 ROWS = 20
 """Curve rows per trial."""
@@ -33,15 +35,15 @@ def write_made_study(study: Study, uri: str, plan: Plan | None = None) -> Store:
         plan: Plan of the study, if not all of its trials are to be written.
     """
     store = open_store(uri)
-    store.initialise()
+    StoreWriter(store).initialize()
     plan = plan or make_plan(study)
     planner = Planner(plan, lambda _: None)
     while not isinstance(trial := planner.next(), Signal):
         outcome = _outcome(trial)
-        store.write_result(trial, outcome, outcome.curve)
+        StoreWriter(store).write_result(trial, outcome, outcome.curve)
         planner.tell(trial.id, outcome)
     StudyRecord(store, plan).write(planner)
-    store.compact()
+    compact(store.files)
     return store
 
 

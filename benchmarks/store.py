@@ -36,6 +36,8 @@ from superconv_ray import Trial, open_store
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.text import text_table
 from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.storage.compaction import compact
+from superconv_ray.storage.writing import StoreWriter
 
 READS = 5
 STEPS = 2000
@@ -114,17 +116,17 @@ def make_outcome(curve: list[dict[str, Any]]) -> Outcome:
 def write_store(folder: Path, trials: int, rows: int) -> dict[str, float]:
     """Write parts and compact them. Return the seconds of both, and bytes before and after."""
     store = open_store(folder)
-    store.initialise()
+    StoreWriter(store).initialize()
     writing = 0.0
     for trial in make_trials(trials):
         curve = make_curve(trial, rows)
         outcome = make_outcome(curve)
         started = time.perf_counter()
-        store.write_result(trial, outcome, curve)
+        StoreWriter(store).write_result(trial, outcome, curve)
         writing += time.perf_counter() - started
     before = bytes_in(folder)
     started = time.perf_counter()
-    store.compact()
+    compact(store.files)
     return {
         "write": writing,
         "compact": time.perf_counter() - started,

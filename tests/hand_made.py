@@ -10,6 +10,7 @@ from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import Trial
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.storage.store import Store
+from superconv_ray.storage.writing import StoreWriter
 
 NAME = "hand_made"
 
@@ -63,7 +64,9 @@ class HandMade:
             "train_seconds": 1.5,
             "eval_seconds": 0.5,
         }
-        self.store.write_result(trial, Outcome(status, measurements | (measured or {})), curve)
+        StoreWriter(self.store).write_result(
+            trial, Outcome(status, measurements | (measured or {})), curve
+        )
         cell = next(
             cell.cell for cell in self.cells if cell.arm == arm and cell.point == self.points[point]
         )
@@ -90,5 +93,5 @@ class HandMade:
                 written_at="2026-11-22T07:07:33+00:00",
             ),
         )
-        self.store.write_study(definition, self._members)
+        StoreWriter(self.store).write_study(definition, self._members)
         return StudyResults(self.store, NAME)

@@ -15,7 +15,9 @@ from superconv_ray import open_store
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import Trial
+from superconv_ray.storage.compaction import compact
 from superconv_ray.storage.store import Store
+from superconv_ray.storage.writing import StoreWriter
 
 SAMPLE = Path(__file__).parents[1] / "studies" / "results"
 STUDY = "limited_data_fashion_mnist_small_cnn"
@@ -83,9 +85,11 @@ def grown(tmp_path: Path) -> Store:
         trial = Trial(max_lr=0.1, steps=10, data_count=100, seed=seed).complete()
         measured = {"train_accuracy": 0.9, "train_accuracy_reestimated": 0.9}
         measured["test_accuracy"] = 0.5 + seed / 10
-        store.write_result(trial, Outcome("completed", measured), [{"step": 10, "lr": 0.1}])
+        StoreWriter(store).write_result(
+            trial, Outcome("completed", measured), [{"step": 10, "lr": 0.1}]
+        )
         members.append({"trial_id": trial.id, "arm": "a", "cell": 0, "role": "training"})
-    store.write_study(StudyDefinition(name="late"), members)
+    StoreWriter(store).write_study(StudyDefinition(name="late"), members)
     return store
 
 
@@ -123,7 +127,7 @@ def test_a_trial_that_is_in_two_files_is_taken_once_by_its_id(grown: Store) -> N
     place = Path(grown.files.uri)
     part = next(path for path in place.glob("trials/*.parquet") if "compact" not in path.name)
     kept = part.read_bytes()
-    grown.compact()
+    compact(grown.files)
     part.write_bytes(kept)
     files = f"{place}/trials/*.parquet"
     query = f"select count(*), count(distinct trial_id) from '{files}'"

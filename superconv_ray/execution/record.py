@@ -17,6 +17,7 @@ from superconv_ray.design.version import VERSION
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.filesystem import without_secrets
 from superconv_ray.storage.store import Store
+from superconv_ray.storage.writing import StoreWriter
 
 
 class StudyRecord:
@@ -56,7 +57,7 @@ class StudyRecord:
             for row in self._earlier
             if row["cell"] not in settled and (row["cell"], row["trial_id"]) not in known
         ]
-        self._store.write_study(definition, rows)
+        StoreWriter(self._store).write_study(definition, rows)
 
     def _members_so_far(self) -> list[dict[str, Any]]:
         """Rows of the definition that this one continues or extends, with its numbers of cells."""

@@ -9,7 +9,7 @@ from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.progress import Progress
 from superconv_ray.planning.planner import Planner, Signal
-from superconv_ray.storage.filesystem import StoreError
+from superconv_ray.storage.filesystem_errors import StoreError
 
 RECORD_SECONDS = 30.0
 """Least time between two records of which trials the study uses. Settings that are chosen on the

@@ -18,9 +18,12 @@ from superconv_ray.execution.record import StudyRecord
 from superconv_ray.execution.recovery import recorded_outcomes
 from superconv_ray.execution.run import Run
 from superconv_ray.planning.planner import Planner
+from superconv_ray.storage.compaction import compact
+from superconv_ray.storage.integrity import set_aside_damaged
 from superconv_ray.storage.lease import lease
 from superconv_ray.storage.store import Store, open_store
 from superconv_ray.storage.versions import check_definition
+from superconv_ray.storage.writing import StoreWriter
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
@@ -109,11 +112,11 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> RunSummary:
     """
     with Progress(console) as progress:
         store = open_store(options.store)
-        store.initialise()
+        StoreWriter(store).initialize()
         with lease(store.files, plan.study.name) as claim:
             for line in check_definition(store, define(plan), replace=options.replace):
                 progress.note(f"study {plan.study.name}: {line}")
-            for line in store.set_aside_damaged():
+            for line in set_aside_damaged(store.files):
                 progress.warn(line)
             planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
             found = len(planner.outcomes)
@@ -126,7 +129,7 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> RunSummary:
                     _train(run, inputs, store, claim, options)
                 finally:
                     record.write(planner)
-            store.compact()
+            compact(store.files)
     return _summary(planner, found)
 
 

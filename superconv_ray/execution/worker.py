@@ -24,8 +24,9 @@ from superconv_ray.execution.interruption import deferred_ctrl_c
 from superconv_ray.execution.memory import peaks, reset_peaks
 from superconv_ray.execution.tracebacks import user_traceback
 from superconv_ray.execution.worker_failures import BrokenDeviceError, breaks_device, memory_advice
-from superconv_ray.storage.filesystem import SHARE_IT, not_shared
+from superconv_ray.storage.filesystem_errors import SHARE_IT, not_shared
 from superconv_ray.storage.store import Store, StoreError, open_store
+from superconv_ray.storage.writing import StoreWriter
 from superconv_ray.training.loop import TrainingRun
 
 SLICE_SECONDS = 5.0
@@ -92,6 +93,11 @@ class Worker:
                 f"{SHARE_IT}"
             )
         return store
+
+    @cached_property
+    def writer(self) -> StoreWriter:
+        """Writes to the store."""
+        return StoreWriter(self.store)
 
     @property
     def position(self) -> tuple[int, float, float]:
@@ -166,7 +172,7 @@ class Worker:
                 # It is corrupt, of another trial, or of a model that was edited since. Train from
                 # the start rather than fail forever.
                 self._warn(f"{error}; trained from the start")
-                self.store.delete_checkpoint(trial.id)
+                self.writer.delete_checkpoint(trial.id)
                 run = TrainingRun(trial, data, model)
         self._run, self._between_steps = run, True
         self._save_at = time.monotonic() + self._job.checkpoint_seconds
@@ -182,7 +188,7 @@ class Worker:
     def _save(self, run: TrainingRun) -> None:
         """Write a checkpoint. If that fails, the trial continues without one."""
         try:
-            self.store.write_checkpoint(run.trial.id, run.state())
+            self.writer.write_checkpoint(run.trial.id, run.state())
         except OSError as error:
             self._warn(f"checkpoint of trial {run.trial.id} cannot be written: {error}")
         self._save_at = time.monotonic() + self._job.checkpoint_seconds
@@ -190,8 +196,8 @@ class Worker:
     def _finish(self, run: TrainingRun) -> Outcome:
         outcome = run.outcome()
         outcome = replace(outcome, measurements={**outcome.measurements, **self._surroundings()})
-        self.store.write_result(run.trial, outcome, run.curve)
-        self.store.delete_checkpoint(run.trial.id)
+        self.writer.write_result(run.trial, outcome, run.curve)
+        self.writer.delete_checkpoint(run.trial.id)
         # The planner reads the curves of range tests only.
         return replace(outcome, curve=run.curve if run.trial.kind == "range_test" else ())
 
@@ -200,7 +206,7 @@ class Worker:
         advice = memory_advice(in_full)
         if advice:
             in_full, shown = f"{in_full}\n{advice}", f"{shown}\n{advice}"
-        self.store.write_failure(trial, f"{in_full}\n{trial.described()}")
+        self.writer.write_failure(trial, f"{in_full}\n{trial.described()}")
         return Outcome("failed", error=shown)
 
     def _surroundings(self) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """Whole files on any pyarrow or fsspec filesystem: written atomically or not at all.
 
-A store that does not answer for a while is waited for; what waiting cannot cure is told at once, in
-one line with the next step. Which is which, filesystems tell by error numbers and in their texts.
+A store that does not answer for a while is waited for; see `filesystem_errors` for which errors
+may pass.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import random
 import re
@@ -18,9 +17,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
+
+from superconv_ray.storage.filesystem_errors import (
+    StoreError,
+    is_passing,
+    one_line,
+    store_error,
+)
 
 Result = TypeVar("Result")
 
@@ -35,73 +42,27 @@ QUICK_REPEATS = 5
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 """pyarrow's names of the filesystems on which a file appears when it is complete."""
 
-_PASSING_NUMBERS = frozenset(
+_OPEN_OPTIONS = frozenset(
     {
-        *(errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.EINTR),  # network folders
-        *(errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE),
-        *(errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN),
+        *("endpoint_override", "region", "scheme", "retry_limit_seconds", "project_id"),
+        *("allow_bucket_creation", "allow_bucket_deletion", "tls_ca_file_path", "enable_tls"),
     }
 )
-_PASSING = re.compile(
-    r"AWS Error (NETWORK_CONNECTION|SLOW_DOWN|THROTTLING|REQUEST_TIMEOUT|INTERNAL_FAILURE|"
-    r"SERVICE_UNAVAILABLE)|HTTP status (429|5\d\d)|"
-    r"Status\((UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|INTERNAL|ABORTED)|"
-    r"[Tt]imed out|[Cc]ould not connect|[Cc]ould ?n[o']t resolve"
-)
-_REMEDIES = (
-    (
-        re.compile(r"Errno (28|122)\]|No space left|Disk quota", re.IGNORECASE),
-        "it is full; free some space and repeat the command: what is finished is kept",
-    ),
-    (
-        re.compile(r"NO_SUCH_BUCKET|ContainerNotFound|bucket does not exist", re.IGNORECASE),
-        "there is no such bucket; create it, or correct the URI",
-    ),
-    (
-        re.compile(
-            r"ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT|"
-            r"INVALID_CLIENT_TOKEN|EXPIRED_TOKEN|HTTP status 40[13]|PERMISSION_DENIED|"
-            r"UNAUTHENTICATED|AuthenticationFailed|AuthorizationFailure|OAuth2 access token"
-        ),
-        (
-            "the credentials are missing, wrong or not allowed to do this; S3 takes "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GCS GOOGLE_APPLICATION_CREDENTIALS, and "
-            "each of them the machine's role"
-        ),
-    ),
-    (
-        re.compile(r"Errno (1|13|30)\]"),
-        "permission is missing, or it is read-only; allow it, or choose another place",
-    ),
-    (_PASSING, "it does not answer; check its address and that it runs, then repeat the command"),
-)
-
-
-SHARE_IT = "use a folder that all nodes have mounted, or a store such as s3://bucket/folder"
-"""What to do where a store is `not_shared`."""
-
-
-def not_shared(place: str, node: str) -> str:
-    """That a node has another store under the same name."""
-    return f"{place} is not shared: what the driver wrote there is not on {node}"
-
-
-class StoreError(OSError):
-    """The store cannot be read or written, and why."""
+"""Options of a URI that are no secrets. Only these are shown, whatever else pyarrow may take."""
 
 
 def without_secrets(text: str) -> str:
-    """A path or URI without the user, password and options that a URI may hold."""
+    """Return a path, or a URI without its user, its password and options that may be secret."""
     if "://" not in text:
         return text
-    return re.sub(r"//[^/@:]*:[^/@]*@", "//", text.partition("?")[0])
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether an error is of a kind that goes by: a network, or a server that restarts."""
-    if not isinstance(error, OSError):
-        return False
-    return error.errno in _PASSING_NUMBERS or bool(_PASSING.search(str(error)))
+    address, _, options = text.partition("?")
+    shown = [
+        option
+        for option in options.split("&")
+        if option.partition("=")[0] in _OPEN_OPTIONS and "@" not in unquote(option)
+    ]
+    query = f"?{'&'.join(shown)}" if shown else ""
+    return re.sub(r"//[^/@:]*:[^/@]*@", "//", address) + query
 
 
 class Files:
@@ -152,7 +113,7 @@ class Files:
         except StoreError:
             return  # who may use a folder may not see all of its bucket
         if found.type == fs.FileType.NotFound:
-            raise self._error("read", OSError("NO_SUCH_BUCKET"))
+            raise store_error(self.place, "read", OSError("NO_SUCH_BUCKET"))
 
     def write(self, name: str, content: bytes | pa.Buffer) -> None:
         """Write a whole file. A reader finds the old content or the new, never a part.
@@ -166,7 +127,7 @@ class Files:
         try:
             self.patiently("written", lambda: self._write(self.path(name), content))
         except FileNotFoundError as error:
-            raise self._error("written", error) from error
+            raise store_error(self.place, "written", error) from error
 
     def _write(self, target: str, content: bytes | pa.Buffer) -> None:
         if self.is_object_store:
@@ -290,9 +251,9 @@ class Files:
             except OSError as error:
                 patience = PATIENCE if self._answered else FIRST_PATIENCE
                 if not is_passing(error) or time.monotonic() - begun + pause > patience:
-                    raise self._error(done, error) from error
+                    raise store_error(self.place, done, error) from error
                 if pause > 1.0:  # the first hitches are nobody's business
-                    reason = _one_line(error)
+                    reason = one_line(error)
                     warnings.warn(
                         f"the store {self.place} does not answer; trying on for up to "
                         f"{patience:.0f} s: {reason}",
@@ -304,11 +265,6 @@ class Files:
             else:
                 self._answered = True
                 return result
-
-    def _error(self, done: str, error: OSError) -> StoreError:
-        reason = _one_line(error)
-        remedy = next((f"{text}: " for rule, text in _REMEDIES if rule.search(reason)), "")
-        return StoreError(f"the store {self.place} cannot be {done}: {remedy}{reason}")
 
 
 def _opened(uri: str) -> tuple[Any, str]:
@@ -322,7 +278,7 @@ def _opened(uri: str) -> tuple[Any, str]:
                 raise
             filesystem, root = fs.FileSystem.from_uri(f"fsspec+{uri}")
     except (ValueError, ImportError) as error:
-        reason = _one_line(error).replace(uri, without_secrets(uri))
+        reason = one_line(error).replace(uri, without_secrets(uri))
         raise ValueError(
             "store must be a local path or a URI: s3://bucket/folder, gs://bucket/folder, "
             "abfs://container@account.dfs.core.windows.net/folder, hdfs://, or a scheme of fsspec "
@@ -331,7 +287,7 @@ def _opened(uri: str) -> tuple[Any, str]:
         ) from None
     except OSError as error:
         raise StoreError(
-            f"the store {without_secrets(uri)} cannot be opened by {scheme}://: {_one_line(error)}"
+            f"the store {without_secrets(uri)} cannot be opened by {scheme}://: {one_line(error)}"
         ) from error
     if isinstance(filesystem, fs.PyFileSystem):
         # Other processes write, too: a listing that is remembered hides what they have written.
@@ -368,10 +324,6 @@ def _patient_s3(filesystem: Any) -> Any:
             "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=3),
         }
     )
-
-
-def _one_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def _sync(path: str) -> None:

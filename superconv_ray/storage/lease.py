@@ -27,7 +27,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from superconv_ray.storage.filesystem import Files, StoreError
+from superconv_ray.storage.filesystem import Files
+from superconv_ray.storage.filesystem_errors import StoreError
 
 EXPIRY_SECONDS = 60.0
 RENEWAL_SECONDS = 15.0

@@ -11,7 +11,7 @@ import dataclasses
 import pandas as pd
 
 from superconv_ray.design.definition import StudyDefinition
-from superconv_ray.storage.filesystem import StoreError
+from superconv_ray.storage.filesystem_errors import StoreError
 from superconv_ray.storage.store import Store
 
 DIFFERENCES_SHOWN = 3

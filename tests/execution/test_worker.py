@@ -24,6 +24,7 @@ from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.storage.store import Store, StoreError, open_store
+from superconv_ray.storage.writing import StoreWriter
 from superconv_ray.training.loop import TrainingRun
 
 STEPS = 30
@@ -425,7 +426,7 @@ def test_a_checkpoint_that_is_of_no_use_is_dropped_said_so_and_the_trial_trained
         "of another model": state_of(trial, narrow, 9),
     }[kind]
     expected = reference(trial)
-    store.write_checkpoint(trial.id, content)
+    StoreWriter(store).write_checkpoint(trial.id, content)
     traps.batches = 0
     assert run(new_worker(), trial).status == "completed"
     assert traps.batches == STEPS
@@ -443,7 +444,7 @@ def test_a_store_that_cannot_take_a_checkpoint_is_told_and_the_trial_goes_on(
         raise OSError(28, "No space left on device")
 
     worker, trial = new_worker(checkpoint_seconds=0.0), make_trial()
-    monkeypatch.setattr(worker.store, "write_checkpoint", refuse)
+    monkeypatch.setattr(worker.writer, "write_checkpoint", refuse)
     assert run(worker, trial).status == "completed"
     assert set(traps.warnings) == {
         f"checkpoint of trial {trial.id} cannot be written: [Errno 28] No space left on device"

@@ -13,6 +13,7 @@ from superconv_ray.design.trial import Trial
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.text import study_text
 from superconv_ray.storage.store import Store, StoreError, open_store
+from superconv_ray.storage.writing import StoreWriter
 from tests.hand_made import HandMade
 
 
@@ -75,7 +76,9 @@ def test_what_is_still_to_come_is_counted(store: Store) -> None:
 def test_only_the_studys_own_failures_are_told(store: Store) -> None:
     study = HandMade(store, ("a",))
     study.add("a", 0.9)
-    store.write_failure(Trial(max_lr=0.7, steps=3, data_count=72).complete(), "another study's")
+    StoreWriter(store).write_failure(
+        Trial(max_lr=0.7, steps=3, data_count=72).complete(), "another study's"
+    )
     assert not study.results().failures
 
 

@@ -23,6 +23,7 @@ from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.report.watch import Watcher, trials_a_minute, view, watch
 from superconv_ray.storage.store import Store, StoreError
+from superconv_ray.storage.writing import StoreWriter
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 COMMAND = [sys.executable, "-c", "from superconv_ray.cli.app import app; app()"]
@@ -60,12 +61,14 @@ class Written:
         trial = self.trial(arm, point, seed, role)
         measured = {"steps_done": 100, "train_seconds": 1.5, "finished_at": NOON + at}
         scored = "test_accuracy" if role == "training" else "validation_accuracy"
-        self.store.write_result(trial, Outcome(status, {**measured, scored: accuracy}), [])
+        StoreWriter(self.store).write_result(
+            trial, Outcome(status, {**measured, scored: accuracy}), []
+        )
         return trial
 
     def fail(self, seed: int, error: str) -> None:
         trial = self.trial("one_cycle", 0, seed, "training")
-        self.store.write_failure(trial, f"Traceback\n{error}\ntrial {trial.id}: {{}}")
+        StoreWriter(self.store).write_failure(trial, f"Traceback\n{error}\ntrial {trial.id}: {{}}")
 
     def trial(self, arm: str, point: int, seed: int, role: str) -> CompleteTrial:
         policy = arm if role == "training" else "range_test_linear"
@@ -92,7 +95,7 @@ class Written:
             trials=trials,
             provenance=Provenance(written_at=(NOON + at).isoformat()),
         )
-        self.store.write_study(definition, self.members)
+        StoreWriter(self.store).write_study(definition, self.members)
 
 
 @pytest.fixture
@@ -121,7 +124,7 @@ def test_trials_are_done_diverged_failed_or_left(store: Store) -> None:
     study.end(0.1, seed=1, status="diverged")
     study.fail(2, "RuntimeError: no luck")
     study.trial("one_cycle", 0, 3, "training")
-    store.write_checkpoint(study.members[-1]["trial_id"], b"state")
+    StoreWriter(store).write_checkpoint(study.members[-1]["trial_id"], b"state")
     study.keep(trials=8)
     line = progress(store)
     expected = {"trials": "8", "done": "2", "diverged": "1", "failed": "1", "left": "5"}
@@ -309,7 +312,7 @@ def test_an_unknown_study_is_answered_with_the_known_ones(
     shown = superconv("watch", store_uri, "--study", "mode", "--once")
     assert shown.exit_code == 2
     assert shown.stderr.startswith("error: no study 'mode' in the store")
-    assert shown.stderr.endswith("there are: 'made', 'other'\n")
+    assert shown.stderr.endswith("there are: 'made', 'other'; did you mean 'made'?\n")
 
 
 def test_a_store_of_a_newer_version_is_refused(

@@ -29,14 +29,11 @@ from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.storage import schema
+from superconv_ray.storage.compaction import MAX_COMPACT_FILES, compact
 from superconv_ray.storage.filesystem import Files
-from superconv_ray.storage.store import (
-    MAX_COMPACT_FILES,
-    DamagedFileWarning,
-    Store,
-    StoreError,
-    open_store,
-)
+from superconv_ray.storage.integrity import DamagedFileWarning, set_aside_damaged
+from superconv_ray.storage.store import Store, StoreError, open_store
+from superconv_ray.storage.writing import StoreWriter
 
 FINISHED_AT = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
 
@@ -75,7 +72,7 @@ def make_curve(seed: int = 0) -> list[dict[str, Any]]:
 def write(store: Store, *seeds: int) -> list[CompleteTrial]:
     trials = [make_trial(seed) for seed in seeds]
     for seed, trial in zip(seeds, trials, strict=True):
-        store.write_result(trial, make_outcome(seed), make_curve(seed))
+        StoreWriter(store).write_result(trial, make_outcome(seed), make_curve(seed))
     return trials
 
 
@@ -116,7 +113,7 @@ def names(store: Store, folder: str) -> list[str]:
 
 def test_a_result_is_read_as_it_was_written(store: Store) -> None:
     trial = make_trial(7, policy="piecewise", weight_decay=0.01)
-    store.write_result(trial, make_outcome(7), make_curve(7))
+    StoreWriter(store).write_result(trial, make_outcome(7), make_curve(7))
     (row,) = store.trials().to_dict("records")
     assert row["trial_id"] == trial.id
     assert row["kind"] == "training"
@@ -164,8 +161,8 @@ def test_columns_have_proper_types_with_and_without_rows(store: Store) -> None:
 
 
 def test_an_unset_integer_is_missing_and_not_a_float(store: Store) -> None:
-    store.write_result(make_trial(eval_count=None), Outcome("completed"), [])
-    store.write_result(make_trial(eval_count=5), Outcome("completed"), [])
+    StoreWriter(store).write_result(make_trial(eval_count=None), Outcome("completed"), [])
+    StoreWriter(store).write_result(make_trial(eval_count=5), Outcome("completed"), [])
     assert sorted(store.trials()["eval_count"].tolist(), key=str) == [5, pd.NA]
 
 
@@ -175,7 +172,7 @@ def test_files_hold_the_documented_columns_and_compact_ones_what_they_mean(
 ) -> None:
     (trial,) = write(store, 1)
     if kind == "compact":
-        store.compact()
+        compact(store.files)
     for folder, table in (("trials", schema.TRIALS), ("curves", schema.CURVES)):
         (name,) = store.files.names(folder)
         assert (name == f"{trial.id}.parquet") == (kind == "parts")
@@ -191,7 +188,7 @@ def test_parts_of_an_older_version_are_folded_with_what_they_lack_missing(store:
     for folder, added in (("trials", "test_accuracy"), ("curves", "eval_count")):
         path = Path(store.files.uri) / folder / f"{old.id}.parquet"
         pq.write_table(pq.read_table(path).drop_columns([added]), path)
-    store.compact()
+    compact(store.files)
     accuracy = store.trials().set_index("trial_id")["test_accuracy"]
     assert accuracy.isna().to_dict() == {old.id: True, new.id: False}
     lacking = store.curves().groupby("trial_id", observed=True)["eval_count"].count()
@@ -208,7 +205,9 @@ def test_writing_a_result_again_changes_nothing(store: Store) -> None:
 
 def test_an_unknown_measurement_is_refused_and_the_trial_is_not_done(store: Store) -> None:
     with pytest.raises(KeyError, match="surprise"):
-        store.write_result(make_trial(), Outcome("completed", {"surprise": 1}), make_curve())
+        StoreWriter(store).write_result(
+            make_trial(), Outcome("completed", {"surprise": 1}), make_curve()
+        )
     assert store.finished_ids() == frozenset()
     assert store.curves().empty
 
@@ -223,7 +222,7 @@ def test_a_store_that_does_not_exist_yet_is_empty_and_is_not_made_by_reading(sto
     assert store.failures() == {}
     assert store.studies() == []
     assert store.checkpoint("0" * 20) is None
-    store.compact()
+    compact(store.files)
     assert not Path(store.files.uri).exists()
 
 
@@ -242,12 +241,12 @@ def test_a_curve_without_its_row_is_not_done_and_not_read(store: Store) -> None:
 def test_compaction_keeps_orphan_curves_out_until_their_trial_is_done(store: Store) -> None:
     write(store, 1)
     orphan_curve(store, 2)
-    store.compact()
+    compact(store.files)
     assert_holds(store, 1)
     assert f"{make_trial(2).id}.parquet" in names(store, "curves")
     write(store, 2)
     assert_holds(store, 1, 2)
-    store.compact()
+    compact(store.files)
     assert_holds(store, 1, 2)
     assert f"{make_trial(2).id}.parquet" not in names(store, "curves")
 
@@ -262,7 +261,7 @@ def test_files_that_are_no_results_are_not_read(store: Store) -> None:
     (folder / f"{other}.parquet").touch()
     (folder / "notes.txt").write_text("mine")
     assert_holds(store, 1)
-    store.compact()
+    compact(store.files)
     assert_holds(store, 1)
 
 
@@ -273,19 +272,22 @@ WRITER = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from test_store import make_curve, make_outcome, make_trial
+from superconv_ray.storage.compaction import compact
 from superconv_ray.storage.store import open_store
+from superconv_ray.storage.writing import StoreWriter
 
 store = open_store(sys.argv[1])
+writer = StoreWriter(store)
 print("ready", flush=True)
 seed = len(store.finished_ids())
 while True:
     trial = make_trial(seed)
-    store.write_checkpoint(trial.id, b"x" * 1000)
-    store.write_result(trial, make_outcome(seed), make_curve(seed))
-    store.delete_checkpoint(trial.id)
+    writer.write_checkpoint(trial.id, b"x" * 1000)
+    writer.write_result(trial, make_outcome(seed), make_curve(seed))
+    writer.delete_checkpoint(trial.id)
     seed += 1
     if seed % 10 == 0:
-        store.compact()
+        compact(store.files)
 """
 
 
@@ -308,7 +310,7 @@ def test_after_a_kill_at_any_moment_all_that_is_readable_is_whole(store_uri: str
         assert set(plain["trial_id"]) == store.finished_ids()
         kept = done
     assert kept > 10
-    store.compact()
+    compact(store.files)
     assert_holds(store, *range(kept))
 
 
@@ -370,7 +372,7 @@ def test_a_damaged_part_is_set_aside_and_its_trial_is_not_done(
     write(store, 1, 2, 3)
     name = f"{folder}/{make_trial(2).id}.parquet"
     damage(store, name, how)
-    said = store.set_aside_damaged()
+    said = set_aside_damaged(store.files)
     if how is gone:
         assert said == []
     else:
@@ -378,13 +380,13 @@ def test_a_damaged_part_is_set_aside_and_its_trial_is_not_done(
         told = rf"{name} in the store {store.files.place} is damaged and was moved to set_aside/; "
         assert re.match(told + r"what it held is trained again: \w+: .", line)
         assert names(store, f"set_aside/{folder}") == [Path(name).name]
-    assert store.set_aside_damaged() == []
+    assert set_aside_damaged(store.files) == []
     assert_holds(store, 1, 3)
-    store.compact()
+    compact(store.files)
     assert_holds(store, 1, 3)
     write(store, 2)
     assert_holds(store, 1, 2, 3)
-    store.compact()
+    compact(store.files)
     assert_holds(store, 1, 2, 3)
 
 
@@ -396,17 +398,17 @@ def test_of_a_damaged_compact_file_all_trials_are_not_done(
     store: Store, folder: str, how: Damage
 ) -> None:
     write(store, 1, 2)
-    store.compact()
+    compact(store.files)
     (name,) = names(store, folder)
     write(store, 3)
-    store.compact()
+    compact(store.files)
     damage(store, f"{folder}/{name}", how)
-    assert len(store.set_aside_damaged()) == (how is not gone)
-    assert store.set_aside_damaged() == []
+    assert len(set_aside_damaged(store.files)) == (how is not gone)
+    assert set_aside_damaged(store.files) == []
     assert_holds(store, 3)
     write(store, 1, 2)
     assert_holds(store, 1, 2, 3)
-    store.compact()
+    compact(store.files)
     assert_holds(store, 1, 2, 3)
 
 
@@ -419,7 +421,7 @@ def test_readers_leave_damaged_files_out_with_a_warning_and_change_nothing(
     for seed in (1, 2):
         write(store, seed)
         if kind == "compact":
-            store.compact()
+            compact(store.files)
     before = names(store, folder)
     damage(store, f"{folder}/{before[0]}", how)
     read = {"trials": store.trials, "curves": store.curves}[folder]
@@ -434,19 +436,19 @@ def test_compaction_leaves_a_damaged_part_where_it_is(store: Store) -> None:
     name = f"{make_trial(1).id}.parquet"
     damage(store, f"curves/{name}", cut_off)
     with pytest.warns(DamagedFileWarning, match=f"curves/{name}"):
-        store.compact()
+        compact(store.files)
     assert name in names(store, "curves")
-    assert len(store.set_aside_damaged()) == 1
+    assert len(set_aside_damaged(store.files)) == 1
     assert_holds(store, 2)
 
 
 def test_whole_files_of_every_kind_are_not_set_aside(store: Store) -> None:
     write(store, *range(4))
-    store.compact()
+    compact(store.files)
     write(store, 5)
-    store.write_result(make_trial(6), Outcome("diverged"), [])
+    StoreWriter(store).write_result(make_trial(6), Outcome("diverged"), [])
     before = contents(store)
-    assert store.set_aside_damaged() == []
+    assert set_aside_damaged(store.files) == []
     for one, other in zip(before, contents(store), strict=True):
         pd.testing.assert_frame_equal(one, other)
 
@@ -455,11 +457,11 @@ def test_parts_of_an_older_version_are_not_damaged(store: Store) -> None:
     (trial,) = write(store, 1)
     path = Path(store.files.uri) / "curves" / f"{trial.id}.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["eval_count"]), path)
-    assert store.set_aside_damaged() == []
+    assert set_aside_damaged(store.files) == []
 
 
 def test_a_damaged_marker_is_told_with_the_next_step(store: Store, store_uri: str) -> None:
-    store.initialise()
+    StoreWriter(store).initialize()
     for content in (b"no json", b"[]", b"{}"):
         store.files.write("store.json", content)
         with pytest.raises(StoreError, match=r"store.json is damaged or not of .* delete it if"):
@@ -468,13 +470,13 @@ def test_a_damaged_marker_is_told_with_the_next_step(store: Store, store_uri: st
 
 def test_compaction_removes_unfinished_files_that_are_a_day_old(store: Store) -> None:
     write(store, 1)
-    store.write_checkpoint(make_trial(2).id, b"state")
+    StoreWriter(store).write_checkpoint(make_trial(2).id, b"state")
     folder = Path(store.files.uri) / "checkpoints"
     for name, age in (("old", 90_000), ("new", 80_000)):
         path = folder / f".{name}.pt.0123.tmp"
         path.write_bytes(b"half")
         os.utime(path, (time.time() - age,) * 2)
-    store.compact()
+    compact(store.files)
     assert names(store, "checkpoints") == [".new.pt.0123.tmp", f"{make_trial(2).id}.pt"]
 
 
@@ -485,7 +487,7 @@ def test_compaction_does_not_change_what_is_read(store: Store) -> None:
     write(store, *range(12))
     before = contents(store)
     for _ in range(3):
-        store.compact()
+        compact(store.files)
         assert [len(names(store, folder)) for folder in ("trials", "curves")] == [1, 1]
         for one, other in zip(before, contents(store), strict=True):
             pd.testing.assert_frame_equal(one, other)
@@ -494,7 +496,7 @@ def test_compaction_does_not_change_what_is_read(store: Store) -> None:
 def test_compaction_takes_up_new_results_and_merges_many_files(store: Store) -> None:
     for seed in range(2 * MAX_COMPACT_FILES + 2):
         write(store, seed)
-        store.compact()
+        compact(store.files)
         assert all(name.startswith("compact-") for name in names(store, "trials"))
         assert len(names(store, "trials")) <= MAX_COMPACT_FILES
         assert len(names(store, "curves")) <= MAX_COMPACT_FILES
@@ -504,13 +506,13 @@ def test_compaction_takes_up_new_results_and_merges_many_files(store: Store) -> 
 def test_a_crash_before_parts_are_deleted_gives_no_repeats(store: Store, tmp_path: Path) -> None:
     write(store, 1, 2, 3)
     shutil.copytree(store.files.uri, tmp_path / "before")
-    store.compact()
+    compact(store.files)
     shutil.copytree(tmp_path / "before", store.files.uri, dirs_exist_ok=True)
     assert len(names(store, "trials")) == 4
     assert_holds(store, 1, 2, 3)
     write(store, 4)
     assert_holds(store, 1, 2, 3, 4)
-    store.compact()
+    compact(store.files)
     assert not [name for name in names(store, "trials") if not name.startswith("compact-")]
     assert not [name for name in names(store, "curves") if not name.startswith("compact-")]
     assert_holds(store, 1, 2, 3, 4)
@@ -521,26 +523,26 @@ def test_a_crash_before_merged_files_are_deleted_gives_no_repeats(
 ) -> None:
     for seed in range(MAX_COMPACT_FILES):
         write(store, seed)
-        store.compact()
+        compact(store.files)
     assert len(names(store, "trials")) == MAX_COMPACT_FILES
     shutil.copytree(store.files.uri, tmp_path / "before")
     write(store, 100)
-    store.compact()
+    compact(store.files)
     assert len(names(store, "trials")) == 1
     shutil.copytree(tmp_path / "before", store.files.uri, dirs_exist_ok=True)
     assert len(names(store, "trials")) == MAX_COMPACT_FILES + 1
     assert_holds(store, *range(MAX_COMPACT_FILES), 100)
-    store.compact()
+    compact(store.files)
     assert_holds(store, *range(MAX_COMPACT_FILES), 100)
     assert len(names(store, "trials")) == 1
 
 
 def test_a_result_written_again_after_compaction_is_read_once(store: Store) -> None:
     write(store, 1, 2)
-    store.compact()
+    compact(store.files)
     write(store, 1)
     assert_holds(store, 1, 2)
-    store.compact()
+    compact(store.files)
     assert_holds(store, 1, 2)
     assert len(names(store, "trials")) == 1
 
@@ -576,7 +578,7 @@ def test_readers_never_fail_and_lose_nothing_while_results_are_written_and_compa
         thread.start()
     for seed in range(0, 24, 2):
         write(store, seed, seed + 1)
-        store.compact()
+        compact(store.files)
     stop.set()
     for thread in threads:
         thread.join()
@@ -604,7 +606,7 @@ class SlowListing(Files):
 
 def test_a_compaction_during_a_listing_hides_nothing(store: Store, store_uri: str) -> None:
     write(store, 1, 2, 3)
-    slow = SlowListing(store_uri, store.compact)
+    slow = SlowListing(store_uri, lambda: compact(store.files))
     assert len(Store(slow).trials()) == 3
     assert slow.listed > 2
 
@@ -612,7 +614,7 @@ def test_a_compaction_during_a_listing_hides_nothing(store: Store, store_uri: st
 def test_two_compactions_at_once_lose_nothing(store: Store, store_uri: str) -> None:
     for start in range(0, 30, 10):
         write(store, *range(start, start + 10))
-        threads = [threading.Thread(target=open_store(store_uri).compact) for _ in range(3)]
+        threads = [threading.Thread(target=compact, args=[Files(store_uri)]) for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -624,9 +626,9 @@ def test_compaction_removes_what_killed_workers_left_of_finished_trials(store: S
     done, running = make_trial(1), make_trial(2)
     write(store, 1)
     for trial in (done, running):
-        store.write_checkpoint(trial.id, b"state")
-        store.write_failure(trial, "boom")
-    store.compact()
+        StoreWriter(store).write_checkpoint(trial.id, b"state")
+        StoreWriter(store).write_failure(trial, "boom")
+    compact(store.files)
     assert names(store, "checkpoints") == [f"{running.id}.pt"]
     assert names(store, "failures") == [f"{running.id}.json"]
 
@@ -635,7 +637,7 @@ def test_compaction_removes_what_killed_workers_left_of_finished_trials(store: S
 
 
 def test_a_store_of_a_newer_version_is_refused(store: Store, store_uri: str) -> None:
-    store.initialise()
+    StoreWriter(store).initialize()
     assert open_store(store_uri).trials().empty
     newer = {"schema_version": schema.SCHEMA_VERSION + 1}
     (Path(store_uri) / "store.json").write_text(json.dumps(newer))
@@ -648,7 +650,7 @@ def test_a_store_that_cannot_be_written_is_found_out_when_it_is_initialised(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match=r"store .*file/store cannot be"):
-        open_store(tmp_path / "file" / "store").initialise()
+        StoreWriter(open_store(tmp_path / "file" / "store")).initialize()
 
 
 # Checkpoints and failures
@@ -656,19 +658,19 @@ def test_a_store_that_cannot_be_written_is_found_out_when_it_is_initialised(
 
 def test_a_checkpoint_is_kept_until_it_is_deleted(store: Store) -> None:
     trial = make_trial()
-    store.write_checkpoint(trial.id, b"one")
-    store.write_checkpoint(trial.id, b"two")
+    StoreWriter(store).write_checkpoint(trial.id, b"one")
+    StoreWriter(store).write_checkpoint(trial.id, b"two")
     assert store.checkpoint(trial.id) == b"two"
     assert store.checkpoint(make_trial(1).id) is None
-    store.delete_checkpoint(trial.id)
-    store.delete_checkpoint(trial.id)
+    StoreWriter(store).delete_checkpoint(trial.id)
+    StoreWriter(store).delete_checkpoint(trial.id)
     assert store.checkpoint(trial.id) is None
 
 
 def test_a_failure_is_noted_with_its_settings_and_cleared_by_success(store: Store) -> None:
     trial = make_trial(3)
-    store.write_failure(trial, "RuntimeError: boom")
-    store.write_failure(make_trial(4), "other")
+    StoreWriter(store).write_failure(trial, "RuntimeError: boom")
+    StoreWriter(store).write_failure(make_trial(4), "other")
     failure = store.failures()[trial.id]
     assert failure["error"] == "RuntimeError: boom"
     assert failure["settings"]["seed"] == 3
@@ -680,7 +682,7 @@ def test_a_failure_is_noted_with_its_settings_and_cleared_by_success(store: Stor
 def test_a_trial_that_is_done_has_not_failed(store: Store) -> None:
     # At-least-once: one worker may fail after another has succeeded.
     write(store, 1)
-    store.write_failure(make_trial(1), "too late")
+    StoreWriter(store).write_failure(make_trial(1), "too late")
     assert store.failures() == {}
 
 
@@ -696,7 +698,7 @@ def test_a_study_is_read_as_it_was_written(store: Store) -> None:
     definition = StudyDefinition(name="one", arms={"a": {"max_lr": 0.1}})
     tests = [make_trial(8).id, make_trial(9).id]
     rows = [member(1, "a"), member(2, "b", cell=1, chosen_from=tests)]
-    store.write_study(definition, rows)
+    StoreWriter(store).write_study(definition, rows)
     assert store.study("one") == definition
     members = store.members("one")
     assert list(members) == schema.MEMBERSHIPS.names
@@ -709,7 +711,7 @@ def test_a_study_is_read_as_it_was_written(store: Store) -> None:
 
 
 def test_a_study_without_trials_has_empty_tables(store: Store) -> None:
-    store.write_study(StudyDefinition(name="one"), [])
+    StoreWriter(store).write_study(StudyDefinition(name="one"), [])
     assert store.members("one").empty
     assert store.trials("one").empty
     assert store.curves("one").empty
@@ -720,8 +722,8 @@ def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) ->
     for read in (store.study, store.members, store.trials, store.curves):
         with pytest.raises(StoreError, match=r"no study 'oen' in the store .*there are: none"):
             read("oen")
-    store.write_study(StudyDefinition(name="two"), [])
-    store.write_study(StudyDefinition(name="one"), [])
+    StoreWriter(store).write_study(StudyDefinition(name="two"), [])
+    StoreWriter(store).write_study(StudyDefinition(name="one"), [])
     assert store.studies() == ["one", "two"]
     for read in (store.study, store.members, store.trials, store.curves):
         with pytest.raises(StoreError, match=r"no study 'oen' .*there are: 'one', 'two'"):
@@ -731,7 +733,7 @@ def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) ->
 def test_the_trials_of_a_study_are_its_finished_ones_with_the_study_columns(store: Store) -> None:
     write(store, 1, 2, 3)
     shared = [member(1, "a"), member(1, "b"), member(2, "b"), member(99, "b")]
-    store.write_study(StudyDefinition(name="one"), shared)
+    StoreWriter(store).write_study(StudyDefinition(name="one"), shared)
     trials = store.trials("one")
     assert sorted(zip(trials["arm"], trials["seed"], strict=True)) == [("a", 1), ("b", 1), ("b", 2)]
     assert set(trials["study"]) == {"one"}
@@ -748,11 +750,13 @@ def filled(request: pytest.FixtureRequest, store: Store) -> Store:
     """Trials 1 to 4 and a study of 2 to 4, in files of each kind."""
     write(store, 1, 2)
     if request.param != "parts":
-        store.compact()
+        compact(store.files)
     write(store, 3, 4)
     if request.param == "compact":
-        store.compact()
-    store.write_study(StudyDefinition(name="one"), [member(seed, "a") for seed in (2, 3, 4)])
+        compact(store.files)
+    StoreWriter(store).write_study(
+        StudyDefinition(name="one"), [member(seed, "a") for seed in (2, 3, 4)]
+    )
     return store
 
 
@@ -798,10 +802,108 @@ def test_only_the_columns_that_are_asked_for_are_read(filled: Store) -> None:
 
 
 def test_an_unknown_column_is_an_error_that_lists_the_columns(filled: Store) -> None:
-    with pytest.raises(ValueError, match=r"columns must be among trial_id, .*; got 'accuracy'"):
+    message = r"no column 'accuracy'; did you mean 'test_accuracy'\?; columns: trial_id, .*, seed, "
+    with pytest.raises(ValueError, match=message):
         filled.trials(columns=["seed", "accuracy"])
-    with pytest.raises(ValueError, match=r"columns must be among .*; got 'seed'"):
+    with pytest.raises(ValueError, match=r"columns: there is no column 'seed'.*columns: trial_id"):
         filled.curves("one", columns=["seed"])
+
+
+@pytest.mark.parametrize("read", [Store.trials, Store.curves])
+def test_an_unknown_column_in_filters_is_an_error_that_names_the_nearest(
+    filled: Store, read: Callable[..., pd.DataFrame]
+) -> None:
+    message = r"^filters: there is no column 'steppp'; did you mean 'steps?'\?; columns: trial_id, "
+    for filters in ([("steppp", ">", 1)], pc.field("steppp") > 1):
+        with pytest.raises(ValueError, match=message) as raised:
+            read(filled, filters=filters)
+        assert "\n" not in str(raised.value)
+
+
+def test_a_condition_of_another_type_is_an_error_in_one_line(filled: Store) -> None:
+    with pytest.raises(ValueError, match=r"^filters do not fit the columns: ") as raised:
+        filled.trials(filters=[("seed", "==", "one")])
+    assert "\n" not in str(raised.value)
+
+
+def test_the_text_of_a_store_says_what_is_in_it(filled: Store) -> None:
+    assert repr(filled) == f"Store({filled.files.place!r}): 4 finished trials; study 'one'"
+    html = filled._repr_html_()
+    assert "4 finished trials" in html
+    assert "<li>study &#x27;one&#x27;</li>" in html
+
+
+class Busy(Files):
+    """A store that answers its first reads of a study's files with SLOW_DOWN."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.refusals = 1
+
+    def path(self, name: str) -> str:
+        if name.startswith("studies/") and name.endswith(".parquet") and self.refusals:
+            self.refusals -= 1
+            raise OSError("When reading: AWS Error SLOW_DOWN: Please reduce your request rate")
+        return super().path(name)
+
+
+def test_a_store_that_is_busy_is_asked_again_for_the_members(filled: Store) -> None:
+    files = Busy(filled.files.uri)
+    assert len(Store(files).members("one")) == 3
+    assert files.refusals == 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "how"),
+    [
+        ("json", cut_off),
+        ("json", no_parquet),
+        ("parquet", cut_off),
+        ("parquet", no_parquet),
+        ("parquet", with_a_flipped_bit),
+        ("parquet", of_something_else),
+    ],
+)
+def test_a_damaged_file_of_a_study_is_named_with_the_way_out(
+    filled: Store, how: Damage, suffix: str
+) -> None:
+    damage(filled, f"studies/one.{suffix}", how)
+    with pytest.raises(StoreError) as raised:
+        filled.trials("one")
+    text = str(raised.value)
+    assert text.startswith(f"studies/one.{suffix} in the store {filled.files.place} is damaged")
+    assert text.endswith("delete it and run the study again; finished trials are kept")
+    assert "\n" not in text
+
+
+# Definitions that follow each other
+
+
+def test_every_definition_is_kept_with_its_members(store: Store) -> None:
+    writer, first = StoreWriter(store), StudyDefinition(name="one", seeds=[1])
+    second = StudyDefinition(name="one", seeds=[1, 2])
+    writer.write_study(first, [member(1, "a")])
+    writer.write_study(second, [member(1, "a"), member(2, "a")])
+    assert store.definitions("one") == (first, second)
+    assert store.study("one") == second
+    assert len(store.members("one")) == 2
+    assert len(store.members("one", definition=first.digest)) == 1
+    writer.write_study(first, [member(1, "b")])
+    assert store.definitions("one") == (second, first)
+    assert store.members("one")["arm"].tolist() == ["b"]
+    assert len(store.members("one", definition=second.digest)) == 2
+    assert store.studies() == ["one"]
+
+
+def test_a_kill_between_the_files_of_a_study_leaves_no_foreign_members(store: Store) -> None:
+    writer, first = StoreWriter(store), StudyDefinition(name="one", seeds=[1])
+    writer.write_study(first, [member(1, "a")])
+    table = store.files.read("studies/one.parquet")
+    writer.write_study(StudyDefinition(name="one", seeds=[2]), [member(2, "a")])
+    assert table is not None
+    store.files.write("studies/one.parquet", table)  # as before the second write
+    assert store.members("one").empty
+    assert len(store.members("one", definition=first.digest)) == 1
 
 
 def test_the_rows_of_a_curve_lie_together_in_order_of_the_steps(filled: Store) -> None:
@@ -816,9 +918,9 @@ def test_the_rows_of_a_curve_lie_together_in_order_of_the_steps(filled: Store) -
 @pytest.mark.parametrize("kind", ["parts", "compact"])
 def test_pandas_and_pyarrow_read_the_tables_without_this_package(store: Store, kind: str) -> None:
     write(store, 1, 2, 3)
-    store.write_study(StudyDefinition(name="one"), [member(1, "a")])
+    StoreWriter(store).write_study(StudyDefinition(name="one"), [member(1, "a")])
     if kind == "compact":
-        store.compact()
+        compact(store.files)
     folder = Path(store.files.uri)
     trials = pd.read_parquet(folder / "trials")
     assert sorted(trials["seed"]) == [1, 2, 3]
@@ -834,7 +936,7 @@ def test_pandas_and_pyarrow_read_the_tables_without_this_package(store: Store, k
 def test_duckdb_reads_the_tables_without_this_package(store: Store) -> None:
     duckdb = pytest.importorskip("duckdb")
     write(store, 1, 2, 3)
-    store.compact()
+    compact(store.files)
     query = f"select count(*), max(seed) from '{store.files.uri}/trials/*.parquet'"
     assert duckdb.sql(query).fetchall() == [(3, 3)]
 
@@ -863,18 +965,18 @@ def test_a_store_works_on_filesystems_that_are_not_the_local_disk(
     make: Callable[[Path], Files], tmp_path: Path
 ) -> None:
     store = Store(make(tmp_path))
-    store.initialise()
+    StoreWriter(store).initialize()
     assert store.trials().empty
     write(store, 1, 2)
     orphan_curve(store, 3)
     assert_holds(store, 1, 2)
-    store.compact()
+    compact(store.files)
     assert_holds(store, 1, 2)
     write(store, 4)
-    store.write_checkpoint(make_trial(5).id, b"state")
-    store.write_failure(make_trial(5), "boom")
-    store.write_study(StudyDefinition(name="one"), [member(1, "a"), member(4, "b")])
-    store.compact()
+    StoreWriter(store).write_checkpoint(make_trial(5).id, b"state")
+    StoreWriter(store).write_failure(make_trial(5), "boom")
+    StoreWriter(store).write_study(StudyDefinition(name="one"), [member(1, "a"), member(4, "b")])
+    compact(store.files)
     store = Store(store.files)
     assert_holds(store, 1, 2, 4)
     assert store.checkpoint(make_trial(5).id) == b"state"
@@ -887,10 +989,10 @@ def test_a_store_works_on_filesystems_that_are_not_the_local_disk(
 def test_a_shared_trial_has_the_data_fraction_that_each_study_asked_for(store: Store) -> None:
     asked = {"a": 0.1, "b": 0.1001}
     trial = make_trial(data_fraction=asked["a"])
-    store.write_result(trial, Outcome("completed"), [])
+    StoreWriter(store).write_result(trial, Outcome("completed"), [])
     for name, fraction in asked.items():
         member = {"trial_id": trial.id, "arm": "x", "cell": 0, "data_fraction": fraction}
-        store.write_study(StudyDefinition(name=name), [member])
+        StoreWriter(store).write_study(StudyDefinition(name=name), [member])
     found = {name: store.trials(name)["data_fraction"].tolist() for name in asked}
     assert found == {name: [fraction] for name, fraction in asked.items()}
 
@@ -900,7 +1002,7 @@ def test_a_shared_trial_has_the_data_fraction_that_each_study_asked_for(store: S
 
 def test_files_that_hold_none_of_the_asked_trials_are_not_opened(store: Store) -> None:
     write(store, 0, 1)
-    store.compact()
+    compact(store.files)
     write(store, 2, 3)
     store.files.write(f"trials/{make_trial(3).id}.parquet", b"no Parquet")
     wanted = [make_trial(seed).id for seed in (1, 2)]
@@ -911,6 +1013,6 @@ def test_files_that_hold_none_of_the_asked_trials_are_not_opened(store: Store) -
 
 def test_trials_of_a_study_may_be_asked_for_by_id(store: Store) -> None:
     write(store, 0, 1, 2)
-    store.write_study(StudyDefinition(name="s"), [member(0, "a"), member(1, "a")])
+    StoreWriter(store).write_study(StudyDefinition(name="s"), [member(0, "a"), member(1, "a")])
     ids = [make_trial(seed).id for seed in (1, 2)]
     assert list(store.trials("s", ids=ids)["seed"]) == [1]  # 2 is not the study's

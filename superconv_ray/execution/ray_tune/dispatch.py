@@ -17,6 +17,7 @@ from superconv_ray.execution.run import Run
 from superconv_ray.execution.worker_failures import memory_advice
 from superconv_ray.planning.planner import Signal
 from superconv_ray.storage.store import Store, StoreError
+from superconv_ray.storage.writing import StoreWriter
 
 
 class Dispatcher:
@@ -101,7 +102,7 @@ class Dispatcher:
             self._again(trial, decision.cause if decision.trial_to_blame else None)
             return
         in_full = "\n".join((decision.cause, *decision.reasons, trial.described()))
-        self._store.write_failure(trial, in_full)
+        StoreWriter(self._store).write_failure(trial, in_full)
         self._end(trial, Outcome("failed", error=decision.cause))
 
     def _recorded(self, trial: CompleteTrial) -> Outcome | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from superconv_ray.design.text import bytes_text, counted
 from superconv_ray.execution.doctor.checks.finding import Finding
 from superconv_ray.execution.doctor.facts import Cluster, NodeFacts, StorePlace
-from superconv_ray.storage.filesystem import SHARE_IT, not_shared
+from superconv_ray.storage.filesystem_errors import SHARE_IT, not_shared
 
 FREE_BYTES = 2**30
 """Less free space than this on the store's disk is a warning."""
