@@ -11,6 +11,7 @@ import pytest
 from superconv_ray.report.site import page_files, render_page, store_version, write_pages
 from superconv_ray.report.studies import studies_to_show
 from superconv_ray.storage.store import Store, StoreError, open_store
+from superconv_ray.storage.writing import StoreWriter
 from tests.hand_made import HandMade
 
 
@@ -25,7 +26,7 @@ def add_study(store: Store, name: str, **changes: Any) -> None:
     study.add("a", 0.9)
     definition = study.results().definition
     members: list[dict[Any, Any]] = store.members(definition.name).to_dict("records")
-    store.write_study(dataclasses.replace(definition, name=name, **changes), members)
+    StoreWriter(store).write_study(dataclasses.replace(definition, name=name, **changes), members)
 
 
 def forget(store: Store, *names: str) -> None:
