@@ -2,8 +2,8 @@
 
 Python blocks are executed, those of a page one after the other, next to a store with a finished
 quickstart study whose results are made up. Commands of `superconv` and of study files are executed
-if they only read; of the others the options are checked against the program. Other commands, such
-as those of clusters, are checked for shell syntax only.
+if they only read (`export` takes too long); of the others the options are checked against the
+program. Other commands, such as those of clusters, are checked for shell syntax only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from benchmarks.made_study import write_made_study
 from superconv_ray import (
     Arm,
     Study,
-    StudyResults,
     Trial,
     from_range_test,
     grid,
@@ -34,12 +33,7 @@ from superconv_ray import (
 )
 from tests.documents import PAGES, ROOT, blocks, commands, python_module
 
-READING = {"plan", "status", "show", "report", "export"}
-PENDING = {
-    "README.md",
-    "tutorial.md",
-    "notebooks.md",
-}
+READING = {"plan", "status", "show", "report"}
 ON_RAY = {"tutorial.md"}
 """Pages whose Python runs a study on Ray."""
 
@@ -89,8 +83,6 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_python_of_a_page_runs(
     page: Path, place: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    if not hasattr(StudyResults, "compare") and page.name in PENDING:
-        pytest.skip("the results' own comparison is not there yet")
     if page.name in ON_RAY:
         request.getfixturevalue("ray_session")
     # A module in a file, as its classes and functions travel to workers with their source
