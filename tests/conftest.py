@@ -112,6 +112,17 @@ def assert_same_results() -> Callable[[str, str], None]:
 
 
 @pytest.fixture(scope="session")
+def assert_untouched() -> Callable[[str], None]:
+    """Check that a store has no result and no study, and that no lease is held."""
+
+    def check(uri: str) -> None:
+        files = [path for path in Path(uri).rglob("*") if path.is_file()]
+        assert [path.name for path in files] in ([], ["store.json"])
+
+    return check
+
+
+@pytest.fixture(scope="session")
 def copy_sleepy_study() -> Callable[[Path], Path]:
     """Put the study for kills and interruptions into a folder, which is to be its own."""
     study = Path(__file__).parent / "execution" / "sleepy_study.py"

@@ -133,7 +133,12 @@ class _Output:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         console = Console(
-            record=True, file=io.StringIO(), width=100, force_terminal=True, color_system="standard"
+            file=io.StringIO(),
+            record=True,
+            width=100,
+            force_terminal=True,
+            force_jupyter=False,  # it records, and shows nothing itself
+            color_system="standard",
         )
         console.print(rendered(self._view))
         return {

@@ -43,8 +43,9 @@ def _module_of(model: Model) -> str:
 
 def _is_installed(module: ModuleType) -> bool:
     """Return whether a module is part of an installed package, which every node should have."""
-    parts = Path(module.__file__ or "").parts
-    return "site-packages" in parts or "dist-packages" in parts or module.__file__ is None
+    file = getattr(module, "__file__", None)
+    parts = Path(file or "").parts
+    return "site-packages" in parts or "dist-packages" in parts or file is None
 
 
 def check_models_load(models: Mapping[str, Model]) -> None:

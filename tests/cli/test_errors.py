@@ -122,13 +122,16 @@ def test_a_file_that_a_data_function_misses_is_shown_at_its_line(
 
 
 def test_what_a_model_raises_is_shown_at_its_line_before_anything_runs(
-    superconv: Callable[..., Result], write: Callable[..., Path], store_uri: str
+    superconv: Callable[..., Result],
+    write: Callable[..., Path],
+    store_uri: str,
+    assert_untouched: Callable[[str], None],
 ) -> None:
     path = write(WITH_BROKEN_MODEL, "if self.training:", "if True:")
     for command in (["plan"], ["run", "--local", "--store", store_uri]):
         result = superconv(command[0], path, *command[1:])
         assert_users_traceback(result, "in forward", "RuntimeError: no luck")
-    assert not Path(store_uri).exists()
+    assert_untouched(store_uri)
 
 
 def test_a_rejected_setting_is_shown_with_its_line(

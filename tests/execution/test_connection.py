@@ -153,7 +153,7 @@ def test_ray_client_is_refused_with_the_commands_to_use_instead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     without_ray(monkeypatch)
-    expected = "from other machines start the study with `ray submit` or `ray job submit`"
+    expected = "From other machines, start the study with `ray submit` or `ray job submit`"
     with pytest.raises(ValueError, match=expected), connected("ray://127.0.0.1:10001"):
         pass
 
@@ -192,7 +192,7 @@ def test_a_head_that_no_longer_answers_is_told_once_with_what_to_do(
         time.sleep(0.5)
     (line,) = said
     assert line.startswith(f"the head of the Ray cluster at {address} does not respond")
-    assert line.endswith("start the cluster again and repeat the command")
+    assert line.endswith("restart the cluster and repeat the command")
 
 
 @pytest.mark.parametrize(

@@ -311,15 +311,6 @@ def test_a_failed_range_test_blocks_its_cell_and_no_other(store_uri: str) -> Non
 # Mistakes that are found before anything is written
 
 
-def assert_untouched(store_uri: str) -> None:
-    """No result, no study, and the lease was given back."""
-    store = open_store(store_uri)
-    assert store.studies() == []
-    assert store.finished_ids() == frozenset()
-    files = [path for path in Path(store_uri).rglob("*") if path.is_file()]
-    assert [path.name for path in files] == ["store.json"]
-
-
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -329,7 +320,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_network")
-def test_missing_data_is_told_before_anything_is_written(tmp_path: Path, store_uri: str) -> None:
+def test_missing_data_is_told_before_anything_is_written(
+    tmp_path: Path, store_uri: str, assert_untouched: Callable[[str], None]
+) -> None:
     given = study(
         base=Trial(dataset="fashion_mnist", batch_size=16), sweep=grid(data_fraction=(0.01,))
     )
@@ -347,7 +340,9 @@ def test_data_is_not_looked_for_if_no_trial_may_be_started(tmp_path: Path, store
     assert (summary.trained, summary.left) == (0, 6)
 
 
-def test_a_model_that_cannot_be_built_is_told_before_anything_is_written(store_uri: str) -> None:
+def test_a_model_that_cannot_be_built_is_told_before_anything_is_written(
+    store_uri: str, assert_untouched: Callable[[str], None]
+) -> None:
     def build(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module:
         raise ValueError(f"cannot be built for {input_shape}, {classes} classes, {dropout=}")
 

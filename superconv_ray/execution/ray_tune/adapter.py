@@ -17,6 +17,7 @@ Tune internals that this module relies on, with the signatures checked in Ray 2.
 the scheduler's `_tune_controller`             when a cluster may still be small.
 `Trial.error_file`, `Trial.last_result`        Read: why a worker died. Cut: the outcome, which the
                                                driver would keep.
+`JupyterNotebookReporter`                      Replaced by `Silent`: it clears a cell's output.
 environment variables                          See `_TUNE_SETTINGS`: Tune has no other switch.
 loggers "ray.tune.tune" and                    Silenced. The first lists restarted trials and
 "ray.tune.analysis.experiment_analysis"        advises a restore; the second misses Tune's files.
@@ -205,6 +206,14 @@ class Unpacked(tune.Callback):  # type: ignore[misc]
             result.update(numbers, timesteps_total=numbers.get("steps_done"))
 
 
+class Silent(tune.ProgressReporter):  # type: ignore[misc]
+    """Reports nothing. In a notebook, Tune's own reporter would clear our output."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:  # noqa: ARG002
+        """Return that there is nothing to report."""
+        return False
+
+
 def run_tune(
     dispatcher: Dispatcher,
     room: RoomWatch,
@@ -245,6 +254,7 @@ def run_tune(
             # Workers write their own to the store; Tune's would need a disk that all nodes share.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[*own, *callbacks],
+            progress_reporter=Silent(),
         ),
     )
     with patched_tune(), contextlib.ExitStack() as quiet:
