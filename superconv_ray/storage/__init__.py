@@ -1,1 +1,1 @@
-"""Results on disk or in an object store: `open_store` reads them as pandas frames."""
+"""Results on disk or in an object store. `open_store` and `Store` read them as pandas frames."""

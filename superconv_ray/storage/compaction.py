@@ -68,7 +68,7 @@ def _fold(files: Files, folder: str, foldable: frozenset[str]) -> None:
                 rows = as_schema(TABLES[folder], list(found.values()))
                 _write_compact(files, folder, rows, list(found))
             list(pool.map(files.delete, names.values()))
-    files.patiently("read", lambda: _merge(files, folder), listed_anew=True)
+    files.patiently("read", lambda: _merge(files, folder), relists=True)
 
 
 def _merge(files: Files, folder: str) -> None:

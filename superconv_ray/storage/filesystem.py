@@ -32,15 +32,15 @@ from superconv_ray.storage.filesystem_errors import (
 Result = TypeVar("Result")
 
 PATIENCE = 120.0
-"""Seconds for which a store that has answered before may be away: a server restarts within them."""
+"""Seconds to wait for a store that has answered before: time for a server to restart."""
 FIRST_PATIENCE = 15.0
-"""The same for one that has never answered: its address may be wrong."""
+"""Seconds to wait for a store that has never answered: its address may be wrong."""
 LONGEST_PAUSE = 8.0
 QUICK_REPEATS = 5
-"""Times that files which vanish between being listed and being read are listed anew at once."""
+"""Number of immediate retries if files vanish between being listed and being read."""
 
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
-"""pyarrow's names of the filesystems on which a file appears when it is complete."""
+"""pyarrow's names of the filesystems on which a file appears only once it is complete."""
 
 _OPEN_OPTIONS = frozenset(
     {
@@ -66,15 +66,15 @@ def without_secrets(text: str) -> str:
 
 
 class Files:
-    """A folder on a local disk, an object store, or whatever else pyarrow or fsspec open.
+    """The files of a folder: on a disk, in an object store, or wherever pyarrow or fsspec read.
 
     Args:
-        uri: A local path, or a URI: ``s3://``, ``gs://``, ``abfs://``, or of fsspec.
-        known: It has answered another process, so that its address is right.
+        uri: A local path, or a URI: ``s3://``, ``gs://``, ``abfs://``, or a scheme of fsspec.
+        known: Whether it has answered another process, so that its address is right.
 
     Raises:
-        ValueError: The URI is of no known scheme, or of one whose package is missing.
-        StoreError: There is nothing at the URI that could be opened.
+        ValueError: The scheme is unknown, or its package is missing.
+        StoreError: Nothing at the URI can be opened.
     """
 
     def __init__(self, uri: str | Path, *, known: bool = False) -> None:
@@ -87,20 +87,20 @@ class Files:
 
     @property
     def place(self) -> str:
-        """The path or URI without the secrets that a URI may hold, for messages."""
+        """The path or URI without secrets, for messages and commands."""
         return without_secrets(self.uri)
 
     @property
     def is_object_store(self) -> bool:
-        """Whether a file appears when it is complete, so that no rename is needed."""
+        """Whether a file appears only once it is complete, so that no rename is needed."""
         return self.filesystem.type_name in _OBJECT_STORES
 
     def path(self, name: str) -> str:
-        """Full path of a file inside the folder, as its filesystem wants it."""
+        """Return the full path of a file in the folder, as its filesystem expects it."""
         return f"{self.root.rstrip('/')}/{name}"
 
     def check_bucket(self) -> None:
-        """An object store shows a bucket that does not exist as an empty one.
+        """Check that the bucket exists: an object store lists a missing one as empty.
 
         Raises:
             StoreError: There is no such bucket.
@@ -111,18 +111,18 @@ class Files:
         try:
             found = self.patiently("read", lambda: self.filesystem.get_file_info(bucket))
         except StoreError:
-            return  # who may use a folder may not see all of its bucket
+            return  # permission for a folder need not include its bucket
         if found.type == fs.FileType.NotFound:
             raise store_error(self.place, "read", OSError("NO_SUCH_BUCKET"))
 
     def write(self, name: str, content: bytes | pa.Buffer) -> None:
-        """Write a whole file. A reader finds the old content or the new, never a part.
+        """Write a whole file. A reader finds the old content or the new, never half of it.
 
         An object store shows a file once it is complete; elsewhere a temporary file is renamed.
-        Its name starts with a dot, so that other Parquet readers overlook what a kill leaves.
+        Its name starts with a dot, so that Parquet readers ignore what a killed writer leaves.
 
         Raises:
-            StoreError: It cannot be written, and why.
+            StoreError: The file cannot be written.
         """
         try:
             self.patiently("written", lambda: self._write(self.path(name), content))
@@ -142,7 +142,7 @@ class Files:
                 _sync(unfinished)
             self.filesystem.move(unfinished, target)
         except OSError:
-            with contextlib.suppress(OSError):  # on a full disk even an empty file is one too many
+            with contextlib.suppress(OSError):  # a full disk may not even hold an empty file
                 self.filesystem.delete_file(unfinished)
             raise
 
@@ -151,10 +151,10 @@ class Files:
             stream.write(content)
 
     def read(self, name: str) -> bytes | None:
-        """Content of a file, or None if there is no such file.
+        """Return the content of a file, or None if there is no such file.
 
         Raises:
-            StoreError: It cannot be read, and why.
+            StoreError: The file cannot be read.
         """
 
         def read() -> bytes:
@@ -168,13 +168,13 @@ class Files:
             return None
 
     def delete(self, name: str) -> None:
-        """Remove a file; it is no error if it is gone already."""
+        """Remove a file. A file that is already gone is no error."""
         with contextlib.suppress(FileNotFoundError):
             self.patiently("written", lambda: self.filesystem.delete_file(self.path(name)))
 
     def move(self, name: str, target: str) -> None:
-        """Give a file another name; it is no error if it is gone already."""
-        if self.is_object_store:  # Azure's cannot rename without a hierarchical namespace
+        """Rename a file. A file that is already gone is no error."""
+        if self.is_object_store:  # Azure cannot rename without a hierarchical namespace
             content = self.read(name)
             if content is not None:
                 self.write(target, content)
@@ -189,9 +189,9 @@ class Files:
             self.patiently("written", move)
 
     def names(self, folder: str) -> list[str]:
-        """Names of the files in a sub-folder, sorted; unfinished ones are left out.
+        """Return the names of the finished files in a subfolder, sorted.
 
-        Azure shows a file that is being written as an empty one. No file of ours is empty.
+        Azure lists a file that is being written as an empty one; no file of a store is empty.
         """
         return sorted(
             info.base_name
@@ -200,16 +200,16 @@ class Files:
         )
 
     def ages(self, folder: str) -> dict[str, float | None]:
-        """Seconds since each file of a sub-folder was written, next to the one written last.
+        """Return the age of each file of a subfolder, in seconds before the latest one was written.
 
-        By the store's own clock, so that those of its users may differ; None where it keeps none.
+        Ages follow the store's clock, so that its users' clocks may differ. None: it has no times.
         """
         times = {info.base_name: info.mtime_ns for info in self._infos(folder) if info.size}
         latest = max(filter(None, times.values()), default=0)
         return {name: (latest - t) / 1e9 if t else None for name, t in times.items()}
 
     def remove_unfinished(self, folder: str, older_than: timedelta) -> None:
-        """Remove what killed writers have left; an object store keeps no such files."""
+        """Remove unfinished files of killed writers; an object store has none."""
         if self.is_object_store:
             return
         before = time.time_ns() - older_than.total_seconds() * 1e9
@@ -223,19 +223,19 @@ class Files:
         return [info for info in found if info.type == fs.FileType.File]
 
     def patiently(
-        self, done: str, action: Callable[[], Result], *, listed_anew: bool = False
+        self, done: str, action: Callable[[], Result], *, relists: bool = False
     ) -> Result:
-        """Try something again, after growing pauses, for as long as what is wrong may go by.
+        """Do something, and repeat it after growing pauses while its error may pass.
 
         Args:
-            done: What is done to the store, for the message: "read" or "written".
-            action: May be repeated.
-            listed_anew: It lists files before it reads them, so that a file which is gone when it
-                is to be read is no error: another process has folded it into another one.
+            done: What is done with the store, for the message: "read" or "written".
+            action: What to do; it may be repeated.
+            relists: Whether the action lists files before it reads them. A file that is gone when
+                it is read is then no error: another process has compacted it.
 
         Raises:
-            StoreError: It went wrong for too long, or in a way that does not go by.
-            FileNotFoundError: A file is not there.
+            StoreError: The error lasted too long, or does not pass.
+            FileNotFoundError: A file does not exist.
         """
         begun, pause, vanished = time.monotonic(), 0.25, 0
         while True:
@@ -244,7 +244,7 @@ class Files:
             except FileNotFoundError:
                 self._answered = True
                 vanished += 1
-                if not listed_anew or vanished > QUICK_REPEATS:
+                if not relists or vanished > QUICK_REPEATS:
                     raise
             except StoreError:
                 raise
@@ -252,14 +252,14 @@ class Files:
                 patience = PATIENCE if self._answered else FIRST_PATIENCE
                 if not is_passing(error) or time.monotonic() - begun + pause > patience:
                     raise store_error(self.place, done, error) from error
-                if pause > 1.0:  # the first hitches are nobody's business
+                if pause > 1.0:  # short hitches are not worth a warning
                     reason = one_line(error)
                     warnings.warn(
-                        f"the store {self.place} does not answer; trying on for up to "
+                        f"the store {self.place} does not answer; retrying for up to "
                         f"{patience:.0f} s: {reason}",
                         stacklevel=2,
                     )
-                # Many workers that are refused at once must not come back at once.
+                # Workers that are refused at the same moment must not all retry at the same moment.
                 time.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
@@ -268,7 +268,7 @@ class Files:
 
 
 def _opened(uri: str) -> tuple[Any, str]:
-    """The filesystem of a URI and the path in it: pyarrow's, or fsspec's where it has none."""
+    """Return the filesystem of a URI, pyarrow's or else fsspec's, and the path in it."""
     scheme = uri.partition("://")[0]
     try:
         try:
@@ -290,7 +290,7 @@ def _opened(uri: str) -> tuple[Any, str]:
             f"the store {without_secrets(uri)} cannot be opened by {scheme}://: {one_line(error)}"
         ) from error
     if isinstance(filesystem, fs.PyFileSystem):
-        # Other processes write, too: a listing that is remembered hides what they have written.
+        # Other processes write, too: a cached listing would hide their files.
         filesystem.handler.fs.dircache.use_listings_cache = False
     elif filesystem.type_name == "s3":
         filesystem = _patient_s3(filesystem)
@@ -298,7 +298,7 @@ def _opened(uri: str) -> tuple[Any, str]:
 
 
 def _with_options(uri: str) -> str:
-    """Options that pyarrow takes in a URI, where the user has not chosen otherwise."""
+    """Add pyarrow's options to a URI, unless the user has set them."""
     options = {
         "s3": "allow_delayed_open=true",  # a small file is one request instead of three
         "gs": f"retry_limit_seconds={FIRST_PATIENCE:.0f}",  # else 15 minutes
@@ -311,9 +311,9 @@ def _with_options(uri: str) -> str:
 
 
 def _patient_s3(filesystem: Any) -> Any:
-    """The same with settings that a URI cannot hold.
+    """Return the filesystem with settings that a URI cannot hold.
 
-    pyarrow gives up an answer after 3 s, and tries that 30 times before it says so.
+    By default pyarrow waits 3 s for an answer, and repeats that 30 times before it raises.
     """
     _, (settings,) = filesystem.__reduce__()
     return fs.S3FileSystem(
@@ -327,7 +327,7 @@ def _patient_s3(filesystem: Any) -> Any:
 
 
 def _sync(path: str) -> None:
-    """Put a file on the disk itself: else its new name can outlive a power cut without it."""
+    """Flush a file to disk: after a power cut its new name could otherwise exist without it."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -1,14 +1,15 @@
-"""One driver a study: a second one on the same store is told who is at work on it.
+"""One driver per study: a second one on the same store is refused, and told who runs it.
 
     STORE/leases/<study>/<driver>.json
 
 pyarrow has no conditional write for object stores, so there is no lock file. Every driver writes a
-claim of its own and then lists the claims. Where a listing shows all that was written before it (a
-disk, NFS, S3, GCS, Azure), at least one of two drivers sees the other's claim; who sees one takes
-the own one back. A claim is renewed while its driver lives and expires when it does not: by the
-store's clock, so that the drivers' need not agree.
+claim of its own and then lists the claims. Where a listing shows all earlier writes (a disk, NFS,
+S3, GCS, Azure), at least one of two drivers sees the other's claim, and withdraws its own. A driver
+renews its claim while it lives; afterwards the claim expires, by the store's clock, so that the
+drivers' clocks need not agree.
 
-Were it to fail nevertheless, work would be done twice and nothing lost: every write is keyed.
+If the lease failed nevertheless, trials would be trained twice and nothing would be lost: every
+write is keyed.
 """
 
 from __future__ import annotations
@@ -33,23 +34,23 @@ from superconv_ray.storage.filesystem_errors import StoreError
 EXPIRY_SECONDS = 60.0
 RENEWAL_SECONDS = 15.0
 ATTEMPTS = 4
-"""Two drivers that claim a study at the same moment both take it back, and try again."""
+"""Two drivers that claim a study at the same moment both withdraw, and try again."""
 
 
 class StudyInUseError(StoreError):
-    """Another driver runs the study on this store."""
+    """Another driver is running the study on this store."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Who runs a study.
+    """The driver that runs a study.
 
     Attributes:
         host: Name of the driver's machine.
-        processes: Where its pid means something: this start of that machine, whose name others may
-            have too, and there a container, which may count its own.
-        pid: Of the driver.
-        since: When it began, ISO 8601, UTC.
+        processes: Where its pid is valid: the boot of the machine, as machines may share a name,
+            and the container, which may number its own processes.
+        pid: Process id of the driver.
+        since: Start of the run, ISO 8601, UTC.
     """
 
     host: str
@@ -57,8 +58,8 @@ class Claim:
     pid: int
     since: str
 
-    def is_of_the_dead(self) -> bool:
-        """Whether the driver is known to have ended: only where its pid can be looked up."""
+    def owner_is_dead(self) -> bool:
+        """Whether the driver is known to have ended; only this machine can look its pid up."""
         if (self.host, self.processes) != (platform.node(), _processes()):
             return False
         try:
@@ -66,19 +67,19 @@ class Claim:
         except ProcessLookupError:
             return True
         except PermissionError:
-            pass  # it lives, and is another user's
+            pass  # it is alive, and another user's
         return False
 
 
 @contextlib.contextmanager
 def lease(files: Files, study: str) -> Iterator[str]:
-    """Hold the lease on a study; inside, it is renewed now and then. Yields the claim's file.
+    """Hold the lease on a study, and renew it in the background. Yields the claim's file.
 
-    If another driver takes the study over because this one was thought dead (a laptop that slept),
-    this one is interrupted as by Ctrl-C: it saves what it has in progress, and ends.
+    If this driver stops renewing (a laptop that slept), another one may take the study over. This
+    driver is then interrupted as by Ctrl-C: it saves what is in progress, and ends.
 
     Raises:
-        StudyInUseError: Another driver holds it, or has taken it over.
+        StudyInUseError: Another driver holds the lease, or has taken it over.
         StoreError: The store cannot be written.
     """
     folder = f"leases/{study}"
@@ -108,13 +109,14 @@ def lease(files: Files, study: str) -> Iterator[str]:
         if not lost.is_set():
             raise
         raise StudyInUseError(
-            f"this run of study {study!r} was not heard of for {EXPIRY_SECONDS:.0f} s, and another "
-            f"one has taken over in the store {files.place}; what was in progress here is saved"
+            f"this run of study {study!r} did not renew its lease for {EXPIRY_SECONDS:.0f} s, and "
+            f"another run has taken over in the store {files.place}; what was in progress here is "
+            "saved"
         ) from None
     finally:
         over.set()
-        renewing.join(timeout=1.0)  # it may be waiting for a store that is away
-        with contextlib.suppress(StoreError):  # it expires by itself
+        renewing.join(timeout=1.0)  # the thread may be waiting for the store
+        with contextlib.suppress(StoreError):  # the claim expires by itself
             files.delete(file)
 
 
@@ -132,21 +134,21 @@ def _claim(files: Files, study: str, folder: str, own: str, content: bytes) -> N
 
 def _who(files: Files, study: str, claim: Claim, age: float) -> str:
     return (
-        f"study {study!r} in the store {files.place} is being run by process {claim.pid} on "
-        f"{claim.host} since {claim.since}, last heard of {age:.0f} s ago. Wait for its end or "
-        "stop it there with Ctrl-C; if it was killed, repeat the command "
-        f"{EXPIRY_SECONDS:.0f} s after it was last heard of. `status` and `show` work meanwhile"
+        f"study {study!r} in the store {files.place} has been run by process {claim.pid} on "
+        f"{claim.host} since {claim.since}, last seen {age:.0f} s ago. Wait until it ends, or stop "
+        "it there with Ctrl-C. If it was killed, repeat the command "
+        f"{EXPIRY_SECONDS:.0f} s after it was last seen. `status` and `show` work meanwhile"
     )
 
 
 def _other(files: Files, folder: str, own: str) -> tuple[Claim, float] | None:
-    """The living claim of another driver and its age; those of dead ones are removed."""
+    """Return another live driver's claim and its age; claims of dead drivers are removed."""
     for name, age in files.ages(folder).items():
         claim = _read(files, f"{folder}/{name}") if name != own else None
         if claim is None:
             continue
-        # Where files have no times, only who knows that the driver is dead can remove its claim.
-        if claim.is_of_the_dead() or (age is not None and age > EXPIRY_SECONDS):
+        # Where files have no times, only the dead driver's own machine can remove its claim.
+        if claim.owner_is_dead() or (age is not None and age > EXPIRY_SECONDS):
             files.delete(f"{folder}/{name}")
         else:
             return claim, age or 0.0
@@ -154,7 +156,7 @@ def _other(files: Files, folder: str, own: str) -> tuple[Claim, float] | None:
 
 
 def _read(files: Files, name: str) -> Claim | None:
-    """A claim; None if it was taken back meanwhile, or is no claim."""
+    """Read a claim; None if it was withdrawn meanwhile, or is no claim."""
     try:
         return Claim(**json.loads(files.read(name) or b"{}"))
     except (ValueError, TypeError):
@@ -162,7 +164,7 @@ def _read(files: Files, name: str) -> Claim | None:
 
 
 def _processes() -> str:
-    """What pids are counted in: a namespace of this machine since it was started."""
+    """Identify what numbers the pids: a namespace of this machine since its boot."""
     try:
         started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{started} {os.readlink('/proc/self/ns/pid')}"

@@ -1,4 +1,4 @@
-"""The tables as pyarrow schemas: what any Parquet reader finds in a store."""
+"""The tables as pyarrow schemas: the columns that any Parquet reader finds in a store."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ _TYPES = {
 
 _MEASURED = {
     "status": (pa.string(), "'completed' or 'diverged'"),
-    "steps_done": (pa.int64(), "optimiser steps taken; fewer than steps if diverged"),
+    "steps_done": (pa.int64(), "optimizer steps taken; fewer than steps if diverged"),
     "train_loss": (pa.float64(), "cross-entropy on training samples (at most 10,000), at the end"),
-    "train_accuracy": (pa.float64(), "accuracy on the same samples"),
+    "train_accuracy": (pa.float64(), "accuracy on the same samples as train_loss"),
     "train_accuracy_reestimated": (
         pa.float64(),
-        "the same with BN statistics re-estimated on these samples",
+        "train_accuracy with BN statistics re-estimated on these samples",
     ),
-    "validation_loss": (pa.float64(), "cross-entropy on the held-out part of the limited labels"),
-    "validation_accuracy": (pa.float64(), "accuracy on the same"),
-    "validation_accuracy_reestimated": (pa.float64(), "the same with re-estimated BN statistics"),
+    "validation_loss": (
+        pa.float64(),
+        "cross-entropy on the held-out limited labels",
+    ),
+    "validation_accuracy": (pa.float64(), "accuracy on the same labels"),
+    "validation_accuracy_reestimated": (
+        pa.float64(),
+        "validation_accuracy with re-estimated BN statistics",
+    ),
     "test_loss": (pa.float64(), "cross-entropy on the test set; null if labels were held out"),
     "test_accuracy": (pa.float64(), "accuracy on the test set; null if labels were held out"),
     "test_accuracy_reestimated": (
@@ -38,31 +44,31 @@ _MEASURED = {
         "the same with BN statistics re-estimated on the training samples (at most 10,000)",
     ),
     "parameters": (pa.int64(), "learnable parameters of the model"),
-    "precision_used": (pa.string(), "what precision 'auto' came to on this hardware"),
+    "precision_used": (pa.string(), "precision of the run: what 'auto' meant on this hardware"),
     "device": (pa.string(), "name of the device"),
     "threads": (pa.int64(), "CPU threads"),
-    "peak_memory_bytes": (pa.int64(), "most main memory that the trial's process held at once"),
+    "peak_memory_bytes": (pa.int64(), "peak main memory of the trial's process"),
     "peak_gpu_memory_bytes": (
         pa.int64(),
-        "most GPU memory that torch's allocator held at once; null on a CPU",
+        "peak GPU memory of torch's allocator; null on a CPU",
     ),
-    "train_seconds": (pa.float64(), "time in optimiser steps"),
+    "train_seconds": (pa.float64(), "time in optimizer steps"),
     "eval_seconds": (pa.float64(), "time in evaluations"),
     "finished_at": (pa.timestamp("us", tz="UTC"), "when the row was written"),
-    "host": (pa.string(), "machine"),
-    "package_version": (pa.string(), "of superconv_ray"),
-    "torch_version": (pa.string(), "of torch"),
+    "host": (pa.string(), "name of the machine"),
+    "package_version": (pa.string(), "version of superconv_ray"),
+    "torch_version": (pa.string(), "version of torch"),
 }
 
 _CURVE = {
-    "trial_id": (pa.string(), "whose curve"),
-    "step": (pa.int64(), "optimiser steps done"),
+    "trial_id": (pa.string(), "trial that the row belongs to"),
+    "step": (pa.int64(), "optimizer steps done"),
     "samples": (pa.int64(), "samples seen"),
     "epoch": (pa.float64(), "passes over the training subset"),
     "lr": (pa.float64(), "learning rate of the last step"),
     "momentum": (pa.float64(), "momentum of the last step"),
-    "train_loss": (pa.float64(), "mean over the batches since the row before"),
-    "train_accuracy": (pa.float64(), "mean over the batches since the row before"),
+    "train_loss": (pa.float64(), "mean over the batches since the previous row"),
+    "train_accuracy": (pa.float64(), "mean over the batches since the previous row"),
     "validation_loss": (pa.float64(), "on held-out limited labels, if there are any"),
     "validation_accuracy": (pa.float64(), "on held-out limited labels, if there are any"),
     "validation_accuracy_reestimated": (
@@ -82,22 +88,22 @@ _CURVE = {
     ),
     "hessian_free_lr_smoothed": (
         pa.float64(),
-        "0.1 of each new estimate and 0.9 of what it was; null before the first",
+        "moving average of the estimates: 0.1 new, 0.9 old; null before the first",
     ),
-    "train_seconds": (pa.float64(), "time in optimiser steps so far"),
+    "train_seconds": (pa.float64(), "time in optimizer steps so far"),
 }
 
 _MEMBERSHIP = {
     "study": (pa.string(), "name of the study"),
     "definition": (pa.string(), "digest of the study's definition, as in studies/<name>.json"),
-    "trial_id": (pa.string(), "a trial that the study uses"),
-    "arm": (pa.string(), "arm it belongs to"),
+    "trial_id": (pa.string(), "trial that the study uses"),
+    "arm": (pa.string(), "arm that the trial belongs to"),
     "cell": (pa.int64(), "number of the arm x sweep-point cell"),
-    "data_fraction": (pa.float64(), "limited labels as this study asked for them"),
+    "data_fraction": (pa.float64(), "limited labels as a fraction, as this study asked for them"),
     "role": (pa.string(), "'range_test', 'tuning' (both choose settings) or 'training' (measured)"),
     "chosen": (pa.list_(pa.string()), "settings of a training that were chosen by experiment"),
-    "chosen_by": (pa.string(), "rule by which they were chosen"),
-    "chosen_from": (pa.list_(pa.string()), "trials they were chosen from"),
+    "chosen_by": (pa.string(), "rule by which the settings were chosen"),
+    "chosen_from": (pa.list_(pa.string()), "trials from which the settings were chosen"),
 }
 
 
@@ -124,7 +130,7 @@ MEMBERSHIPS = _schema(_MEMBERSHIP)
 
 
 def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table of exactly this schema; what a row lacks, and NaN, become null.
+    """Return rows as a table of exactly this schema; missing values and NaN become null.
 
     Raises:
         KeyError: A row has a column that the schema does not know.

@@ -73,7 +73,7 @@ class Listing:
 
 def list_table(files: Files, folder: str) -> Listing:
     """List a table's files; again if a compact file goes while its footer is read."""
-    return files.patiently("read", lambda: _list_once(files, folder), listed_anew=True)
+    return files.patiently("read", lambda: _list_once(files, folder), relists=True)
 
 
 def finished_ids(files: Files) -> frozenset[str]:
@@ -135,7 +135,7 @@ def read_table(
             raise ValueError(_no_column("columns", name, table))
     condition = _checked(filters, table)
     return files.patiently(
-        "read", lambda: _read_once(files, folder, condition, columns, only), listed_anew=True
+        "read", lambda: _read_once(files, folder, condition, columns, only), relists=True
     )
 
 

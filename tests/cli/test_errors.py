@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 
 from superconv_ray import Trial
+from superconv_ray.cli import errors
 from superconv_ray.cli.errors import is_deliberate
 from tests.cli.study_files import TINY, WITH_BROKEN_MODEL, assert_one_line
 
@@ -165,3 +166,13 @@ def test_only_what_the_package_raises_itself_is_for_users() -> None:
         Trial.complete(Trial(max_lr=int("x")))
     assert is_deliberate(rejected.value)
     assert not is_deliberate(accident.value)
+
+
+def test_the_command_that_continues_keeps_the_options_of_a_store_and_hides_its_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = "s3://key:secret@bucket/x?scheme=http&endpoint_override=localhost:1&session_token=abc"
+    monkeypatch.setattr(sys, "argv", ["study.py", "run", "--store", store])
+    assert errors._own_command() == (
+        "python study.py run --store 's3://bucket/x?scheme=http&endpoint_override=localhost:1'"
+    )

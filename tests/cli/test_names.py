@@ -141,7 +141,7 @@ def test_a_study_that_only_adds_is_extended_without_a_flag(
     assert len(study.members()) == 4 + trained
 
 
-def test_the_same_study_is_continued_without_a_word(study: Edited) -> None:
+def test_the_same_study_is_continued_silently(study: Edited) -> None:
     study.edit("grid, iterations\n", "grid, iterations  # a comment\n")
     result = study("run")
     assert "0 trials trained, 4 found" in result.stdout

@@ -124,7 +124,7 @@ def test_a_write_that_fails_leaves_the_old_content(
     assert files.names("a") == ["one"]
 
 
-def test_other_parquet_readers_overlook_what_a_killed_write_leaves(
+def test_other_parquet_readers_ignore_what_a_killed_write_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files, frame = Files(tmp_path), pd.DataFrame({"x": [1, 2]})
@@ -225,7 +225,7 @@ def test_a_scheme_whose_package_is_missing_names_the_package() -> None:
         Files("sftp://host/x")
 
 
-def test_where_nothing_can_be_opened_is_told_with_the_place() -> None:
+def test_an_address_that_cannot_be_opened_is_an_error_with_the_place() -> None:
     with pytest.raises(StoreError, match=r"the store ftp://localhost:1/x cannot be opened by ftp"):
         Files("ftp://user:password@localhost:1/x")
 
@@ -241,7 +241,7 @@ def test_s3_uris_give_bucket_folder_and_keep_their_options() -> None:
     assert files.uri == S3
 
 
-def test_a_place_has_no_secrets_but_what_it_takes_to_find_it() -> None:
+def test_the_place_of_a_store_keeps_its_options_and_hides_its_secrets() -> None:
     shown = "s3://bucket/deep/folder?region=us-east-1&endpoint_override=localhost:1"
     assert Files(S3).place == shown
     assert Files(shown).place == shown
@@ -318,7 +318,9 @@ LASTING = [
 
 
 @pytest.mark.parametrize("error", PASSING, ids=str)
-def test_what_goes_by_is_tried_again(error: OSError, tmp_path: Path, pauses: list[float]) -> None:
+def test_an_error_that_may_pass_is_retried(
+    error: OSError, tmp_path: Path, pauses: list[float]
+) -> None:
     files = placed(Troubled([error, error]), str(tmp_path))
     files.write("one", b"1")
     assert len(pauses) == 2
@@ -326,12 +328,12 @@ def test_what_goes_by_is_tried_again(error: OSError, tmp_path: Path, pauses: lis
     assert files.read("one") == b"1"
 
 
-@pytest.mark.parametrize(("error", "told"), LASTING, ids=lambda case: str(case)[:60])
-def test_what_does_not_go_by_is_told_at_once_with_the_next_step(
-    error: OSError, told: str, tmp_path: Path, pauses: list[float]
+@pytest.mark.parametrize(("error", "remedy"), LASTING, ids=lambda case: str(case)[:60])
+def test_a_lasting_error_is_raised_at_once_with_the_next_step(
+    error: OSError, remedy: str, tmp_path: Path, pauses: list[float]
 ) -> None:
     files = placed(Troubled([error]), str(tmp_path))
-    with pytest.raises(StoreError, match=f"^the store / cannot be read: .*{told}"):
+    with pytest.raises(StoreError, match=f"^the store / cannot be read: .*{remedy}"):
         files.names("a")
     assert pauses == []
 
@@ -347,7 +349,7 @@ def test_pauses_grow_and_end_sooner_if_the_store_has_never_answered(
         files.names("a")
     files.filesystem = Troubled([OSError("AWS Error NETWORK_CONNECTION")] * 1000)
     with (
-        pytest.warns(UserWarning, match=f"does not answer; trying on for up to {patience:.0f} s"),
+        pytest.warns(UserWarning, match=f"does not answer; retrying for up to {patience:.0f} s"),
         pytest.raises(StoreError, match="it does not answer; check its address"),
     ):
         files.read("one")

@@ -1,4 +1,4 @@
-"""One driver a study: who comes second is told, who is dead is replaced, who is replaced stops."""
+"""One driver per study: a second one is refused, a dead one replaced, a replaced one stopped."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ def claims(files: Files) -> list[str]:
     return files.names("leases/one")
 
 
-def test_the_second_driver_is_told_who_is_at_work_since_when_and_what_to_do(files: Files) -> None:
+def test_a_second_driver_is_refused_with_who_runs_the_study_since_when_and_what_to_do(
+    files: Files,
+) -> None:
     with lease(files, "one"):
         with (
             pytest.raises(
                 StudyInUseError,
-                match=rf"study 'one' in the store {files.place} is being run by process "
-                rf"{os.getpid()} on {platform.node()} since 20.*, last heard of \d s ago. .*"
-                r"Ctrl-C; if it was killed, repeat the command 60 s after",
+                match=rf"study 'one' in the store {files.place} has been run by process "
+                rf"{os.getpid()} on {platform.node()} since 20.*, last seen \d s ago. .*"
+                r"Ctrl-C. If it was killed, repeat the command 60 s after",
             ),
             lease(files, "one"),
         ):
@@ -87,7 +89,7 @@ def test_a_driver_elsewhere_is_replaced_when_its_lease_has_expired(
         pass
     claim = replace(own_claim(), pid=ended.pid, **elsewhere)
     leave(files, claim, age=EXPIRY_SECONDS - 5)
-    with pytest.raises(StudyInUseError, match=r"last heard of 5\d s ago"), lease(files, "one"):
+    with pytest.raises(StudyInUseError, match=r"last seen 5\d s ago"), lease(files, "one"):
         pass
     leave(files, claim, age=EXPIRY_SECONDS + 5)
     with lease(files, "one"):
@@ -101,13 +103,13 @@ def test_a_living_driver_of_this_machine_is_replaced_when_it_no_longer_renews(fi
 
 
 @pytest.mark.parametrize("content", [b"no json", b"[]", b"{}", b'{"host": "a"}'])
-def test_what_is_no_claim_keeps_nobody_from_work(files: Files, content: bytes) -> None:
+def test_a_file_that_is_no_claim_is_ignored(files: Files, content: bytes) -> None:
     files.write("leases/one/notes.txt", content)
     with lease(files, "one"):
         assert "notes.txt" in claims(files)
 
 
-def test_of_many_drivers_that_come_at_once_never_two_hold_the_lease(
+def test_of_many_drivers_that_start_at_once_never_two_hold_the_lease(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_module, "ATTEMPTS", 3)
@@ -152,7 +154,7 @@ def test_a_lease_is_renewed_while_its_driver_lives(
             pass
 
 
-def test_a_driver_that_was_replaced_is_interrupted_and_told(
+def test_a_driver_that_was_replaced_is_interrupted_and_says_why(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.02)
@@ -167,7 +169,9 @@ def test_a_driver_that_was_replaced_is_interrupted_and_told(
                 ends.append(type(end))
                 raise
 
-    with pytest.raises(StudyInUseError, match=r"was not heard of for 60 s, and another one has"):
+    with pytest.raises(
+        StudyInUseError, match=r"did not renew its lease for 60 s, and another run has"
+    ):
         drive()
     assert ends == [KeyboardInterrupt]
     assert claims(files) == []

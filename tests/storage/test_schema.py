@@ -24,7 +24,7 @@ def test_every_column_is_described(table: pa.Schema) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_every_table_tells_its_version(table: pa.Schema) -> None:
+def test_every_table_has_its_schema_version(table: pa.Schema) -> None:
     assert table.metadata == {b"superconv_ray.schema_version": b"1"}
 
 

@@ -55,7 +55,7 @@ def make_outcome(seed: int = 0) -> Outcome:
 
 
 def make_curve(seed: int = 0) -> list[dict[str, Any]]:
-    """Three rows; only the columns that tell trials and rows apart."""
+    """Three rows; only the columns that identify trials and rows."""
     return [
         {
             "step": step,
@@ -377,8 +377,8 @@ def test_a_damaged_part_is_set_aside_and_its_trial_is_not_done(
         assert said == []
     else:
         (line,) = said
-        told = rf"{name} in the store {store.files.place} is damaged and was moved to set_aside/; "
-        assert re.match(told + r"what it held is trained again: \w+: .", line)
+        start = rf"{name} in the store {store.files.place} is damaged and was moved to set_aside/; "
+        assert re.match(start + r"what it held is trained again: \w+: .", line)
         assert names(store, f"set_aside/{folder}") == [Path(name).name]
     assert set_aside_damaged(store.files) == []
     assert_holds(store, 1, 3)
@@ -394,9 +394,7 @@ def test_a_damaged_part_is_set_aside_and_its_trial_is_not_done(
 @pytest.mark.parametrize(
     "how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone]
 )
-def test_of_a_damaged_compact_file_all_trials_are_not_done(
-    store: Store, folder: str, how: Damage
-) -> None:
+def test_no_trial_of_a_damaged_compact_file_is_done(store: Store, folder: str, how: Damage) -> None:
     write(store, 1, 2)
     compact(store.files)
     (name,) = names(store, folder)
@@ -460,7 +458,7 @@ def test_parts_of_an_older_version_are_not_damaged(store: Store) -> None:
     assert set_aside_damaged(store.files) == []
 
 
-def test_a_damaged_marker_is_told_with_the_next_step(store: Store, store_uri: str) -> None:
+def test_a_damaged_marker_is_an_error_with_the_next_step(store: Store, store_uri: str) -> None:
     StoreWriter(store).initialize()
     for content in (b"no json", b"[]", b"{}"):
         store.files.write("store.json", content)
@@ -645,7 +643,7 @@ def test_a_store_of_a_newer_version_is_refused(store: Store, store_uri: str) -> 
         open_store(store_uri)
 
 
-def test_a_store_that_cannot_be_written_is_found_out_when_it_is_initialised(
+def test_a_store_that_cannot_be_written_is_noticed_when_it_is_initialized(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "file").write_text("in the way")

@@ -28,7 +28,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize("local", [True, False], ids=["one process", "Ray"])
-def test_a_disk_that_runs_full_ends_the_run_and_loses_nothing_that_is_finished(
+def test_a_full_disk_ends_the_run_and_loses_no_finished_trial(
     local: bool, small_disk: Path, tmp_path: Path, assert_same_results: Callable[[str, str], None]
 ) -> None:
     store, note = str(small_disk / "store"), tmp_path / "done"
@@ -52,7 +52,7 @@ def test_a_disk_that_runs_full_ends_the_run_and_loses_nothing_that_is_finished(
     assert_same_results(store, str(tmp_path / "undisturbed"))
 
 
-def test_a_disk_that_may_not_be_written_is_told_before_anything_is_trained(
+def test_a_read_only_disk_is_an_error_before_anything_is_trained(
     small_disk: Path,
 ) -> None:
     def trained() -> None:
@@ -65,7 +65,7 @@ def test_a_disk_that_may_not_be_written_is_told_before_anything_is_trained(
         run(study(trained), str(small_disk / "store"))
 
 
-def test_a_folder_of_somebody_else_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+def test_a_folder_without_permission_is_an_error_before_anything_is_trained(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     tmp_path.chmod(0o555)

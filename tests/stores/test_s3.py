@@ -28,7 +28,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
 # Whole studies
 
 
-def test_a_study_on_s3_has_the_results_of_one_on_disk_and_trains_nothing_twice(
+def test_a_study_on_s3_has_the_results_of_one_on_disk_and_trains_no_trial_twice(
     s3_server: S3Server, undisturbed: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
     uri = s3_server.uri("local")
@@ -75,7 +75,7 @@ def test_a_server_that_is_killed_and_started_again_costs_nothing_but_time(
             mishaps[0].start()
 
     uri = s3_server.uri("restarted")
-    with pytest.warns(UserWarning, match="does not answer; trying on for up to 120 s"):
+    with pytest.warns(UserWarning, match="does not answer; retrying for up to 120 s"):
         assert run(study(server_restarts), uri).trained == 6
     mishaps[0].join()
     assert_same_results(uri, undisturbed)
@@ -95,7 +95,7 @@ def test_an_answer_that_takes_long_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("place", "wrong", "told"),
+    ("place", "wrong", "message"),
     [
         ("wrong", {"secret": "of-somebody-else"}, "cannot be read: the credentials are missing"),
         ("wrong", {"key": "nobody", "secret": "none"}, "cannot be read: the credentials are"),
@@ -104,21 +104,21 @@ def test_an_answer_that_takes_long_is_waited_for(
     ],
     ids=["secret", "key", "read-only", "bucket"],
 )
-def test_what_is_wrong_with_a_store_is_said_before_anything_is_trained(
-    s3_server: S3Server, place: str, wrong: dict[str, str], told: str
+def test_wrong_credentials_and_buckets_are_errors_before_anything_is_trained(
+    s3_server: S3Server, place: str, wrong: dict[str, str], message: str
 ) -> None:
     def trained() -> None:
         raise AssertionError
 
     uri = s3_server.uri(place, **wrong)  # type: ignore[arg-type]
     with pytest.raises(
-        StoreError, match=rf"^the store s3://[a-z/-]+\?scheme=http\S+ {told}"
+        StoreError, match=rf"^the store s3://[a-z/-]+\?scheme=http\S+ {message}"
     ) as raised:
         run(study(trained), uri)
     assert not any(secret in str(raised.value) for secret in (*KEYS.values(), "somebody"))
 
 
-def test_an_endpoint_where_nobody_listens_is_told_within_seconds(
+def test_an_endpoint_that_does_not_answer_is_an_error_within_seconds(
     s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("superconv_ray.storage.filesystem.FIRST_PATIENCE", 0.0)
@@ -141,13 +141,13 @@ def test_a_damaged_object_is_set_aside_and_trained_again(
     files.write(f"curves/{name}", content[:-100])
     screen = io.StringIO()
     assert run(study(), uri, screen).trained == 6
-    told = f"curves/{name} in the store {files.place} is damaged and was moved to set_aside/"
-    assert screen.getvalue().count(told) == 1
+    line = f"curves/{name} in the store {files.place} is damaged and was moved to set_aside/"
+    assert screen.getvalue().count(line) == 1
     assert files.names("set_aside/curves") == [name]
     assert_same_results(uri, undisturbed)
 
 
-def test_one_driver_a_study_on_s3(s3_server: S3Server) -> None:
+def test_one_driver_per_study_on_s3(s3_server: S3Server) -> None:
     files = Files(s3_server.uri("leased"))
     with lease(files, "tiny"), pytest.raises(StudyInUseError, match="study 'tiny' in the store s3"):
         run(study(), s3_server.uri("leased"))
