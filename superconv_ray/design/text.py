@@ -15,6 +15,8 @@ from typing import Any
 
 WIDTH = 80
 """Characters in a line of a terminal."""
+INTERVAL = r"([-+]?\d[\d.]* )?\[[^][]{,30}\]"
+"""Pattern of an interval, with its estimate if there is one: 0.4 [-1.1, +1.6]."""
 
 # Numbers
 
@@ -196,7 +198,7 @@ def paragraph(text: str, hanging: str = "") -> str:
         text: One paragraph.
         hanging: What its second and further lines begin with.
     """
-    whole = re.sub(r"\[[^][]{,30}\]", lambda found: found[0].replace(" ", "\0"), text)
+    whole = re.sub(INTERVAL, lambda found: found[0].replace(" ", "\0"), text)
     lines = textwrap.fill(
         whole, WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
     )

@@ -1,4 +1,4 @@
-"""From a study's results to its `Report`."""
+"""The `Report` of a study from its results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_report(results: StudyResults) -> Report:
 
 
 def _preamble(results: StudyResults) -> str:
-    """Python that reads the frames which the sections' code uses."""
+    """Python that reads the frames used by the code of the sections."""
     lines = [
         "from superconv_ray import open_store",
         f"store = open_store({results.store.files.place!r})",
@@ -46,7 +46,7 @@ def _preamble(results: StudyResults) -> str:
 
 
 def _provenance(results: StudyResults) -> dict[str, str]:
-    """What was run, where, with what and when."""
+    """Settings, versions, machines and times of the run."""
     definition, trials = results.definition, results.trials.drop_duplicates("trial_id")
     seconds = trials["train_seconds"].sum() + trials["eval_seconds"].sum()
     ran, tuning = definition.provenance, definition.tuning
@@ -78,21 +78,21 @@ def _several(values: pd.Series[Any]) -> str:
 
 
 def _span(times: pd.Series[pd.Timestamp]) -> str:
-    """First and last, in UTC, to the minute."""
+    """First and last time in UTC, to the minute."""
     if times.empty:
         return ""
     return " to ".join(f"{time:%Y-%m-%d %H:%M} UTC" for time in (times.min(), times.max()))
 
 
 def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataFrame]:
-    """Settings that all trainings share, and the trials without the columns that say nothing.
+    """Settings that all trials share, and the trials without columns that are constant.
 
-    A table of sixty columns, most of them alike in every row, hides those that differ.
+    Most of a trial's sixty columns are constant, and would hide those that differ.
     """
     trials = results.trials.drop(columns=["point", "accuracy", "accuracy_reestimated"])
     if trials.empty:
         return {}, trials
-    # A list of all tuning trials in each of their cell's trainings would be most of the page.
+    # The list of all tuning trials, repeated for each training, would be most of the page.
     trials["chosen_from"] = trials["chosen_from"].map(len, na_action="ignore")
     texts = trials.map(str)
     alike = {name for name in trials.columns if texts[name].nunique() == 1}

@@ -1,4 +1,4 @@
-"""What a report says, before it becomes a page, charts or tables: see `report.page` and others."""
+"""Content of a report, before it becomes a page (`report.page`) or files (`report.export`)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a report: a finding, the frame that it is read off, and a chart of it.
+    """One section of a report: a finding, its frame and its chart.
 
     Attributes:
-        name: Of its files and its anchor: lower-case letters, digits and underscores.
-        title: Its heading.
+        name: Name of its files and anchor: lower-case letters, digits and underscores.
+        title: Heading.
         text: A paragraph of plain text.
-        frame: The numbers; a row a mark of the chart.
-        code: Python whose last expression is `frame`, to be put below the report's own code.
-        chart: Of the frame; None if a table says it better.
+        frame: The numbers; each row is a mark of the chart.
+        code: Python whose last expression is `frame`; runs after the code of the report.
+        chart: Chart of the frame; None if a table is clearer.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Report:
     Attributes:
         study: Name of the study.
         question: The question it asks; may be empty.
-        state: How far the study is, in a sentence.
-        verdict: The answer in plain words, a sentence each.
+        state: Progress of the study, in a sentence.
+        verdict: The answer in plain words, one sentence each.
         sections: In reading order.
-        code: Python that reads `trials`, `curves` and `trainings`, from which sections compute.
-        provenance: What was run, where and with what: label to text.
-        settings: Settings that all trainings share: field to text.
-        failures: Trials that raised: id to what was raised and the trial's settings.
-        trials: One row a trial; columns that are the same in all rows are in `settings`.
+        code: Python that reads `trials`, `curves` and `trainings`, which the sections use.
+        provenance: Settings, versions, machines and times: label to text.
+        settings: Settings that all trials share: field to text.
+        failures: Id of each trial that failed, with its error and settings.
+        trials: One row per trial, without the columns in `settings`.
     """
 
     study: str
@@ -67,7 +67,7 @@ class IndexEntry:
         study: Name of the study.
         file: File name of its page.
         question: The question it asks; may be empty.
-        state: How far the study is, in a sentence.
+        state: Progress of the study, in a sentence.
         headline: The first sentence of its verdict.
     """
 

@@ -23,6 +23,7 @@ import pandas as pd
 import vl_convert
 from markupsafe import Markup, escape
 
+from superconv_ray.design.text import INTERVAL
 from superconv_ray.report import theme
 from superconv_ray.report.content import IndexEntry, Report
 
@@ -78,7 +79,7 @@ def render_index(place: str, entries: Sequence[IndexEntry], version: str = "") -
 
 
 def _charts(report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name of a section to its chart as Vega-Lite; colours and fonts come from the page's theme."""
+    """Each section's name and chart as Vega-Lite; colors and fonts come from the theme."""
     with alt.data_transformers.enable("default", max_rows=None), alt.theme.enable("none"):
         for section in report.sections:
             if section.chart is not None:
@@ -89,7 +90,7 @@ def _charts(report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _table(frame: pd.DataFrame) -> dict[str, Any]:
-    """Columns and rows of a frame as JSON takes them; a named index is columns too."""
+    """Columns and rows of a frame for JSON; a named index becomes columns."""
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     columns = [
@@ -104,7 +105,7 @@ def _is_numeric(column: pd.Series[Any]) -> bool:
 
 
 def _cell(value: Any) -> str | float | bool | None:
-    """A value as JSON takes it, and with all its digits."""
+    """A value for JSON, with all its digits."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple | dict):
@@ -122,32 +123,32 @@ def _cell(value: Any) -> str | float | bool | None:
 
 @functools.cache
 def _libraries() -> tuple[Markup, Markup]:
-    """Vega with Vega-Lite, and DataTables, which puts itself into the global jQuery."""
+    """Vega with Vega-Lite, and DataTables, which extends the global jQuery."""
     vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return _plain(vega), _plain(_datatables("js"))
 
 
 def _datatables(kind: str) -> str:
-    """DataTables with its extensions, as itables brings them: "js" or "css"."""
+    """DataTables with its extensions from itables: "js" or "css"."""
     return (resources.files("itables") / "html" / f"dt_bundle.{kind}").read_text("utf-8")
 
 
 def _plain(script: str) -> Markup:
-    r"""A script with nothing in it that HTML would take for the end of its element.
+    r"""A script without text that HTML would take for the end of its element.
 
-    In strings and regular expressions, where such text stands, ``\x3c`` means the same.
+    Such text is in strings and regular expressions, where ``\x3c`` means the same.
     """
     return Markup(re.sub(r"<(?=!--|/?script)", r"\\x3c", script, flags=re.IGNORECASE))
 
 
 def _intervals(text: str) -> Markup:
-    """A text of which no line ends within an interval such as [-1.1, +1.6]."""
+    """A text with no line break within an interval such as [-1.1, +1.6]."""
     whole = r'<span class="whole">\g<0></span>'
-    return Markup(re.sub(r"\[[^][]{,30}\]", whole, str(escape(text))))
+    return Markup(re.sub(INTERVAL, whole, str(escape(text))))
 
 
 def _hash(script: str) -> str:
-    """By which the page's security policy knows its own scripts from any that got into it."""
+    """Hash by which the security policy of the page admits its own scripts only."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -166,6 +167,6 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["intervals"] = _intervals
-    # Infinity and NaN are no JSON: a browser could not read them
+    # JSON has no infinity and NaN: a browser could not read them
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment

@@ -1,8 +1,8 @@
-"""How charts look: an arm's colour everywhere, and what light and dark pages differ in.
+"""Colors and fonts of charts on light and dark pages.
 
-Colours of marks are those of Okabe and Ito, which the colour-blind can tell apart, without black
-and yellow, each unreadable on one of the two backgrounds. They read on both, so that a chart is
-drawn once: text, axes and background are left to `config`, which is put in where it is shown.
+Marks have the colors of Okabe and Ito, which color-blind readers can distinguish, without black and
+yellow, each of which is unreadable on one of the two backgrounds. `config` has the colors of text,
+axes and background and is applied where a chart is shown, so that one chart serves both themes.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ import altair as alt
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, GREY = "#E69F00", "#56B4E9", "#808080"
-COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
+COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-"""One fewer than colours, so that 42 arms have a mark of their own."""
+"""One fewer than colors, so that 42 arms have different marks."""
 DASHES = ((1, 0), (6, 3), (2, 2))
-"""Of the first seven arms, the next, and so on."""
+"""Dashes of the first seven arms, of the next seven, and so on."""
 SEQUENTIAL: Final = "viridis"
-"""Colour scheme of quantities; perceptually uniform, also for the colour-blind."""
+"""Color scheme of quantities; perceptually uniform, also for color-blind readers."""
 
 WIDTH = 640
-"""Of a single view in px, axes not included, where nothing else is said."""
+"""Default width of a single view in px, without axes."""
 
 BACKGROUNDS = {False: "#ffffff", True: "#16181d"}
-"""Of light and dark pages and chart files."""
+"""Backgrounds of light (False) and dark (True) pages and chart files."""
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
 
 def arm_scale(arms: Sequence[str]) -> alt.Scale:
-    """Colour by the arm's position in its study's list of arms."""
-    return _scale(arms, [COLOURS[i % len(COLOURS)] for i in range(len(arms))])
+    """Color by the position of the arm in the list of arms."""
+    return _scale(arms, [COLORS[i % len(COLORS)] for i in range(len(arms))])
 
 
 def arm_shapes(arms: Sequence[str]) -> alt.Scale:
-    """Shape of points by the arm's position."""
+    """Shape of points by the position of the arm."""
     return _scale(arms, [SHAPES[i % len(SHAPES)] for i in range(len(arms))])
 
 
 def arm_dashes(arms: Sequence[str]) -> alt.Scale:
-    """Dashes of lines by the arm's position: solid until colours repeat."""
-    rounds = (i // len(COLOURS) % len(DASHES) for i in range(len(arms)))
+    """Dashes of lines by the position of the arm: solid until colors repeat."""
+    rounds = (i // len(COLORS) % len(DASHES) for i in range(len(arms)))
     return _scale(arms, [list(DASHES[i]) for i in rounds])
 
 
 def config(dark: bool) -> dict[str, Any]:
-    """Vega-Lite's config for a light or a dark page, whose background shows through."""
+    """Vega-Lite config for a light or a dark page; the background is transparent."""
     light = ("#1f2328", "#59636e", "#d5dbe1")
     text, muted, faint = ("#e6edf3", "#a3adb8", "#3d444d") if dark else light
     return {

@@ -181,7 +181,7 @@ def test_a_chart_of_many_marks_is_drawn() -> None:
     assert [len(rows) for rows in spec["datasets"].values()] == [20_000]
 
 
-def test_a_charts_colours_and_fonts_are_the_pages() -> None:
+def test_a_charts_colors_and_fonts_are_the_pages() -> None:
     chart = alt.Chart(pd.DataFrame({"x": [1]})).mark_point()
     data = data_of(page.render(with_section(pd.DataFrame({"x": [1]}), chart)))
     assert "config" not in data["charts"]["made"]

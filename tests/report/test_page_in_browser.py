@@ -313,7 +313,7 @@ def test_a_study_without_a_trial_has_a_page_that_says_so(show: Open, width: int)
         "Study planned",
         "0 of 60 trials are done.",
         "None yet",
-        "Nothing has been run",
+        "Nothing has run",
     ):
         assert sentence in said
     assert widths(shown) == (width, width)
@@ -371,7 +371,7 @@ def follow(shown: Page, address: str, versions: list[str]) -> None:
     section.locator("summary").click()
     section.evaluate("part => scrollTo({top: part.offsetTop + 50, behavior: 'instant'})")
     shown.clock.fast_forward(3_100)
-    shown.get_by_text("it loads itself anew").wait_for(state="attached")
+    shown.get_by_text("it reloads when trials end").wait_for(state="attached")
     versions.append("2")
     shown.clock.fast_forward(3_100)
     shown.get_by_text("This is version 2.").wait_for(state="attached")

@@ -5,9 +5,9 @@ import pytest
 from superconv_ray.report import theme
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Relative luminance as WCAG 2 defines it."""
-    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    parts = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
     red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
@@ -24,18 +24,18 @@ def test_an_arm_keeps_its_look_whatever_is_drawn_with_it() -> None:
 
 def test_forty_two_arms_can_be_told_apart() -> None:
     arms = [str(i) for i in range(42)]
-    colours = theme.arm_scale(arms).to_dict()["range"]
+    colors = theme.arm_scale(arms).to_dict()["range"]
     shapes = theme.arm_shapes(arms).to_dict()["range"]
     dashes = theme.arm_dashes(arms).to_dict()["range"]
-    assert len(set(zip(colours, shapes, strict=True))) == 42
+    assert len(set(zip(colors, shapes, strict=True))) == 42
     assert dashes[6:8] == [[1, 0], [6, 3]]
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_colours_read_on_light_and_on_dark(dark: bool) -> None:
+def test_colors_read_on_light_and_on_dark(dark: bool) -> None:
     background = theme.BACKGROUNDS[dark]
-    assert all(contrast(colour, background) > 2.2 for colour in theme.COLOURS)
-    assert all(contrast(colour, background) > 3 for colour in theme.COLOURS[:4])
+    assert all(contrast(color, background) > 2.2 for color in theme.COLORS)
+    assert all(contrast(color, background) > 3 for color in theme.COLORS[:4])
     config = theme.config(dark)
     for text in (config["axis"]["labelColor"], config["text"]["color"]):
         assert contrast(text, background) > 7

@@ -1,13 +1,13 @@
-"""Charts as Altair objects, each from frames that `superconv_ray.analysis` gives.
+"""Charts as Altair objects, from frames of `superconv_ray.analysis`.
 
-Needs the optional packages of ``pip install 'superconv_ray[report]'``. Every function takes frames,
-where it shows arms the study's list of them, and gives a chart without colours of text and
-background: `report.theme.config` has these. Accuracies are fractions in frames, and drawn in
-percent. What is NaN, such as the interval of one seed, is left out.
+Needs the optional packages of ``pip install 'superconv_ray[report]'``. Functions take frames and,
+if they show arms, the study's list of arms. Charts have no colors of text and background, which
+`report.theme.config` adds. Accuracies are fractions in frames and percentages in charts. Missing
+values, such as the interval of one seed, are not drawn.
 """
 
+from superconv_ray.report.charts.bn_statistics import batch_norm
 from superconv_ray.report.charts.comparing import accuracy, batch_size, budget_curves, gaps
-from superconv_ray.report.charts.normalisation import batch_norm
 from superconv_ray.report.charts.rates import lr_rules, range_tests
 from superconv_ray.report.charts.reaching import scaling, speedup
 from superconv_ray.report.charts.running import hessian_free, learning_curves, schedules

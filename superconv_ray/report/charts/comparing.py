@@ -1,4 +1,4 @@
-"""Arms against each other along an axis of the design: accuracies, and gaps with their verdicts."""
+"""Arms compared along an axis: accuracies, and gaps with verdicts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from superconv_ray.report.charts.parts import (
 
 HEIGHT = 260
 VERDICTS = {SUPER_CONVERGES: "triangle-up", DOES_NOT: "triangle-down", UNDECIDED: "circle"}
-"""Shape of every verdict on a gap."""
+"""Shape of each verdict."""
 
 
 def accuracy(
@@ -43,9 +43,9 @@ def accuracy(
     Args:
         frame: From `arm_summary`, by `x` and `facet`: arm, mean, low, high, n, diverged.
         arms: The study's arms.
-        x: Column of the axis; "arm" where the study has none.
-        facet: Columns that tell panels apart.
-        label: What was averaged.
+        x: Column of the axis; "arm" if nothing is swept.
+        facet: Columns with a panel for each combination of their values.
+        label: Name of the accuracy.
     """
     return _along(frame, arms, x, facet, label, "%")
 
@@ -60,12 +60,12 @@ def budget_curves(
 def batch_size(
     frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None
 ) -> alt.LayerChart | alt.FacetChart:
-    """Generalization gap against the batch size; `accuracy` along batch_size is its other half.
+    """Generalization gap over the batch size.
 
     Args:
         frame: From `generalization_gap`, by batch_size and `facet`.
         arms: The study's arms.
-        facet: Columns that tell panels apart.
+        facet: Columns with a panel for each combination of their values.
     """
     return _along(frame, arms, "batch_size", facet, "train minus test accuracy", "points")
 
@@ -73,7 +73,7 @@ def batch_size(
 def _along(
     frame: pd.DataFrame, arms: Sequence[str], x: str, facet: Facet, label: str, unit: str
 ) -> alt.LayerChart | alt.FacetChart:
-    """Means of every arm along an axis, in percent or points; see `accuracy`."""
+    """Means of every arm along an axis in percent or points; see `accuracy`."""
     rows = _beside(in_percent(arm_rows(frame, arms, facet), ".1f"), x)
     look, at, title = arm_encodings(arms, rows["arm"]), x_of(rows, x), f"{label} ({unit})"
     tooltip = [
@@ -98,14 +98,14 @@ def gaps(
     facet: Facet = None,
     margin: float = MARGIN,
 ) -> alt.LayerChart | alt.FacetChart:
-    """An arm's gaps to its baselines with intervals, the verdict on each by its shape.
+    """Gaps of an arm to its baselines with intervals; shapes show verdicts.
 
     Args:
         frame: From `compare`, by `x` and `facet`.
-        arms: The study's arms; a gap has its baseline's colour.
-        x: Column of the axis; "baseline" where the study has none.
-        facet: Columns that tell panels apart.
-        margin: Smallest gain that counts, as given to `compare`; dashed.
+        arms: The study's arms; a gap has the color of its baseline.
+        x: Column of the axis; "baseline" if nothing is swept.
+        facet: Columns with a panel for each combination of their values.
+        margin: Smallest gain that counts, as given to `compare`; a dashed line.
     """
     rows = arm_rows(frame.assign(arm=frame["baseline"]), arms, facet)
     rows = _beside(in_percent(rows, "+.1f"), x)
@@ -138,5 +138,5 @@ def gaps(
 
 
 def _beside(rows: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Arms that have places of their own need no offset."""
+    """Rows without offset if each arm has its own place on the axis."""
     return rows.assign(dodge=0) if x in ("arm", "baseline") else rows

@@ -1,4 +1,4 @@
-"""What charts are made of: data, axes, an arm's marks, intervals and panels."""
+"""Parts of charts: data, axes, marks of arms, intervals and panels."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from superconv_ray.design.text import column_name, interval_text, point_text
 from superconv_ray.report import theme
 
 Facet = str | Sequence[str] | None
-"""Columns that tell the panels of a chart apart."""
+"""Columns with a panel for each combination of their values."""
 PERCENT = 100
 DODGE = 6
-"""Pixels between arms at the same place: their intervals do not hide one another."""
+"""Pixels between arms at the same place, so that intervals do not overlap."""
 MOST_TICKS = 12
-"""Up to so many measured places are all ticks of their axis."""
+"""Largest number of measured values that are all ticks of their axis."""
 PANEL_COLUMNS = 2
 LINE = 54
-"""Letters of a title that fit into a line of a narrow page."""
+"""Characters of a title that fit a line of a narrow page."""
 LEGEND_WIDTH = 320
-"""Pixels that a legend's columns may take."""
+"""Width of the columns of a legend in px."""
 
 
 def in_percent(frame: pd.DataFrame, form: str) -> pd.DataFrame:
-    """With mean, low and high, which are fractions, in percent, and a column text that tells them.
+    """A frame with mean, low and high, which are fractions, in percent, and their text.
 
     Args:
         frame: With columns mean, low, high.
-        form: Of a number, such as ``.1f``.
+        form: Format of a number, such as ``.1f``.
     """
     columns = ["mean", "low", "high"]
     rows = frame.assign(**{name: PERCENT * frame[name].astype(np.float64) for name in columns})
@@ -45,7 +45,7 @@ def interval_texts(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[s
 
     Args:
         frame: With columns low and high, and an estimate.
-        form: Of a number, such as ``.1f``.
+        form: Format of a number, such as ``.1f``.
         mean: Column of the estimate.
     """
     rows = frame[[mean, "low", "high"]].astype(np.float64).itertuples(index=False, name=None)
@@ -53,19 +53,19 @@ def interval_texts(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[s
 
 
 def above_zero(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows that have a place on a logarithmic axis; intervals end at half of the least mean."""
+    """Rows that fit a logarithmic axis; intervals end at half of the smallest mean."""
     found = rows[rows["mean"] > 0]
     return found.assign(low=found["low"].clip(lower=found["mean"].min() / 2))
 
 
 def inline(frame: pd.DataFrame) -> alt.InlineData:
-    """A chart's data, numbers to six digits, so that a page stays small; null if not finite.
+    """Data of a chart, numbers to six digits to keep pages small; null if not finite.
 
-    Not the frame itself, which Altair refuses from 5,000 rows on.
+    Altair rejects frames of 5,000 rows or more.
     """
     columns = {str(name): _plain(column) for name, column in frame.items()}
     data = alt.InlineData(values=[])
-    # Set afterwards: what the constructor is given it checks row by row, which takes seconds.
+    # Set afterwards: the constructor validates each row, which takes seconds.
     data["values"] = [
         dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
     ]
@@ -73,7 +73,7 @@ def inline(frame: pd.DataFrame) -> alt.InlineData:
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:
-    """A column as JSON has it."""
+    """A column for JSON."""
     if pd.api.types.is_float_dtype(column):
         numbers = column.to_numpy(np.float64, na_value=np.nan).tolist()
         return [float(f"{v:.6g}") if math.isfinite(v) else None for v in numbers]
@@ -84,7 +84,7 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
 
 
 def arm_rows(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> pd.DataFrame:
-    """The rows of these arms, with how far to the side each is drawn and the panel it is in."""
+    """Rows of these arms, with their horizontal offset and their panel."""
     rows = frame[frame["arm"].isin(arms)]
     present = [arm for arm in arms if arm in set(rows["arm"])]
     position = rows["arm"].map({arm: i for i, arm in enumerate(present)}).astype(np.float64)
@@ -93,16 +93,16 @@ def arm_rows(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> p
 
 
 DODGED = alt.expr("datum.dodge")
-"""Offset of a mark, in pixels, so that it does not hang on the axis or the width."""
+"""Offset of a mark in pixels, independent of axis and width."""
 
 
 def columns_of(facet: Facet) -> list[str]:
-    """The columns that tell panels apart, as a list."""
+    """The columns of a facet as a list."""
     return [facet] if isinstance(facet, str) else list(facet or ())
 
 
 def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
-    """Title of the panel that each row is in."""
+    """Title of the panel of each row."""
     columns = columns_of(facet)
     texts = [
         point_text(dict(zip(columns, row, strict=True)))
@@ -112,7 +112,7 @@ def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
 
 
 DRAWN = ("arm", "mean", "low", "high", "text", "dodge", "panel")
-"""Columns that charts draw, apart from their own."""
+"""Columns that all charts draw."""
 
 
 def view(
@@ -123,15 +123,15 @@ def view(
     height: int,
     abreast: int | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
-    """Layers over one another, once or for every panel.
+    """Layers on top of each other, once or for each panel.
 
     Args:
         layers: Charts without data.
         rows: Their data, with a column panel.
-        columns: Of the data that are drawn, besides `DRAWN`.
-        facet: What tells panels apart, in whose order they come.
-        height: Of a panel in px.
-        abreast: Panels side by side at most.
+        columns: Columns to draw besides `DRAWN`.
+        facet: Columns with a panel for each combination of their values, sorted by them.
+        height: Height of a panel in px.
+        abreast: Largest number of panels side by side.
     """
     data = inline(rows[[name for name in rows if name in (*DRAWN, *columns)]])
     if facet is None:
@@ -146,7 +146,7 @@ def view(
 
 
 def stacked(*charts: Any, **settings: Any) -> alt.VConcatChart:
-    """Charts below one another, each with its own scales and legends."""
+    """Charts in a column, each with its own scales and legends."""
     below: alt.VConcatChart = alt.vconcat(*charts, **settings).resolve_scale(
         color="independent", shape="independent", strokeDash="independent"
     )
@@ -154,12 +154,12 @@ def stacked(*charts: Any, **settings: Any) -> alt.VConcatChart:
 
 
 def is_logarithmic(values: pd.Series[Any]) -> bool:
-    """Whether places on an axis are positive numbers, which go on a logarithmic one."""
+    """Whether values are positive numbers, which suit a logarithmic axis."""
     return pd.api.types.is_numeric_dtype(values) and bool((values.dropna() > 0).all())
 
 
 def x_of(rows: pd.DataFrame, column: str, title: str | None = None) -> alt.X:
-    """A logarithmic axis with a tick at every measured place; one of names for what has no log."""
+    """A logarithmic axis with a tick at every measured value, or an axis of names."""
     name, values = title or column_name(column), rows[column].dropna()
     if not is_logarithmic(rows[column]):
         return alt.X(f"{column}:O", title=name, sort=None, axis=alt.Axis(labelAngle=0))
@@ -173,12 +173,12 @@ def x_of(rows: pd.DataFrame, column: str, title: str | None = None) -> alt.X:
 
 
 def y_of(column: str, title: str | list[str], **settings: Any) -> alt.Y:
-    """A linear axis that need not begin at zero."""
+    """A linear axis that need not start at zero."""
     return alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False), **settings)
 
 
 def log_axis(ticks: Sequence[float] | None = None, *, labels: bool = True) -> alt.Axis:
-    """An axis over decades whose labels, like 300, 12k or 0.001, do not run into each other."""
+    """An axis over decades, with labels such as 300, 12k or 0.001 that do not overlap."""
     given: dict[str, Any] = {"values": list(ticks)} if ticks is not None else {}
     return alt.Axis(
         labelExpr="datum.value < 1000 ? format(datum.value, '~g') : format(datum.value, '~s')",
@@ -190,7 +190,7 @@ def log_axis(ticks: Sequence[float] | None = None, *, labels: bool = True) -> al
 
 
 def log_ticks(values: Iterable[float]) -> list[float] | None:
-    """Round numbers between the least and the largest value > 0; None leaves it to Vega."""
+    """Round numbers between the smallest and the largest value > 0; None leaves ticks to Vega."""
     logs = [math.log10(v) for v in values if v > 0 and math.isfinite(v)]
     if not logs:
         return None
@@ -203,14 +203,14 @@ def log_ticks(values: Iterable[float]) -> list[float] | None:
 
 
 def log_y(column: str, title: str | list[str], values: Iterable[float]) -> alt.Y:
-    """A logarithmic axis that shows these values."""
+    """A logarithmic axis over these values."""
     known = list(values)
     axis = log_axis(log_ticks(known))
     return alt.Y(f"{column}:Q", title=title, scale=log_scale(known), axis=axis)
 
 
 def log_scale(values: Iterable[float], room: float = 0.06) -> alt.Scale:
-    """From the least to the largest value > 0, with `room` for marks as a share of the span."""
+    """Scale from the smallest to the largest value > 0, with `room` as a fraction of the span."""
     logs = [math.log(v) for v in values if v > 0 and math.isfinite(v)] or [0.0]
     span = (max(logs) - min(logs)) or math.log(4)
     ends = [math.exp(min(logs) - room * span), math.exp(max(logs) + room * span)]
@@ -218,12 +218,12 @@ def log_scale(values: Iterable[float], room: float = 0.06) -> alt.Scale:
 
 
 def place_tooltip(column: str) -> alt.Tooltip:
-    """Where a mark is along an axis."""
+    """Tooltip of the position along an axis."""
     return alt.Tooltip(f"{column}:N", title=column_name(column))
 
 
 def legend_of(labels: Sequence[str], **settings: Any) -> alt.Legend:
-    """Above the chart, in as many columns as fit into a narrow page."""
+    """A legend above the chart, in as many columns as fit a narrow page."""
     longest = max(map(len, labels), default=1)
     fitting = max(1, LEGEND_WIDTH // (40 + 7 * longest))
     columns = math.ceil(len(labels) / max(1, math.ceil(len(labels) / fitting)))
@@ -233,7 +233,7 @@ def legend_of(labels: Sequence[str], **settings: Any) -> alt.Legend:
 
 
 def wrapped(text: str) -> list[str]:
-    """Lines that fit into a narrow page."""
+    """Lines that fit a narrow page."""
     return textwrap.wrap(text, LINE) or [""]
 
 
@@ -244,13 +244,13 @@ def arm_encodings(
     title: str | None = None,
     legend: bool = True,
 ) -> Mapping[str, Any]:
-    """Colour, shape and dash of every arm, in one legend.
+    """Color, shape and dash of every arm, in one legend.
 
     Args:
-        arms: The study's arms, whose positions say how each is drawn.
-        shown: Those that the legend names.
-        title: Of the legend.
-        legend: Whether there is one.
+        arms: The study's arms; their positions determine color, shape and dash.
+        shown: Arms in the legend.
+        title: Title of the legend.
+        legend: Whether to draw a legend.
     """
     present = set(shown)
     key = legend_of([arm for arm in arms if arm in present]) if legend else None
@@ -263,13 +263,13 @@ def arm_encodings(
 
 
 def line(look: Mapping[str, Any], **settings: Any) -> Any:
-    """A line an arm."""
+    """A line for each arm."""
     mark = alt.Chart().mark_line(strokeWidth=2, **settings)
     return mark.encode(color=look["color"], strokeDash=look["strokeDash"])
 
 
 def points(look: Mapping[str, Any], **settings: Any) -> Any:
-    """A mark of the arm's colour and shape for every row."""
+    """A mark in the color and shape of the arm for each row."""
     mark = alt.Chart().mark_point(filled=True, **{"size": 55, "opacity": 1, **settings})
     return mark.encode(color=look["color"], shape=look["shape"])
 
@@ -280,12 +280,12 @@ def bars(look: Mapping[str, Any], **settings: Any) -> Any:
 
 
 def band(look: Mapping[str, Any]) -> Any:
-    """The area between the ends of intervals, where there are any."""
+    """The area between the ends of intervals."""
     area = alt.Chart().mark_area(opacity=0.18, clip=True)
     known = area.transform_filter("isValid(datum.low) && isValid(datum.high)")
     return known.encode(color=look["color"])
 
 
 def reference(**at: Any) -> Any:
-    """A dashed rule to hold marks against."""
+    """A dashed reference line."""
     return alt.Chart().mark_rule(style="reference").encode(**at)

@@ -1,4 +1,4 @@
-"""LR range tests, what every rule reads off them, and what following it costs."""
+"""LR range tests, the learning rates that rules suggest, and the cost of following them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from superconv_ray.report.charts.parts import (
 )
 
 FAMILIES = {"Smith": theme.VERMILLION, "fastai": theme.BLUE, "Lightning": theme.GREEN}
-"""Colour of a rule by the first word of its source."""
+"""Color of a rule by the first word of its source."""
 ACCURACY_HEIGHT, LOSS_HEIGHT, RULE_HEIGHT, COST_HEIGHT = 200, 160, 22, 26
 
 
@@ -36,10 +36,10 @@ def range_tests(
     """LR range tests, one below the other: accuracy, losses and every rule's rate over the LR.
 
     Args:
-        table: From `range_test_table`, by "cell"; a row a test. What was not measured is left out.
+        table: From `range_test_table`, by "cell". Rows without a peak are not drawn.
         rules: From `suggestions`, by "cell".
         curves: From `mean_curves`, by "cell".
-        titles: What to call each cell.
+        titles: Title of each cell.
     """
     tests = [
         _one_test(
@@ -54,10 +54,10 @@ def range_tests(
 
 
 def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
-    """What following each rule costs; a rule's rate stands beside it.
+    """Cost of following each rule, with its learning rate.
 
     Args:
-        frame: From `rule_costs`. A rule whose cost cannot be told has its rate alone.
+        frame: From `rule_costs`. A rule of unknown cost has its rate only.
     """
     told = frame["cost"].notna()
     rates = frame["lr"].map("LR {:.3g}".format)
@@ -66,7 +66,7 @@ def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
         label=rates.where(told, rates + ": not known").where(frame["lr"].notna(), "no rate"),
     )
     ends = ["cost", "low", "high"]
-    # Without rounding errors around 0, which would pull the axis below it.
+    # Rounding errors around 0 would extend the axis below it.
     rows[ends] = (PERCENT * frame[ends]).round(DECIMALS) + 0.0
     rows["place"] = rows[ends].max(axis=1).fillna(0)
     rows["text"] = interval_texts(rows, ".1f", "cost")
@@ -125,11 +125,11 @@ class _Place:
         self._ticks = log_ticks(rates)
 
     def along(self, column: str = "lr") -> alt.X:
-        """A place on it, for what is drawn besides the marks that have it as their axis."""
+        """The scale without an axis, for marks in the background."""
         return alt.X(f"{column}:Q", scale=self._scale)
 
     def x(self, *, titled: bool = False) -> alt.X:
-        """The axis; its numbers are told once, below all panels."""
+        """The axis; only the lowest panel has its title and labels."""
         title = "learning rate (log scale)" if titled else None
         axis = log_axis(self._ticks, labels=titled)
         return alt.X("lr:Q", title=title, scale=self._scale, axis=axis)
@@ -139,7 +139,7 @@ LR = alt.Tooltip("lr:Q", title="learning rate", format=".3~g")
 
 
 def _marked(row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
-    """The plateau, and where a seed first diverged."""
+    """The plateau, and the rate at which a seed first diverged."""
     edges = pd.DataFrame({"lr": [row["plateau_low"]], "end": [row["plateau_high"]]})
     shade = alt.Chart(inline(edges)).mark_rect(color=theme.GREEN, opacity=0.15)
     told = [
@@ -220,7 +220,7 @@ def _losses(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt
 
 
 def _rules(rules: pd.DataFrame, place: _Place) -> list[alt.Chart]:
-    """Every rule's rate on a line of its own, so that none hides another."""
+    """The rate of each rule on its own line."""
     named = rules[["rule", "lr", "source"]].assign(
         family=_family(rules["source"]), text=rules["lr"].map("{:.3g}".format)
     )
@@ -240,12 +240,12 @@ def _family(sources: pd.Series[str]) -> pd.Series[str]:
 
 
 def _family_encodings() -> dict[str, Any]:
-    """Colour and shape of whose rule it is, in one legend."""
+    """Color and shape of the author of a rule, in one legend."""
     names = list(FAMILIES)
     shared: dict[str, Any] = {"title": "rule of", "legend": legend_of(names), "sort": names}
-    colours = alt.Scale(domain=names, range=list(FAMILIES.values()))
+    colors = alt.Scale(domain=names, range=list(FAMILIES.values()))
     shapes = alt.Scale(domain=names, range=list(theme.SHAPES[: len(names)]))
     return {
-        "color": alt.Color("family:N", scale=colours, **shared),
+        "color": alt.Color("family:N", scale=colors, **shared),
         "shape": alt.Shape("family:N", scale=shapes, **shared),
     }

@@ -1,4 +1,4 @@
-"""What an arm's accuracy is worth in steps or labels, and how errors fall with labels."""
+"""Steps or labels that an arm saves, and errors over labels."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ from superconv_ray.report.charts.parts import (
 
 HEIGHT = 260
 REACHED = {"": "reached", ">": "at least", "<": "at most"}
-"""What a factor is, by the column censored."""
+"""Meaning of a factor, by the column censored."""
 ROOM = 1.15
-"""Factor between the outermost mark and the end of the axis, where open intervals end."""
+"""Factor between the outermost mark and the end of the axis, where unbounded intervals end."""
 
 
 def speedup(
     frame: pd.DataFrame, x: str = "steps", facet: Facet = None, of: str = "steps"
 ) -> alt.LayerChart | alt.FacetChart:
-    """The factor by which a baseline needs more for what the arm has; bounds are arrowheads.
+    """Factor by which a baseline needs more to match the arm; triangles are bounds.
 
     Args:
         frame: From `speedup`, or from `label_worth` with x="data_count" and of="labels".
         x: Column of the axis.
-        facet: Columns that tell panels apart.
-        of: What the baseline needs more of.
+        facet: Columns with a panel for each combination of their values.
+        of: Unit of the axis: steps or labels.
     """
     rows = frame[frame["factor"].notna()]
     known = pd.concat([rows["factor"], rows["low"], rows["high"], pd.Series([1.0])])
@@ -97,15 +97,15 @@ def speedup(
 def scaling(
     frame: pd.DataFrame, bands: pd.DataFrame, arms: Sequence[str]
 ) -> alt.LayerChart | alt.FacetChart:
-    """Errors over labels on logarithmic axes, with the laws that were fitted to them.
+    """Errors over labels on logarithmic axes, with fitted power laws.
 
     Args:
         frame: From `arm_summary`, of accuracies by data_count.
-        bands: From `scaling_band`; an arm without a law has no rows.
+        bands: From `scaling_band`; an arm without a fit has no rows.
         arms: The study's arms.
     """
     rows = arm_rows(frame, arms)
-    rows["dodge"] /= 3  # close to the curves that run through them
+    rows["dodge"] /= 3  # close to their curves
     error = {"mean": 1 - rows["mean"], "low": 1 - rows["high"], "high": 1 - rows["low"]}
     rows = above_zero(_percent(rows.assign(**error)))
     laws = above_zero(_percent(bands.rename(columns={"error": "mean"})))
@@ -133,7 +133,7 @@ def scaling(
 
 
 def _percent(rows: pd.DataFrame) -> pd.DataFrame:
-    """In percent, with a text to three digits: errors may be small."""
+    """Rows in percent, with text to three digits because errors may be small."""
     numbers = {name: PERCENT * rows[name] for name in ("mean", "low", "high")}
     return rows.assign(**numbers, text=lambda found: interval_texts(found, ".3g"))
 

@@ -1,4 +1,4 @@
-"""What goes on in the course of a training: its schedule, its learning curves, its estimates."""
+"""Trainings over their steps: schedules, learning curves, Hessian-free estimates."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ TITLES = {
     "validation_accuracy": "validation accuracy (%)",
     "train_loss": "training loss (log scale)",
 }
-"""Of the axes, one for every measure of `learning_curves` that is drawn, in this order."""
+"""Axis titles of the measures of `learning_curves` that are drawn, in this order."""
 
 ESTIMATES = {"hessian_free_lr_smoothed": "Hessian-free estimate", "lr": "rate used"}
-"""Measures that `hessian_free` draws, and what they are."""
+"""Names of the measures that `hessian_free` draws."""
 
 
 def schedules(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> alt.VConcatChart:
@@ -45,7 +45,7 @@ def schedules(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> 
     Args:
         frame: From `schedule_table`, by `facet`: arm, step, lr, momentum.
         arms: The study's arms.
-        facet: Columns that tell panels apart.
+        facet: Columns with a panel for each combination of their values.
     """
     rows = arm_rows(frame, arms, facet)
     tooltip = [
@@ -61,7 +61,7 @@ def schedules(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> 
     momenta = _lines(plain, "momentum", "momentum", tooltip)
     columns = ["step", "lr", "momentum"]
     above = view(rates, rows, columns, facet, HEIGHT)
-    if facet is not None:  # rates that were chosen may be of different magnitudes
+    if facet is not None:  # chosen rates may have different magnitudes
         above = above.resolve_scale(y="independent")
     return stacked(above, view(momenta, rows, columns, None if once else facet, MOMENTUM_HEIGHT))
 
@@ -69,7 +69,7 @@ def schedules(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> 
 def _lines(
     look: Mapping[str, Any], column: str, title: str, tooltip: list[alt.Tooltip]
 ) -> list[alt.Chart]:
-    """Lines over the steps, and points that are not seen but tell their numbers."""
+    """Lines over the steps, and invisible points with tooltips."""
     encoded: dict[str, Any] = {"x": STEP, "y": y_of(column, title), "tooltip": tooltip}
     return [line(look).encode(**encoded), points(look, opacity=0).encode(**encoded)]
 
@@ -82,7 +82,7 @@ def learning_curves(
     Args:
         frame: From `analysis.learning_curves`, by `facet`: arm, step, measure, mean, low, high, n.
         arms: The study's arms.
-        facet: Columns that tell panels apart.
+        facet: Columns with a panel for each combination of their values.
     """
     rows = arm_rows(frame, arms, facet)
     measured = [measure for measure in TITLES if (rows["measure"] == measure).any()]
@@ -97,7 +97,7 @@ def learning_curves(
 def _curves(
     rows: pd.DataFrame, measure: str, arms: Sequence[str], facet: Facet, *, first: bool
 ) -> alt.LayerChart | alt.FacetChart:
-    """One measure over the steps; the legend is at the first of them."""
+    """One measure over the steps; the first one has the legend."""
     title = TITLES[measure]
     if measure.endswith("accuracy"):
         rows = in_percent(rows, ".1f")
@@ -128,7 +128,7 @@ def hessian_free(
     Args:
         frame: From `analysis.learning_curves` of the measures in `ESTIMATES`, by `facet`.
         arms: The study's arms.
-        facet: Columns that tell panels apart.
+        facet: Columns with a panel for each combination of their values.
     """
     rows = arm_rows(frame.assign(of=frame["measure"].map(ESTIMATES)), arms, facet)
     rows = above_zero(rows[rows["of"].notna()])

@@ -1,4 +1,4 @@
-"""Accuracy over settings: two at a time as a heatmap, and what a search tried."""
+"""Accuracy over two settings as a heatmap, and over the settings that a search tried."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from superconv_ray.report.charts.parts import (
 
 CELL_HEIGHT = 36
 MOST_WRITTEN = 10
-"""Cells along a side up to which each has its number written in it."""
+"""Largest number of cells along a side for numbers in cells."""
 MOST_ABREAST = 5
-"""Columns of a heatmap up to which two of them stand side by side."""
+"""Largest number of columns for two heatmaps side by side."""
 BRIGHT = 0.6
-"""Share of the colours' range from which black is read better than white."""
+"""Fraction of the color range from which black text is more readable than white."""
 SEARCH_HEIGHT = 180
 
 
@@ -52,11 +52,11 @@ def heatmap(
         optima: From `optimum` over `y`, by `x` and `facet`.
         x: Column of the horizontal axis.
         y: Column of the vertical axis.
-        facet: Columns that tell panels apart.
-        label: What was averaged.
+        facet: Columns with a panel for each combination of their values.
+        label: Name of the accuracy.
 
     Raises:
-        ValueError: `facet` does not tell cells apart.
+        ValueError: Several rows share a cell.
     """
     place = [*columns_of(facet), x, y]
     if frame.duplicated(place).any():
@@ -93,7 +93,7 @@ def heatmap(
 
 def _cells(at: alt.X, up: alt.Y, x: str, y: str, label: str) -> alt.Chart:
     legend = alt.Legend(orient="top", gradientLength=200, titleLimit=300)
-    colour = alt.Color(
+    color = alt.Color(
         "mean:Q", title=f"{label} (%)", scale=alt.Scale(scheme=theme.SEQUENTIAL), legend=legend
     )
     tooltip = [
@@ -102,19 +102,19 @@ def _cells(at: alt.X, up: alt.Y, x: str, y: str, label: str) -> alt.Chart:
         alt.Tooltip("text:N", title=f"{label} [95 % interval] in %"),
         alt.Tooltip("n:Q", title="seeds"),
     ]
-    cells: alt.Chart = alt.Chart().mark_rect().encode(x=at, y=up, color=colour, tooltip=tooltip)
+    cells: alt.Chart = alt.Chart().mark_rect().encode(x=at, y=up, color=color, tooltip=tooltip)
     return cells
 
 
 def _numbers(at: alt.X, up: alt.Y) -> alt.Chart:
-    """In black or white: what is read on a cell depends on its colour, not on the page's."""
+    """Numbers in black or white, depending on the color of their cell."""
     ink = alt.condition("datum.bright", alt.value("black"), alt.value("white"))
     numbers: alt.Chart = alt.Chart().mark_text().encode(x=at, y=up, text="written:N", color=ink)
     return numbers
 
 
 def _best(at: alt.X, up: alt.Y, along: alt.Y) -> list[alt.Chart]:
-    """Frames around the best, and bars over the values that their intervals hold."""
+    """Frames around the best cells, and bars over their intervals."""
     best = alt.Chart().transform_filter("datum.best")
     frame = best.mark_rect(fillOpacity=0, stroke=theme.VERMILLION, strokeWidth=3)
     bar = best.transform_filter("isValid(datum.best_low)").mark_rule(
@@ -130,12 +130,12 @@ def _best(at: alt.X, up: alt.Y, along: alt.Y) -> list[alt.Chart]:
 def searched(
     frame: pd.DataFrame, arms: Sequence[str], facet: Facet = "data_count"
 ) -> alt.VConcatChart:
-    """What searches tried, against its score; what they chose is ringed.
+    """Settings that searches tried and their scores, with rings around the chosen ones.
 
     Args:
         frame: From `analysis.search.searched`.
         arms: The study's arms.
-        facet: Columns that tell panels apart.
+        facet: Columns with a panel for each combination of their values.
     """
     rows = in_percent(_scored(arm_rows(frame, arms, facet)), ".1f")
     settings = list(dict.fromkeys(rows["setting"]))
@@ -148,7 +148,7 @@ def searched(
 
 
 def _scored(rows: pd.DataFrame) -> pd.DataFrame:
-    """A search has one score a trial, and no interval."""
+    """Rows with the score of each trial and no interval."""
     return rows.assign(mean=rows["score"], low=float("nan"), high=float("nan"))
 
 
@@ -175,7 +175,7 @@ def _tried(
 
 
 def _tried_axis(values: pd.Series[Any], setting: str) -> alt.X:
-    """Logarithmic over decades, as rates are searched; linear else, as dropout is."""
+    """A logarithmic axis for values over decades, such as rates; else a linear one."""
     if values.min() > 0 and values.max() / values.min() > 10:
         scale, axis = log_scale(values), log_axis(log_ticks(values))
         return alt.X("tried:Q", title=f"{column_name(setting)} (log scale)", scale=scale, axis=axis)

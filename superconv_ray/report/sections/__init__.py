@@ -1,6 +1,6 @@
-"""The parts of a report, in reading order; each knows by itself for which studies it says anything.
+"""The sections of a report, in reading order.
 
-A section's function yields nothing where the study has not got what it is about.
+The function of a section yields nothing for a study that the section does not apply to.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OF_TRAININGS = frozenset(SECTIONS) - {chosen.range_tests, compared.cost}
 
 
 def sections(results: StudyResults) -> tuple[Section, ...]:
-    """All that can be said of a study by now."""
+    """All sections that apply to the finished trials of a study."""
     if results.trials.empty:
         return ()
     trained = not results.trainings.empty

@@ -20,9 +20,9 @@ from superconv_ray.report.sections.layout import fits
 from superconv_ray.report.study_results import StudyResults
 
 MOST_RANGE_TESTS = 6
-"""Cells whose range tests are drawn; the table has them all."""
+"""Largest number of cells whose range tests are drawn; the table has all."""
 FEWEST_RATES = 3
-"""Trained max_lr, below which no range test's rule can be judged by them."""
+"""Smallest number of trained max_lr to judge the rules of range tests by."""
 
 
 def range_tests(results: StudyResults) -> Iterator[Section]:
@@ -60,16 +60,16 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
 
 
 def rules(results: StudyResults) -> Iterator[Section]:
-    """What following each rule would have cost, where trainings over max_lr can tell."""
+    """Cost of following each rule, if trainings with several max_lr show it."""
     rates = results.trainings["max_lr"].nunique()
     if results.axes or rates < FEWEST_RATES or "range_test" not in set(results.trials["kind"]):
         return
     frame = rule_costs(results.trials, results.curves, results.value)
     yield Section(
         name="lr_rules",
-        title="What following a rule costs",
+        title="Cost of following a rule",
         text=(
-            "Accuracy of the best max_lr minus that at each rule's rate, in points, with 95 % "
+            "Accuracy at the best max_lr minus accuracy at each rule's rate, in points, with 95 % "
             "bootstrap intervals over seeds."
         ),
         frame=frame,
@@ -80,17 +80,17 @@ def rules(results: StudyResults) -> Iterator[Section]:
 
 
 def searches(results: StudyResults) -> Iterator[Section]:
-    """What the searches tried, and what they chose."""
+    """Settings that the searches tried and chose."""
     by = results.axes
     frame = searched(results.trials, by)
     if frame.empty:
         return
     yield Section(
         name="searched",
-        title="What the searches tried",
+        title="Tuning",
         text=(
-            "Every tuning trial's setting against its accuracy on held-out limited labels, and "
-            "the setting that the trainings then used."
+            "Setting and validation accuracy of every tuning trial. Rings mark the settings that "
+            "the trainings use. Validation labels are part of the limited labels."
         ),
         frame=frame,
         code=f"from superconv_ray.analysis import searched\nsearched(trials, {by})",

@@ -1,4 +1,4 @@
-"""Sections on arms against one another: gaps, accuracies, what is undecided, what arms cost."""
+"""Sections that compare arms: gaps, trend, accuracy, undecided comparisons, cost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from superconv_ray.analysis import arm_summary, confidence_per_look, decision_cost, effort
-from superconv_ray.design.text import counted, in_words
+from superconv_ray.design.text import counted, duration, in_words
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import along_x, fits
@@ -15,7 +15,7 @@ from superconv_ray.report.study_results import NOTABLE, StudyResults
 
 
 def gaps(results: StudyResults) -> Iterator[Section]:
-    """What the first arm gains over the others."""
+    """Gaps of the first arm to the others."""
     if len(results.arms) < 2:
         return
     arm, *baselines = results.arms
@@ -24,18 +24,18 @@ def gaps(results: StudyResults) -> Iterator[Section]:
     facet = [axis for axis in results.axes if axis != x]
     text = (
         f"{arm} minus each baseline in points of {results.measured_on} accuracy, paired by seed "
-        "and subset, with 95 % t intervals. Above the zero line the gain is certain; below the "
-        "dashed one there is none that counts."
+        "and subset, with 95 % t intervals. An interval above the zero line is a gain; one below "
+        "the dashed line excludes any gain that counts."
     )
     if results.looks > 1:
         each = 100 * confidence_per_look(results.looks)
         text += (
-            f" Seeds were added while looking: the intervals are of {each:.4g} %, so that all of "
-            f"{results.looks} looks hold together at 95 %."
+            f" Seeds were added while looking at the gaps: intervals of {each:.4g} % hold together "
+            f"at 95 % over all {results.looks} looks."
         )
     yield Section(
         name="gaps",
-        title=f"What {arm} gains",
+        title=f"Gains of {arm}",
         text=text,
         frame=frame,
         code="from superconv_ray.analysis import compare\n"
@@ -48,7 +48,7 @@ def gaps(results: StudyResults) -> Iterator[Section]:
 
 
 def trend(results: StudyResults) -> Iterator[Section]:
-    """Whether the gain grows as labels become scarce."""
+    """Change of the gain as labels become scarce."""
     if len(results.arms) < 2 or "data_count" not in results.axes:
         return
     arm, *baselines = results.arms
@@ -56,8 +56,8 @@ def trend(results: StudyResults) -> Iterator[Section]:
         name="trend",
         title="Does the gain grow as labels become scarce?",
         text=(
-            "Points of accuracy by which the gap grows for each tenth of the labels: the slope of "
-            "every seed's gaps over the logarithm of the labels, averaged, with a 95 % t interval."
+            "Change of the gap when the labels are cut to a tenth: the slope of each seed's gaps "
+            "over the logarithm of the labels, mean and 95 % t interval over seeds."
         ),
         frame=results.trend,
         code="from superconv_ray.analysis import gap_trend\n"
@@ -67,7 +67,7 @@ def trend(results: StudyResults) -> Iterator[Section]:
 
 
 def accuracy(results: StudyResults) -> Iterator[Section]:
-    """Every arm's accuracy at every point."""
+    """Accuracy of every arm at every point."""
     frame = arm_summary(results.trainings, results.axes, results.value)
     x = along_x(results, "arm")
     facet = [axis for axis in results.axes if axis != x]
@@ -94,11 +94,11 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
 def _diverged(frame: pd.DataFrame) -> str:
     lost = frame["diverged"].sum()
     runs = counted(int(lost), "training")
-    return f" {runs} diverged and count with what they scored." if lost else ""
+    return f" {runs} diverged; their last accuracy counts." if lost else ""
 
 
 def _running_statistics(trainings: pd.DataFrame) -> str:
-    """Whether BN's running statistics, and not generalisation, are what accuracies show."""
+    """Whether accuracies reflect stale running averages of batch norm, not generalization."""
     gap = (trainings["accuracy_reestimated"] - trainings["accuracy"]).abs()
     means = gap.groupby(trainings["arm"]).mean().dropna()
     if means.empty:
@@ -112,7 +112,7 @@ def _running_statistics(trainings: pd.DataFrame) -> str:
 
 
 def undecided(results: StudyResults) -> Iterator[Section]:
-    """What is open, and what it would cost to decide it."""
+    """Undecided comparisons, and the cost of deciding them."""
     if len(results.arms) < 2:
         return
     arm, *baselines = results.arms
@@ -124,14 +124,14 @@ def undecided(results: StudyResults) -> Iterator[Section]:
     known = frame["further_seeds"].notna()
     yield Section(
         name="undecided",
-        title="What is undecided, and what it would cost to decide it",
+        title="Undecided comparisons",
         text=(
-            f"{len(frame)} of {counted(len(table), 'comparison')} are undecided. The seeds are "
-            "those that decide with 80 % power, if the gap and its spread are what they seem now; "
-            f"all of them together would take {hours:.2g} h of training on this hardware, at most."
+            f"{len(frame)} of {counted(len(table), 'comparison')} are undecided. The further seeds "
+            "would decide each with 80 % power if its gap and spread stay as they are. All of them "
+            f"would take at most {duration(3600 * hours)} of training on this hardware."
             if known.any()
-            else f"{len(frame)} of {counted(len(table), 'comparison')} are undecided, and how many "
-            "seeds would decide them cannot be said."
+            else f"{len(frame)} of {counted(len(table), 'comparison')} are undecided. How many "
+            "seeds would decide them cannot be estimated."
         ),
         frame=frame,
         code="from superconv_ray.analysis import compare, decision_cost\n"
@@ -142,13 +142,13 @@ def undecided(results: StudyResults) -> Iterator[Section]:
 
 
 def cost(results: StudyResults) -> Iterator[Section]:
-    """What each arm cost, the choice of its settings included."""
+    """Cost of each arm, including the choice of its settings."""
     yield Section(
         name="effort",
-        title="What the arms cost",
+        title="Cost of the arms",
         text=(
-            "Trials and optimiser steps of every arm. Whatever is not a training chose settings: "
-            "arms are compared fairly where these efforts are alike."
+            "Trials and optimizer steps of every arm. All but trainings chose settings: the "
+            "comparison is fair if the arms' efforts are alike."
         ),
         frame=effort(results.trials),
         code="from superconv_ray.analysis import effort\neffort(trials)",

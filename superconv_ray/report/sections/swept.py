@@ -1,4 +1,4 @@
-"""Sections on what a study sweeps: labels, budgets, regularisation, batch sizes."""
+"""Sections on the settings that a study sweeps: labels, budgets, regularization, batch size."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from superconv_ray.report.sections.layout import fits
 from superconv_ray.report.study_results import StudyResults
 
 REGULARISING = ("max_lr", "weight_decay", "dropout")
-"""Of two of them that are swept together the balance is asked for."""
+"""Settings that regularize; a pair that is swept together gets a section."""
 
 
 def scaling(results: StudyResults) -> Iterator[Section]:
-    """How the error falls with labels, and what that makes the first arm worth in labels."""
+    """Scaling of the error with labels, and the labels that the first arm saves."""
     if results.axes != ["data_count"] or results.trainings["data_count"].nunique() < FEWEST_POINTS:
         return
     trainings, value = results.trainings, results.value
@@ -36,8 +36,8 @@ def scaling(results: StudyResults) -> Iterator[Section]:
         name="scaling",
         title="How the error falls with labels",
         text=(
-            "error = a n^-b + c for every arm, fitted to the means over seeds, with 95 % intervals "
-            "from refits to redrawn means. No law where the note says that the curve has none."
+            "error = a n^-b + c for every arm, fitted to the means over seeds, with 95 % bootstrap "
+            "intervals. A note says where the curve does not determine a fit."
         ),
         frame=scaling_fits(trainings, value=value),
         code="from superconv_ray.analysis import scaling_fits\n"
@@ -53,10 +53,10 @@ def scaling(results: StudyResults) -> Iterator[Section]:
     )
     yield Section(
         name="label_worth",
-        title=f"What {arm} is worth in labels",
+        title=f"Labels that {arm} saves",
         text=(
-            f"How many labels a baseline needs for the accuracy that {arm} has with n, as a factor "
-            "of n: above 1 it saves labels."
+            f"Labels that a baseline needs to match {arm} with n labels, as a factor of n. Above "
+            f"1, {arm} saves labels."
         ),
         frame=worth,
         code="import pandas as pd\nfrom superconv_ray.analysis import label_worth\n"
@@ -67,7 +67,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
 
 
 def speed(results: StudyResults) -> Iterator[Section]:
-    """How many more steps a baseline needs for the first arm's accuracy."""
+    """Steps that a baseline needs to match the first arm."""
     if "steps" not in results.axes or "batch_size" in results.axes or len(results.arms) < 2:
         return
     arm, *baselines = results.arms
@@ -76,12 +76,12 @@ def speed(results: StudyResults) -> Iterator[Section]:
         frame = speedup(results.trainings, arm, baseline, others, results.value)
         yield Section(
             name="speedup" if len(baselines) == 1 else f"speedup_{results.arms.index(baseline)}",
-            title=f"How many more steps {baseline} needs",
+            title=f"Speed-up over {baseline}",
             text=(
-                f"The factor by which {baseline} needs more steps for the accuracy that {arm} ends "
-                "with, at every budget: above 1 there is a speed-up. Where the baseline never gets "
-                "there, the factor is a lower bound ('>'); where it is better from its shortest "
-                "run on, an upper bound ('<')."
+                f"Steps that {baseline} needs to match the final accuracy of {arm}, as a factor of "
+                f"each budget. Above 1, {arm} is faster. If {baseline} never gets there, "
+                "the factor is a lower bound ('>'); if its shortest run already exceeds it, an "
+                "upper bound ('<')."
             ),
             frame=frame,
             code="from superconv_ray.analysis import speedup\n"
@@ -91,7 +91,7 @@ def speed(results: StudyResults) -> Iterator[Section]:
 
 
 def balance(results: StudyResults) -> Iterator[Section]:
-    """Accuracy over two settings that regularise, with the best of one at each of the other."""
+    """Accuracy over two settings that regularize, with the best of one at each of the other."""
     swept = [name for name in REGULARISING if name in results.axes]
     value = results.value
     for x, y in combinations(swept, 2):

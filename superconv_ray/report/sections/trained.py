@@ -1,4 +1,4 @@
-"""Sections on the trainings themselves: BN statistics, estimates, learning curves, schedules."""
+"""Sections on trainings: BN statistics, Hessian-free estimates, learning curves, schedules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from superconv_ray.report.study_results import NOTABLE, StudyResults
 
 
 def batch_norm(results: StudyResults) -> Iterator[Section]:
-    """Accuracy with running against re-estimated BN statistics, where they differ."""
+    """Accuracy with running and with re-estimated BN statistics, if they differ."""
     frame = running_and_reestimated(results.trainings, results.axes)
     apart = (frame["reestimated"] - frame["running"]).abs()
     if not (apart >= NOTABLE).any():
@@ -23,9 +23,8 @@ def batch_norm(results: StudyResults) -> Iterator[Section]:
         name="batch_norm",
         title="Running and re-estimated BN statistics",
         text=(
-            "A point a training. Above the diagonal the running averages were stale, and the "
-            f"accuracy shows that instead of generalisation; by {100 * apart.max():.1f} points at "
-            "most."
+            "Each point is a training. Above the diagonal, running averages were stale and lower "
+            f"the accuracy, by at most {100 * apart.max():.1f} points."
         ),
         frame=frame,
         code="from superconv_ray.analysis import running_and_reestimated\n"
@@ -35,16 +34,16 @@ def batch_norm(results: StudyResults) -> Iterator[Section]:
 
 
 def hessian_free(results: StudyResults) -> Iterator[Section]:
-    """The Hessian-free estimate of the learning rate, where trainings made one."""
+    """The Hessian-free estimate of the learning rate, if trainings made one."""
     if not results.trainings["hessian_free_interval"].notna().any():
         return
     axes, measures = results.axes, list(ESTIMATES)
     frame = learning_curves(results.trainings, results.curves, axes, measures)
     yield Section(
         name="hessian_free",
-        title="The learning rate by the Hessian-free estimate",
+        title="Hessian-free estimate of the learning rate",
         text=(
-            "Equation 8 of arXiv 1708.07120v3, smoothed, next to the rate that was used; means "
+            "Equation 8 of arXiv 1708.07120v3, smoothed, and the learning rate used; means "
             "over seeds with 95 % t intervals."
         ),
         frame=frame,
@@ -65,7 +64,7 @@ def learning(results: StudyResults) -> Iterator[Section]:
     yield Section(
         name="learning_curves",
         title="Learning curves",
-        text="Means over seeds with 95 % intervals, at the steps that all seeds have measured.",
+        text="Means over seeds with 95 % intervals, at the steps measured for all seeds.",
         frame=frame,
         code="from superconv_ray.analysis import learning_curves\n"
         f"learning_curves(trainings, curves, {axes})",
@@ -76,7 +75,7 @@ def learning(results: StudyResults) -> Iterator[Section]:
 
 
 def schedules(results: StudyResults) -> Iterator[Section]:
-    """The learning rate and momentum that the arms were given."""
+    """Learning rate and momentum of the arms."""
     given = results.trainings[["arm", "steps", *schedule_fields()]].map(str)
     alike = given.drop_duplicates()["arm"].is_unique
     by = [] if alike else results.axes
@@ -84,7 +83,7 @@ def schedules(results: StudyResults) -> Iterator[Section]:
     yield Section(
         name="schedules",
         title="Schedules",
-        text="Learning rate and momentum over the steps, as the trainings' settings have them.",
+        text="Learning rate and momentum of the trainings at each step.",
         frame=frame,
         code=f"from superconv_ray.analysis import schedule_table\nschedule_table(trainings, {by})",
         chart=charts.schedules(frame, results.all_arms, by or None) if fits(frame, by) else None,

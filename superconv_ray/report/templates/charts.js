@@ -1,7 +1,7 @@
-// Charts: drawn when they come near the screen, as wide as the page lets them, in its colours.
-const NARROW = 560; // px; below, facets stand in one column and legends above the chart
-const AXES = 70; // px; first guess of what axes and legends need beside the marks
-const THIN = 240; // px; facets are not made thinner to stand side by side
+// Charts: drawn when they come near the viewport, as wide as the page, in its colors.
+const NARROW = 560; // px; narrower pages have panels in one column and legends above the chart
+const AXES = 70; // px; first guess of the width of axes and legends
+const THIN = 240; // px; panels side by side are at least this wide
 
 const data = JSON.parse(document.getElementById("report-data").textContent);
 const figures = [...document.querySelectorAll("[data-chart]")];
@@ -10,7 +10,7 @@ const charts = new Map(); // figure -> {view, axes, busy}
 const drawingOf = (figure) => figure.querySelector(".drawing");
 const isDark = () => document.documentElement.dataset.theme === "dark";
 
-/** Gives every view of a chart the width of marks that it has room for. */
+/** Sets the width of every view of a chart. */
 function fit(spec, width, page) {
   const facet = spec.encoding?.facet ?? (spec.facet && spec);
   const wanted = facet?.columns ?? 1;
@@ -30,7 +30,7 @@ async function drawOnce(figure, chart) {
   fit(spec, room - chart.axes, room);
   chart.view?.finalize();
   const { view } = await vegaEmbed(drawing, spec, {
-    ast: true, // expressions are interpreted, so that the page need not allow eval
+    ast: true, // expressions are interpreted, so the page need not allow eval
     actions: false,
     defaultStyle: false,
     renderer: "svg",
@@ -41,10 +41,10 @@ async function drawOnce(figure, chart) {
   return drawing.querySelector("svg").getBoundingClientRect().width - room;
 }
 
-/** Draws a chart, a second time where axes and legends turn out to need other room than thought. */
+/** Draws a chart, and again if the guess of the width of axes and legends was wrong. */
 async function drawNow(figure, chart) {
   const drawing = drawingOf(figure);
-  drawing.style.minHeight = `${drawing.offsetHeight}px`; // or the page jumps
+  drawing.style.minHeight = `${drawing.offsetHeight}px`; // keeps the page from jumping
   delete figure.dataset.drawn;
   const excess = await drawOnce(figure, chart);
   if (excess > 0 || excess < -8) {
@@ -81,7 +81,7 @@ function drawWhenNear() {
   figures.forEach((figure) => observer.observe(figure));
 }
 
-/** Redraws after the page's width has changed and rests. */
+/** Redraws once the width of the page has changed and is stable. */
 function drawAgainOnResize() {
   let width = document.body.clientWidth;
   let rest;

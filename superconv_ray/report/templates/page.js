@@ -1,11 +1,11 @@
-// The page as a whole: light and dark, paper, and what a page that is still being written asks.
+// The page as a whole: light and dark themes, printing, and updates of a live page.
 const root = document.documentElement;
 const themeSwitch = document.getElementById("theme-switch");
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
 
 function setTheme(theme) {
   root.dataset.theme = theme;
-  root.classList.toggle("dark", theme === "dark"); // what DataTables looks at
+  root.classList.toggle("dark", theme === "dark"); // read by DataTables
   themeSwitch.textContent = theme === "dark" ? "Light" : "Dark";
   themeSwitch.setAttribute("aria-label", `Show the page ${theme === "dark" ? "light" : "dark"}`);
   return redraw();
@@ -14,7 +14,7 @@ function setTheme(theme) {
 themeSwitch.addEventListener("click", () => setTheme(isDark() ? "light" : "dark"));
 systemDark.addEventListener("change", () => setTheme(systemDark.matches ? "dark" : "light"));
 
-/** On paper all is open, light, and tables are whole. */
+/** For printing: open all details, use the light theme and show whole tables. */
 function unroll() {
   const before = { theme: root.dataset.theme, closed: document.querySelectorAll("main details:not([open])") };
   before.closed.forEach((one) => (one.open = true));
@@ -32,14 +32,14 @@ function unroll() {
 
 addEventListener("beforeprint", unroll);
 
-const SECONDS = 3; // between two looks for news
+const SECONDS = 3; // between two requests for the version
 const KEPT = `superconv_ray ${data.study}`;
 
 const details = [...document.querySelectorAll("details")];
 const topOf = (part) => part.getBoundingClientRect().top;
 const nameOf = (one) => `${one.closest("section")?.id}: ${one.querySelector("summary").textContent}`;
 
-/** Notes where the reader is: in which section, what is open, and how high the charts are. */
+/** Stores the section in view, open details and the heights of charts. */
 function keepPlace() {
   const section = [...document.querySelectorAll("main, section")].findLast((part) => topOf(part) <= 0);
   const place = {
@@ -52,7 +52,7 @@ function keepPlace() {
   sessionStorage.setItem(KEPT, JSON.stringify(place));
 }
 
-/** Puts the reader back, also where new trials have brought new sections. */
+/** Restores the view, even if new trials added sections. */
 function findPlace() {
   const place = JSON.parse(sessionStorage.getItem(KEPT));
   sessionStorage.removeItem(KEPT);
@@ -65,32 +65,32 @@ function findPlace() {
   if (section) scrollTo({ top: scrollY + topOf(section) - place.top, behavior: "instant" });
 }
 
-/** Asks the server whether this is still what there is to see. */
+/** Reloads the page if the server has a newer version. */
 async function lookForNews() {
   const state = document.getElementById("live-state");
   try {
     const answer = await fetch("version", { cache: "no-store" });
     const text = await answer.text();
     if (!answer.ok) throw new Error(text);
-    state.textContent = "This page follows the study: it loads itself anew when trials end.";
+    state.textContent = "This page is live: it reloads when trials end.";
     const typing = document.activeElement.tagName === "INPUT";
     if (text !== data.version && !typing) {
       keepPlace();
       return location.reload();
     }
   } catch (error) {
-    state.textContent = `This page has lost its study and shows the last that it saw (${error.message}).`;
+    state.textContent = `Connection lost; this is the last version (${error.message}).`;
   }
   setTimeout(lookForNews, SECONDS * 1000);
 }
 
 setTheme(systemDark.matches ? "dark" : "light");
-if (innerWidth < 1200) document.querySelector("nav details").open = false; // there it stands above the report
+if (innerWidth < 1200) document.querySelector("nav details").open = false; // it is above the report
 drawWhenNear();
 drawAgainOnResize();
 openTablesWhenNear();
 if (data.version) {
-  history.scrollRestoration = "manual"; // the browser's would come later and by another measure
+  history.scrollRestoration = "manual"; // the browser would restore it later and differently
   findPlace();
   setTimeout(lookForNews, SECONDS * 1000);
 }

@@ -1,19 +1,19 @@
-// Tables: made by DataTables when they are first looked at, from rows that hold all digits.
+// Tables: built by DataTables when they come into view, from rows with all digits.
 const PAGE = 25; // rows
-const PRINTED = 1000; // rows; more would be a book
+const PRINTED = 1000; // rows
 
-const LONG = 40; // characters; longer texts are folded
+const LONG = 40; // characters; longer texts wrap
 
 const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
-/** A value as people read it: four significant digits, whole numbers whole. */
+/** A value as text: four significant digits, whole numbers in full. */
 function readable(value) {
   if (value === null) return "–";
   if (typeof value !== "number" || Number.isInteger(value)) return String(value);
   return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
 }
 
-/** RFC 4180; nothing is rounded, what is missing is empty. */
+/** CSV as in RFC 4180: not rounded, missing values empty. */
 function csv(columns, rows) {
   const field = (value) => {
     const text = value === null ? "" : String(value);
@@ -56,7 +56,7 @@ function head(columns) {
   return thead;
 }
 
-/** The rows that the filters leave, in the order that they are shown in. */
+/** The filtered rows, in the order shown. */
 const chosen = (box) => box.table.rows({ search: "applied", order: "applied" });
 
 function downloadButton(box) {
@@ -81,7 +81,7 @@ function openTable(box) {
     columns: columns.map(column),
     order: [],
     autoWidth: false,
-    stateSave: data.version !== "", // a live page loads itself anew; -1: for as long as its tab
+    stateSave: data.version !== "", // a live page reloads; -1: for the lifetime of the tab
     stateDuration: -1,
     pageLength: PAGE,
     paging: rows.length > PAGE,
@@ -99,7 +99,7 @@ function openTable(box) {
     download.textContent = left === rows.length ? "CSV" : `CSV of ${left} rows`;
   });
   const frame = box.querySelector(".dt-layout-table");
-  frame.tabIndex = 0; // or the keyboard cannot scroll it
+  frame.tabIndex = 0; // lets the keyboard scroll it
   frame.setAttribute("role", "region");
   frame.setAttribute("aria-label", box.getAttribute("aria-label"));
 }

@@ -23,7 +23,7 @@ class Drawing:
     def __init__(self, chart: alt.TopLevelMixin, width: int = theme.WIDTH) -> None:
         spec = chart.to_dict()
         assert "NaN" not in json.dumps(spec)
-        assert set(spec["config"]) == {"view"}  # Altair's own; colours are the page's
+        assert set(spec["config"]) == {"view"}  # Altair's own; colors are the page's
         svg = vl_convert.vegalite_to_svg(at_width(spec, width), config=theme.config(dark=False))
         self.width = float(re.search(r'width="([\d.]+)"', svg)[1])  # type: ignore[index]
         self._root = ElementTree.fromstring(svg)

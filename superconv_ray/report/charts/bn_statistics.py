@@ -1,4 +1,4 @@
-"""Batch norm's running statistics against re-estimated ones."""
+"""Accuracy with running and with re-estimated statistics of batch norm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOM = 2.0
 
 
 def batch_norm(frame: pd.DataFrame, arms: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
-    """A point a training; above the diagonal re-estimated statistics are better.
+    """A point for each training; above the diagonal, re-estimated statistics are better.
 
     Args:
         frame: From `running_and_reestimated`: arm, seed, labels, running, reestimated.
