@@ -2,16 +2,32 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+DEMO_INSTALLED := .venv/installed-demo
 INSTALLED := .venv/installed
 
-.PHONY: demo test lint docs picture notebook bench clean
+# Everything that runs without a cluster, a browser, documents or object storage; and one run on Ray.
+TESTED_AT_MINIMUM := tests/design tests/planning tests/training tests/data tests/models tests/analysis \
+	tests/storage tests/cli tests/api tests/execution/test_session.py tests/execution/test_worker.py \
+	tests/report/charts tests/report/test_page.py tests/report/test_sections.py tests/report/test_text.py
 
-demo: $(INSTALLED)
+.PHONY: demo test test-minimum lint docs picture notebook bench clean
+
+demo: $(DEMO_INSTALLED)
 	$(BIN)/python studies/quickstart.py run --store results
 	$(BIN)/superconv report results --study quickstart --output results/report.html
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Tests the lowest versions that pyproject.toml allows, in an environment of their own (uv resolves
+# downwards), and notes for which pyproject.toml that passed.
+test-minimum:
+	$(PYTHON) -m venv --clear .venv-minimum
+	.venv-minimum/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-minimum/bin/uv pip install --quiet --python .venv-minimum/bin/python --resolution lowest-direct --editable '.[report]'
+	.venv-minimum/bin/uv pip install --quiet --python .venv-minimum/bin/python pytest hypothesis
+	OMP_NUM_THREADS=1 .venv-minimum/bin/python -m pytest $(TESTED_AT_MINIMUM)
+	git hash-object pyproject.toml > tests/minimum-versions-tested
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -45,12 +61,17 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.checkpoints $(SAVE)
 	$(BIN)/python -m benchmarks.demo $(SAVE)
 
-# Written last, so that an installation that was cut off is begun again.
-$(INSTALLED): pyproject.toml
+# What the demo needs. Written last, so that an installation that was cut off begins again.
+$(DEMO_INSTALLED): pyproject.toml
 	@echo 'setting up .venv; torch is large, this takes a few minutes'
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
+	touch $(DEMO_INSTALLED)
+
+# The rest: what tests, lint, documentation and benchmarks need.
+$(INSTALLED): $(DEMO_INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $(INSTALLED)
 
 clean:
-	rm -rf .venv results
+	rm -rf .venv .venv-minimum results

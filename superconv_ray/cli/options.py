@@ -13,23 +13,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
-class _Amount(click.ParamType[float | str]):
-    """A number, or "auto"."""
+def amount(text: str) -> float | str:
+    """Parse a number or "auto"."""
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor 'auto'") from None
 
-    name = "number|auto"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | str:
-        if value == "auto":
-            return "auto"
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
-
-
-AMOUNT = _Amount()
 
 store_option = click.option(
     "--store",
@@ -53,7 +43,8 @@ def run_options(command: Command) -> Command:
         click.option("--max-trials", type=int, help="Start at most this many trials."),
         click.option(
             "--cpus-per-trial",
-            type=AMOUNT,
+            type=amount,
+            metavar="NUMBER|auto",
             default=1.0,
             show_default=True,
             help="CPUs, and so threads, of a trial. auto: one CPU each, and as many trials at a "
@@ -61,7 +52,8 @@ def run_options(command: Command) -> Command:
         ),
         click.option(
             "--gpus-per-trial",
-            type=AMOUNT,
+            type=amount,
+            metavar="NUMBER|auto",
             help="GPUs of a trial; fractions are allowed. Default: 1 where there are GPUs, else 0. "
             "auto: the fraction that the first trial of the same shape needed.",
         ),

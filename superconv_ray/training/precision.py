@@ -15,8 +15,8 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
-        abilities = torch.cpu.get_capabilities()
-        fast = bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
+        # torch.cpu.get_capabilities() is public, but torch 2.6 does not have it.
+        fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     else:
         fast = False
     return "bf16" if fast else "fp32"

@@ -212,7 +212,7 @@ def test_a_table_is_saved_with_all_its_digits(show: Open) -> None:
     report = made.with_trials(made.trial_frame(500))
     shown = show(report)
     _, content = saved(shown, trials_table(shown).get_by_role("button", name="CSV"))
-    found = pd.read_csv(BytesIO(content))
+    found = pd.read_csv(BytesIO(content), float_precision="round_trip")
     wanted = as_csv_has_it(report.trials)
     pd.testing.assert_frame_equal(found, wanted, check_exact=True, check_dtype=False)
 

@@ -12,18 +12,14 @@ from tests.training.made import (
 
 
 @pytest.mark.parametrize(
-    ("abilities", "expected"),
-    [
-        ({"amx_bf16": True, "avx512_bf16": False}, "bf16"),
-        ({"amx_bf16": False, "avx512_bf16": True}, "bf16"),
-        ({"avx2": True, "amx_bf16": False, "avx512_bf16": False}, "fp32"),
-        ({}, "fp32"),
-    ],
+    ("amx", "avx512", "expected"),
+    [(True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32")],
 )
 def test_auto_precision_is_bf16_on_cpus_with_instructions_for_it(
-    abilities: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
+    amx: bool, avx512: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: abilities)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: avx512)
     assert resolve_precision("auto", CPU) == expected
     trial = make_trial(precision="auto", steps=1)
     assert trained(trial).outcome().measurements["precision_used"] == expected
@@ -48,7 +44,8 @@ def test_auto_precision_is_fp32_on_other_devices() -> None:
 def test_a_precision_that_is_asked_for_is_used_anywhere(
     precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torch.cpu.get_capabilities", dict)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
     assert resolve_precision(precision, CPU) == precision
     outcome = trained(make_trial(precision=precision)).outcome()
     assert outcome.measurements["precision_used"] == precision

@@ -104,6 +104,8 @@ def columns_of(facet: Facet) -> list[str]:
 def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
     """Title of the panel of each row."""
     columns = columns_of(facet)
+    if not columns:  # of which pandas before 3 gives no rows
+        return pd.Series("", frame.index, dtype=str)
     texts = [
         point_text(dict(zip(columns, row, strict=True)))
         for row in frame[columns].itertuples(index=False, name=None)

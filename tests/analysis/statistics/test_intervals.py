@@ -75,7 +75,7 @@ def test_a_bootstrap_interval_is_that_of_scipy() -> None:
     low, high = bootstrap_intervals(values, np.random.default_rng(1), resamples=20_000)
     for row, *ends in zip(values, low, high, strict=True):
         expected = stats.bootstrap(
-            (row,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(2)
+            (row,), np.mean, n_resamples=20_000, method="BCa", random_state=np.random.default_rng(2)
         ).confidence_interval
         assert ends == pytest.approx([expected.low, expected.high], abs=0.01 * row.std() * 3)
 
