@@ -1,0 +1,165 @@
+"""Damaged files are named, left out, and set aside."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.storage import schema
+from superconv_ray.storage.compaction import compact
+from superconv_ray.storage.integrity import DamagedFileWarning, set_aside_damaged
+from superconv_ray.storage.store import Store, StoreError
+from superconv_ray.storage.writing import StoreWriter
+from tests.storage.stored import (
+    Damage,
+    assert_holds,
+    contents,
+    cut_off,
+    damage,
+    gone,
+    make_trial,
+    names,
+    no_parquet,
+    of_another_trial,
+    of_something_else,
+    with_a_flipped_bit,
+    write,
+)
+
+
+@pytest.mark.parametrize("folder", ["trials", "curves"])
+@pytest.mark.parametrize(
+    "how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone]
+)
+def test_a_damaged_part_is_set_aside_and_its_trial_is_not_done(
+    store: Store, folder: str, how: Damage
+) -> None:
+    write(store, 1, 2, 3)
+    name = f"{folder}/{make_trial(2).id}.parquet"
+    damage(store, name, how)
+    said = set_aside_damaged(store.files)
+    if how is gone:
+        assert said == []
+    else:
+        (line,) = said
+        start = rf"{name} in the store {store.files.place} is damaged and was moved to set_aside/; "
+        assert re.match(start + r"what it held is trained again: \w+: .", line)
+        assert names(store, f"set_aside/{folder}") == [Path(name).name]
+    assert set_aside_damaged(store.files) == []
+    assert_holds(store, 1, 3)
+    compact(store.files)
+    assert_holds(store, 1, 3)
+    write(store, 2)
+    assert_holds(store, 1, 2, 3)
+    compact(store.files)
+    assert_holds(store, 1, 2, 3)
+
+
+@pytest.mark.parametrize("folder", ["trials", "curves"])
+@pytest.mark.parametrize(
+    "how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone]
+)
+def test_no_trial_of_a_damaged_compact_file_is_done(store: Store, folder: str, how: Damage) -> None:
+    write(store, 1, 2)
+    compact(store.files)
+    (name,) = names(store, folder)
+    write(store, 3)
+    compact(store.files)
+    damage(store, f"{folder}/{name}", how)
+    assert len(set_aside_damaged(store.files)) == (how is not gone)
+    assert set_aside_damaged(store.files) == []
+    assert_holds(store, 3)
+    write(store, 1, 2)
+    assert_holds(store, 1, 2, 3)
+    compact(store.files)
+    assert_holds(store, 1, 2, 3)
+
+
+@pytest.mark.parametrize("kind", ["parts", "compact"])
+@pytest.mark.parametrize("folder", ["trials", "curves"])
+@pytest.mark.parametrize("how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet])
+def test_readers_leave_damaged_files_out_with_a_warning_and_change_nothing(
+    store: Store, kind: str, folder: str, how: Damage
+) -> None:
+    for seed in (1, 2):
+        write(store, seed)
+        if kind == "compact":
+            compact(store.files)
+    before = names(store, folder)
+    damage(store, f"{folder}/{before[0]}", how)
+    read = {"trials": store.trials, "curves": store.curves}[folder]
+    for columns in (None, ["trial_id"], [schema.TRIALS.names[1] if folder == "trials" else "step"]):
+        with pytest.warns(DamagedFileWarning, match=f"{folder}/{before[0]} in the .* left out"):
+            assert len(read(columns=columns)) == (1 if folder == "trials" else 3)
+    assert names(store, folder) == before
+
+
+def test_compaction_leaves_a_damaged_part_where_it_is(store: Store) -> None:
+    write(store, 1, 2)
+    name = f"{make_trial(1).id}.parquet"
+    damage(store, f"curves/{name}", cut_off)
+    with pytest.warns(DamagedFileWarning, match=f"curves/{name}"):
+        compact(store.files)
+    assert name in names(store, "curves")
+    assert len(set_aside_damaged(store.files)) == 1
+    assert_holds(store, 2)
+
+
+def test_whole_files_of_every_kind_are_not_set_aside(store: Store) -> None:
+    write(store, *range(4))
+    compact(store.files)
+    write(store, 5)
+    StoreWriter(store).write_result(make_trial(6), Outcome("diverged"), [])
+    before = contents(store)
+    assert set_aside_damaged(store.files) == []
+    for one, other in zip(before, contents(store), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_parts_of_an_older_version_are_not_damaged(store: Store) -> None:
+    (trial,) = write(store, 1)
+    path = Path(store.files.uri) / "curves" / f"{trial.id}.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["eval_count"]), path)
+    assert set_aside_damaged(store.files) == []
+
+
+def test_compaction_removes_unfinished_files_that_are_a_day_old(store: Store) -> None:
+    write(store, 1)
+    StoreWriter(store).write_checkpoint(make_trial(2).id, b"state")
+    folder = Path(store.files.uri) / "checkpoints"
+    for name, age in (("old", 90_000), ("new", 80_000)):
+        path = folder / f".{name}.pt.0123.tmp"
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
+    compact(store.files)
+    assert names(store, "checkpoints") == [".new.pt.0123.tmp", f"{make_trial(2).id}.pt"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "how"),
+    [
+        ("json", cut_off),
+        ("json", no_parquet),
+        ("parquet", cut_off),
+        ("parquet", no_parquet),
+        ("parquet", with_a_flipped_bit),
+        ("parquet", of_something_else),
+    ],
+)
+def test_a_damaged_file_of_a_study_is_named_with_the_way_out(
+    filled: Store, how: Damage, suffix: str
+) -> None:
+    damage(filled, f"studies/one.{suffix}", how)
+    with pytest.raises(StoreError) as raised:
+        filled.trials("one")
+    text = str(raised.value)
+    assert text.startswith(f"studies/one.{suffix} in the store {filled.files.place} is damaged")
+    assert text.endswith("delete it and run the study again; finished trials are kept")
+    assert "\n" not in text
