@@ -18,7 +18,7 @@ COLUMN_OF_SETTING = {
     "budget": "steps",
     "bn_momentum_steps": "bn_momentum",
 }
-"""The column in which trials show a setting that a study may sweep in other units."""
+"""Column of the trials for a setting that a study may sweep in other units."""
 NOTABLE = 0.01
 """Smallest difference between accuracies with running and re-estimated BN statistics to report."""
 
@@ -106,11 +106,11 @@ class StudyResults:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """As `Store.trials` of the study, with the columns point, accuracy, accuracy_reestimated.
+        """The frame of `Store.trials`, with the columns point, accuracy and accuracy_reestimated.
 
-        point: Index in the definition's sweep. By it and not by the columns that are swept: a trial
-        that another study has trained tells the data_fraction that was asked for there.
-        accuracy: On the test set, or on validation labels where a trial holds some out.
+        point: Index in the sweep of the definition. The swept columns do not identify a point: a
+        trial that another study trained has the data_fraction of that study.
+        accuracy: On the test set, or on validation labels if a trial holds some out.
         """
         trials = self.store.trials(self.name)
         sweep = self.definition.sweep
@@ -122,38 +122,35 @@ class StudyResults:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """As `Store.curves` of the study."""
+        """The frame of `Store.curves`."""
         return self.store.curves(self.name)
 
     @cached_property
     def failures(self) -> Mapping[str, Mapping[str, Any]]:
-        """Trial id to error and settings, of the study's trials that raised and are not done."""
+        """Error and settings of each failed trial, by trial id."""
         members = set(self.store.members(self.name)["trial_id"])
         return {id_: found for id_, found in self.store.failures().items() if id_ in members}
 
     @cached_property
     def trainings(self) -> pd.DataFrame:
-        """The trials that are measured, not those that choose settings.
-
-        Range tests that are arms of their own are not among them: they are not full trainings.
-        """
+        """Full trainings, without trials that choose settings and without range tests."""
         trials = self.trials
         return trials[(trials["role"] == "training") & (trials["kind"] == "training")]
 
     @property
     def all_arms(self) -> list[str]:
-        """Arms of the study, trained by now or not."""
+        """All arms of the study, in its order."""
         return list(self.definition.arms)
 
     @cached_property
     def arms(self) -> list[str]:
-        """Arms that have a finished training, in the study's order; the first is compared."""
+        """Arms with a finished training, in the study's order; the first is the compared one."""
         trained = set(self.trainings["arm"])
         return [arm for arm in self.all_arms if arm in trained]
 
     @cached_property
     def axes(self) -> list[str]:
-        """Columns of the trials that the study's sweep makes differ, in the order of its points."""
+        """Swept columns of the trials, in the order of the sweep."""
         swept = dict.fromkeys(
             COLUMN_OF_SETTING.get(name, name) for point in self.definition.sweep for name in point
         )
@@ -161,7 +158,7 @@ class StudyResults:
 
     @cached_property
     def comparison(self) -> pd.DataFrame:
-        """The first arm's gaps to all others, at every point of the sweep; of two arms at least."""
+        """Gaps of the first arm to all others at every point; needs two arms."""
         arm, *baselines = self.arms
         return compare(self.trainings, arm, baselines, self.axes, self.value, looks=self.looks)
 
@@ -172,18 +169,18 @@ class StudyResults:
 
     @property
     def axes_but_labels(self) -> list[str]:
-        """The axes that tell curves over the number of labels apart."""
+        """The axes without the number of labels."""
         return [axis for axis in self.axes if axis != "data_count"]
 
     @cached_property
     def trend(self) -> pd.DataFrame:
-        """Whether these gaps grow as labels become scarce; where the sweep is over labels."""
+        """Trend of these gaps as labels become scarce; needs a sweep over labels."""
         arm, *baselines = self.arms
         return gap_trend(self.trainings, arm, baselines, by=self.axes_but_labels, value=self.value)
 
     @cached_property
     def value(self) -> str:
-        """The column of accuracies to compare; "accuracy" if some trainings hold labels out."""
+        """Column of accuracies to compare; "accuracy" if only some trainings hold labels out."""
         names = {"test": "test_accuracy", "validation": "validation_accuracy"}
         return names.get(self.measured_on, "accuracy")
 
@@ -194,7 +191,7 @@ class StudyResults:
 
     @property
     def state(self) -> str:
-        """How far the study is: "340 of 340 trials done, 0 diverged, 0 failed"."""
+        """Progress of the study: "340 of 340 trials done, 0 diverged, 0 failed"."""
         done = self.trials.drop_duplicates("trial_id")
         diverged = int((done["status"] == "diverged").sum())
         return (
@@ -204,12 +201,12 @@ class StudyResults:
 
     @property
     def open_trials(self) -> int:
-        """Trials of the study, as far as they are known by now, that are not done."""
+        """Number of unfinished trials, as far as known."""
         return max(0, self.definition.trials - self.trials["trial_id"].nunique())
 
     @property
     def measured_on(self) -> str:
-        """Which labels `accuracy` is of: "test", "validation", or both in words."""
+        """Labels of `accuracy`: "test", "validation", or a description of both."""
         held_out = self.trainings["test_accuracy"].isna()
         if not held_out.any():
             return "test"
@@ -217,11 +214,11 @@ class StudyResults:
 
     @property
     def looks(self) -> int:
-        """How often the study looks at its gaps: seeds added while looking widen intervals."""
+        """Number of looks at the gaps; seeds added while looking widen intervals."""
         further = self.definition.further_seeds
         return further["up_to"] - further["least"] + 1 if further else 1
 
 
 def _differs(values: pd.Series[Any]) -> bool:
-    """Whether a column has several values; lists come from Parquet as arrays."""
+    """Whether a column has several values; Parquet has lists as arrays."""
     return values.map(str).nunique() > 1

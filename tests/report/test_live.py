@@ -52,26 +52,26 @@ def get(served: Served, path: str, host: str | None = None) -> tuple[int, str]:
     return answer.status, answer.read().decode()
 
 
-def test_the_page_is_told_the_version_it_shows(served: Served) -> None:
+def test_a_page_is_rendered_with_its_version(served: Served) -> None:
     assert get(served, "/") == (200, "<p>version 1, größer</p>")
     served[1].append("2")
     assert get(served, "/version") == (200, "2")
     assert get(served, "/") == (200, "<p>version 2, größer</p>")
 
 
-def test_a_store_out_of_reach_is_said_and_does_not_end_the_server(served: Served) -> None:
+def test_the_server_survives_a_store_that_cannot_be_read(served: Served) -> None:
     served[1].append("lost")
     assert get(served, "/version") == (500, "OSError: store out of reach")
     served[1].append("2")
     assert get(served, "/version") == (200, "2")
 
 
-def test_only_this_machine_is_listened_to(served: Served) -> None:
+def test_the_server_listens_on_this_machine_only(served: Served) -> None:
     assert served[0].server_address[0] == "127.0.0.1"
 
 
 @pytest.mark.parametrize("host", ["attacker.example", "attacker.example:{port}", "", "127.0.0.1:1"])
-def test_a_foreign_name_pointed_at_this_machine_is_refused(served: Served, host: str) -> None:
+def test_a_foreign_host_name_is_refused(served: Served, host: str) -> None:
     status, text = get(served, "/", host.format(port=served[0].server_port) or " ")
     assert (status, text) == (403, "this page is served as 127.0.0.1 or localhost only")
 
@@ -85,11 +85,11 @@ def test_each_page_has_its_own_address(served: Served) -> None:
 
 
 @pytest.mark.parametrize("path", ["/../etc/passwd", "/favicon.ico", "/version/"])
-def test_there_is_nothing_else_to_get(served: Served, path: str) -> None:
+def test_other_paths_are_not_found(served: Served, path: str) -> None:
     assert get(served, path)[0] == 404
 
 
-def test_a_port_that_is_taken_is_an_error_that_says_what_to_do() -> None:
+def test_the_error_on_a_taken_port_says_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"^port {port} .* is taken .* choose another .* 0 for"):
@@ -97,7 +97,7 @@ def test_a_port_that_is_taken_is_an_error_that_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
-def test_a_port_that_is_none_is_an_error(port: int) -> None:
+def test_an_impossible_port_is_an_error(port: int) -> None:
     with pytest.raises(ValueError, match=f"port must be between 0 and 65535, .* got {port}"):
         live.serve(page, str, port)
 
@@ -109,7 +109,7 @@ print("ended")
 """
 
 
-def test_ctrl_c_ends_it_cleanly() -> None:
+def test_ctrl_c_stops_the_server_cleanly() -> None:
     command = [sys.executable, "-c", FOLLOW]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -121,7 +121,7 @@ def test_ctrl_c_ends_it_cleanly() -> None:
     assert (process.returncode, said, complained) == (0, "ended\n", "")
 
 
-def test_a_page_is_made_by_one_request_at_a_time() -> None:
+def test_pages_are_rendered_one_at_a_time() -> None:
     together, most = 0, 0
 
     def render(_: str, __: str) -> str:

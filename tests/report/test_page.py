@@ -97,7 +97,7 @@ def test_the_question_and_the_verdict_come_first() -> None:
     assert places == sorted(places)
 
 
-def test_what_users_wrote_is_no_markup() -> None:
+def test_user_text_is_escaped() -> None:
     text = page.render(made.hostile())
     elements = Elements(text)
     assert [found for name, found in elements.found if name == "img"] == []
@@ -166,7 +166,7 @@ def test_columns_of_one_name_both_stay() -> None:
     assert rows_of(pd.DataFrame([[1, 2]], columns=["x", "x"])) == [[1, 2]]
 
 
-def test_only_numbers_stand_to_the_right() -> None:
+def test_only_numbers_are_aligned_to_the_right() -> None:
     frame = pd.DataFrame(
         {"f": [0.5], "n": pd.array([None], dtype="Int64"), "b": [True], "s": ["1"]}
     )
@@ -188,7 +188,7 @@ def test_a_charts_colors_and_fonts_are_the_pages() -> None:
     assert data["themes"]["light"] != data["themes"]["dark"]
 
 
-def test_a_script_holds_nothing_that_ends_it_and_still_says_the_same() -> None:
+def test_a_script_contains_no_text_that_ends_its_element() -> None:
     plain = page._plain("a = '</SCRIPT><script><!--'; b = 1 < 2")
     assert plain == r"a = '\x3c/SCRIPT>\x3cscript>\x3c!--'; b = 1 < 2"
     for script in Elements(page.render(made.report())).scripts[1:]:

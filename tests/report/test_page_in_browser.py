@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from superconv_ray.report import live, page
-from superconv_ray.report.content import Report
+from superconv_ray.report.content import IndexEntry, Report
 from tests.report import made
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_every_chart_has_marks_and_the_width_of_a_wide_or_a_narrow_page(show: Op
     assert 320 < wide[1][1] < 640 < narrow[1][1]
 
 
-def test_a_chart_says_what_it_shows_without_being_seen(show: Open) -> None:
+def test_a_chart_has_an_accessible_name(show: Open) -> None:
     shown = show(made.report())
     first_drawn(shown)
     title = "Accuracy against the number of labels"
@@ -170,7 +170,7 @@ def test_a_chart_says_what_it_shows_without_being_seen(show: Open) -> None:
     assert chart.count() == 1
 
 
-def test_a_mark_tells_its_numbers(show: Open) -> None:
+def test_a_mark_has_a_tooltip_with_its_numbers(show: Open) -> None:
     shown = show(made.report())
     figure = first_drawn(shown)
     mark = figure.locator(".mark-symbol.role-mark path").first
@@ -279,7 +279,7 @@ def test_the_page_is_light_or_dark_as_the_system_is_and_as_the_reader_wants(
     assert paper() == (other, other)
 
 
-def test_what_users_wrote_stays_text(show: Open) -> None:
+def test_user_text_stays_text(show: Open) -> None:
     shown = show(made.hostile())
     drawn(shown)
     assert shown.title() == f"{made.HOSTILE} – superconv_ray"
@@ -319,7 +319,7 @@ def test_a_study_without_a_trial_has_a_page_that_says_so(show: Open, width: int)
     assert widths(shown) == (width, width)
 
 
-def test_on_paper_all_is_open_and_light_and_afterwards_as_before(show: Open) -> None:
+def test_printing_opens_everything_in_light_colors_and_restores_the_page(show: Open) -> None:
     shown = show(made.report(60), scheme="dark")
     shown.evaluate("dispatchEvent(new Event('beforeprint'))")
     of_pages(shown.locator("figure[data-drawn=light]")).to_have_count(3)
@@ -329,6 +329,24 @@ def test_on_paper_all_is_open_and_light_and_afterwards_as_before(show: Open) -> 
     assert shown.locator("[data-table=all-trials] tbody tr").count() == 25
     assert shown.locator("main details[open]").count() == 1
     assert shown.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+@pytest.mark.parametrize("width", [360, 1100, 1400])
+def test_the_index_fits_its_page_and_needs_no_network(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    entry = IndexEntry("a_study", "report-a.html", made.HOSTILE, "1 of 2 trials done", "a beats b.")
+    file = tmp_path / "report.html"
+    file.write_text(page.render_index("/a/store", [entry] * 3), encoding="utf-8")
+    with contextlib.closing(browser.new_context(viewport={"width": width, "height": 900})) as own:
+        shown = own.new_page()
+        asked: list[str] = []
+        shown.on("request", lambda request: asked.append(request.url))
+        shown.goto(file.as_uri())
+        assert widths(shown) == (width, width)
+        assert shown.locator("article").first.bounding_box()["width"] > 0.6 * width  # type: ignore[index]
+        assert shown.locator("h2 a").first.inner_text() == made.HOSTILE
+        assert asked == [file.as_uri()]
 
 
 def test_all_controls_are_reached_by_keyboard(show: Open) -> None:
@@ -346,7 +364,7 @@ def test_all_controls_are_reached_by_keyboard(show: Open) -> None:
     of_pages(table.locator("th[aria-sort=ascending] .dt-column-title")).to_have_text("id")
 
 
-def test_a_live_page_loads_itself_anew_where_its_reader_was(browser: Browser) -> None:
+def test_a_live_page_reloads_and_keeps_the_readers_place(browser: Browser) -> None:
     versions = ["1"]
     with live.server(
         lambda _, version: page.render(state(version), version=version), lambda: versions[-1]

@@ -66,14 +66,14 @@ def test_accuracies_are_compared_on_the_labels_that_all_trainings_measured(store
     assert results.measured_on == "validation (where labels are held out) or test"
 
 
-def test_what_is_still_to_come_is_counted(store: Store) -> None:
+def test_unfinished_trials_are_counted(store: Store) -> None:
     study = HandMade(store, ("a",))
     study.add("a", 0.9)
     study.to_come = 3
     assert study.results().open_trials == 3
 
 
-def test_only_the_studys_own_failures_are_told(store: Store) -> None:
+def test_failures_are_those_of_the_study(store: Store) -> None:
     study = HandMade(store, ("a",))
     study.add("a", 0.9)
     StoreWriter(store).write_failure(

@@ -30,7 +30,7 @@ def two_arms(store: Store, *gaps: tuple[float, ...], labels: tuple[int, ...] = (
     return study
 
 
-def test_a_gain_is_told_with_its_interval(store: Store) -> None:
+def test_a_gain_has_its_interval(store: Store) -> None:
     # Gaps 1, 2, 3 points: s = 1, half width t(0.975, 2) / sqrt(3) = 2.484.
     headline, numbers, meaning, *_ = verdict(two_arms(store, (0.01, 0.02, 0.03)).results())
     assert headline == "one_cycle beats cosine at none of 1 point."
@@ -38,7 +38,7 @@ def test_a_gain_is_told_with_its_interval(store: Store) -> None:
     assert meaning == MEANING
 
 
-def test_a_gain_that_grows_with_fewer_labels_is_told(store: Store) -> None:
+def test_a_gain_that_grows_with_fewer_labels_is_stated(store: Store) -> None:
     study = two_arms(store, (0.01, 0.011, 0.012), (0.05, 0.052, 0.054), labels=(1000, 100))
     said = verdict(study.results())
     assert said[0] == "one_cycle beats cosine at 2 of 2 points."
@@ -54,18 +54,18 @@ def test_a_gain_that_grows_with_fewer_labels_is_told(store: Store) -> None:
     )
 
 
-def test_a_negative_result_is_told_as_one(store: Store) -> None:
+def test_a_negative_result_is_stated(store: Store) -> None:
     said = verdict(two_arms(store, (-0.02, -0.021, -0.022)).results())
     assert said[0] == "one_cycle beats cosine at none of 1 point."
     assert said[1].startswith("one_cycle does not beat cosine (-2.1 [")
 
 
-def test_with_one_seed_nothing_is_claimed(store: Store) -> None:
+def test_one_seed_supports_no_claim(store: Store) -> None:
     said = verdict(two_arms(store, (0.2,)).results())
     assert "With one seed there are no intervals, so no gap can be told from chance." in said
 
 
-def test_one_arm_is_not_compared_but_told(store: Store) -> None:
+def test_one_arm_has_its_accuracy_and_no_comparison(store: Store) -> None:
     study = HandMade(store, ("a",))
     study.add("a", 0.9)
     assert verdict(study.results()) == (
@@ -74,12 +74,12 @@ def test_one_arm_is_not_compared_but_told(store: Store) -> None:
     )
 
 
-def test_without_a_training_nothing_is_said(store: Store) -> None:
+def test_without_a_training_there_is_no_verdict(store: Store) -> None:
     (said,) = verdict(HandMade(store, ("a",)).results())
     assert said == "No training has finished yet, so there is no verdict."
 
 
-def test_that_a_study_is_not_done_is_told(store: Store) -> None:
+def test_an_unfinished_study_has_a_caveat(store: Store) -> None:
     study = two_arms(store, (0.01, 0.02))
     study.to_come = 1
     last = verdict(study.results())[-1]

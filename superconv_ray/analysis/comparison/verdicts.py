@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.statistics.paired import MAX_SEEDS, seeds_needed
+from superconv_ray.design.text import counted
 
 MARGIN = 0.005
 """A gain below half a point of accuracy does not count."""
@@ -86,7 +87,7 @@ def _on_pairs(row: Mapping[Any, Any]) -> Iterator[str]:
     else:
         for name, runs in sides:
             if runs > n:
-                yield f"{_runs(runs - n)} of {name!r} without a partner left out"
+                yield f"{counted(runs - n, 'run')} of {name!r} without a partner left out"
     if n == 1:
         yield "one pair has no spread: no interval, and no estimate of further seeds"
     elif n > 1 and row["sd"] == 0:
@@ -101,9 +102,9 @@ def _on_divergence(row: Mapping[Any, Any]) -> Iterator[str]:
         runs, diverged = row[f"runs{suffix}"], row[f"diverged{suffix}"]
         if runs and diverged == runs:
             nothing = ": nothing to compare with" if side == "baseline" else ""
-            yield f"{row[side]!r} diverged in all of {_runs(runs)}{nothing}"
+            yield f"{row[side]!r} diverged in all of {counted(runs, 'run')}{nothing}"
         elif diverged:
-            yield f"{row[side]!r} diverged in {diverged} of {_runs(runs)}, counted as measured"
+            yield f"{row[side]!r} diverged in {diverged} of {counted(runs, 'run')}, counted as measured"
 
 
 def _on_decision(row: Mapping[Any, Any], corrections: Corrections, alpha: float) -> Iterator[str]:
@@ -123,7 +124,3 @@ def _corrected(corrections: Corrections) -> str:
     if corrections.looks > 1:
         parts.append(f"{corrections.looks} looks")
     return f", corrected for {' and '.join(parts)}" if parts else ""
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
