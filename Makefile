@@ -35,12 +35,12 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
-# A warning is an error. Nothing is read from the network.
+# Warnings are errors. The build needs no network.
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 	@echo 'docs/_build/index.html'
 
-# The picture of a report in README and documentation; needs a Chromium.
+# Takes the picture of a report for README and documentation. Needs Chromium.
 picture: $(INSTALLED)
 	$(BIN)/python docs/picture.py
 
@@ -48,7 +48,7 @@ picture: $(INSTALLED)
 notebook: $(INSTALLED)
 	$(BIN)/python -m docs.notebook
 
-# `make bench SAVE=--save` keeps the figures in benchmarks/results, where README and docs take them from.
+# `make bench SAVE=--save` writes benchmarks/results, from which README and documentation are made.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup $(SAVE)
 	$(BIN)/python -m benchmarks.training_loop $(SAVE)
@@ -61,17 +61,17 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.checkpoints $(SAVE)
 	$(BIN)/python -m benchmarks.demo $(SAVE)
 
-# What the demo needs. Written last, so that an installation that was cut off begins again.
+# Packages for the demo. Written last, so that an interrupted installation starts again.
 $(DEMO_INSTALLED): pyproject.toml
 	@echo 'setting up .venv; torch is large, this takes a few minutes'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
 	touch $(DEMO_INSTALLED)
 
-# The rest: what tests, lint, documentation and benchmarks need.
+# The other packages: for tests, lint, documentation and benchmarks.
 $(INSTALLED): $(DEMO_INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $(INSTALLED)
 
 clean:
-	rm -rf .venv .venv-minimum results
+	rm -rf .venv .venv-minimum results docs/_build docs/_generated
