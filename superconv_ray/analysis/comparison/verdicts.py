@@ -104,7 +104,8 @@ def _on_divergence(row: Mapping[Any, Any]) -> Iterator[str]:
             nothing = ": nothing to compare with" if side == "baseline" else ""
             yield f"{row[side]!r} diverged in all of {counted(runs, 'run')}{nothing}"
         elif diverged:
-            yield f"{row[side]!r} diverged in {diverged} of {counted(runs, 'run')}, counted as measured"
+            of = counted(runs, "run")
+            yield f"{row[side]!r} diverged in {diverged} of {of}, counted as measured"
 
 
 def _on_decision(row: Mapping[Any, Any], corrections: Corrections, alpha: float) -> Iterator[str]:
