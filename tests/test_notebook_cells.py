@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+
+from superconv_ray.analysis.range_tests.advice import Verdict
 
 DATA = """
 import numpy as np
@@ -89,5 +91,45 @@ def test_a_study_made_in_cells_is_trained_and_an_edited_model_is_trained_again(
         assert run_cell(cell) == ""
     assert run_cell(RUN) == "2 0 0"
     assert run_cell(MODEL + STUDY + RUN) == "0 2 0"  # the same model in another cell
-    assert run_cell(MODEL.replace("self.layer(x)", "2 * self.layer(x)") + STUDY + RUN) == "2 0 0"
+    edited = MODEL.replace("self.layer(x)", "2 * self.layer(x)") + STUDY
+    assert "replace=True" in run_cell(edited + RUN)  # the name would stand for two models
+    assert run_cell(edited + RUN.replace("STORE", "STORE, replace=True")) == "2 0 0"
     assert "whose source can be read" in run_cell(f"exec({MODEL!r})\n" + STUDY + "study.plan()")
+
+
+ON_RAY = """
+import ray
+
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error",
+         object_store_memory=100 * 2**20)
+result = study.run(STORE, progress=False)
+print(result.summary.trained, ray.is_initialized())
+ray.shutdown()
+"""
+LOOK = """
+frame = study.results(STORE).compare()
+print(list(frame["arm"]), list(frame["baseline"]))
+"""
+PLOT = """
+from superconv_ray import lr_find
+
+found = lr_find(
+    model=Net, data=load, batch_size=20, steps=30, points=10, seeds=1,
+    store=STORE, local=True, progress=False,
+)
+print(type(found.plot()).__name__, found.verdict)
+"""
+
+
+def test_what_is_defined_in_cells_runs_on_ray_is_compared_and_has_its_rates_plotted(
+    run_cell: Kernel, tmp_path: Path
+) -> None:
+    run_cell(f"STORE = {str(tmp_path / 'store')!r}")
+    for cell in (DATA, MODEL, STUDY):
+        assert run_cell(cell) == ""
+    assert run_cell(ON_RAY) == "2 True"
+    assert run_cell(RUN) == "0 2 0"
+    assert run_cell(LOOK) == "['one_cycle'] ['constant']"
+    chart, verdict = run_cell(PLOT).split(maxsplit=1)
+    assert chart == "VConcatChart"
+    assert verdict in get_args(Verdict)
