@@ -65,11 +65,11 @@ def test_seeds_that_may_be_added_are_a_range() -> None:
 def test_its_text_is_a_table() -> None:
     assert repr(study().plan()).splitlines() == [
         "study planned: Is a < b?",
-        "arm                 point  labels  steps      max_lr  to choose  trainings",
-        "one_cycle   data_count=60      60     20  range test          2          2",
-        "constant    data_count=60      60     20        0.05          0          2",
+        "arm        point           labels  steps  max_lr      to choose  trainings",
+        "one_cycle  data_count=60       60     20  range test          2          2",
+        "constant   data_count=60       60     20  0.05                0          2",
         "one_cycle  data_count=120     120     20  range test          2          2",
-        "constant   data_count=120     120     20        0.05          0          2",
+        "constant   data_count=120     120     20  0.05                0          2",
         "4 cells, 12 trials (4 range tests, 8 trainings), 200 steps",
         "estimated time: unknown (no store given)",
     ]
@@ -107,7 +107,7 @@ def test_the_time_is_that_of_the_steps_left_at_the_pace_of_the_same_model_and_da
     steps = 2 * (2 * 10 + 2 * 20 + 3 * 20)
     assert plan.estimated_seconds == pytest.approx(steps * paces.median())
     assert f"\nin {store_uri}: 4 done, 14 left\n" in repr(plan)
-    assert repr(plan).splitlines()[-1].endswith(" s, one trial at a time")
+    assert repr(plan).splitlines()[-1].endswith(", one trial at a time")
 
 
 def test_of_another_batch_size_the_time_is_unknown(store_uri: str) -> None:

@@ -76,7 +76,7 @@ def test_other_flags_take_the_place_of_what_was_asked_before(
     assert lr_find().exit_code == 0
     result = lr_find("--high", 1.0)
     assert result.exit_code == 0, result.stderr
-    assert "LR 0 to 1, 20 steps, 2 seeds" in result.stdout
+    assert "LR 0 to 1, 20 steps, 2 seeds" in " ".join(result.stdout.split())
     definitions = open_store(store_uri).definitions("lr_find_digits_small_cnn")
     assert [definition.purpose for definition in definitions] == ["lr_find", "lr_find"]
     trials = open_store(store_uri).trials("lr_find_digits_small_cnn")
