@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from statistics import median
+from statistics import mean
 from typing import Any
 
 from superconv_ray.design.outcome import Outcome
@@ -128,7 +128,7 @@ class Estimate:
         self._running: dict[str, _Running] = {}
         self._overheads: deque[float] = deque(maxlen=50)
         self._first_start: float | None = None
-        self._parallel: deque[tuple[float, int]] = deque()
+        self._busy: deque[tuple[float, float]] = deque()  # time, seconds that workers were busy
         self._steps_at: deque[tuple[float, int]] = deque()
         self._steps = 0
         self._seconds_done = 0.0
@@ -144,8 +144,8 @@ class Estimate:
         if self._first_start is None:
             self._first_start = now
             self._steps_at.append((now, 0))
+        self._count_busy(now)
         self._running[trial.id] = _Running(trial, now)
-        self._parallel.append((now, len(self._running)))
 
     def at(self, trial: CompleteTrial, position: Position) -> None:
         """Note how far a trial in progress is."""
@@ -163,6 +163,7 @@ class Estimate:
 
     def ended(self, trial: CompleteTrial, outcome: Outcome) -> None:
         """Note that a trial has ended; one that diverged counts with all the steps it had left."""
+        self._count_busy(self._clock())
         running = self._running.pop(trial.id, None)
         measured = outcome.measurements
         if running is None or "train_seconds" not in measured:
@@ -188,6 +189,7 @@ class Estimate:
 
     def cut_off(self, trial: CompleteTrial) -> None:
         """Note that a trial's worker was lost."""
+        self._count_busy(self._clock())
         self._running.pop(trial.id, None)
 
     def forecast(self, expected: Iterable[Sequence[Stage]]) -> Forecast | None:
@@ -196,7 +198,7 @@ class Estimate:
         Args:
             expected: What has not started; see `Planner.expected`.
         """
-        overhead = median(self._overheads) if self._overheads else 0.0
+        overhead = mean(self._overheads) if self._overheads else 0.0
         done, total, longest = self._seconds_done, 0.0, 0.0
         for running in self._running.values():
             whole = self._expected(running.trial, overhead)
@@ -216,7 +218,7 @@ class Estimate:
         parallel = self._parallel_trials()
         # Workers that take the next trial when they are free need between these two (Graham 1969).
         least = max(total / parallel, longest)
-        most = total / parallel + longest * (1 - 1 / parallel)
+        most = max(least, total / parallel + longest * (1 - 1 / parallel))
         return Forecast((least + most) / 2, done / (done + total) if done + total else 1.0)
 
     def steps_per_second(self) -> float | None:
@@ -227,6 +229,13 @@ class Estimate:
         if not self._steps or now <= self._steps_at[0][0]:
             return None
         return (self._steps - self._steps_at[0][1]) / (now - self._steps_at[0][0])
+
+    def _count_busy(self, now: float) -> None:
+        """Add up the time that workers were busy, before a trial starts or ends."""
+        time, busy = self._busy[-1] if self._busy else (now, 0.0)
+        self._busy.append((now, busy + len(self._running) * (now - time)))
+        while len(self._busy) > 2 and self._busy[1][0] < now - WINDOW_SECONDS:
+            self._busy.popleft()
 
     def _count_steps(self, now: float, steps: int) -> None:
         self._steps += max(0, steps)
@@ -246,11 +255,14 @@ class Estimate:
             return max(0.0, whole - (now - running.since))
         return max(0.0, whole * (1 - running.position.step / steps) - (now - running.reported_at))
 
-    def _parallel_trials(self) -> int:
-        """Return how many trials run at a time: as was seen, or at first as there is room for."""
+    def _parallel_trials(self) -> float:
+        """Return how many trials ran at a time lately, or at first how many there is room for.
+
+        Time between trials, in which a worker waits for its next, makes it less than the workers.
+        """
         now = self._clock()
-        while self._parallel and self._parallel[0][0] < now - WINDOW_SECONDS:
-            self._parallel.popleft()
-        seen = max((count for _, count in self._parallel), default=0)
-        starting = self._first_start is None or now - self._first_start < START_UP_SECONDS
-        return max(1, seen, len(self._running), self.slots if starting else 0)
+        self._count_busy(now)
+        (start, before), (end, busy) = self._busy[0], self._busy[-1]
+        if self._first_start is None or now - self._first_start < START_UP_SECONDS:
+            return max(1, len(self._running), self.slots)
+        return max(0.1, (busy - before) / (end - start) if end > start else 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -189,7 +190,9 @@ def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOpti
         run_local(run, Worker(job, inputs.datasets.__getitem__, run.progress.warn))
     else:
         run.progress.phase("starting Ray")
-        from superconv_ray.execution.ray_tune.runner import run_ray
+        with warnings.catch_warnings():  # of tqdm, which Ray imports, in a notebook
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            from superconv_ray.execution.ray_tune.runner import run_ray
 
         run_ray(
             run,
