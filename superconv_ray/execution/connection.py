@@ -20,6 +20,8 @@ ATTEMPTS_VARIABLE = "RAY_gcs_server_port_wait_time_s"
 UV_VARIABLE = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 """Ray's setting: whether `uv run` starts the workers of a driver that it started itself."""
 
+ANSWER_SECONDS = 5.0
+"""Time in which a head that is well accepts a connection."""
 HEAD_SECONDS = 5.0
 """Time between two checks of the head; the user is warned after two in a row have failed."""
 
@@ -62,7 +64,7 @@ def _head_watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
         failed = 0
         while not over.wait(HEAD_SECONDS):
             try:
-                _knock(address, HEAD_SECONDS)
+                _knock(address, ANSWER_SECONDS)
                 failed = 0
             except OSError as error:
                 failed += 1
@@ -100,7 +102,7 @@ def _own_if_stale() -> str | None:
     if not noted or os.environ.get("RAY_ADDRESS"):
         return None
     try:
-        _knock(noted, 5.0)
+        _knock(noted, ANSWER_SECONDS)
     except (OSError, ValueError):
         return "local"
     return None

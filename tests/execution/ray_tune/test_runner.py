@@ -449,7 +449,7 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     process = start("--store", store, "--address", address)
     wait_for(tmp_path / "asleep", process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30.0)  # 20 are promised, to one who has the cores alone
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("interrupted; to continue: python ")
     assert "Tuner.restore" not in errors
