@@ -1,1 +1,1 @@
-"""Running a plan: in this process, or in parallel on Ray Tune."""
+"""Runs a plan, in this process or in parallel on Ray Tune; call `session.run_plan`."""

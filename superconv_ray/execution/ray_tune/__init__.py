@@ -1,1 +1,1 @@
-"""Running a plan on Ray Tune; the only place that knows Tune."""
+"""Runs a plan on Ray Tune, and is the only place that knows Tune; call `runner.run_ray`."""
