@@ -75,7 +75,7 @@ def test_limited_data_runs_on_fashion_mnist(
     assert run.exit_code == 0, run.output
     assert "9 trials trained, 0 found in the store" in run.stdout
     assert "3 left" in run.stdout  # of 4 arms, each with 2 tuning trials and a training
-    assert "the study's own tables cannot be made of these trials: no finished" in run.stdout
+    assert "the study's own tables cannot be made from these trials: no finished" in run.stdout
     trials = open_store(store_uri).trials()
     assert trials["validation_fraction"].value_counts().to_dict() == {
         0.2: 7,
