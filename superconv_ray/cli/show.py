@@ -51,9 +51,9 @@ def show(study: Study, store: str) -> int:
 
 def print_results(study: Study, results: StudyResults) -> None:
     """Print what `show` prints: the results, and the study's own tables."""
-    from superconv_ray.report.text import results_text
+    from superconv_ray.report.text import study_text
 
-    click.echo(results_text(results.store, study.name))
+    click.echo(study_text(results))
     if study.tables and not results.trainings.empty:
         _print_tables(study.tables, results)
 

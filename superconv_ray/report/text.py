@@ -9,21 +9,11 @@ from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.table_formats import as_text
 from superconv_ray.report.tables import study_tables
 from superconv_ray.report.verdict import caveats, headline
-from superconv_ray.storage.store import Store
 
 LONG = 24
 """Texts longer than this are broken in the cells of a table."""
 MOST_KEYS = 3
 """Leading columns that are repeated where a table is too wide."""
-
-
-def results_text(store: Store, study: str) -> str:
-    """Text on a study of a store, as `show` prints it.
-
-    Raises:
-        StoreError: There is no such study in the store.
-    """
-    return study_text(StudyResults(store, study))
 
 
 def study_text(results: StudyResults) -> str:

@@ -11,8 +11,9 @@ import pytest
 from benchmarks.made_study import write_made_study
 from superconv_ray import Study
 from superconv_ray.cli.study_file import load_study
-from superconv_ray.report.text import frame_text, results_text
-from superconv_ray.storage.store import Store, StoreError, open_store
+from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.text import frame_text, study_text
+from superconv_ray.storage.store import Store, open_store
 from tests.hand_made import HandMade
 
 SAMPLE = Path(__file__).parents[2] / "studies" / "results"
@@ -24,7 +25,7 @@ def store(store_uri: str) -> Store:
 
 
 def text_of(study: HandMade) -> str:
-    return results_text(study.store, study.results().name)
+    return study_text(study.results())
 
 
 def test_the_whole_text_is_question_state_verdict_tables_hardware_and_place(store: Store) -> None:
@@ -72,8 +73,8 @@ def test_no_line_is_longer_than_a_terminal_is_wide(store: Store) -> None:
     quickstart = load_study(SAMPLE.parent / "quickstart.py")
     assert isinstance(quickstart, Study)
     texts = [
-        results_text(sample, sample.studies()[0]),
-        results_text(write_made_study(quickstart, store.files.uri), quickstart.name),
+        study_text(StudyResults(sample, sample.studies()[0])),
+        study_text(StudyResults(write_made_study(quickstart, store.files.uri), quickstart.name)),
     ]
     for text in texts:
         lines = [line for line in text.splitlines() if not line.startswith("tables: ")]
@@ -116,18 +117,14 @@ def test_different_precisions_are_called_out(store: Store) -> None:
     assert warning in text.replace("\n", " ")
 
 
-def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) -> None:
-    text_of(HandMade(store, ("a",)))
-    with pytest.raises(StoreError, match=r"no study 'other' .*there are: 'hand_made'"):
-        results_text(store, "other")
-
-
 def test_secrets_in_the_stores_uri_are_not_printed(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     study = HandMade(store, ("a",))
     study.results()
     store.files.uri = "s3://key:secret@bucket/folder?region=here"
-    assert text_of(study).endswith("tables: s3://bucket/folder (trials/, curves/, studies/)")
+    assert text_of(study).endswith(
+        "tables: s3://bucket/folder?region=here (trials/, curves/, studies/)"
+    )
 
 
 def test_a_frame_has_numbers_to_four_digits_and_a_dash_for_what_is_missing() -> None:
