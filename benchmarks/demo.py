@@ -54,7 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, target in TARGET_SECONDS.items():
             elapsed, trained, found, printed = run(folder)
-            outputs.append(printed)
+            outputs.append(printed.replace(f"{folder}/", ""))
             measured.append(Figure(f"quickstart study, {LABELS[name]}", round(elapsed), "s"))
             ok = elapsed <= target and (trained == 0 if name == "again" else found == 0)
             figures = [f"{elapsed:.1f}", f"<= {target}", str(trained), str(found)]
