@@ -1,8 +1,9 @@
 """Frames in, frames out: what a study's trials and curves say, grouped by question.
 
 Every public function is an attribute of this package and is imported on first use, so that
-``from superconv_ray.analysis import compare, gap_trend`` loads no more than it needs. All of them
-take the frames of ``open_store(...).trials(study)`` or ``.curves(study)``, or a frame made of them.
+``from superconv_ray.analysis import compare, gap_trend`` loads no more than it needs. Most take the
+frames of ``open_store(...).trials(study)`` and ``.curves(study)``, or a frame made of them;
+`accuracy_peak` and the intervals of `statistics` take arrays.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module of a public function when it is first asked for."""
+    """Import the module of a public function on first use."""
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)

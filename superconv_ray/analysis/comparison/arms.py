@@ -1,4 +1,4 @@
-"""Each arm by itself: its accuracy, its generalization gap, and its cost."""
+"""Single arms: accuracy, generalization gap, and cost."""
 
 from __future__ import annotations
 
