@@ -45,7 +45,7 @@ re-estimated BN statistics agree to 0.2 points.
 The trials and curves of this run are in studies/results/. Read them with
 ``open_store("studies/results")``, or print the results, scaling included, with::
 
-    python studies/limited_data.py show --model small_cnn --store studies/results
+    python studies/limited_data.py show --store studies/results FLAGS      # the three flags above
 """
 
 from collections.abc import Mapping
