@@ -23,6 +23,7 @@ from superconv_ray import (
     from_range_test,
     grid,
     iterations,
+    open_store,
 )
 from superconv_ray.data.readers import DatasetNotFoundError
 
@@ -160,7 +161,7 @@ def test_mistakes_are_exceptions_with_the_message_of_the_command_line(
     given = {"store": tmp_path / "store", "local": True, "data_dir": tmp_path, **options}
     with pytest.raises(error, match=message):
         changed.run(**given)
-    assert not (tmp_path / "store").exists()
+    assert open_store(tmp_path / "store").studies() == []
 
 
 def test_the_results_of_a_study_that_never_ran_do_not_exist(store_uri: str) -> None:
