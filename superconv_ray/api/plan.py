@@ -1,9 +1,8 @@
-"""What a study would train, what a store already has of it, and how long the rest would take."""
+"""What a study would train."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -11,26 +10,22 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from superconv_ray.api.stored import Stored, look_up
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.building import make_plan
-from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, duration, text_table
 from superconv_ray.design.trial import Trial
+from superconv_ray.execution.model_check import check_own_models
 
 if TYPE_CHECKING:
-    from superconv_ray.planning.planner import Planner
-    from superconv_ray.planning.selection import Role
     from superconv_ray.storage.store import Store
 
 HEADINGS = ("arm", "point", "labels", "steps", "max_lr", "to choose", "trainings")
 WIDTH = 80
 """Columns of a terminal that the title is wrapped to."""
-
-Kind = tuple[str, str, int]
-"""Model, data set and batch size: what the time of a step depends on."""
 
 
 @dataclass(frozen=True)
@@ -67,31 +62,6 @@ class PlannedCell:
             str(self.choosing),
             str(most) if least == most else f"{least}-{most}",
         ]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What a store has of a plan.
-
-    Attributes:
-        place: The store, without secrets.
-        trials: Trials of the study, as far as they are known.
-        done: Trials that have ended with a result.
-        diverged: How many of these diverged.
-        failures: Error by trial id, of the trials that raised and have not succeeded since.
-        left: Trials that are not done, at most.
-        seconds_left: Training time of these, one at a time; None if it is not known.
-        note: How the settings of the store's study of this name differ; None if they do not.
-    """
-
-    place: str
-    trials: int
-    done: int
-    diverged: int
-    failures: Mapping[str, str]
-    left: int
-    seconds_left: float | None
-    note: str | None
 
 
 class StudyPlan:
@@ -144,7 +114,7 @@ class StudyPlan:
     @cached_property
     def stored(self) -> Stored | None:
         """What the store has of the study; None if no store was given."""
-        return None if self._store is None else _look_up(self.plan, self._store)
+        return None if self._store is None else look_up(self.plan, self._store)
 
     @property
     def estimated_seconds(self) -> float | None:
@@ -241,7 +211,7 @@ def plan_study(
         Exception: Whatever the user's own models and data functions raise.
     """
     plan = make_plan(study)
-    check_models(plan)
+    check_own_models(plan, {**DATASETS, **plan.datasets})
     if data_dir is not None:
         _check_data(plan, Path(data_dir))
     if store is None:
@@ -250,33 +220,6 @@ def plan_study(
     from superconv_ray.storage.store import open_store
 
     return StudyPlan(plan, open_store(store))
-
-
-def study_status(study: Study, store: str | Path) -> Stored:
-    """Return what a store has of a study, as far as its trials are known by now.
-
-    Raises:
-        ValueError, TypeError: The study is not valid.
-        StoreError: The store cannot be read.
-    """
-    from superconv_ray.storage.store import open_store
-
-    return _look_up(make_plan(study), open_store(store))
-
-
-def check_models(plan: Plan) -> None:
-    """Build each of the user's models once, for each data set that it is trained on.
-
-    Raises:
-        ValueError, TypeError: As `check_model`.
-        Exception: Whatever the user's code raises.
-    """
-    own = plan.study.models
-    trials = {trial for cell in plan.cells for trial in cell.templates if trial.model in own}
-    for model, dataset, dropout in sorted({(t.model, t.dataset, t.dropout) for t in trials}):
-        from superconv_ray.training.model import check_model
-
-        check_model(own[model], plan.datasets.get(dataset) or DATASETS[dataset], dropout)
 
 
 def _check_data(plan: Plan, data_dir: Path) -> None:
@@ -299,72 +242,3 @@ def _how_chosen(cell: Cell) -> str:
     if cell.search and "max_lr" in cell.search.space:
         return f"tuned ({tuned})" if len(cell.search.space) > 1 else "tuned"
     return f"{cell.representative.max_lr:g}" + (f" (tuned: {tuned})" if tuned else "")
-
-
-def _look_up(plan: Plan, store: Store) -> Stored:
-    from superconv_ray.execution.recovery import recorded_outcomes
-    from superconv_ray.planning.planner import Planner
-    from superconv_ray.storage.versions import difference_note
-
-    planner = Planner(plan, recorded_outcomes(store, plan))
-    own = {member.trial_id for member in planner.memberships}
-    return Stored(
-        place=store.files.place,
-        trials=planner.total,
-        done=len(planner.outcomes),
-        diverged=Counter(planner.outcomes.values())["diverged"],
-        failures={id_: found["error"] for id_, found in store.failures().items() if id_ in own},
-        left=planner.left,
-        seconds_left=_seconds_left(plan, planner, store),
-        note=difference_note(store, define(plan)),
-    )
-
-
-def _seconds_left(plan: Plan, planner: Planner, store: Store) -> float | None:
-    steps = _steps_left(plan, planner)
-    if not steps:
-        return 0.0
-    paces = _step_seconds(store)
-    if any(kind not in paces for kind in steps):
-        return None
-    return sum(count * paces[kind] for kind, count in steps.items())
-
-
-def _steps_left(plan: Plan, planner: Planner) -> Counter[Kind]:
-    """Optimizer steps of the trials that are not done, by what their time depends on."""
-    left: Counter[Kind] = Counter()
-    done = Counter(
-        (member.cell, member.role)
-        for member in planner.memberships
-        if member.trial_id in planner.outcomes
-    )
-    tuning = plan.study.tuning
-    for index, cell in enumerate(plan.cells):
-        scored = cell.search.templates if cell.search else ()
-        expected: dict[Role, tuple[Sequence[Trial], int]] = {
-            "range_test": (cell.range_tests, len(cell.range_tests)),
-            "tuning": (scored, tuning.total_trials),
-            "training": (cell.templates, len(cell.templates)),
-        }
-        for role, (trials, count) in expected.items():
-            if trials:
-                steps = trials[0].steps or 0
-                left[_kind(trials[0])] += (count - done[index, role]) * steps
-    return +left
-
-
-def _step_seconds(store: Store) -> Mapping[Kind, float]:
-    """Median seconds of an optimizer step, evaluations included, of the trials in a store."""
-    by = ["model", "dataset", "batch_size"]
-    trials = store.trials(columns=[*by, "steps", "train_seconds", "eval_seconds", "status"])
-    trials = trials[trials["status"] == "completed"]
-    seconds = (trials["train_seconds"] + trials["eval_seconds"]) / trials["steps"]
-    frame = trials[by].assign(pace=seconds).groupby(by, as_index=False)["pace"].median()
-    return {
-        (model, dataset, int(size)): pace
-        for model, dataset, size, pace in frame.itertuples(index=False, name=None)
-    }
-
-
-def _kind(trial: Trial) -> Kind:
-    return trial.model, trial.dataset, trial.batch_size

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @store_option
 def status(study: Study, store: str) -> int:
     """Count the trials that are done, diverged, failed and left."""
-    from superconv_ray.api.plan import study_status
+    from superconv_ray.api.stored import study_status
 
     found = study_status(study, store)
     click.echo(

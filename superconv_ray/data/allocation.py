@@ -16,7 +16,6 @@ torch.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -84,8 +83,3 @@ def check_split(total: int, count: int, validation_fraction: float) -> None:
 def exact_fraction(value: float) -> Fraction:
     """Return the number as written: 0.1 is one tenth, not the nearest binary float."""
     return Fraction(str(value))
-
-
-def missing_classes(counts: Sequence[int]) -> list[int]:
-    """Return the classes without a sample."""
-    return [c for c, count in enumerate(counts) if count == 0]

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
+from superconv_ray.execution.model_check import check_own_models
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.record import StudyRecord
 from superconv_ray.execution.recovery import recorded_outcomes
@@ -161,7 +162,7 @@ def _load_inputs(run: Run, options: RunOptions) -> _Inputs:
 
     run.progress.phase("loading data")
     datasets = _load_datasets(run.planner, options)
-    _check_own_models(run.planner.plan, datasets)
+    check_own_models(run.planner.plan, datasets)
     return _Inputs(datasets, callbacks)
 
 
@@ -230,18 +231,3 @@ def _load_datasets(planner: Planner, options: RunOptions) -> Mapping[str, Datase
         name: own[name] if name in own else load_dataset(name, options.data_dir)
         for name in sorted(planner.datasets_needed())
     }
-
-
-def _check_own_models(plan: Plan, datasets: Mapping[str, Dataset]) -> None:
-    """Build and call each of the user's models once with each of its data sets.
-
-    Raises:
-        ValueError, TypeError: See `check_model`; or whatever the user's code raises.
-    """
-    trials = {trial for cell in plan.cells for trial in cell.templates}
-    uses = {(t.model, t.dataset, t.dropout) for t in trials if t.model in plan.study.models}
-    for model, dataset, dropout in sorted(uses):
-        if dataset in datasets:
-            from superconv_ray.training.model import check_model
-
-            check_model(plan.study.models[model], datasets[dataset], dropout)

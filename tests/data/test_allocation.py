@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import superconv_ray.data
 from superconv_ray.data.allocation import (
     class_order,
-    missing_classes,
     split_counts,
     validation_ranks,
 )
@@ -126,10 +125,6 @@ def test_a_count_outside_the_data_is_rejected(count: int) -> None:
 def test_a_validation_fraction_outside_its_range_is_rejected(fraction: float) -> None:
     with pytest.raises(ValueError, match=r"validation_fraction must be in \[0, 1\), got"):
         split_counts((3, 3), 2, fraction)
-
-
-def test_missing_classes_are_those_without_a_sample() -> None:
-    assert missing_classes((1, 0, 3, 0)) == [1, 3]
 
 
 def test_sixty_thousand_samples_are_allocated_fast() -> None:

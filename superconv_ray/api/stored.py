@@ -1,0 +1,130 @@
+"""What a store has of a study, and how long the rest would take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from superconv_ray.design.building import make_plan
+from superconv_ray.design.definition import define
+from superconv_ray.design.plan import Plan
+from superconv_ray.design.study import Study
+from superconv_ray.design.trial import Trial
+
+if TYPE_CHECKING:
+    from superconv_ray.planning.planner import Planner
+    from superconv_ray.planning.selection import Role
+    from superconv_ray.storage.store import Store
+
+Kind = tuple[str, str, int]
+"""Model, data set and batch size: what the time of a step depends on."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a store has of a plan.
+
+    Attributes:
+        place: The store, without secrets.
+        trials: Trials of the study, as far as they are known.
+        done: Trials that have ended with a result.
+        diverged: How many of these diverged.
+        failures: Error by trial id, of the trials that raised and have not succeeded since.
+        left: Trials that are not done, at most.
+        seconds_left: Training time of these, one at a time; None if it is not known.
+        note: How the settings of the store's study of this name differ; None if they do not.
+    """
+
+    place: str
+    trials: int
+    done: int
+    diverged: int
+    failures: Mapping[str, str]
+    left: int
+    seconds_left: float | None
+    note: str | None
+
+
+def study_status(study: Study, store: str | Path) -> Stored:
+    """Return what a store has of a study, as far as its trials are known by now.
+
+    Raises:
+        ValueError, TypeError: The study is not valid.
+        StoreError: The store cannot be read.
+    """
+    from superconv_ray.storage.store import open_store
+
+    return look_up(make_plan(study), open_store(store))
+
+
+def look_up(plan: Plan, store: Store) -> Stored:
+    """Return what a store has of a plan; see `study_status`."""
+    from superconv_ray.execution.recovery import recorded_outcomes
+    from superconv_ray.planning.planner import Planner
+    from superconv_ray.storage.versions import difference_note
+
+    planner = Planner(plan, recorded_outcomes(store, plan))
+    own = {member.trial_id for member in planner.memberships}
+    return Stored(
+        place=store.files.place,
+        trials=planner.total,
+        done=len(planner.outcomes),
+        diverged=Counter(planner.outcomes.values())["diverged"],
+        failures={id_: found["error"] for id_, found in store.failures().items() if id_ in own},
+        left=planner.left,
+        seconds_left=_seconds_left(plan, planner, store),
+        note=difference_note(store, define(plan)),
+    )
+
+
+def _seconds_left(plan: Plan, planner: Planner, store: Store) -> float | None:
+    steps = _steps_left(plan, planner)
+    if not steps:
+        return 0.0
+    paces = _step_seconds(store)
+    if any(kind not in paces for kind in steps):
+        return None
+    return sum(count * paces[kind] for kind, count in steps.items())
+
+
+def _steps_left(plan: Plan, planner: Planner) -> Counter[Kind]:
+    """Optimizer steps of the trials that are not done, by what their time depends on."""
+    left: Counter[Kind] = Counter()
+    done = Counter(
+        (member.cell, member.role)
+        for member in planner.memberships
+        if member.trial_id in planner.outcomes
+    )
+    tuning = plan.study.tuning
+    for index, cell in enumerate(plan.cells):
+        scored = cell.search.templates if cell.search else ()
+        expected: dict[Role, tuple[Sequence[Trial], int]] = {
+            "range_test": (cell.range_tests, len(cell.range_tests)),
+            "tuning": (scored, tuning.total_trials),
+            "training": (cell.templates, len(cell.templates)),
+        }
+        for role, (trials, count) in expected.items():
+            if trials:
+                steps = trials[0].steps or 0
+                left[_kind(trials[0])] += (count - done[index, role]) * steps
+    return +left
+
+
+def _step_seconds(store: Store) -> Mapping[Kind, float]:
+    """Median seconds of an optimizer step, evaluations included, of the trials in a store."""
+    by = ["model", "dataset", "batch_size"]
+    trials = store.trials(columns=[*by, "steps", "train_seconds", "eval_seconds", "status"])
+    trials = trials[trials["status"] == "completed"]
+    seconds = (trials["train_seconds"] + trials["eval_seconds"]) / trials["steps"]
+    frame = trials[by].assign(pace=seconds).groupby(by, as_index=False)["pace"].median()
+    return {
+        (model, dataset, int(size)): pace
+        for model, dataset, size, pace in frame.itertuples(index=False, name=None)
+    }
+
+
+def _kind(trial: Trial) -> Kind:
+    return trial.model, trial.dataset, trial.batch_size
