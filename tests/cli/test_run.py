@@ -105,6 +105,8 @@ def test_missing_data_files_are_named_with_where_to_put_them_and_nothing_is_writ
 
 PATIENCE = 120.0
 """Seconds that a test waits for another process."""
+REDRAWN = "1 of 6 trials done"
+"""Part of the live display while the second trial runs."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,13 @@ def interrupted(
     )
     os.close(inside)
     try:
-        screen = read(terminal, until=(folder / "asleep").exists)
+        # The display was redrawn while the second trial sleeps.
+        screen = read(
+            terminal,
+            until=lambda text: (folder / "asleep").exists() and text.count(REDRAWN) > 1,
+        )
         process.send_signal(signal.SIGINT)
-        screen += read(terminal, until=lambda: False)
+        screen += read(terminal, until=lambda _: False)
         _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
@@ -144,24 +150,24 @@ def interrupted(
     return Session(folder, screen, errors, process.returncode)
 
 
-def read(terminal: int, until: Callable[[], bool]) -> str:
-    """What appears on a terminal until something is so, or until its process has ended."""
-    text, give_up = b"", time.monotonic() + PATIENCE
-    while not until() and time.monotonic() < give_up:
+def read(terminal: int, until: Callable[[str], bool]) -> str:
+    """Read what appears on a terminal until it satisfies a condition, or its process has ended."""
+    content, give_up = b"", time.monotonic() + PATIENCE
+    while not until(content.decode(errors="ignore")) and time.monotonic() < give_up:
         if select.select([terminal], [], [], 0.1)[0]:
             try:
-                text += os.read(terminal, 65536)
+                content += os.read(terminal, 65536)
             except OSError:  # the other side is closed
                 break
-    return text.decode()
+    return content.decode()
 
 
 def test_on_a_terminal_the_display_is_live(interrupted: Session) -> None:
     assert "\x1b[?25l" in interrupted.screen
     assert "range_test_linear max_lr=3 seed=0: validation accuracy" in interrupted.screen
-    assert "1 of 6 trials done, 1 running, 5 left, " in interrupted.screen
+    assert f"{REDRAWN}, 1 running, 5 left, " in interrupted.screen
     assert " steps/s, ETA " in interrupted.screen
-    assert interrupted.screen.count("1 of 6 trials done") > 1  # drawn anew as time passes
+    assert interrupted.screen.count(REDRAWN) > 1
 
 
 def test_ctrl_c_prints_how_to_continue_and_that_command_does(
