@@ -30,8 +30,8 @@ def errors_for_users() -> Iterator[None]:
     """
     try:
         yield
-    except (click.ClickException, click.Abort, click.exceptions.Exit):
-        raise
+    except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+        raise  # for click, which also ends quietly if nobody reads the output any more
     except KeyboardInterrupt:
         click.echo(f"interrupted; to continue: {_own_command()}", err=True)
         sys.exit(130)
