@@ -120,7 +120,7 @@ def test_doctor_finds_the_cluster_as_the_file_promises(cluster: Hosts) -> None:
     assert looked.returncode == 0, looked.stdout
     for line in (
         "ok       store: /shared/store: read, written and replaced from 3 nodes",
-        "ok       token: asked for on every node",
+        "ok       token: required on every node",
         "ok       dashboard: 127.0.0.1:8265, on its own machine only",
         "3 nodes, 0 problems, 0 warnings",
     ):
