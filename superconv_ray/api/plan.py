@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from superconv_ray.api.stored import Stored, look_up
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.plan import Cell, Plan
@@ -21,6 +19,7 @@ from superconv_ray.design.trial import Trial
 from superconv_ray.execution.model_check import check_own_models
 
 if TYPE_CHECKING:
+    from superconv_ray.api.stored import Stored
     from superconv_ray.storage.store import Store
 
 HEADINGS = ("arm", "point", "labels", "steps", "max_lr", "to choose", "trainings")
@@ -114,7 +113,12 @@ class StudyPlan:
     @cached_property
     def stored(self) -> Stored | None:
         """What the store has of the study; None if no store was given."""
-        return None if self._store is None else look_up(self.plan, self._store)
+        if self._store is None:
+            return None
+
+        from superconv_ray.api.stored import look_up
+
+        return look_up(self.plan, self._store)
 
     @property
     def estimated_seconds(self) -> float | None:
@@ -129,6 +133,8 @@ class StudyPlan:
         return "\n".join([self._title(), text_table(HEADINGS, self._rows()), *self._totals()])
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
         body = "".join(
             f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.budget import Budget, check_budget
-from superconv_ray.design.choices import Tuning, from_range_test
+from superconv_ray.design.choices import Tuning
 from superconv_ray.design.seeds import AtLeast, seed_values
 from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.trial import Trial
@@ -51,8 +51,7 @@ class Study:
         question: What the study asks, in one sentence.
         base: Settings that all arms share.
         sweep: Points at which the arms are compared, from `grid` and `paired`.
-        arms: The contestants by name. All get the same seeds and the same budget. Default: 1cycle,
-            whose max_lr is read off range tests.
+        arms: The contestants by name. All get the same seeds and the same budget.
         budget: Length of each training, from `iterations`, `epochs`, `samples` or `seconds`. The
             sweep may set it instead, as in ``grid(budget=(iterations(300), iterations(1000)))``;
             schedules are stretched to it.
@@ -76,9 +75,7 @@ class Study:
     question: str = ""
     base: Trial = field(default_factory=Trial)
     sweep: Sweep = field(default_factory=grid)
-    arms: Mapping[str, Arm] = field(
-        default_factory=lambda: {"one_cycle": Arm(max_lr=from_range_test())}
-    )
+    arms: Mapping[str, Arm] = field(default_factory=lambda: {"one_cycle": Arm()})
     seeds: int | Sequence[int] | AtLeast = 3
     tuning: Tuning = field(default_factory=Tuning)
     datasets: Mapping[str, Dataset | Callable[[], Dataset]] = field(default_factory=dict)

@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 
 from superconv_ray.design.budget import epochs, iterations
-from superconv_ray.design.building import make_plan
-from superconv_ray.design.choices import from_range_test
 from superconv_ray.design.seeds import at_least
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import grid
@@ -24,7 +22,7 @@ def test_an_arm_shows_as_it_is_written() -> None:
 def test_a_study_by_default_has_one_arm_one_point_and_three_seeds() -> None:
     plain = study()
     assert list(plain.arms) == ["one_cycle"]
-    assert plain.arms["one_cycle"].settings == {"max_lr": from_range_test()}
+    assert plain.arms["one_cycle"].settings == {}
     assert plain.sweep.points == ({},)
     assert plain.seed_values() == (0, 1, 2)
     assert plain.base == Trial()
@@ -87,9 +85,3 @@ def test_a_budget_may_be_left_to_the_sweep() -> None:
         study(budget=None, sweep=grid(budget=(5,)))
     with pytest.raises(ValueError, match="arms: 'a' cannot set the budget, because all"):
         study(arms={"a": Arm(budget=iterations(3))})
-
-
-def test_a_study_of_a_name_and_a_budget_alone_can_be_planned() -> None:
-    plan = make_plan(Study(name="short", budget=iterations(100)))
-    (cell,) = plan.cells
-    assert (cell.arm, len(cell.range_tests), len(cell.templates)) == ("one_cycle", 3, 3)
