@@ -14,7 +14,7 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
-from superconv_ray.design.text import counted, duration, text_table
+from superconv_ray.design.text import counted, duration, html_table, text_table
 from superconv_ray.design.trial import Trial
 from superconv_ray.execution.model_check import check_own_models
 
@@ -135,16 +135,8 @@ class StudyPlan:
     def _repr_html_(self) -> str:
         from html import escape
 
-        head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>"
-            for row in self._rows()
-        )
         totals = "<br>".join(map(escape, self._totals()))
-        return (
-            f"<p>{escape(self._title())}</p><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table><p>{totals}</p>"
-        )
+        return f"<p>{escape(self._title())}</p>{html_table(HEADINGS, self._rows())}<p>{totals}</p>"
 
     @property
     def _may_add_seeds(self) -> bool:

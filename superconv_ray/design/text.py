@@ -10,7 +10,6 @@ import re
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from html import escape
 from typing import Any
 
 WIDTH = 80
@@ -233,6 +232,8 @@ def text_table(
 
 def html_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table for a notebook, escaped."""
+    from html import escape  # not in the way of a plan in a terminal
+
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
