@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def test_options_may_stand_before_the_study(
     plan = superconv("plan", "--counts", 60, write(WITH_PARAMETERS), "--batch-size", 8)
     assert "batch 8" in plan.stdout
     unknown = superconv("plan", "--bogus", write(WITH_PARAMETERS))
-    assert "No such option '--bogus'" in unknown.stderr
+    assert re.search(r"No such option.*--bogus", unknown.stderr)
 
 
 def test_a_study_file_has_the_same_commands(write: Callable[..., Path]) -> None:

@@ -74,7 +74,7 @@ def test_columns_have_proper_types_with_and_without_rows(store: Store) -> None:
     for name in ("max_lr", "data_fraction", "train_loss", "beta2"):
         assert trials[name] == "float64"
     for name in ("trial_id", "dataset", "model_digest"):
-        assert trials[name] == "str"
+        assert trials[name] in ("str", "object")  # object before pandas 3
     assert trials["finished_at"] == "datetime64[us, UTC]"
     assert trials["milestones"] == "object"
     assert {curves[name] for name in ("step", "samples", "eval_count")} == {"Int64"}
