@@ -149,7 +149,7 @@ def _summary(planner: Planner, found: int) -> RunSummary:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What a run needs besides the plan, loaded and checked before anything is written."""
+    """What a run needs besides the plan, loaded and checked before the study is written."""
 
     datasets: Mapping[str, Dataset]
     callbacks: Sequence[Any]
