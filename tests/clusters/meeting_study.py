@@ -1,9 +1,9 @@
 """A study for tests on several hosts: no trial goes on before as many hosts as expected have one.
 
-The folder MEETING is where a test says how many (`expected`) and whether to be slow (`slow`),
-and where a host that has a trial leaves its name. Where there is no such folder nothing waits. Slow
-trials wait for nobody: they must end within the slice of time that they were begun in, as a host
-that is cut off is not asked for another.
+The folder MEETING is where a test says how many (`expected`), and where a host that has a trial
+leaves its name. Where there is no such folder, nothing waits. While it holds `slow`, trials take
+seconds. A host that a test cuts off (`alone-NAME`) waits for nobody: its trial must end within the
+slice of time that it began in, because nobody asks that host for another slice.
 """
 
 import platform
@@ -19,14 +19,16 @@ MEETING = Path("/shared/meeting")
 
 
 def meet() -> None:
-    """Wait for the others; be slow if that is asked for."""
-    if MEETING.exists():
-        (MEETING / f"host-{platform.node()}").touch()
-        if (MEETING / "slow").exists():
-            time.sleep(0.06)
-            return
-        while len(list(MEETING.glob("host-*"))) < int((MEETING / "expected").read_text()):
-            time.sleep(0.1)
+    """Wait for the others; be slow if the test says so."""
+    if not MEETING.exists():
+        return
+    (MEETING / f"host-{platform.node()}").touch()
+    if (MEETING / "slow").exists():
+        time.sleep(0.1)
+    if (MEETING / f"alone-{platform.node()}").exists():
+        return
+    while len(list(MEETING.glob("host-*"))) < int((MEETING / "expected").read_text()):
+        time.sleep(0.1)
 
 
 class Patient(SmallCNN):
@@ -40,7 +42,7 @@ study = Study(
     name="meeting",
     base=Trial(dataset="digits", data_count=100, batch_size=16, dropout=0.2, model="patient"),
     arms={policy: Arm(policy=policy, max_lr=0.1) for policy in ("constant", "linear")},
-    budget=iterations(40),
+    budget=iterations(20),
     seeds=3,
     models={"patient": Patient},
 )

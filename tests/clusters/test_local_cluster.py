@@ -170,6 +170,7 @@ def test_a_host_killed_and_a_host_cut_off_change_no_number(
     """The host that is cut off goes on and writes, while its trial is trained once more."""
     store = cluster.shared / "disturbed"
     (meeting / "slow").touch()
+    (meeting / "alone-h3").touch()
     with (
         cluster.popen(*SUBMIT, "--store", "/shared/disturbed") as submitted,
         cluster.popen("python", "-c", WATCH, host="h1") as watch,
@@ -190,7 +191,7 @@ def test_a_host_killed_and_a_host_cut_off_change_no_number(
     assert_same_results(str(store), undisturbed)
     noticed_after = float(noticed_at.splitlines()[-1]) - cut_at
     print(f"noticed after {noticed_after:.1f} s")
-    assert noticed_after < 30.0  # about 10 on a quiet machine; with Ray's own settings 65
+    assert noticed_after < 60.0  # about 10 on a quiet machine; with Ray's own settings over 65
 
 
 def test_a_cluster_that_was_taken_down_is_down(cluster: Hosts) -> None:
