@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import re
 import time
 import uuid
 import warnings
@@ -17,7 +16,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -28,6 +26,7 @@ from superconv_ray.storage.filesystem_errors import (
     one_line,
     store_error,
 )
+from superconv_ray.storage.uris import gives_away, without_secrets
 
 Result = TypeVar("Result")
 
@@ -41,28 +40,6 @@ QUICK_REPEATS = 5
 
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 """pyarrow's names of the filesystems on which a file appears only once it is complete."""
-
-_OPEN_OPTIONS = frozenset(
-    {
-        *("endpoint_override", "region", "scheme", "retry_limit_seconds", "project_id"),
-        *("allow_bucket_creation", "allow_bucket_deletion", "tls_ca_file_path", "enable_tls"),
-    }
-)
-"""Options of a URI that are no secrets. Only these are shown, whatever else pyarrow may take."""
-
-
-def without_secrets(text: str) -> str:
-    """Return a path, or a URI without its user, its password and options that may be secret."""
-    if "://" not in text:
-        return text
-    address, _, options = text.partition("?")
-    shown = [
-        option
-        for option in options.split("&")
-        if option.partition("=")[0] in _OPEN_OPTIONS and "@" not in unquote(option)
-    ]
-    query = f"?{'&'.join(shown)}" if shown else ""
-    return re.sub(r"//[^/@:]*:[^/@]*@", "//", address) + query
 
 
 class Files:
@@ -278,23 +255,31 @@ def _opened(uri: str) -> tuple[Any, str]:
                 raise
             filesystem, root = fs.FileSystem.from_uri(f"fsspec+{uri}")
     except (ValueError, ImportError) as error:
-        reason = one_line(error).replace(uri, without_secrets(uri))
         raise ValueError(
             "store must be a local path or a URI: s3://bucket/folder, gs://bucket/folder, "
             "abfs://container@account.dfs.core.windows.net/folder, hdfs://, or a scheme of fsspec "
             f"whose package is installed (sftp:// needs paramiko, hf:// huggingface_hub); "
-            f"got {without_secrets(uri)!r} ({reason})"
+            f"got {without_secrets(uri)!r} ({_reason(error, uri)})"
         ) from None
     except OSError as error:
         raise StoreError(
-            f"the store {without_secrets(uri)} cannot be opened by {scheme}://: {one_line(error)}"
-        ) from error
+            f"the store {without_secrets(uri)} cannot be opened by {scheme}://: "
+            f"{_reason(error, uri)}"
+        ) from None
     if isinstance(filesystem, fs.PyFileSystem):
         # Other processes write, too: a cached listing would hide their files.
         filesystem.handler.fs.dircache.use_listings_cache = False
     elif filesystem.type_name == "s3":
         filesystem = _patient_s3(filesystem)
     return filesystem, root
+
+
+def _reason(error: BaseException, uri: str) -> str:
+    """Return a library's reason for refusing a URI, unless it quotes a secret of it."""
+    reason = one_line(error)
+    if gives_away(reason, uri):
+        return "its user, password or options are invalid; percent-encode / ? # @ : in them"
+    return reason
 
 
 def _with_options(uri: str) -> str:

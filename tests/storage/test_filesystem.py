@@ -20,7 +20,6 @@ from superconv_ray.storage.filesystem import (
     LONGEST_PAUSE,
     PATIENCE,
     Files,
-    without_secrets,
 )
 from superconv_ray.storage.filesystem_errors import StoreError
 
@@ -245,24 +244,6 @@ def test_the_place_of_a_store_keeps_its_options_and_hides_its_secrets() -> None:
     shown = "s3://bucket/deep/folder?region=us-east-1&endpoint_override=localhost:1"
     assert Files(S3).place == shown
     assert Files(shown).place == shown
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("/a/path?x=1", "/a/path?x=1"),
-        ("--store=s3://key:a%2Fb@bucket/x", "--store=s3://bucket/x"),
-        ("s3://bucket/x?secret_key=abc&scheme=http", "s3://bucket/x?scheme=http"),
-        ("s3://bucket/x?session_token=abc", "s3://bucket/x"),
-        ("s3://bucket/x?endpoint_override=http%3A%2F%2Fu%3Ap%40host", "s3://bucket/x"),
-        ("abfs://box@account.dfs.core.windows.net/x?sas_token=abc",
-         "abfs://box@account.dfs.core.windows.net/x"),
-        ("gs://anonymous@bucket/x?endpoint_override=localhost:1&retry_limit_seconds=5",
-         "gs://anonymous@bucket/x?endpoint_override=localhost:1&retry_limit_seconds=5"),
-    ],
-)  # fmt: skip
-def test_only_options_that_are_known_to_be_no_secrets_are_shown(uri: str, shown: str) -> None:
-    assert without_secrets(uri) == shown
 
 
 # Trouble that goes by, and trouble that does not
