@@ -1,9 +1,9 @@
 """Frames in, frames out: what a study's trials and curves say, grouped by question.
 
 Every public function is an attribute of this package and is imported on first use, so that
-``from superconv_ray.analysis import compare, gap_trend`` loads no more than it needs. Most take the
-frames of ``open_store(...).trials(study)`` and ``.curves(study)``, or a frame made of them;
-`accuracy_peak` and the intervals of `statistics` take arrays.
+``from superconv_ray.analysis import compare, gap_trend`` loads no more than it needs. They take the
+frames of ``open_store(...).trials(study)`` and ``.curves(study)``, or a frame made of them.
+Intervals cover 95 %. Random draws start from a fixed seed: the same trials give the same numbers.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from superconv_ray.analysis.comparison.arms import arm_summary, effort, generalization_gap
     from superconv_ray.analysis.comparison.decision import decision_cost
-    from superconv_ray.analysis.comparison.gaps import compare, paired_gap
+    from superconv_ray.analysis.comparison.gaps import compare
     from superconv_ray.analysis.comparison.trend import gap_trend
     from superconv_ray.analysis.range_tests.calibration import rule_costs
     from superconv_ray.analysis.range_tests.frames import join_range_tests
-    from superconv_ray.analysis.range_tests.reading import accuracy_peak
     from superconv_ray.analysis.range_tests.tables import (
         mean_curves,
         range_test_table,
         suggestions,
     )
-    from superconv_ray.analysis.reach.factors import label_worth, speedup
-    from superconv_ray.analysis.reach.table import reach_table
+    from superconv_ray.analysis.reach import label_worth, speedup
     from superconv_ray.analysis.runs.batch_norm import running_and_reestimated
     from superconv_ray.analysis.runs.learning_curves import learning_curves
     from superconv_ray.analysis.runs.schedules import schedule_table
@@ -33,24 +31,16 @@ if TYPE_CHECKING:
     from superconv_ray.analysis.scaling.fits import compare_scaling, scaling_band, scaling_fits
     from superconv_ray.analysis.settings.optimum import optimum, optimum_shift
     from superconv_ray.analysis.settings.search import searched
-    from superconv_ray.analysis.statistics.intervals import mean_interval
-    from superconv_ray.analysis.statistics.sequential import (
-        confidence_per_look,
-        sequential_interval,
-        sign_decided,
-    )
 
 _LAZY = {
     "comparison.arms": ("arm_summary", "effort", "generalization_gap"),
     "comparison.decision": ("decision_cost",),
-    "comparison.gaps": ("compare", "paired_gap"),
+    "comparison.gaps": ("compare",),
     "comparison.trend": ("gap_trend",),
     "range_tests.calibration": ("rule_costs",),
     "range_tests.frames": ("join_range_tests",),
-    "range_tests.reading": ("accuracy_peak",),
     "range_tests.tables": ("mean_curves", "range_test_table", "suggestions"),
-    "reach.factors": ("label_worth", "speedup"),
-    "reach.table": ("reach_table",),
+    "reach": ("label_worth", "speedup"),
     "runs.batch_norm": ("running_and_reestimated",),
     "runs.learning_curves": ("learning_curves",),
     "runs.schedules": ("schedule_table",),
@@ -58,17 +48,13 @@ _LAZY = {
     "scaling.fits": ("compare_scaling", "scaling_band", "scaling_fits"),
     "settings.optimum": ("optimum", "optimum_shift"),
     "settings.search": ("searched",),
-    "statistics.intervals": ("mean_interval",),
-    "statistics.sequential": ("confidence_per_look", "sequential_interval", "sign_decided"),
 }
 _MODULE = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "accuracy_peak",
     "arm_summary",
     "compare",
     "compare_scaling",
-    "confidence_per_look",
     "decision_cost",
     "effort",
     "gap_trend",
@@ -77,20 +63,15 @@ __all__ = [
     "label_worth",
     "learning_curves",
     "mean_curves",
-    "mean_interval",
     "optimum",
     "optimum_shift",
-    "paired_gap",
     "range_test_table",
-    "reach_table",
     "rule_costs",
     "running_and_reestimated",
     "scaling_band",
     "scaling_fits",
     "schedule_table",
     "searched",
-    "sequential_interval",
-    "sign_decided",
     "speedup",
     "step_seconds",
     "suggestions",

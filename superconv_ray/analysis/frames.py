@@ -105,3 +105,10 @@ def placed(rows: pd.DataFrame, names: Sequence[str], values: Sequence[object]) -
     """Prepend to the rows of one point the columns that identify it; a value may be a tuple."""
     columns = {name: [value] * len(rows) for name, value in zip(names, values, strict=True)}
     return pd.concat([pd.DataFrame(columns, index=rows.index), rows], axis=1)
+
+
+def joined(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Return these columns of all frames, one below the other; no row if there is no frame."""
+    if not frames:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(frames, ignore_index=True)[columns]

@@ -24,8 +24,8 @@ from superconv_ray.analysis.frames import (
     require_distinct,
 )
 from superconv_ray.analysis.statistics.intervals import (
-    CONFIDENCE,
     DECIMALS,
+    SEED,
     Floats,
     Interval,
     bootstrap_intervals,
@@ -48,40 +48,6 @@ _RESULTS = (
 )
 
 
-def paired_gap(
-    trials: pd.DataFrame,
-    arm: str,
-    baseline: str,
-    by: Sequence[str] = (),
-    value: str = "test_accuracy",
-) -> pd.DataFrame:
-    """Mean gap of an arm over a baseline, between runs with the same seed and the same subset.
-
-    Pairing removes the variation that both arms share: initial weights, subset and batch order. The
-    interval is Student's t interval of the gaps, cut off at -1 and 1 for accuracies. It assumes
-    that the gaps are independent and roughly normal.
-
-    Args:
-        trials: As from ``open_store(...).trials(study)``; trainings count, diverged ones with what
-            they measured.
-        arm: Name of the arm.
-        baseline: Name of the arm to compare it with.
-        by: Columns that distinguish points.
-        value: Column to compare.
-
-    Returns:
-        Columns: `by`, mean, low, high, n (pairs). Runs without a partner do not count.
-
-    Raises:
-        TypeError: `trials` is no frame.
-        ValueError: A column is missing; a training's `value` is not finite; an arm has no training,
-            or has several of the same seed and subset at one point.
-    """
-    points, runs = paired_runs(trials, arm, [baseline], by, value)
-    gaps = _gap_intervals(runs.dropna(subset="gap").groupby("point")["gap"], value)
-    return points.join(gaps[list(Interval._fields)], how="inner").reset_index(drop=True)
-
-
 def compare(
     trials: pd.DataFrame,
     arm: str,
@@ -89,12 +55,14 @@ def compare(
     by: Sequence[str] = (),
     value: str = "test_accuracy",
     *,
-    confidence: float = CONFIDENCE,
     margin: float = MARGIN,
     looks: int = 1,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Compare an arm with one or more baselines at every point, by gaps paired by seed and subset.
+
+    Pairing removes the variation that both arms share: initial weights, subset and batch order. The
+    interval is Student's 95 % t interval of the gaps, cut off at -1 and 1 for accuracies. It
+    assumes that the gaps are independent and roughly normal.
 
     The verdict follows from the t interval of each row by itself. It is "super-converges" if the
     interval lies above 0: the arm is better. It is "does not" if the interval lies below `margin`:
@@ -108,16 +76,16 @@ def compare(
     says how small).
 
     Args:
-        trials: As for `paired_gap`.
+        trials: As from ``open_store(...).trials(study)``; trainings count, diverged ones with what
+            they measured.
         arm: Name of the arm.
         baseline: Name or names of the arms to compare it with.
         by: Columns that distinguish points.
         value: Column to compare; more of it is better.
-        confidence: Coverage of the intervals, in (0, 1).
         margin: Smallest gain that counts, in units of `value`.
-        looks: Largest number of looks at the data, if seeds were added until the sign was decided
-            (see `sequential_interval`). The t intervals and p_holm then hold at any look.
-        seed: Seed of the bootstrap, and of random sign patterns.
+        looks: Largest number of looks at the data, if seeds were added until the sign was decided.
+            The chance of an error is divided among the looks (Bonferroni), so that the t intervals
+            and p_holm hold at any look.
 
     Returns:
         Columns: `by`, arm, baseline;
@@ -133,12 +101,13 @@ def compare(
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: As `paired_gap`; or `confidence`, `margin` or `looks` is impossible; or there is
-            no baseline, or the arm is its own baseline.
+        ValueError: A column is missing; a training's `value` is not finite; an arm has no training,
+            or has several of the same seed and subset at one point; `margin` or `looks` is
+            impossible; there is no baseline, or the arm is its own baseline.
     """
     if not (np.isfinite(margin) and margin > 0):
         raise ValueError(f"margin must be finite and > 0, got {margin}")
-    coverage = confidence_per_look(looks, confidence)
+    coverage = confidence_per_look(looks)
     baselines = [baseline] if isinstance(baseline, str) else list(baseline)
     if not baselines:
         raise ValueError("baseline must name at least one arm, got none")
@@ -147,8 +116,8 @@ def compare(
     points, runs = paired_runs(trials, arm, baselines, by, value)
     cells = runs.groupby(["point", "rank"])
     table = _gap_intervals(cells["gap"], value, coverage).join(_pairing(cells))
-    generator = np.random.default_rng(seed)
-    table = table.join(_resampled(runs, table.index, confidence, generator))
+    generator = np.random.default_rng(SEED)
+    table = table.join(_resampled(runs, table.index, generator))
     table["p_holm"] = holm(table["p"] * looks)
     # Holm's correction increases with every p: the least possible p give the least corrected ones.
     least_p = np.where(table["p"].notna(), smallest_p(table["n"]), np.nan)
@@ -160,11 +129,11 @@ def compare(
     table = points.join(table.droplevel("rank"), how="right")
     table["arm"], table["baseline"] = arm, names
     corrections = Corrections(tests=int(table["p"].notna().sum()), looks=looks)
-    table["note"] = [note(row, corrections, confidence) for row in table.to_dict("records")]
+    table["note"] = [note(row, corrections) for row in table.to_dict("records")]
     return table[[*by, "arm", "baseline", *_RESULTS]].reset_index(drop=True)
 
 
-def _gap_intervals(gaps: Any, value: str, confidence: float = CONFIDENCE) -> pd.DataFrame:
+def _gap_intervals(gaps: Any, value: str, confidence: float) -> pd.DataFrame:
     """Mean, Student's interval, n and sd of every group; gaps of accuracies stay in [-1, 1]."""
     table = group_means(gaps)
     most = 1.0 if is_accuracy(value) else np.inf
@@ -218,7 +187,7 @@ def _pairing(cells: Any) -> pd.DataFrame:
 
 
 def _resampled(
-    runs: pd.DataFrame, index: pd.Index[Any], confidence: float, generator: np.random.Generator
+    runs: pd.DataFrame, index: pd.Index[Any], generator: np.random.Generator
 ) -> pd.DataFrame:
     """Statistics of the gaps themselves, for all cells with equally many pairs at once."""
     columns = ["p", "improvement_probability", "bootstrap_low", "bootstrap_high"]
@@ -227,9 +196,7 @@ def _resampled(
         table.iloc[cells, 0] = sign_flip_p(gaps, generator)
         table.iloc[cells, 1] = improvement_probability(gaps)
         if gaps.shape[1] > 1:
-            table.iloc[cells, 2], table.iloc[cells, 3] = bootstrap_intervals(
-                gaps, generator, confidence
-            )
+            table.iloc[cells, 2], table.iloc[cells, 3] = bootstrap_intervals(gaps, generator)
     return table
 
 

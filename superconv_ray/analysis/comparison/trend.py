@@ -14,74 +14,67 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.comparison.gaps import paired_runs
+from superconv_ray.analysis.comparison.verdicts import UNDECIDED
 from superconv_ray.analysis.frames import REPLICATE
-from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Interval, mean_interval
+from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
 
+LABELS = "data_count"
 GROWS = "grows"
 FALLS = "falls"
-UNDECIDED = "undecided"
 
 
 def gap_trend(
     trials: pd.DataFrame,
     arm: str,
     baseline: str | Sequence[str],
-    over: str = "data_count",
     by: Sequence[str] = (),
     value: str = "test_accuracy",
-    *,
-    confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
     """Growth of an arm's paired gap when labels become ten times fewer.
 
     For each replicate (seed and subset), a least-squares line is fitted to its gaps over
-    log10(`over`). The negative slopes are averaged over replicates, with Student's t interval,
-    which assumes that they are independent and roughly normal. A replicate that lacks a point is
-    left out, because its slope would be one of other points. A gap that first grows and then falls
-    may have a mean slope of 0: look at `compare` as well.
+    log10(data_count). The negative slopes are averaged over replicates, with Student's 95 % t
+    interval, which assumes that they are independent and roughly normal. A replicate that lacks a
+    point is left out, because its slope would be one of other points. A gap that first grows and
+    then falls may have a mean slope of 0: look at `compare` as well.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; trainings count.
         arm: Name of the arm.
         baseline: Name or names of the arms to compare it with.
-        over: Column of numbers > 0 along which the gap may grow.
         by: Columns that distinguish curves.
         value: Column to compare; more of it is better.
-        confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
         One row per curve and baseline. Columns: `by`, arm, baseline; mean, low, high (growth for
-        each division by ten, in units of `value`), n (replicates); points (distinct values of
-        `over`); verdict ("grows" if the interval lies above 0, "falls" if below, else "undecided");
+        each division by ten, in units of `value`), n (replicates); points (distinct numbers of
+        labels); verdict ("grows" if the interval lies above 0, "falls" if below, else "undecided");
         note.
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: As `paired_gap`; or `over` is not > 0 throughout.
+        ValueError: As `compare`.
     """
     names = [baseline] if isinstance(baseline, str) else list(baseline)
-    points, runs = paired_runs(trials, arm, names, [*by, over], value)
-    if not (points[over].astype(float) > 0).all():
-        raise ValueError(f"{over} must be > 0 on a logarithmic axis")
+    points, runs = paired_runs(trials, arm, names, [*by, LABELS], value)
     gaps = runs.dropna(subset="gap").join(points, on="point")
     rows: list[tuple[object, ...]] = []
     for place, curves in gaps.groupby([*by, "rank"], dropna=False):
         *key, rank = cast("tuple[Any, ...]", place)
-        table = curves.pivot_table(index=REPLICATE, columns=over, values="gap").dropna()
+        table = curves.pivot_table(index=REPLICATE, columns=LABELS, values="gap").dropna()
         left_out = curves.groupby(REPLICATE).ngroups - len(table)
-        found = _growth(table, confidence)
-        note = _note(table, left_out, over)
+        found, note = _growth(table), _note(table, left_out)
         rows.append((*key, arm, names[rank], *found, table.shape[1], _verdict(found), note))
     columns = [*by, "arm", "baseline", *Interval._fields, "points", "verdict", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _growth(gaps: pd.DataFrame, confidence: float) -> Interval:
-    """Mean growth for each division by ten; gaps have shape [replicates, values of `over`]."""
+def _growth(gaps: pd.DataFrame) -> Interval:
+    """Mean growth for each division by ten; gaps have shape [replicates, numbers of labels]."""
     if gaps.shape[1] < 2 or gaps.empty:
         return Interval(math.nan, math.nan, math.nan, len(gaps))
     tenths = -np.log10(gaps.columns.to_numpy(np.float64))
-    return mean_interval(np.polyfit(tenths, gaps.to_numpy().T, 1)[0], confidence)
+    return mean_interval(np.polyfit(tenths, gaps.to_numpy().T, 1)[0])
 
 
 def _verdict(growth: Interval) -> str:
@@ -90,14 +83,14 @@ def _verdict(growth: Interval) -> str:
     return FALLS if growth.high < 0 else UNDECIDED
 
 
-def _note(gaps: pd.DataFrame, left_out: int, over: str) -> str:
+def _note(gaps: pd.DataFrame, left_out: int) -> str:
     said = []
     if gaps.empty:
         said.append("no seed was run at all points")
     elif left_out:
         said.append(f"{left_out} of the seeds left out, because they lack a point")
     if gaps.shape[1] < 2:
-        said.append(f"one {over} has no trend")
+        said.append("one number of labels has no trend")
     elif len(gaps) == 1:
         said.append("one seed: no interval")
     return "; ".join(said)

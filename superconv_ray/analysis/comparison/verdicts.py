@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from superconv_ray.analysis.statistics.intervals import CONFIDENCE
 from superconv_ray.analysis.statistics.paired import MAX_SEEDS, seeds_needed
 from superconv_ray.design.text import counted
 
@@ -59,17 +61,16 @@ def further_seeds(table: pd.DataFrame, margin: float, confidence: float) -> pd.S
     return further
 
 
-def note(row: Mapping[Any, Any], corrections: Corrections, confidence: float) -> str:
+def note(row: Mapping[Any, Any], corrections: Corrections) -> str:
     """Reservations about a row, and reasons for missing values; often none.
 
     Args:
         row: A row of `verdicts` and `further_seeds`, with arm, baseline, p_holm and p_floor (the
             smallest p_holm that the numbers of pairs allow).
         corrections: What p_holm is corrected for.
-        confidence: Coverage of all looks together; p is compared with 1 - confidence.
     """
-    decision = _on_decision(row, corrections, 1 - confidence)
-    return "; ".join([*_on_pairs(row), *_on_divergence(row), *decision])
+    parts = (_on_pairs(row), _on_divergence(row), _on_decision(row, corrections))
+    return "; ".join(chain.from_iterable(parts))
 
 
 def _comparable(rows: Any) -> Any:
@@ -108,8 +109,8 @@ def _on_divergence(row: Mapping[Any, Any]) -> Iterator[str]:
             yield f"{row[side]!r} diverged in {diverged} of {of}, counted as measured"
 
 
-def _on_decision(row: Mapping[Any, Any], corrections: Corrections, alpha: float) -> Iterator[str]:
-    n = row["n"]
+def _on_decision(row: Mapping[Any, Any], corrections: Corrections) -> Iterator[str]:
+    n, alpha = row["n"], 1 - CONFIDENCE
     if n > 1 and row["p_floor"] > alpha:
         yield f"p cannot be below {row['p_floor']:.2g} with {n} pairs{_corrected(corrections)}"
     elif row["verdict"] == SUPER_CONVERGES and row["p_holm"] > alpha:

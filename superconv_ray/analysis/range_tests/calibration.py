@@ -16,7 +16,6 @@ def rule_costs(
     trials: pd.DataFrame,
     curves: pd.DataFrame,
     value: str = "validation_accuracy",
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Distance of every rule's rate from the best max_lr, and the accuracy that it costs.
 
@@ -32,7 +31,6 @@ def rule_costs(
             and data set, as from ``open_store(...).trials(study)``.
         curves: As from ``open_store(...).curves(study)``.
         value: Column to maximize, measured on the same labels in all trainings.
-        seed: Seed of the resampling.
 
     Returns:
         One row per rule. Columns: rule, lr, best_max_lr, decades (log10 lr / best_max_lr),
@@ -45,7 +43,7 @@ def rule_costs(
     """
     tests = join_range_tests(trials, curves)
     rates, table = _grid(trials, value)
-    means = np.concatenate([table.mean(0)[None], table[resampled(len(table), seed)].mean(1)])
+    means = np.concatenate([table.mean(0)[None], table[resampled(len(table))].mean(1)])
     best = rates[means[0].argmax()]
     rows = []
     for rule in suggestions(tests).itertuples():

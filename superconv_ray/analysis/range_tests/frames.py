@@ -64,34 +64,28 @@ class RangeTest:
     @cached_property
     def accuracy(self) -> Floats:
         """Mean over replicates, shape [points]."""
-        return _mean(self.accuracies)
+        return np.asarray(self.accuracies.mean(axis=0))
 
     @cached_property
     def train_loss(self) -> Floats:
         """Mean over replicates, shape [points]; NaN from the first divergence on."""
-        return _mean(self.train_losses)
+        return np.asarray(self.train_losses.mean(axis=0))
 
     @cached_property
     def held_out_loss(self) -> Floats:
         """Mean over replicates, shape [points]; NaN from the first divergence on."""
-        return _mean(self.held_out_losses)
+        return np.asarray(self.held_out_losses.mean(axis=0))
 
     @cached_property
     def divergence(self) -> Floats:
         """The rate at which each replicate diverged, NaN for those that did not."""
         left = np.array([divergence_rate(self.rates, loss) for loss in self.train_losses])
-        first: Floats = np.fmin(left, self.lost)
-        return first
+        return np.asarray(np.fmin(left, self.lost))
 
     @property
     def divergence_lr(self) -> float:
         """The lowest rate at which a replicate diverged, or NaN."""
         return float(np.fmin.reduce(self.divergence))
-
-
-def _mean(matrix: Floats) -> Floats:
-    mean: Floats = matrix.mean(axis=0)
-    return mean
 
 
 def range_tests(

@@ -170,9 +170,7 @@ def three_digits(rate: float) -> float:
     return float(f"{rate:.3g}")
 
 
-def peak_interval(
-    rates: Floats, accuracies: Floats, seed: int | np.random.Generator = 0
-) -> LRInterval:
+def peak_interval(rates: Floats, accuracies: Floats, generator: np.random.Generator) -> LRInterval:
     """Percentile bootstrap interval (95 %) of the learning rate at the peak.
 
     Replicates are drawn with replacement and each draw's mean curve is read like the original. Such
@@ -182,13 +180,13 @@ def peak_interval(
     Args:
         rates: Shape [n].
         accuracies: Shape [replicates, n].
-        seed: Seed of the resampling, or the generator to draw from.
+        generator: Draws the replicates.
     """
     replicates = len(accuracies)
     if replicates < 2:
         return NO_INTERVAL
     share = np.full(replicates, 1 / replicates)
-    weights = np.random.default_rng(seed).multinomial(replicates, share, RESAMPLES) / replicates
+    weights = generator.multinomial(replicates, share, RESAMPLES) / replicates
     positive, smoothed = smoothed_accuracy(rates, weights @ accuracies)
     peaks = positive[smoothed.argmax(axis=-1)]
     low, high = np.quantile(peaks, TAILS, method="inverted_cdf")

@@ -30,6 +30,7 @@ from superconv_ray.analysis.range_tests.reading import (
     smoothed_accuracy,
     three_digits,
 )
+from superconv_ray.analysis.statistics.intervals import SEED
 
 SMITH = "Smith 2017, arXiv 1506.01186, section 3.3"
 FASTAI = "fastai lr_find"
@@ -47,15 +48,12 @@ RULES = {
 """Every rule of `suggestions`, and its source."""
 
 
-def range_test_table(
-    curves: pd.DataFrame, by: Sequence[str] = (), seed: int | np.random.Generator = 0
-) -> pd.DataFrame:
+def range_test_table(curves: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """Summarize every group of range tests in numbers and words.
 
     Args:
         curves: From `join_range_tests`.
         by: Columns that distinguish groups, such as ``["dataset", "data_count"]``.
-        seed: Seed of the bootstrap, or the generator to draw from.
 
     Returns:
         One row per group. Columns: `by`; labels; seeds; peak_accuracy, peak_lr (Smith's max_lr) and
@@ -70,7 +68,7 @@ def range_test_table(
         ValueError: No row; a missing column; or `by` does not distinguish tests with different
             rates or labels.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(SEED)
     rows = [{**key, **_row(test, generator)} for key, test in range_tests(curves, by)]
     return pd.DataFrame(rows)
 

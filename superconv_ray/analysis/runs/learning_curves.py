@@ -11,6 +11,7 @@ from superconv_ray.analysis.frames import (
     CURVES,
     TRAINING_COLUMNS,
     finished_trainings,
+    joined,
     placed,
     require_columns,
     require_distinct,
@@ -55,16 +56,14 @@ def learning_curves(
     require_distinct(trainings, by)
     own = trainings[[*by, "arm", "trial_id", "status"]]
     rows = curves[["trial_id", "step", *measures]].astype({"trial_id": str, "step": np.int64})
-    joined = own.merge(rows, on="trial_id", how="inner")
+    measured = own.merge(rows, on="trial_id", how="inner")
     frames = [
         placed(found, [*by, "arm"], key)
-        for key, group in joined.groupby([*by, "arm"], dropna=False)
+        for key, group in measured.groupby([*by, "arm"], dropna=False)
         for found in _means(group, measures)
     ]
     columns = [*by, "arm", "step", "measure", "mean", "low", "high", "n"]
-    return (
-        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
-    )
+    return joined(frames, columns)
 
 
 def _means(runs: pd.DataFrame, measures: Sequence[str]) -> Iterator[pd.DataFrame]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.frames import finished_trainings, placed
+from superconv_ray.analysis.frames import finished_trainings, joined, placed
 from superconv_ray.design.schedules import POLICIES, parameters
 
 POINTS = 200
@@ -48,9 +48,7 @@ def schedule_table(
         found = pd.DataFrame(rates).assign(step=at)
         frames.append(placed(found, [*by, "arm"], key))
     columns = [*by, "arm", "step", "lr", "momentum"]
-    return (
-        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
-    )
+    return joined(frames, columns)
 
 
 def _settings(row: Mapping[Any, Any]) -> tuple[str, int, tuple[tuple[str, Any], ...]]:

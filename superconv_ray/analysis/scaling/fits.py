@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.frames import placed
+from superconv_ray.analysis.frames import joined, placed
 from superconv_ray.analysis.scaling.power_law import (
     EXPONENTS,
     RESOLUTION,
@@ -21,7 +21,7 @@ from superconv_ray.analysis.scaling.power_law import (
     relative_weights,
 )
 from superconv_ray.analysis.scaling.shape import why_no_law
-from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Floats
+from superconv_ray.analysis.statistics.intervals import TAILS, Floats
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 
 LABELS = "data_count"
@@ -33,15 +33,12 @@ def scaling_fits(
     trials: pd.DataFrame,
     by: Sequence[str] = (),
     value: str = "test_accuracy",
-    *,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
     """Fit the power law error = a n^-b + c to every arm, unless its curve has another shape.
 
     The fit is weighted least squares on the means over seeds, with deviations relative to the error
-    and c >= 0. Intervals are percentiles of refits to redrawn means (`redrawn_means`), with the
-    same seeds for all arms. a is the error above the floor at n = 1, far from any point, and so as
+    and c >= 0. The 95 % intervals are percentiles of refits to redrawn means (`redrawn_means`), the
+    same for all arms. a is the error above the floor at n = 1, far from any point, and so as
     uncertain as b. The fit fails if the labels span too little: then b and c trade off against each
     other, b ends at a bound, and the note says so.
 
@@ -50,8 +47,6 @@ def scaling_fits(
             with what it measured.
         by: Columns that distinguish curves, such as ``["steps"]``.
         value: Column of accuracies, in [0, 1].
-        seed: Seed of the redrawn means.
-        confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
         One row per arm. Columns: `by`, arm, a, a_low, a_high, b, b_low, b_high, c, c_low, c_high,
@@ -60,13 +55,14 @@ def scaling_fits(
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: As `arm_curves`; or a value is not in [0, 1].
+        ValueError: A column is missing; a value is not in [0, 1]; or an arm has several trainings
+            of a replicate with one number of labels.
     """
     rows: list[tuple[object, ...]] = []
     for key, curves in _error_curves(trials, [], by, value):
-        laws, reference = _laws(list(curves.values()), confidence, seed)
+        laws, reference = _laws(list(curves.values()))
         for (arm, curve), law in zip(curves.items(), laws, strict=True):
-            rows.append((*key, arm, *_fit_row(curve, law, reference, confidence)))
+            rows.append((*key, arm, *_fit_row(curve, law, reference)))
     estimated = [f"{name}{end}" for name in "abc" for end in ("", "_low", "_high")]
     columns = [*by, "arm", *estimated, "misfit", "points", "seeds", "note"]
     return pd.DataFrame(rows, columns=columns)
@@ -76,9 +72,6 @@ def scaling_band(
     trials: pd.DataFrame,
     by: Sequence[str] = (),
     value: str = "test_accuracy",
-    *,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
     """Errors that the laws of `scaling_fits` predict within the range of labels measured.
 
@@ -90,8 +83,6 @@ def scaling_band(
         trials: As for `scaling_fits`.
         by: Columns that distinguish curves.
         value: Column of accuracies, in [0, 1].
-        seed: Seed of the redrawn means.
-        confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
         60 rows per arm, evenly spaced on a logarithmic axis. Columns: `by`, arm, data_count, error,
@@ -103,21 +94,19 @@ def scaling_band(
     """
     frames = []
     for key, curves in _error_curves(trials, [], by, value):
-        laws, reference = _laws(list(curves.values()), confidence, seed)
+        laws, reference = _laws(list(curves.values()))
         for (arm, curve), law in zip(curves.items(), laws, strict=True):
             if not why_no_law(curve):
                 labels = np.geomspace(curve.axis[0], curve.axis[-1], BAND_POINTS)
                 a, b, c = (parameter[0] for parameter in fit([law]))
                 errors = a * np.exp(-b * (np.log(labels)[:, np.newaxis] - reference)) + c
                 errors = np.clip(errors, 0, 1)
-                ends = _intervals(errors, confidence, certain=curve.counts.min() > 1)
+                ends = _intervals(errors, certain=curve.counts.min() > 1)
                 found = pd.DataFrame(ends, columns=["error", "low", "high"])
                 found["data_count"] = labels
                 frames.append(placed(found, [*by, "arm"], (*key, arm)))
     columns = [*by, "arm", "data_count", "error", "low", "high"]
-    return (
-        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
-    )
+    return joined(frames, columns)
 
 
 def compare_scaling(
@@ -126,9 +115,6 @@ def compare_scaling(
     baseline: str,
     by: Sequence[str] = (),
     value: str = "test_accuracy",
-    *,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
     """Whether an arm changes the exponent of the law, or only its offset.
 
@@ -142,8 +128,6 @@ def compare_scaling(
         baseline: Name of the arm to compare it with.
         by: Columns that distinguish curves.
         value: Column of accuracies, in [0, 1].
-        seed: Seed of the redrawn means, which are paired by seed and subset.
-        confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
         Two rows per point. Columns: `by`, floor ("shared" or "own"), b_difference, b_low, b_high
@@ -162,7 +146,7 @@ def compare_scaling(
             f"{name!r}: {note}" for name, curve in curves.items() for note in why_no_law(curve)
         ]
         pair = [] if notes else [curves[arm], curves[baseline]]
-        laws = _laws(pair, confidence, seed)[0] if pair else []
+        laws = _laws(pair)[0] if pair else []
         notes += [f"{name!r}: {c.divergences}" for name, c in curves.items() if c.divergences]
         certain = all(curve.counts.min() > 1 for curve in pair)
         if not certain:
@@ -172,7 +156,7 @@ def compare_scaling(
             verdict = "undecided"
             if laws:
                 compared, exponents = _compared(laws, floor == "shared")
-                found = _intervals(compared, confidence, certain)
+                found = _intervals(compared, certain)
                 if _inside(exponents[:, 0]).all():
                     verdict = _verdict(*found)
                 else:
@@ -196,12 +180,10 @@ def _error_curves(
         yield key, {arm: replace(curve, values=1 - curve.values) for arm, curve in curves.items()}
 
 
-def _laws(
-    curves: Sequence[ReplicateCurve], confidence: float, seed: int
-) -> tuple[list[Law], float]:
+def _laws(curves: Sequence[ReplicateCurve]) -> tuple[list[Law], float]:
     """Every curve's means with its redrawn means below them; and the reference, as log n."""
     reference = float(np.mean(np.log(np.concatenate([curve.axis for curve in curves]))))
-    redrawn = redrawn_means(curves, DRAWS, confidence, seed)
+    redrawn = redrawn_means(curves, DRAWS)
     laws = [
         Law(
             np.log(curve.axis) - reference,
@@ -213,16 +195,13 @@ def _laws(
     return laws, reference
 
 
-def _intervals(values: Floats, confidence: float, certain: bool) -> Floats:
+def _intervals(values: Floats, certain: bool) -> Floats:
     """Estimate, low and high [n, 3] of values [n, 1 + draws]; both ends NaN unless `certain`."""
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(values[:, 1:], tails, axis=1) if certain else [np.nan, np.nan]
+    low, high = np.quantile(values[:, 1:], TAILS, axis=1) if certain else [np.nan, np.nan]
     return np.stack(np.broadcast_arrays(values[:, 0], low, high), axis=1)
 
 
-def _fit_row(
-    curve: ReplicateCurve, law: Law, reference: float, confidence: float
-) -> tuple[object, ...]:
+def _fit_row(curve: ReplicateCurve, law: Law, reference: float) -> tuple[object, ...]:
     """The columns of `scaling_fits` from a on."""
     counts = (len(curve.axis), curve.counts.min())
     if why := why_no_law(curve):
@@ -231,7 +210,7 @@ def _fit_row(
     predicted = a[0] * np.exp(-b[0] * law.log_n) + c[0]
     deviations = (predicted - curve.means) / np.maximum(curve.means, RESOLUTION)
     found = np.array([a * np.exp(b * reference), b, c])
-    estimates = _intervals(found, confidence, certain=curve.counts.min() > 1)
+    estimates = _intervals(found, certain=curve.counts.min() > 1)
     misfit = np.sqrt(np.mean(deviations**2))
     return (*estimates.ravel(), misfit, *counts, "; ".join(_reservations(curve, b[0])))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from superconv_ray.analysis.statistics.intervals import Floats
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve
@@ -57,4 +57,4 @@ def _p_of_positive(samples: Floats) -> Floats:
     squares = (np.where(known, values - mean[:, np.newaxis], 0) ** 2).sum(axis=1)
     error = np.sqrt(squares / np.maximum(n - 1, 1) / np.maximum(n, 1))
     t = mean / np.maximum(error, ROUNDING)
-    return np.where(n > 1, stats.t.sf(t, np.maximum(n - 1, 1)), 1.0)
+    return np.where(n > 1, special.stdtr(np.maximum(n - 1, 1), -t), 1.0)

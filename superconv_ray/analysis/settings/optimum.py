@@ -23,7 +23,6 @@ def optimum(
     over: str,
     by: Sequence[str] = (),
     value: str = "test_accuracy",
-    seed: int = 0,
 ) -> pd.DataFrame:
     """The value of a setting with the best mean over seeds, with a 95 % bootstrap interval.
 
@@ -37,7 +36,6 @@ def optimum(
         over: Numeric column whose best value to find.
         by: Columns that distinguish points.
         value: Column to maximize.
-        seed: Seed of the resampling.
 
     Returns:
         Columns: `by`, best, low, high, `value` at the best, seeds, note (such as a best value at
@@ -52,7 +50,7 @@ def optimum(
     for key, group in _groups(trials, over, by, value):
         grid, table = over_seeds(group, over, value)
         best = grid[_best(table[None])[0]]
-        drawn = grid[_best(table[resampled(len(table), seed)])]
+        drawn = grid[_best(table[resampled(len(table))])]
         low, high = np.quantile(drawn, TAILS, method="nearest")
         if len(table) == 1:
             low = high = np.nan
@@ -64,7 +62,7 @@ def optimum(
 
 
 def optimum_shift(
-    trials: pd.DataFrame, over: str, along: str, value: str = "test_accuracy", seed: int = 0
+    trials: pd.DataFrame, over: str, along: str, value: str = "test_accuracy"
 ) -> pd.DataFrame:
     """Whether the best value of a setting shifts as another grows, both on logarithmic axes.
 
@@ -78,7 +76,6 @@ def optimum_shift(
         over: Column whose best value to find, > 0.
         along: Column that it may shift with, > 0.
         value: Column to maximize.
-        seed: Seed of the resampling.
 
     Returns:
         One row: slope, low, high, seeds, verdict.
@@ -101,7 +98,7 @@ def optimum_shift(
     if len(counts) > 1:
         raise ValueError(f"every {along} must be run with the same seeds, got {sorted(counts)}")
     (count,) = counts
-    samples = np.concatenate([np.arange(count)[None], resampled(count, seed)])
+    samples = np.concatenate([np.arange(count)[None], resampled(count)])
     best = np.stack([np.log10(grid[_best(table[samples])]) for _, grid, table in parts], axis=1)
     x = np.log10(position) - np.log10(position).mean()
     slopes = (best * x).sum(1) / (x**2).sum()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from superconv_ray.analysis.frames import placed, require_columns
+from superconv_ray.analysis.frames import joined, placed, require_columns
 
 SCORE = "validation_accuracy"
 
@@ -42,9 +42,7 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
             found["chosen"] = found["chosen"].eq(True)
             frames += [found.assign(setting=name, tried=found[name]) for name in names]
     columns = [*by, "cell", "arm", "setting", "tried", "score", "trials", "diverged", "chosen"]
-    return (
-        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
-    )
+    return joined(frames, columns)
 
 
 def _scores(tried: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

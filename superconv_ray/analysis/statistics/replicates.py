@@ -17,7 +17,7 @@ from superconv_ray.analysis.frames import (
     require_arms,
     require_distinct,
 )
-from superconv_ray.analysis.statistics.intervals import RESAMPLES, Floats, check_confidence
+from superconv_ray.analysis.statistics.intervals import RESAMPLES, SEED, TAILS, Floats
 
 
 def over_seeds(found: pd.DataFrame, setting: str, value: str) -> tuple[Floats, Floats]:
@@ -34,9 +34,9 @@ def over_seeds(found: pd.DataFrame, setting: str, value: str) -> tuple[Floats, F
     return table.columns.to_numpy(np.float64), table.to_numpy(np.float64)
 
 
-def resampled(replicates: int, seed: int) -> npt.NDArray[np.int64]:
+def resampled(replicates: int) -> npt.NDArray[np.int64]:
     """Draw replicates with replacement: their indices, shape [draws, replicates]."""
-    return np.random.default_rng(seed).integers(replicates, size=(RESAMPLES, replicates))
+    return np.random.default_rng(SEED).integers(replicates, size=(RESAMPLES, replicates))
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,14 @@ def _curve(runs: pd.DataFrame, column: npt.NDArray[np.int64], columns: int) -> R
     return ReplicateCurve(points, values, diverged)
 
 
-def redrawn_means(
-    curves: Sequence[ReplicateCurve], draws: int, confidence: float, seed: int
-) -> list[Floats]:
+def redrawn_means(curves: Sequence[ReplicateCurve], draws: int) -> list[Floats]:
     """Draw means that other seeds might have given, for statistics that are computed from means.
 
     This is a multiplier bootstrap (Wu 1986). In each draw, every replicate's deviations from the
     means are multiplied by one normal number. The number is the same at every point and for every
-    arm, so that what a pair shares stays shared. The deviations are scaled so that the percentiles
-    of a redrawn mean are the ends of Student's t interval. The ordinary bootstrap would not do:
-    with five replicates drawn with replacement, its 95 % intervals cover 84 %.
+    arm, so that what a pair shares stays shared. The deviations are scaled so that the quantiles
+    `TAILS` of a redrawn mean are the ends of Student's 95 % t interval. The ordinary bootstrap
+    would not do: with five replicates drawn with replacement, its 95 % intervals cover 84 %.
 
     It fails where the deviations are far from normal, as Student's interval does, and a redrawn
     mean may leave the range of the values.
@@ -141,16 +139,13 @@ def redrawn_means(
     Args:
         curves: Curves of one point, as from `arm_curves`, so that they share their replicates.
         draws: Number of draws.
-        confidence: Coverage at which the percentiles equal Student's interval, in (0, 1).
-        seed: Seed of the draws.
 
     Returns:
         Redrawn means of shape [draws, points] for every curve. A point with one replicate does not
         move: its uncertainty is unknown, and the caller must say so.
     """
-    check_confidence(confidence)
-    tail = (1 + confidence) / 2
-    noise = np.random.default_rng(seed).standard_normal((draws, curves[0].values.shape[1]))
+    tail = TAILS[1]
+    noise = np.random.default_rng(SEED).standard_normal((draws, curves[0].values.shape[1]))
     redrawn = []
     for curve in curves:
         n = np.maximum(curve.counts, 2)  # where it is 1 there is no deviation to be scaled

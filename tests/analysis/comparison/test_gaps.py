@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superconv_ray.analysis import arm_summary, compare, paired_gap
+from superconv_ray.analysis import arm_summary, compare
 from tests.analysis.comparison.made import TWO_POINTS, frame, numbers, run
 
 
@@ -18,8 +18,8 @@ def test_a_diverged_training_counts_with_what_it_measured() -> None:
     trials = frame(run("a", 0, 0.9), run("a", 1, 0.1, status="diverged"), run("b", 0, 0.6))
     assert numbers(arm_summary(trials), "arm", "n", "diverged") == [("a", 2, 1), ("b", 1, 0)]
     assert arm_summary(trials)["mean"].tolist() == [0.5, 0.6]
-    assert numbers(paired_gap(trials, "a", "b"), "n") == [(1,)]
-    gap = paired_gap(frame(*trials.to_dict("records"), run("b", 1, 0.6)), "a", "b")  # type: ignore[arg-type]
+    assert numbers(compare(trials, "a", "b"), "n") == [(1,)]
+    gap = compare(frame(*trials.to_dict("records"), run("b", 1, 0.6)), "a", "b")  # type: ignore[arg-type]
     assert gap["mean"].tolist() == pytest.approx([-0.1])  # 0.3 and -0.5
 
 
@@ -27,7 +27,7 @@ def test_range_tests_do_not_count() -> None:
     tests = [run("a", seed, math.nan, role="range_test", trial_id="t") for seed in range(2)]
     trials = frame(*tests, run("a", 0, 0.7), run("b", 0, 0.5))
     assert numbers(arm_summary(trials), "arm", "mean", "n") == [("a", 0.7, 1), ("b", 0.5, 1)]
-    assert numbers(paired_gap(trials, "a", "b"), "n") == [(1,)]
+    assert numbers(compare(trials, "a", "b"), "n") == [(1,)]
 
 
 def test_a_training_that_cells_share_counts_once() -> None:
@@ -36,7 +36,7 @@ def test_a_training_that_cells_share_counts_once() -> None:
     own = [run("a", seed, 0.6 + seed / 10, cell=0) for seed in (0, 1)]
     trials = frame(*shared, *own)
     assert numbers(arm_summary(trials), "arm", "n") == [("a", 2), ("b", 2)]
-    assert numbers(paired_gap(trials, "a", "b"), "n") == [(2,)]
+    assert numbers(compare(trials, "a", "b"), "n") == [(2,)]
 
 
 def test_a_point_may_lack_a_field_that_only_other_arms_use() -> None:
@@ -60,7 +60,7 @@ def test_points_may_differ_in_milestones(sequence: Any) -> None:
         *(points[1], points[1]),
         *(points[0], points[0]),
     ]
-    gaps = paired_gap(trials, "a", "b", ["milestones"])
+    gaps = compare(trials, "a", "b", ["milestones"])
     assert gaps["milestones"].tolist() == [(0.3,), (0.5, 0.75)]
     assert gaps["mean"].tolist() == pytest.approx([0.2, 0.2])
 
@@ -72,13 +72,13 @@ def test_a_training_without_the_measurement_is_named(value: Any) -> None:
     with pytest.raises(ValueError, match=message):
         arm_summary(trials)
     with pytest.raises(ValueError, match=message):
-        paired_gap(trials, "a", "b")
+        compare(trials, "a", "b")
 
 
 def test_the_frame_given_is_left_as_it_was() -> None:
     before = TWO_POINTS.copy()
     arm_summary(TWO_POINTS, ["data_count"])
-    paired_gap(TWO_POINTS, "a", "b", ["data_count"])
+    compare(TWO_POINTS, "a", "b", ["data_count"])
     pd.testing.assert_frame_equal(TWO_POINTS, before)
 
 
@@ -86,8 +86,7 @@ def test_the_frame_given_is_left_as_it_was() -> None:
 
 
 def test_gaps_are_paired_by_seed_and_subset() -> None:
-    gaps = paired_gap(TWO_POINTS, "a", "b", ["data_count"])
-    assert list(gaps.columns) == ["data_count", "mean", "low", "high", "n"]
+    gaps = compare(TWO_POINTS, "a", "b", ["data_count"])
     assert numbers(gaps, "data_count", "n") == [(100, 2), (1000, 2)]
     # 0.20 and 0.10; 0.10 and -0.02: standard errors 0.05 and 0.06, times 12.7062
     assert gaps["mean"].tolist() == pytest.approx([0.15, 0.04])
@@ -97,12 +96,10 @@ def test_gaps_are_paired_by_seed_and_subset() -> None:
 
 def test_an_interval_of_gaps_of_accuracies_stays_between_minus_one_and_one() -> None:
     trials = frame(run("a", 0, 0.9), run("b", 0, 0.1), run("a", 1, 0.5), run("b", 1, 0.9))
-    (gap,) = numbers(paired_gap(trials, "a", "b"), "mean", "low", "high")
+    (gap,) = numbers(compare(trials, "a", "b"), "mean", "low", "high")
     assert gap == pytest.approx((0.2, -1, 1))  # gaps 0.8 and -0.4: half width 7.6
-    (row,) = numbers(compare(trials, "a", "b"), "low", "high")
-    assert row == (-1, 1)
     losses = trials.assign(test_loss=trials["test_accuracy"])
-    (gap,) = numbers(paired_gap(losses, "a", "b", value="test_loss"), "low", "high")
+    (gap,) = numbers(compare(losses, "a", "b", value="test_loss"), "low", "high")
     assert gap == pytest.approx((-7.4237, 7.8237), abs=1e-4)
 
 
@@ -111,13 +108,13 @@ def test_pairing_removes_what_the_pairs_have_in_common(values: list[float], rand
     rows = [run("a", seed, value + 0.01) for seed, value in enumerate(values)]
     rows += [run("b", seed, value) for seed, value in enumerate(values)]
     random.shuffle(rows)
-    (gap,) = numbers(paired_gap(frame(*rows), "a", "b"), "mean", "low", "high", "n")
+    (gap,) = numbers(compare(frame(*rows), "a", "b"), "mean", "low", "high", "n")
     assert gap == pytest.approx((0.01, 0.01, 0.01, len(values)))
 
 
 def test_a_gap_turned_round_changes_its_sign() -> None:
-    there = paired_gap(TWO_POINTS, "a", "b", ["data_count"])
-    back = paired_gap(TWO_POINTS, "b", "a", ["data_count"])
+    there = compare(TWO_POINTS, "a", "b", ["data_count"])
+    back = compare(TWO_POINTS, "b", "a", ["data_count"])
     assert back["mean"].tolist() == pytest.approx((-there["mean"]).tolist())
     assert back["low"].tolist() == pytest.approx((-there["high"]).tolist())
 
@@ -131,34 +128,22 @@ def test_runs_without_a_partner_do_not_count() -> None:
         run("b", 2, 0.1),  # the same seed, but another subset
         run("b", 5, 0.1),
     )
-    (gap,) = numbers(paired_gap(trials, "a", "b"), "mean", "n")
+    (gap,) = numbers(compare(trials, "a", "b"), "mean", "n")
     assert gap == pytest.approx((0.1, 1))
-
-
-def test_a_point_without_a_pair_has_no_row() -> None:
-    trials = frame(run("a", 0, 0.7), run("b", 0, 0.6), run("a", 0, 0.7, 1000))
-    assert paired_gap(trials, "a", "b", ["data_count"])["data_count"].tolist() == [100]
-
-
-@pytest.mark.parametrize("by", [[], ["data_count"]])
-def test_without_any_pair_there_is_no_row(by: list[str]) -> None:
-    gaps = paired_gap(frame(run("a", 0, 0.7), run("b", 1, 0.6)), "a", "b", by)
-    assert gaps.empty
-    assert list(gaps.columns) == [*by, "mean", "low", "high", "n"]
 
 
 def test_points_that_by_does_not_distinguish_are_not_paired_with_each_other() -> None:
     with pytest.raises(ValueError, match="by must distinguish points, but arm 'a' has several"):
-        paired_gap(TWO_POINTS, "a", "b")
+        compare(TWO_POINTS, "a", "b")
 
 
 @pytest.mark.parametrize("arms", [("a", "c"), ("c", "a")])
 def test_an_unknown_arm_is_answered_with_the_known_ones(arms: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="no finished training of arm 'c'; there are: 'a', 'b'"):
-        paired_gap(TWO_POINTS, *arms)
+        compare(TWO_POINTS, *arms)
     only_tests = frame(run("a", 0, 0.5, role="range_test"))
     with pytest.raises(ValueError, match="no finished training of arm 'a'; there are: none"):
-        paired_gap(only_tests, "a", "b")
+        compare(only_tests, "a", "b")
 
 
 def test_columns_that_do_not_exist_are_answered_with_the_nearest() -> None:
@@ -167,7 +152,7 @@ def test_columns_that_do_not_exist_are_answered_with_the_nearest() -> None:
     ):
         arm_summary(TWO_POINTS, ["data_cout"])
     with pytest.raises(ValueError, match=r"value must name .*; did you mean 'test_accuracy'\?"):
-        paired_gap(TWO_POINTS, "a", "b", ["data_count"], "test_acuracy")
+        compare(TWO_POINTS, "a", "b", ["data_count"], "test_acuracy")
 
 
 # Comparisons
@@ -311,13 +296,6 @@ def test_several_baselines_are_rows_of_one_table() -> None:
     assert alone == numbers(table, "mean", "low", "p", "n")[1]
 
 
-def test_the_interval_is_that_of_the_paired_gap() -> None:
-    columns = ["data_count", "mean", "low", "high", "n"]
-    table = compare(TWO_POINTS, "a", "b", ["data_count"])
-    gaps = paired_gap(TWO_POINTS, "a", "b", ["data_count"])
-    pd.testing.assert_frame_equal(table[columns], gaps[columns])
-
-
 # What cannot be said
 
 
@@ -395,7 +373,6 @@ def test_single_divergences_count_and_are_noted() -> None:
     [
         ({"margin": 0}, r"margin must be finite and > 0, got 0"),
         ({"margin": math.nan}, r"margin must be finite and > 0, got nan"),
-        ({"confidence": 95}, r"confidence must be in \(0, 1\), got 95"),
         ({"looks": 0}, r"looks must be >= 1, got 0"),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_decided_row_needs_no_more_seeds() -> None:
 
 
 def test_a_plain_case_has_nothing_to_note() -> None:
-    assert note(ROW, ONCE, 0.95) == ""
+    assert note(ROW, ONCE) == ""
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_plain_case_has_nothing_to_note() -> None:
     ],
 )
 def test_what_a_reader_must_know_is_noted(change: dict[str, Any], expected: str) -> None:
-    assert note({**ROW, **change}, ONCE, 0.95) == expected
+    assert note({**ROW, **change}, ONCE) == expected
 
 
 @pytest.mark.parametrize(
@@ -105,5 +105,5 @@ def test_what_a_reader_must_know_is_noted(change: dict[str, Any], expected: str)
 def test_the_least_possible_p_is_that_of_the_corrected_p(
     corrections: Corrections, expected: str
 ) -> None:
-    assert note({**ROW, "p_floor": 0.25, "p_holm": 0.25}, corrections, 0.95) == expected
-    assert note({**ROW, "p_floor": 0.05}, corrections, 0.95) == ""
+    assert note({**ROW, "p_floor": 0.25, "p_holm": 0.25}, corrections) == expected
+    assert note({**ROW, "p_floor": 0.05}, corrections) == ""

@@ -55,12 +55,6 @@ def test_values_that_have_no_interval_are_rejected(values: Any) -> None:
         mean_interval(values)
 
 
-@pytest.mark.parametrize("confidence", [0, 1, 95])
-def test_a_confidence_is_a_probability(confidence: float) -> None:
-    with pytest.raises(ValueError, match=rf"confidence must be in \(0, 1\), got {confidence}"):
-        mean_interval([1, 2], confidence)
-
-
 def test_many_half_widths_come_at_once_and_single_values_have_none() -> None:
     # t(0.975, 2) = 4.302653, t(0.975, 1) = 12.706205
     half = half_widths([3.0, 2.0, math.nan, math.nan], [3, 2, 1, 0])
@@ -105,9 +99,9 @@ def test_the_bootstrap_is_repeated_by_its_seed() -> None:
     np.testing.assert_array_equal(first, again)
 
 
-@given(st.lists(st.floats(-1, 1), min_size=2, max_size=12), st.sampled_from([0.5, 0.9, 0.99]))
-def test_a_bootstrap_interval_lies_among_the_values(values: list[float], confidence: float) -> None:
-    low, high = bootstrap_intervals(np.array([values]), np.random.default_rng(0), confidence, 200)
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=12))
+def test_a_bootstrap_interval_lies_among_the_values(values: list[float]) -> None:
+    low, high = bootstrap_intervals(np.array([values]), np.random.default_rng(0), 200)
     assert min(values) - 1e-8 <= low[0] <= high[0] <= max(values) + 1e-8
 
 

@@ -1,7 +1,4 @@
-"""Where along an axis, steps or labels, a baseline reaches an arm's accuracy.
-
-`speedup` and `label_worth` are this table along steps and along labels.
-"""
+"""How many more steps or labels a baseline needs to reach an arm's accuracy."""
 
 from __future__ import annotations
 
@@ -11,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Floats
+from superconv_ray.analysis.statistics.intervals import TAILS, Floats
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 
 DRAWS = 2000
-RESULTS = ["mean", "reached_at", "factor", "low", "high", "censored", "seeds", "note"]
+RESULTS = ["factor", "low", "high", "censored", "seeds", "note"]
 
 
 def first_reached(axis: Floats, means: Floats, targets: Floats) -> Floats:
@@ -47,46 +44,81 @@ def first_reached(axis: Floats, means: Floats, targets: Floats) -> Floats:
     return np.where(targets < best[:, :1], 0.0, reached)
 
 
-def reach_table(
+def speedup(
     trials: pd.DataFrame,
     arm: str,
     baseline: str,
-    axis: str,
     by: Sequence[str] = (),
     value: str = "test_accuracy",
-    *,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """Factor by which a baseline must go further along an axis to reach an arm's accuracy.
+    """Factor by which the baseline needs more steps to reach the arm's final accuracy.
 
-    The baseline's mean curve is interpolated as in `first_reached`. The interval contains the
+    The budget is an axis of the design, and schedules are stretched to it. Only final accuracies
+    are compared: while the learning rate is still large, the accuracy of a longer run does not show
+    what a schedule can reach in that many steps.
+
+    The baseline's mean curve is interpolated as in `first_reached`. The 95 % interval contains the
     percentiles of the factor over redrawn means (`redrawn_means`: paired by seed and subset). It
     fails where the baseline's curve is flat: there a small change of accuracy is a large change of
     the factor, and the interval is wide or open.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``; finished trainings count, a diverged one
-            with what it measured.
+        trials: As from ``open_store(...).trials(study)``, of a study that sweeps its budget.
+            Finished trainings count, a diverged one with what it measured.
         arm: Name of the arm.
-        baseline: Name of the arm that is to reach it.
-        axis: Column of steps or labels.
-        by: Columns that distinguish curves.
+        baseline: Name of the arm to measure it against.
+        by: Columns that distinguish curves, such as ``["data_count"]``.
         value: Column to reach; more of it is better.
-        seed: Seed of the redrawn means.
-        confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        Columns: `by`, `axis` (of the arm), mean (of the arm), reached_at (where the baseline is as
-        good), factor = reached_at / `axis` with low and high, censored, seeds (of the arm), note.
-        If censored is ">", the baseline never gets there, and factor is a lower bound from the end
-        of its curve. If "<", the baseline is better from its first point on, and factor is an upper
-        bound. An open end of an interval is 0 or inf. Unknown values are NaN; the note says why.
+        One row per budget of the arm. Columns: `by`, steps, mean (of the arm), baseline_steps
+        (where the baseline is as good), factor = baseline_steps / steps with low and high,
+        censored, seeds (of the arm), note. A factor above 1 is a speed-up. If censored is ">", the
+        baseline never gets there, and factor is a lower bound from the end of its curve. If "<",
+        the baseline is better from its first point on, and factor is an upper bound. An open end of
+        an interval is 0 or inf. Unknown values are NaN; the note says why.
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: As `arm_curves`.
+        ValueError: A column is missing; a training's `value` is not finite; an arm has no training,
+            or several of a replicate at one point; or steps is in `by` or missing.
     """
+    return _factors(trials, arm, baseline, "steps", "baseline_steps", by, value)
+
+
+def label_worth(
+    trials: pd.DataFrame,
+    arm: str,
+    baseline: str,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+) -> pd.DataFrame:
+    """Number of labels with which the baseline reaches the accuracy of the arm with n labels.
+
+    This is `speedup` along labels, with the same arguments, for a study that sweeps its labels.
+
+    Returns:
+        One row per n of the arm, with the columns of `speedup`, but data_count and baseline_labels
+        in place of steps and baseline_steps. A factor of 2 means that the arm is as accurate with n
+        labels as the baseline with 2 n.
+
+    Raises:
+        TypeError: `trials` is no frame.
+        ValueError: As `speedup`.
+    """
+    return _factors(trials, arm, baseline, "data_count", "baseline_labels", by, value)
+
+
+def _factors(
+    trials: pd.DataFrame,
+    arm: str,
+    baseline: str,
+    axis: str,
+    reached: str,
+    by: Sequence[str],
+    value: str,
+) -> pd.DataFrame:
+    """The table of `speedup` along an axis; `reached` names the column of the baseline's place."""
     rows: list[tuple[object, ...]] = []
     for key, curves in arm_curves(trials, [arm, baseline], axis, by, value):
         if arm not in curves:
@@ -95,21 +127,19 @@ def reach_table(
         if other is None:
             found = _nothing_reached(own, f"no training of {baseline!r} here")
         else:
-            found = _reached(own, other, baseline, seed, confidence)
+            found = _reached(own, other, baseline)
         rows += [(*key, *row) for row in zip(own.axis, *found, strict=True)]
-    return pd.DataFrame(rows, columns=[*by, axis, *RESULTS]).astype({axis: trials[axis].dtype})
+    columns = [*by, axis, "mean", reached, *RESULTS]
+    return pd.DataFrame(rows, columns=columns).astype({axis: trials[axis].dtype})
 
 
-def _reached(
-    arm: ReplicateCurve, baseline: ReplicateCurve, name: str, seed: int, confidence: float
-) -> list[npt.ArrayLike]:
-    """The columns RESULTS, each of shape [points of the arm]."""
+def _reached(arm: ReplicateCurve, baseline: ReplicateCurve, name: str) -> list[npt.ArrayLike]:
+    """The columns from mean on, each of shape [points of the arm]."""
     (found,) = first_reached(baseline.axis, baseline.means[np.newaxis], arm.means[np.newaxis])
-    targets, means = redrawn_means([arm, baseline], DRAWS, confidence, seed)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    targets, means = redrawn_means([arm, baseline], DRAWS)
     # An order statistic: a censored draw is infinite and must not be interpolated.
     low, high = np.quantile(
-        first_reached(baseline.axis, means, targets), tails, axis=0, method="inverted_cdf"
+        first_reached(baseline.axis, means, targets), TAILS, axis=0, method="inverted_cdf"
     )
     begin, end = baseline.axis[[0, -1]]
     # Beyond the ends of the curve, only the ends are known.
