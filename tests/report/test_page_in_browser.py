@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import shutil
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -217,6 +218,24 @@ def test_a_table_is_saved_with_all_its_digits(show: Open) -> None:
     pd.testing.assert_frame_equal(found, wanted, check_exact=True, check_dtype=False)
 
 
+def test_saved_text_is_never_a_formula_and_numbers_stay_numbers(show: Open) -> None:
+    texts = ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "x;=1", "a-b", "-1.5", "+3"]
+    numbers = [-1.0, 2.5, float("-inf"), 1e-7, 0.0, -1e300, 3.0, 4.0, 5.0, 6.0]
+    whole = [-(2**62), *range(9)]
+    frame = pd.DataFrame({"=text": texts, "value": numbers, "whole": whole})
+    shown = show(made.with_trials(frame))
+    _, content = saved(shown, trials_table(shown).get_by_role("button", name="CSV"))
+    with StringIO(content.decode(), newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["'=text", "value", "whole"]
+    found, values, integers = zip(*rows, strict=True)
+    dangerous = [f"'{text}" for text in texts[:6]]
+    assert list(found) == [*dangerous, "x;=1", "a-b", "-1.5", "+3"]
+    assert list(map(float, values)) == numbers
+    assert list(map(int, integers)) == whole
+    assert b'"x;=1"' in content  # or a spreadsheet that splits at semicolons would run it
+
+
 def test_a_chart_is_saved_as_image_and_as_numbers(show: Open) -> None:
     report = made.report()
     shown = show(report, scheme="dark")
@@ -252,7 +271,7 @@ def test_numbers_are_shown_with_four_digits_and_what_is_missing_as_a_dash(show: 
         "1234.56,20000,",
         f"1e-7,{2**62},true",
         "inf,0,2026-11-22T00:00:00",
-        ",-1,=1+1",
+        ",-1,'=1+1",
         "3,5,0.30000000000000004",
         "",
     ]

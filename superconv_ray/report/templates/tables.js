@@ -13,14 +13,22 @@ function readable(value) {
   return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
 }
 
-/** CSV as in RFC 4180: not rounded, missing values empty. */
+const FORMULA = /^[=+\-@\t\r]/; // what spreadsheets run
+
+/** A text as a field of a CSV file; after an apostrophe, spreadsheets take it for text (OWASP). */
+function textField(text) {
+  const safe = FORMULA.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+  return /[",;\t\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** CSV as in RFC 4180: not rounded, missing values empty, text never a formula. */
 function csv(columns, rows) {
-  const field = (value) => {
-    const text = value === null ? "" : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const field = (value, index) => {
+    if (value === null) return "";
+    return columns[index].numeric ? String(value) : textField(String(value));
   };
-  const lines = [columns.map(({ name }) => name), ...rows];
-  return lines.map((line) => `${line.map(field).join(",")}\r\n`).join("");
+  const lines = [columns.map(({ name }) => textField(name)), ...rows.map((row) => row.map(field))];
+  return lines.map((line) => `${line.join(",")}\r\n`).join("");
 }
 
 function saveTable(name, rows) {
