@@ -29,35 +29,28 @@ def check_chart_files(paths: Iterable[Path]) -> None:
             raise ValueError(f"a chart file must end in {', '.join(KINDS)}, got {str(path)!r}")
 
 
-def save_chart(
-    chart: alt.TopLevelMixin, path: Path, *, width: int | None = None, dark: bool = False
-) -> None:
+def save_chart(chart: alt.TopLevelMixin, path: Path) -> None:
     """Write a chart to a file of the kind that its ending names.
 
     Args:
         chart: As from `superconv_ray.report.charts`.
         path: The file.
-        width: As for `at_width`; None: the width of the chart.
-        dark: Use the colors for dark pages.
 
     Raises:
         ValueError: As `check_chart_files`.
         OSError: The file cannot be written.
     """
     check_chart_files([path])
-    path.write_bytes(chart_content(chart, path.suffix, width=width, dark=dark))
+    path.write_bytes(chart_content(chart, path.suffix))
 
 
-def chart_content(
-    chart: alt.TopLevelMixin, suffix: str, *, width: int | None = None, dark: bool = False
-) -> bytes:
-    """The content of a chart file; see `save_chart`.
+def chart_content(chart: alt.TopLevelMixin, suffix: str, width: int | None = None) -> bytes:
+    """The content of a chart file.
 
     Args:
-        chart: A chart.
+        chart: As from `superconv_ray.report.charts`.
         suffix: One of `KINDS`.
-        width: As for `save_chart`.
-        dark: As for `save_chart`.
+        width: As for `at_width`; None: the width of the chart.
     """
     import vl_convert
 
@@ -66,7 +59,7 @@ def chart_content(
     spec = chart.to_dict(validate=False)
     if width is not None:
         spec = at_width(spec, width)
-    config = {**theme.config(dark), "background": theme.BACKGROUNDS[dark]}
+    config = {**theme.config(dark=False), "background": theme.BACKGROUND}
     write = getattr(vl_convert, f"vegalite_to_{suffix[1:]}")
     content = write(spec, config=config, **KINDS[suffix])
     return content.encode() if isinstance(content, str) else bytes(content)

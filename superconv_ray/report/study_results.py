@@ -159,8 +159,7 @@ class StudyResults:
     @cached_property
     def comparison(self) -> pd.DataFrame:
         """Gaps of the first arm to all others at every point; needs two arms."""
-        arm, *baselines = self.arms
-        return compare(self.trainings, arm, baselines, self.axes, self.value, looks=self.looks)
+        return self.compare(self.arms[0])
 
     @property
     def point_columns(self) -> list[str]:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis import arm_summary, compare, confidence_per_look, effort
+from superconv_ray.analysis import arm_summary, effort
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
+from superconv_ray.analysis.statistics.sequential import confidence_per_look
 from superconv_ray.design.text import (
     accuracy_text,
     column_name,
@@ -62,12 +63,9 @@ def study_tables(results: StudyResults) -> Iterator[Table]:
     summary = arm_summary(trainings, ["point", *by], results.value)
     table = accuracy_table(summary, by, results.arms, results.measured_on)
     stale = tuple(_stale_statistics(trainings, by))
-    yield Table(**{**vars(table), "notes": (*table.notes, *stale)})
+    yield replace(table, notes=(*table.notes, *stale))
     if len(results.arms) > 1:
-        arm, *baselines = results.arms
-        gaps = compare(
-            trainings, arm, baselines, ["point", *by], results.value, looks=results.looks
-        )
+        gaps = results.compare(results.arms[0], by=["point", *by])
         yield gap_table(gaps, by, results.looks)
     yield effort_table(effort(results.trials), results.all_arms)
 
@@ -120,22 +118,30 @@ def gap_table(comparison: pd.DataFrame, by: Sequence[str], looks: int = 1) -> Ta
         for settings, group in _points(comparison, by)
         for row in group
     ]
-    each = f"{100 * confidence_per_look(looks):.4g} %"
-    looked = (
-        f"Seeds were added while looking at the gaps: intervals of {each} hold together at 95 % "
-        f"over all {looks} looks."
-    )
     return Table(
         name="gaps",
         caption=(
             f"Gap: {comparison['arm'].iloc[0]} minus baseline in points of accuracy, paired by "
-            f"seed and subset, mean [{each} t interval]."
+            f"seed and subset, mean [{_coverage(looks)} t interval]."
         ),
         headings=(*map(column_name, by), "baseline", "gap", "p", "verdict", "pairs", "more"),
         rows=tuple(rows),
-        notes=(VERDICT_NOTE, *([looked] if looks > 1 else []), *_notes(comparison, by)),
+        notes=(VERDICT_NOTE, *looks_note(looks), *_notes(comparison, by)),
         keys=len(by) + 1,
     )
+
+
+def looks_note(looks: int) -> Iterator[str]:
+    """What several looks at the gaps mean for their intervals."""
+    if looks > 1:
+        yield (
+            f"Seeds were added while looking at the gaps: intervals of {_coverage(looks)} hold "
+            f"together at 95 % over all {looks} looks."
+        )
+
+
+def _coverage(looks: int) -> str:
+    return f"{100 * confidence_per_look(looks):.4g} %"
 
 
 def effort_table(spent: pd.DataFrame, arms: Sequence[str]) -> Table:

@@ -25,25 +25,20 @@ SEQUENTIAL: Final = "viridis"
 WIDTH = 640
 """Default width of a single view in px, without axes."""
 
-BACKGROUNDS = {False: "#ffffff", True: "#16181d"}
-"""Backgrounds of light (False) and dark (True) pages and chart files."""
+BACKGROUND = "#ffffff"
+"""Background of chart files."""
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
 
-def arm_scale(arms: Sequence[str]) -> alt.Scale:
-    """Color by the position of the arm in the list of arms."""
-    return _scale(arms, [COLORS[i % len(COLORS)] for i in range(len(arms))])
-
-
-def arm_shapes(arms: Sequence[str]) -> alt.Scale:
-    """Shape of points by the position of the arm."""
-    return _scale(arms, [SHAPES[i % len(SHAPES)] for i in range(len(arms))])
-
-
-def arm_dashes(arms: Sequence[str]) -> alt.Scale:
-    """Dashes of lines by the position of the arm: solid until colors repeat."""
-    rounds = (i // len(COLORS) % len(DASHES) for i in range(len(arms)))
-    return _scale(arms, [list(DASHES[i]) for i in rounds])
+def arm_scales(arms: Sequence[str]) -> dict[str, alt.Scale]:
+    """Color, shape and dash of every arm, by its position in the list of arms."""
+    places = range(len(arms))
+    looks: dict[str, list[Any]] = {
+        "color": [COLORS[i % len(COLORS)] for i in places],
+        "shape": [SHAPES[i % len(SHAPES)] for i in places],
+        "strokeDash": [list(DASHES[i // len(COLORS) % len(DASHES)]) for i in places],
+    }
+    return {channel: alt.Scale(domain=list(arms), range=look) for channel, look in looks.items()}
 
 
 def config(dark: bool) -> dict[str, Any]:
@@ -91,7 +86,3 @@ def config(dark: bool) -> dict[str, Any]:
         "text": {"color": text, "fontSize": 11},
         "style": {"reference": {"strokeDash": [4, 4]}},
     }
-
-
-def _scale(arms: Sequence[str], values: list[Any]) -> alt.Scale:
-    return alt.Scale(domain=list(arms), range=values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from superconv_ray.analysis.comparison.trend import FALLS, GROWS
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE
 from superconv_ray.design.text import counted, in_words, percent_interval, point_text
-from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.study_results import NOTABLE, StudyResults
 
 VERDICTS = {SUPER_CONVERGES: "beats {}", DOES_NOT: "does not beat {}", UNDECIDED: "is undecided"}
 MOST_POINTS = 6
@@ -21,7 +22,8 @@ MOST_POINTS = 6
 
 def verdict(results: StudyResults) -> tuple[str, ...]:
     """Which arm is better where, whether gains grow with fewer labels, and caveats."""
-    return (headline(results), *_details(results), *caveats(results))
+    parts = (_details(results), caveats(results), _stale_statistics(results))
+    return (headline(results), *chain.from_iterable(parts))
 
 
 def headline(results: StudyResults) -> str:
@@ -60,6 +62,19 @@ def caveats(results: StudyResults) -> Iterator[str]:
         yield f"Trainings ran in {in_words(precisions)}: arms may differ by precision alone."
     if len(results.trainings) and results.open_trials:
         yield f"Not finished: {counted(results.open_trials, 'trial')}, so the verdict may change."
+
+
+def _stale_statistics(results: StudyResults) -> Iterator[str]:
+    """Arms whose accuracies reflect stale running averages of batch norm, not generalization."""
+    trainings = results.trainings
+    apart = (trainings["accuracy_reestimated"] - trainings["accuracy"]).abs()
+    means = apart.groupby(trainings["arm"]).mean()
+    stale = means[means >= NOTABLE]
+    if len(stale):
+        yield (
+            f"Beware of {in_words(stale.index)}: with re-estimated BN statistics accuracies differ "
+            f"by up to {100 * stale.max():.1f} points, on average over an arm."
+        )
 
 
 def _details(results: StudyResults) -> Iterator[str]:

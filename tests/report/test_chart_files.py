@@ -38,10 +38,9 @@ def test_another_kind_of_file_is_rejected(name: str) -> None:
         check_chart_files([Path("good.png"), Path(name)])
 
 
-def test_a_chart_file_has_a_background_of_its_own(tmp_path: Path) -> None:
-    for dark, color in ((False, "#ffffff"), (True, "#16181d")):
-        save_chart(chart(), tmp_path / "c.svg", dark=dark)
-        assert f'fill="{color}"' in (tmp_path / "c.svg").read_text()
+def test_a_chart_file_is_not_transparent(tmp_path: Path) -> None:
+    save_chart(chart(), tmp_path / "c.svg")
+    assert 'fill="#ffffff"' in (tmp_path / "c.svg").read_text()
 
 
 def test_a_width_is_that_of_every_view_and_facets_share_it() -> None:

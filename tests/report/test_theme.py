@@ -18,22 +18,19 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_an_arm_keeps_its_look_whatever_is_drawn_with_it() -> None:
-    scale = theme.arm_scale(["x", "y"]).to_dict()
+    scale = theme.arm_scales(["x", "y"])["color"].to_dict()
     assert scale == {"domain": ["x", "y"], "range": ["#0072B2", "#D55E00"]}
 
 
 def test_forty_two_arms_can_be_told_apart() -> None:
-    arms = [str(i) for i in range(42)]
-    colors = theme.arm_scale(arms).to_dict()["range"]
-    shapes = theme.arm_shapes(arms).to_dict()["range"]
-    dashes = theme.arm_dashes(arms).to_dict()["range"]
+    scales = theme.arm_scales([str(i) for i in range(42)]).values()
+    colors, shapes, dashes = (scale.to_dict()["range"] for scale in scales)
     assert len(set(zip(colors, shapes, strict=True))) == 42
     assert dashes[6:8] == [[1, 0], [6, 3]]
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_colors_read_on_light_and_on_dark(dark: bool) -> None:
-    background = theme.BACKGROUNDS[dark]
+@pytest.mark.parametrize(("dark", "background"), [(False, theme.BACKGROUND), (True, "#16181d")])
+def test_colors_are_readable_on_light_and_on_dark_pages(dark: bool, background: str) -> None:
     assert all(contrast(color, background) > 2.2 for color in theme.COLORS)
     assert all(contrast(color, background) > 3 for color in theme.COLORS[:4])
     config = theme.config(dark)

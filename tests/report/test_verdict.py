@@ -84,3 +84,13 @@ def test_an_unfinished_study_has_a_caveat(store: Store) -> None:
     study.to_come = 1
     last = verdict(study.results())[-1]
     assert last == "Not finished: 1 trial, so the verdict may change."
+
+
+def test_accuracies_that_show_stale_batch_norm_statistics_are_pointed_out(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    study.add("a", 0.900, measured={"test_accuracy_reestimated": 0.905})
+    study.add("b", 0.623, measured={"test_accuracy_reestimated": 0.824})
+    assert verdict(study.results())[-1] == (
+        "Beware of b: with re-estimated BN statistics accuracies differ by up to 20.1 points, on "
+        "average over an arm."
+    )

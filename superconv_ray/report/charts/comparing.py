@@ -11,7 +11,6 @@ from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_C
 from superconv_ray.report.charts.parts import (
     DODGED,
     PERCENT,
-    Facet,
     arm_encodings,
     arm_rows,
     bars,
@@ -35,58 +34,32 @@ def accuracy(
     frame: pd.DataFrame,
     arms: Sequence[str],
     x: str = "data_count",
-    facet: Facet = None,
-    label: str = "test accuracy",
+    facet: Sequence[str] = (),
+    label: str = "test accuracy (%)",
 ) -> alt.LayerChart | alt.FacetChart:
-    """Mean and interval of every arm along an axis.
+    """Mean and interval of every arm along an axis: accuracies, or generalization gaps.
 
     Args:
-        frame: From `arm_summary`, by `x` and `facet`: arm, mean, low, high, n, diverged.
+        frame: From `arm_summary` or `generalization_gap`, by `x` and `facet`: arm, mean, low, high,
+            n, diverged.
         arms: The study's arms.
         x: Column of the axis; "arm" if nothing is swept.
         facet: Columns with a panel for each combination of their values.
-        label: Name of the accuracy.
+        label: What is drawn, with its unit: percent or points.
     """
-    return _along(frame, arms, x, facet, label, "%")
-
-
-def budget_curves(
-    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None, label: str = "test accuracy"
-) -> alt.LayerChart | alt.FacetChart:
-    """Final accuracy of every arm over the steps it was given, from an `arm_summary` by steps."""
-    return accuracy(frame, arms, "steps", facet, label)
-
-
-def batch_size(
-    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None
-) -> alt.LayerChart | alt.FacetChart:
-    """Generalization gap over the batch size.
-
-    Args:
-        frame: From `generalization_gap`, by batch_size and `facet`.
-        arms: The study's arms.
-        facet: Columns with a panel for each combination of their values.
-    """
-    return _along(frame, arms, "batch_size", facet, "train minus test accuracy", "points")
-
-
-def _along(
-    frame: pd.DataFrame, arms: Sequence[str], x: str, facet: Facet, label: str, unit: str
-) -> alt.LayerChart | alt.FacetChart:
-    """Means of every arm along an axis in percent or points; see `accuracy`."""
     rows = _beside(in_percent(arm_rows(frame, arms, facet), ".1f"), x)
-    look, at, title = arm_encodings(arms, rows["arm"]), x_of(rows, x), f"{label} ({unit})"
+    look, at = arm_encodings(arms, rows["arm"]), x_of(rows, x)
     tooltip = [
         alt.Tooltip("arm:N"),
         place_tooltip(x),
-        alt.Tooltip("text:N", title=f"{label} [95 % interval] in {unit}"),
+        alt.Tooltip("text:N", title=f"{label} [95 % interval]"),
         alt.Tooltip("n:Q", title="seeds"),
         alt.Tooltip("diverged:Q"),
     ]
     layers = [
-        bars(look, xOffset=DODGED).encode(x=at, y=y_of("low", title), y2="high:Q", tooltip=tooltip),
-        line(look, xOffset=DODGED).encode(x=at, y=y_of("mean", title)),
-        points(look, xOffset=DODGED).encode(x=at, y=y_of("mean", title), tooltip=tooltip),
+        bars(look, xOffset=DODGED).encode(x=at, y=y_of("low", label), y2="high:Q", tooltip=tooltip),
+        line(look, xOffset=DODGED).encode(x=at, y=y_of("mean", label)),
+        points(look, xOffset=DODGED).encode(x=at, y=y_of("mean", label), tooltip=tooltip),
     ]
     return view(layers, rows, [x, "n", "diverged"], facet, HEIGHT)
 
@@ -95,7 +68,7 @@ def gaps(
     frame: pd.DataFrame,
     arms: Sequence[str],
     x: str = "data_count",
-    facet: Facet = None,
+    facet: Sequence[str] = (),
     margin: float = MARGIN,
 ) -> alt.LayerChart | alt.FacetChart:
     """Gaps of an arm to its baselines with intervals; shapes show verdicts.

@@ -14,8 +14,6 @@ import pandas as pd
 from superconv_ray.design.text import column_name, interval_text, point_text
 from superconv_ray.report import theme
 
-Facet = str | Sequence[str] | None
-"""Columns with a panel for each combination of their values."""
 PERCENT = 100
 DODGE = 6
 """Pixels between arms at the same place, so that intervals do not overlap."""
@@ -83,7 +81,7 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
     return [None if value is None else str(value) for value in known]
 
 
-def arm_rows(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> pd.DataFrame:
+def arm_rows(frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ()) -> pd.DataFrame:
     """Rows of these arms, with their horizontal offset and their panel."""
     rows = frame[frame["arm"].isin(arms)]
     present = [arm for arm in arms if arm in set(rows["arm"])]
@@ -96,14 +94,9 @@ DODGED = alt.expr("datum.dodge")
 """Offset of a mark in pixels, independent of axis and width."""
 
 
-def columns_of(facet: Facet) -> list[str]:
-    """The columns of a facet as a list."""
-    return [facet] if isinstance(facet, str) else list(facet or ())
-
-
-def panels(frame: pd.DataFrame, facet: Facet) -> pd.Series[str]:
-    """Title of the panel of each row."""
-    columns = columns_of(facet)
+def panels(frame: pd.DataFrame, facet: Sequence[str]) -> pd.Series[str]:
+    """Title of the panel of each row; empty without a facet."""
+    columns = list(facet)
     if not columns:  # of which pandas before 3 gives no rows
         return pd.Series("", frame.index, dtype=str)
     texts = [
@@ -117,11 +110,16 @@ DRAWN = ("arm", "mean", "low", "high", "text", "dodge", "panel")
 """Columns that all charts draw."""
 
 
+def drawn(rows: pd.DataFrame, columns: Sequence[str]) -> alt.InlineData:
+    """Data of a chart: the columns `DRAWN`, as far as there are any, and these."""
+    return inline(rows[[name for name in rows if name in (*DRAWN, *columns)]])
+
+
 def view(
     layers: Iterable[alt.Chart],
     rows: pd.DataFrame,
     columns: Sequence[str],
-    facet: Facet,
+    facet: Sequence[str],
     height: int,
     abreast: int | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
@@ -135,10 +133,10 @@ def view(
         height: Height of a panel in px.
         abreast: Largest number of panels side by side.
     """
-    data = inline(rows[[name for name in rows if name in (*DRAWN, *columns)]])
-    if facet is None:
+    data = drawn(rows, columns)
+    if not facet:
         return alt.layer(*layers, data=data, width=theme.WIDTH, height=height)
-    order = rows.sort_values(columns_of(facet))["panel"].unique()
+    order = rows.sort_values(list(facet))["panel"].unique()
     abreast = min(abreast or PANEL_COLUMNS, max(1, len(order)))
     panel = alt.layer(*layers, width=theme.WIDTH // abreast, height=height)
     faceted: alt.FacetChart = panel.facet(
@@ -155,15 +153,10 @@ def stacked(*charts: Any, **settings: Any) -> alt.VConcatChart:
     return below
 
 
-def is_logarithmic(values: pd.Series[Any]) -> bool:
-    """Whether values are positive numbers, which suit a logarithmic axis."""
-    return pd.api.types.is_numeric_dtype(values) and bool((values.dropna() > 0).all())
-
-
-def x_of(rows: pd.DataFrame, column: str, title: str | None = None) -> alt.X:
-    """A logarithmic axis with a tick at every measured value, or an axis of names."""
-    name, values = title or column_name(column), rows[column].dropna()
-    if not is_logarithmic(rows[column]):
+def x_of(rows: pd.DataFrame, column: str) -> alt.X:
+    """A logarithmic axis with a tick at every measured value; if not all are > 0, one of names."""
+    name, values = column_name(column), rows[column].dropna()
+    if not (pd.api.types.is_numeric_dtype(values) and (values > 0).all()):
         return alt.X(f"{column}:O", title=name, sort=None, axis=alt.Axis(labelAngle=0))
     places = sorted({float(value) for value in values})
     return alt.X(
@@ -180,10 +173,10 @@ def y_of(column: str, title: str | list[str], **settings: Any) -> alt.Y:
 
 
 def log_axis(ticks: Sequence[float] | None = None, *, labels: bool = True) -> alt.Axis:
-    """An axis over decades, with labels such as 300, 12k or 0.001 that do not overlap."""
+    """An axis over decades, with labels such as 0.001, 300 or 12,000 that do not overlap."""
     given: dict[str, Any] = {"values": list(ticks)} if ticks is not None else {}
     return alt.Axis(
-        labelExpr="datum.value < 1000 ? format(datum.value, '~g') : format(datum.value, '~s')",
+        labelExpr="format(datum.value, datum.value < 1000 ? '~g' : ',')",
         labelOverlap="greedy",
         labelSeparation=6,
         labels=labels,
@@ -257,10 +250,11 @@ def arm_encodings(
     present = set(shown)
     key = legend_of([arm for arm in arms if arm in present]) if legend else None
     options: dict[str, Any] = {"title": title, "legend": key, "sort": list(arms)}
+    scales = theme.arm_scales(arms)
     return {
-        "color": alt.Color("arm:N", scale=theme.arm_scale(arms), **options),
-        "shape": alt.Shape("arm:N", scale=theme.arm_shapes(arms), **options),
-        "strokeDash": alt.StrokeDash("arm:N", scale=theme.arm_dashes(arms), **options),
+        "color": alt.Color("arm:N", scale=scales["color"], **options),
+        "shape": alt.Shape("arm:N", scale=scales["shape"], **options),
+        "strokeDash": alt.StrokeDash("arm:N", scale=scales["strokeDash"], **options),
     }
 
 

@@ -11,14 +11,13 @@ import pandas as pd
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
     DODGED,
-    PERCENT,
-    Facet,
     above_zero,
     arm_encodings,
     arm_rows,
     band,
     bars,
-    inline,
+    drawn,
+    in_percent,
     interval_texts,
     legend_of,
     line,
@@ -41,7 +40,7 @@ ROOM = 1.15
 
 
 def speedup(
-    frame: pd.DataFrame, x: str = "steps", facet: Facet = None, of: str = "steps"
+    frame: pd.DataFrame, x: str = "steps", facet: Sequence[str] = (), of: str = "steps"
 ) -> alt.LayerChart | alt.FacetChart:
     """Factor by which a baseline needs more to match the arm; triangles are bounds.
 
@@ -107,8 +106,9 @@ def scaling(
     rows = arm_rows(frame, arms)
     rows["dodge"] /= 3  # close to their curves
     error = {"mean": 1 - rows["mean"], "low": 1 - rows["high"], "high": 1 - rows["low"]}
-    rows = above_zero(_percent(rows.assign(**error)))
-    laws = above_zero(_percent(bands.rename(columns={"error": "mean"})))
+    # Text to three digits, because errors may be small.
+    rows = above_zero(in_percent(rows.assign(**error), ".3g"))
+    laws = above_zero(in_percent(bands.rename(columns={"error": "mean"}), ".3g"))
     look, at = arm_encodings(arms, rows["arm"]), x_of(rows, "data_count")
     shown = pd.concat([rows["mean"], rows["low"], rows["high"]]).dropna()
     low, mean = (log_y(end, "error (%, log scale)", shown) for end in ("low", "mean"))
@@ -117,7 +117,7 @@ def scaling(
         place_tooltip("data_count"),
         alt.Tooltip("text:N", title="error [95 % interval] in %"),
     ]
-    fitted, measured = inline(_drawn(laws)), inline(_drawn(rows))
+    fitted, measured = drawn(laws, ["data_count"]), drawn(rows, ["data_count"])
     return alt.layer(
         band(look).encode(x=at, y=low, y2="high:Q").properties(data=fitted),
         line(look).encode(x=at, y=mean, tooltip=tooltip).properties(data=fitted),
@@ -130,14 +130,3 @@ def scaling(
         width=theme.WIDTH,
         height=HEIGHT,
     )
-
-
-def _percent(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows in percent, with text to three digits because errors may be small."""
-    numbers = {name: PERCENT * rows[name] for name in ("mean", "low", "high")}
-    return rows.assign(**numbers, text=lambda found: interval_texts(found, ".3g"))
-
-
-def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
-    columns = ("arm", "data_count", "mean", "low", "high", "text", "dodge")
-    return rows[[name for name in columns if name in rows]]

@@ -9,7 +9,6 @@ import altair as alt
 import pandas as pd
 
 from superconv_ray.report.charts.parts import (
-    Facet,
     above_zero,
     arm_encodings,
     arm_rows,
@@ -27,7 +26,7 @@ from superconv_ray.report.charts.parts import (
 
 HEIGHT = 200
 MOMENTUM_HEIGHT = 90
-STEP = alt.X("step:Q", title="step", axis=alt.Axis(format="~s", labelSeparation=6))
+STEP = alt.X("step:Q", title="step", axis=alt.Axis(format=",", labelSeparation=6))
 TITLES = {
     "test_accuracy": "test accuracy (%)",
     "validation_accuracy": "validation accuracy (%)",
@@ -39,7 +38,9 @@ ESTIMATES = {"hessian_free_lr_smoothed": "Hessian-free estimate", "lr": "rate us
 """Names of the measures that `hessian_free` draws."""
 
 
-def schedules(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> alt.VConcatChart:
+def schedules(
+    frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ()
+) -> alt.VConcatChart:
     """Learning rate and momentum of every arm over the steps.
 
     Args:
@@ -61,9 +62,9 @@ def schedules(frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None) -> 
     momenta = _lines(plain, "momentum", "momentum", tooltip)
     columns = ["step", "lr", "momentum"]
     above = view(rates, rows, columns, facet, HEIGHT)
-    if facet is not None:  # chosen rates may have different magnitudes
+    if facet:  # chosen rates may have different magnitudes
         above = above.resolve_scale(y="independent")
-    return stacked(above, view(momenta, rows, columns, None if once else facet, MOMENTUM_HEIGHT))
+    return stacked(above, view(momenta, rows, columns, () if once else facet, MOMENTUM_HEIGHT))
 
 
 def _lines(
@@ -75,7 +76,7 @@ def _lines(
 
 
 def learning_curves(
-    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None
+    frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ()
 ) -> alt.VConcatChart:
     """Accuracy and training loss of every arm, means over seeds with bands.
 
@@ -95,7 +96,7 @@ def learning_curves(
 
 
 def _curves(
-    rows: pd.DataFrame, measure: str, arms: Sequence[str], facet: Facet, *, first: bool
+    rows: pd.DataFrame, measure: str, arms: Sequence[str], facet: Sequence[str], *, first: bool
 ) -> alt.LayerChart | alt.FacetChart:
     """One measure over the steps; the first one has the legend."""
     title = TITLES[measure]
@@ -121,7 +122,7 @@ def _curves(
 
 
 def hessian_free(
-    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = None
+    frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ()
 ) -> alt.LayerChart | alt.FacetChart:
     """The Hessian-free estimate of the learning rate over the steps, next to the rate used.
 

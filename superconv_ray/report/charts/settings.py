@@ -11,10 +11,9 @@ import pandas as pd
 from superconv_ray.design.text import column_name, value_text
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
-    Facet,
+    PERCENT,
     arm_encodings,
     arm_rows,
-    columns_of,
     in_percent,
     log_axis,
     log_scale,
@@ -42,7 +41,7 @@ def heatmap(
     *,
     x: str,
     y: str,
-    facet: Facet = None,
+    facet: Sequence[str] = (),
     label: str = "accuracy",
 ) -> alt.LayerChart | alt.FacetChart:
     """Mean accuracy over two settings; the best `y` at each `x` is framed, its interval a bar.
@@ -58,7 +57,7 @@ def heatmap(
     Raises:
         ValueError: Several rows share a cell.
     """
-    place = [*columns_of(facet), x, y]
+    place = [*facet, x, y]
     if frame.duplicated(place).any():
         raise ValueError(f"facet must tell cells apart, but several rows share {', '.join(place)}")
     best = optima.rename(columns={"best": y, "low": "best_low", "high": "best_high"})
@@ -128,7 +127,7 @@ def _best(at: alt.X, up: alt.Y, along: alt.Y) -> list[alt.Chart]:
 
 
 def searched(
-    frame: pd.DataFrame, arms: Sequence[str], facet: Facet = "data_count"
+    frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ("data_count",)
 ) -> alt.VConcatChart:
     """Settings that searches tried and their scores, with rings around the chosen ones.
 
@@ -137,7 +136,7 @@ def searched(
         arms: The study's arms.
         facet: Columns with a panel for each combination of their values.
     """
-    rows = in_percent(_scored(arm_rows(frame, arms, facet)), ".1f")
+    rows = arm_rows(frame.assign(mean=PERCENT * frame["score"]), arms, facet)
     settings = list(dict.fromkeys(rows["setting"]))
     return stacked(
         *(
@@ -147,20 +146,15 @@ def searched(
     )
 
 
-def _scored(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the score of each trial and no interval."""
-    return rows.assign(mean=rows["score"], low=float("nan"), high=float("nan"))
-
-
 def _tried(
-    rows: pd.DataFrame, setting: str, arms: Sequence[str], facet: Facet, *, first: bool
+    rows: pd.DataFrame, setting: str, arms: Sequence[str], facet: Sequence[str], *, first: bool
 ) -> alt.LayerChart | alt.FacetChart:
     look = arm_encodings(arms, rows["arm"], legend=first)
     y = y_of("mean", "validation accuracy (%)")
     tooltip = [
         alt.Tooltip("arm:N"),
         alt.Tooltip("tried:Q", title=column_name(setting), format=".3~g"),
-        alt.Tooltip("text:N", title="validation accuracy (%)"),
+        alt.Tooltip("mean:Q", title="validation accuracy (%)", format=".1f"),
         alt.Tooltip("trials:Q"),
         alt.Tooltip("diverged:Q"),
         alt.Tooltip("chosen:N"),

@@ -16,7 +16,7 @@ from superconv_ray.design.definition import CellDefinition
 from superconv_ray.design.text import counted, point_text
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.sections.layout import fits
+from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 
 MOST_RANGE_TESTS = 6
@@ -32,8 +32,9 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
     if tests.empty:
         return
     table, suggested = range_test_table(tests, ["cell"]), suggestions(tests, ["cell"])
-    drawn = table[table["peak_lr"].notna()].head(MOST_RANGE_TESTS)
-    left = len(table) - len(drawn)
+    measured = table[table["peak_lr"].notna()].head(MOST_RANGE_TESTS)
+    left = len(table) - len(measured)
+    joined = code_of(join_range_tests, "trials, curves", result="tests")
     yield Section(
         name="range_tests",
         title="LR range tests",
@@ -43,19 +44,17 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
             + (f" The table has {counted(left, 'further cell')}." if left else "")
         ),
         frame=table,
-        code="from superconv_ray.analysis import join_range_tests, range_test_table\n"
-        "range_test_table(join_range_tests(trials, curves), ['cell'])",
+        code=f"{joined}\n{code_of(range_test_table, 'tests', ['cell'])}",
         chart=None
-        if drawn.empty
-        else charts.range_tests(drawn, suggested, mean_curves(tests, ["cell"]), titles),
+        if measured.empty
+        else charts.range_tests(measured, suggested, mean_curves(tests, ["cell"]), titles),
     )
     yield Section(
         name="suggestions",
         title="Learning rates that each rule suggests",
         text="The rules are Smith's, fastai's and Lightning's.",
         frame=suggested,
-        code="from superconv_ray.analysis import join_range_tests, suggestions\n"
-        "suggestions(join_range_tests(trials, curves), ['cell'])",
+        code=f"{joined}\n{code_of(suggestions, 'tests', ['cell'])}",
     )
 
 
@@ -73,8 +72,7 @@ def rules(results: StudyResults) -> Iterator[Section]:
             "bootstrap intervals over seeds."
         ),
         frame=frame,
-        code="from superconv_ray.analysis import rule_costs\n"
-        f"rule_costs(trials, curves, {results.value!r})",
+        code=code_of(rule_costs, "trials, curves", results.value),
         chart=charts.lr_rules(frame),
     )
 
@@ -93,8 +91,8 @@ def searches(results: StudyResults) -> Iterator[Section]:
             "the trainings use. Validation labels are part of the limited labels."
         ),
         frame=frame,
-        code=f"from superconv_ray.analysis import searched\nsearched(trials, {by})",
-        chart=charts.searched(frame, results.all_arms, by) if fits(frame, by) else None,
+        code=code_of(searched, "trials", by),
+        chart=drawn(charts.searched, frame, results.all_arms, facet=by),
     )
 
 

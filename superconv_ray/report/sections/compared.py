@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from superconv_ray.analysis import arm_summary, confidence_per_look, decision_cost, effort
-from superconv_ray.design.text import counted, duration, in_words
+from superconv_ray.analysis import arm_summary, compare, decision_cost, effort, gap_trend
+from superconv_ray.design.text import counted, duration
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.sections.layout import along_x, fits
-from superconv_ray.report.study_results import NOTABLE, StudyResults
+from superconv_ray.report.sections.layout import along_x, code_of, drawn
+from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.tables import looks_note
 
 
 def gaps(results: StudyResults) -> Iterator[Section]:
     """Gaps of the first arm to the others."""
     if len(results.arms) < 2:
         return
-    arm, *baselines = results.arms
-    frame = results.comparison
+    arm, frame = results.arms[0], results.comparison
     x = along_x(results, "baseline")
     facet = [axis for axis in results.axes if axis != x]
     text = (
@@ -27,24 +27,20 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         "and subset, with 95 % t intervals. An interval above the zero line is a gain; one below "
         "the dashed line excludes any gain that counts."
     )
-    if results.looks > 1:
-        each = 100 * confidence_per_look(results.looks)
-        text += (
-            f" Seeds were added while looking at the gaps: intervals of {each:.4g} % hold together "
-            f"at 95 % over all {results.looks} looks."
-        )
     yield Section(
         name="gaps",
         title=f"Gains of {arm}",
-        text=text,
+        text=" ".join([text, *looks_note(results.looks)]),
         frame=frame,
-        code="from superconv_ray.analysis import compare\n"
-        f"compare(trainings, {arm!r}, {baselines}, {results.axes}, {results.value!r}, "
-        f"looks={results.looks})",
-        chart=charts.gaps(frame, results.all_arms, x, facet or None)
-        if fits(frame, facet)
-        else None,
+        code=_comparison_code(results),
+        chart=drawn(charts.gaps, frame, results.all_arms, x, facet=facet),
     )
+
+
+def _comparison_code(results: StudyResults, result: str = "") -> str:
+    arm, *baselines = results.arms
+    given = (arm, baselines, results.axes, results.value)
+    return code_of(compare, "trainings", *given, result=result, looks=results.looks)
 
 
 def trend(results: StudyResults) -> Iterator[Section]:
@@ -60,9 +56,9 @@ def trend(results: StudyResults) -> Iterator[Section]:
             "over the logarithm of the labels, mean and 95 % t interval over seeds."
         ),
         frame=results.trend,
-        code="from superconv_ray.analysis import gap_trend\n"
-        f"gap_trend(trainings, {arm!r}, {baselines}, by={results.axes_but_labels}, "
-        f"value={results.value!r})",
+        code=code_of(
+            gap_trend, "trainings", arm, baselines, results.axes_but_labels, results.value
+        ),
     )
 
 
@@ -78,16 +74,18 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
         title="Accuracy",
         text=(
             f"{results.measured_on.capitalize()} accuracy, mean and 95 % interval over {counts} "
-            f"seeds.{_diverged(frame)}{_running_statistics(results.trainings)}"
+            f"seeds.{_diverged(frame)}"
         ),
         frame=frame,
-        code="from superconv_ray.analysis import arm_summary\n"
-        f"arm_summary(trainings, {results.axes}, {results.value!r})",
-        chart=charts.accuracy(
-            frame, results.all_arms, x, facet or None, f"{results.measured_on} accuracy"
-        )
-        if fits(frame, facet)
-        else None,
+        code=code_of(arm_summary, "trainings", results.axes, results.value),
+        chart=drawn(
+            charts.accuracy,
+            frame,
+            results.all_arms,
+            x,
+            facet=facet,
+            label=f"{results.measured_on} accuracy (%)",
+        ),
     )
 
 
@@ -97,25 +95,10 @@ def _diverged(frame: pd.DataFrame) -> str:
     return f" {runs} diverged; their last accuracy counts." if lost else ""
 
 
-def _running_statistics(trainings: pd.DataFrame) -> str:
-    """Whether accuracies reflect stale running averages of batch norm, not generalization."""
-    gap = (trainings["accuracy_reestimated"] - trainings["accuracy"]).abs()
-    means = gap.groupby(trainings["arm"]).mean().dropna()
-    if means.empty:
-        return ""
-    stale = means[means >= NOTABLE]
-    warning = f"Beware of {in_words(map(str, stale.index))}: with" if len(stale) else "With"
-    return (
-        f" {warning} re-estimated BN statistics accuracies differ by up to "
-        f"{100 * means.max():.1f} points, on average over an arm."
-    )
-
-
 def undecided(results: StudyResults) -> Iterator[Section]:
     """Undecided comparisons, and the cost of deciding them."""
     if len(results.arms) < 2:
         return
-    arm, *baselines = results.arms
     table = results.comparison
     frame = decision_cost(results.trainings, table, results.axes, results.value)
     if frame.empty:
@@ -134,10 +117,8 @@ def undecided(results: StudyResults) -> Iterator[Section]:
             "seeds would decide them cannot be estimated."
         ),
         frame=frame,
-        code="from superconv_ray.analysis import compare, decision_cost\n"
-        f"gaps = compare(trainings, {arm!r}, {baselines}, {results.axes}, {results.value!r}, "
-        f"looks={results.looks})\n"
-        f"decision_cost(trainings, gaps, {results.axes}, {results.value!r})",
+        code=f"{_comparison_code(results, result='gaps')}\n"
+        + code_of(decision_cost, "trainings, gaps", results.axes, results.value),
     )
 
 
@@ -151,5 +132,5 @@ def cost(results: StudyResults) -> Iterator[Section]:
             "comparison is fair if the arms' efforts are alike."
         ),
         frame=effort(results.trials),
-        code="from superconv_ray.analysis import effort\neffort(trials)",
+        code=code_of(effort, "trials"),
     )

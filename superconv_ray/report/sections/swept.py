@@ -19,7 +19,7 @@ from superconv_ray.analysis import (
 from superconv_ray.analysis.scaling.shape import FEWEST_POINTS
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.sections.layout import fits
+from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 
 REGULARISING = ("max_lr", "weight_decay", "dropout")
@@ -40,8 +40,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
             "intervals. A note says where the curve does not determine a fit."
         ),
         frame=scaling_fits(trainings, value=value),
-        code="from superconv_ray.analysis import scaling_fits\n"
-        f"scaling_fits(trainings, value={value!r})",
+        code=code_of(scaling_fits, "trainings", value=value),
         chart=charts.scaling(summary, scaling_band(trainings, value=value), results.all_arms),
     )
     arm, *baselines = results.arms
@@ -84,9 +83,8 @@ def speed(results: StudyResults) -> Iterator[Section]:
                 "upper bound ('<')."
             ),
             frame=frame,
-            code="from superconv_ray.analysis import speedup\n"
-            f"speedup(trainings, {arm!r}, {baseline!r}, {others}, {results.value!r})",
-            chart=charts.speedup(frame, facet=others or None) if fits(frame, others) else None,
+            code=code_of(speedup, "trainings", arm, baseline, others, results.value),
+            chart=drawn(charts.speedup, frame, facet=others),
         )
 
 
@@ -106,14 +104,13 @@ def balance(results: StudyResults) -> Iterator[Section]:
                 f"95 % bootstrap interval over seeds.{mean}"
             ),
             frame=best,
-            code="from superconv_ray.analysis import optimum\n"
-            f"optimum(trainings, {y!r}, ['arm', {x!r}], {value!r})",
+            code=code_of(optimum, "trainings", y, ["arm", x], value),
             chart=charts.heatmap(
                 arm_summary(results.trainings, [x, y], value),
                 best,
                 x=x,
                 y=y,
-                facet="arm",
+                facet=["arm"],
                 label=f"{results.measured_on} accuracy",
             ),
         )
@@ -131,9 +128,13 @@ def batch_size(results: StudyResults) -> Iterator[Section]:
         title="Batch size and generalization gap",
         text="Training minus test accuracy, mean and 95 % t interval over seeds.",
         frame=frame,
-        code="from superconv_ray.analysis import generalization_gap\n"
-        f"generalization_gap(trainings, {by})",
-        chart=charts.batch_size(frame, results.all_arms, facet=others or None)
-        if fits(frame, others)
-        else None,
+        code=code_of(generalization_gap, "trainings", by),
+        chart=drawn(
+            charts.accuracy,
+            frame,
+            results.all_arms,
+            "batch_size",
+            facet=others,
+            label="train minus test accuracy (points)",
+        ),
     )

@@ -9,7 +9,7 @@ from superconv_ray.design.trial import schedule_fields
 from superconv_ray.report import charts
 from superconv_ray.report.charts.running import ESTIMATES
 from superconv_ray.report.content import Section
-from superconv_ray.report.sections.layout import fits
+from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import NOTABLE, StudyResults
 
 
@@ -27,8 +27,7 @@ def batch_norm(results: StudyResults) -> Iterator[Section]:
             f"the accuracy, by at most {100 * apart.max():.1f} points."
         ),
         frame=frame,
-        code="from superconv_ray.analysis import running_and_reestimated\n"
-        f"running_and_reestimated(trainings, {results.axes})",
+        code=code_of(running_and_reestimated, "trainings", results.axes),
         chart=charts.batch_norm(frame, results.all_arms),
     )
 
@@ -47,11 +46,8 @@ def hessian_free(results: StudyResults) -> Iterator[Section]:
             "over seeds with 95 % t intervals."
         ),
         frame=frame,
-        code="from superconv_ray.analysis import learning_curves\n"
-        f"learning_curves(trainings, curves, {axes}, {measures})",
-        chart=charts.hessian_free(frame, results.all_arms, axes or None)
-        if fits(frame, axes)
-        else None,
+        code=code_of(learning_curves, "trainings, curves", axes, measures),
+        chart=drawn(charts.hessian_free, frame, results.all_arms, facet=axes),
     )
 
 
@@ -66,11 +62,8 @@ def learning(results: StudyResults) -> Iterator[Section]:
         title="Learning curves",
         text="Means over seeds with 95 % intervals, at the steps measured for all seeds.",
         frame=frame,
-        code="from superconv_ray.analysis import learning_curves\n"
-        f"learning_curves(trainings, curves, {axes})",
-        chart=charts.learning_curves(frame, results.all_arms, axes or None)
-        if fits(frame, axes)
-        else None,
+        code=code_of(learning_curves, "trainings, curves", axes),
+        chart=drawn(charts.learning_curves, frame, results.all_arms, facet=axes),
     )
 
 
@@ -85,6 +78,6 @@ def schedules(results: StudyResults) -> Iterator[Section]:
         title="Schedules",
         text="Learning rate and momentum of the trainings at each step.",
         frame=frame,
-        code=f"from superconv_ray.analysis import schedule_table\nschedule_table(trainings, {by})",
-        chart=charts.schedules(frame, results.all_arms, by or None) if fits(frame, by) else None,
+        code=code_of(schedule_table, "trainings", by),
+        chart=drawn(charts.schedules, frame, results.all_arms, facet=by),
     )

@@ -26,9 +26,9 @@ def test_accuracies_are_drawn_in_percent_with_their_intervals() -> None:
     drawing = Drawing(charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS))
     assert len(drawing.marks("point")) == len(drawing.marks("rule mark")) == 4
     # Logit 1.450010; t of 1 degree of freedom is 12.7062; 12.7062 * 0.01 / (0.81 * 0.19) = 0.825614
-    told = "test accuracy [95 % interval] in %: 81.0 [65.1, 90.7]"
+    told = "test accuracy (%) [95 % interval]: 81.0 [65.1, 90.7]"
     assert any(told in mark for mark in drawing.marks("point"))
-    assert {"test accuracy (%)", "labels (log scale)", "100", "3k"} <= set(drawing.texts)
+    assert {"test accuracy (%)", "labels (log scale)", "100", "3,000"} <= set(drawing.texts)
 
 
 def test_the_legend_names_the_arms_that_are_there() -> None:
@@ -107,10 +107,10 @@ def test_a_gap_shows_its_verdict_by_its_shape() -> None:
     }
 
 
-def test_budgets_are_an_axis_of_steps() -> None:
-    rows = curve("a", "steps", {100: (0.8, 0.9), 400: (0.9, 0.95)})
-    drawing = Drawing(charts.budget_curves(arm_summary(rows, ["steps"]), ARMS))
-    assert "steps (log scale)" in drawing.texts
+def test_a_number_of_labels_is_written_in_full() -> None:
+    rows = curve("a", "data_count", {144: (0.8, 0.9), 1437: (0.9, 0.95)})
+    texts = Drawing(charts.accuracy(arm_summary(rows, ["data_count"]), ARMS)).texts
+    assert {"144", "1,437"} <= set(texts)
 
 
 def test_nothing_finished_is_an_empty_chart() -> None:

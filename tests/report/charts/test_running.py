@@ -79,7 +79,7 @@ def test_momentum_is_drawn_once_where_all_panels_share_it(
     momenta: tuple[float, float], drawn: int
 ) -> None:
     parts = [rates(m, data_count=n) for n, m in zip((100, 200), momenta, strict=True)]
-    drawing = Drawing(charts.schedules(pd.concat(parts), ARMS, "data_count"))
+    drawing = Drawing(charts.schedules(pd.concat(parts), ARMS, ["data_count"]))
     assert drawing.texts.count("100 labels") == drawn
 
 

@@ -53,7 +53,7 @@ def test_many_cells_have_no_numbers() -> None:
 def test_arms_are_panels() -> None:
     both = pd.concat([cells(), cells().assign(arm="b")])
     best = pd.concat([optima().assign(arm="a"), optima().assign(arm="b")])
-    chart = charts.heatmap(both, best, x="max_lr", y="weight_decay", facet="arm")
+    chart = charts.heatmap(both, best, x="max_lr", y="weight_decay", facet=["arm"])
     assert {"arm a", "arm b"} <= set(Drawing(chart).texts)
     with pytest.raises(
         ValueError, match="facet must tell cells apart, but several rows share max_"
