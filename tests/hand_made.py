@@ -41,7 +41,7 @@ class HandMade:
         role: str = "training",
         status: Status = "completed",
         measured: dict[str, Any] | None = None,
-        curve: Iterable[Mapping[str, Any]] = (),
+        curve: Iterable[Mapping[str, Any]] = ({"step": 100},),
         chosen: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:

@@ -116,10 +116,10 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> RunSummary:
         store = open_store(options.store)
         StoreWriter(store).initialize()
         with lease(store.files, plan.study.name) as claim:
+            for line in set_aside_damaged(store.files, plan.study.name):
+                progress.warn(line)
             for line in check_definition(store, define(plan), replace=options.replace):
                 progress.note(f"study {plan.study.name}: {line}")
-            for line in set_aside_damaged(store.files):
-                progress.warn(line)
             planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
             found = len(planner.outcomes)
             record = StudyRecord(store, plan)

@@ -25,6 +25,8 @@ from superconv_ray.execution.memory import peaks, reset_peaks
 from superconv_ray.execution.tracebacks import user_traceback
 from superconv_ray.execution.worker_failures import BrokenDeviceError, breaks_device, memory_advice
 from superconv_ray.storage.filesystem_errors import SHARE_IT, not_shared
+from superconv_ray.storage.integrity import set_aside
+from superconv_ray.storage.seal import DamagedFileError
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from superconv_ray.training.loop import TrainingRun
@@ -162,7 +164,7 @@ class Worker:
         data = self._data(trial.dataset)
         model = self._job.models.get(trial.model, trial.model)
         run = TrainingRun(trial, data, model)
-        content = self.store.checkpoint(trial.id)
+        content = self._checkpoint(trial.id)
         if content is not None:
             try:
                 run.restore(content)
@@ -177,6 +179,14 @@ class Worker:
         self._run, self._between_steps = run, True
         self._save_at = time.monotonic() + self._job.checkpoint_seconds
         return run
+
+    def _checkpoint(self, trial_id: str) -> bytes | None:
+        """Return the state of an unfinished trial. A damaged one is set aside."""
+        try:
+            return self.store.checkpoint(trial_id)
+        except DamagedFileError as error:
+            self._warn(set_aside(self.store.files, error, "the trial is trained from the start"))
+            return None
 
     def _data(self, name: str) -> ResidentDataset:
         """Return a data set on the device; a trial's share of the memory is for one only."""

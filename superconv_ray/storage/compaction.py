@@ -5,29 +5,20 @@ Readers and writers go on meanwhile. A crash leaves trials in two files, of whic
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pyarrow as pa
 
 from superconv_ray.storage.filesystem import Files
-from superconv_ray.storage.integrity import DAMAGE, PARALLEL_REQUESTS, reason, warn_left_out
-from superconv_ray.storage.parquet_files import (
-    COMPACT_FORM,
-    IDS,
-    TABLES,
-    as_schema,
-    read_part,
-    write_table,
-)
-from superconv_ray.storage.tables import finished_ids, list_table, scan
+from superconv_ray.storage.integrity import PARALLEL_REQUESTS, warn_left_out
+from superconv_ray.storage.parquet_files import TABLES, scan, write_compact
+from superconv_ray.storage.seal import DamagedFileError, SealedFile
+from superconv_ray.storage.tables import finished_ids, is_any_of, list_table, read_parts
 
 MAX_COMPACT_FILES = 8
-PARTS_AT_ONCE = 1000
-"""Parts folded into one compact file: bounds the memory that a compaction takes."""
 ABANDONED_AFTER = timedelta(days=1)
 """Age at which the writer of an unfinished file is certainly gone."""
 
@@ -36,7 +27,8 @@ def compact(files: Files) -> None:
     """Fold the parts of finished trials, and remove what killed writers have left."""
     finished = finished_ids(files)
     for folder in TABLES:
-        _fold(files, folder, finished)
+        files.patiently("read", partial(_fold, files, folder, finished), relists=True)
+        files.patiently("read", partial(_merge, files, folder), relists=True)
     # A worker that is killed right after it wrote its trial's row leaves these behind.
     for folder in ("checkpoints", "failures"):
         for name in files.names(folder):
@@ -47,28 +39,19 @@ def compact(files: Files) -> None:
 
 
 def _fold(files: Files, folder: str, foldable: frozenset[str]) -> None:
-    """Fold the parts, then the compact files if there are many; what is folded is deleted."""
+    """Fold the parts into compact files, and delete them."""
     listing = list_table(files, folder)
-    parts = sorted(listing.parts & foldable)
+    parts = listing.parts & foldable
+    _delete_parts(files, folder, parts & listing.compacted)
+    for some in read_parts(files, folder, parts - listing.compacted):
+        if some:
+            write_compact(files, folder, scan(TABLES[folder], some.values()), list(some))
+            _delete_parts(files, folder, some)
+
+
+def _delete_parts(files: Files, folder: str, ids: Collection[str]) -> None:
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        for start in range(0, len(parts), PARTS_AT_ONCE):
-            names = {i: f"{folder}/{i}.parquet" for i in parts[start : start + PARTS_AT_ONCE]}
-            fresh = [trial_id for trial_id in names if trial_id not in listing.compacted]
-            contents = pool.map(files.read, [names[trial_id] for trial_id in fresh])
-            found = {}
-            for trial_id, content in zip(fresh, contents, strict=True):
-                if content is None:
-                    continue  # another process has folded it
-                try:
-                    found[trial_id] = read_part(folder, trial_id, content)
-                except DAMAGE as error:
-                    warn_left_out(files, folder, f"{trial_id}.parquet", reason(error))
-                    del names[trial_id]
-            if found:
-                rows = as_schema(TABLES[folder], list(found.values()))
-                _write_compact(files, folder, rows, list(found))
-            list(pool.map(files.delete, names.values()))
-    files.patiently("read", lambda: _merge(files, folder), relists=True)
+        list(pool.map(files.delete, [f"{folder}/{trial_id}.parquet" for trial_id in ids]))
 
 
 def _merge(files: Files, folder: str) -> None:
@@ -76,20 +59,18 @@ def _merge(files: Files, folder: str) -> None:
     listing = list_table(files, folder)
     if len(listing.compact) <= MAX_COMPACT_FILES:
         return
-    rows = pa.concat_tables(
-        scan(files, folder, [name], once) for name, once in listing.each_trial_once()
-    )
-    table = TABLES[folder]
+    table, found, seen = TABLES[folder], [], set[str]()
+    for name, ids in listing.compact.items():
+        fresh = ids - seen
+        seen |= ids
+        try:
+            source = SealedFile(files, f"{folder}/{name}")
+            found.append(scan(table, [source], None if fresh == ids else is_any_of(fresh)))
+        except DamagedFileError as error:  # what is intact of it stays where it is
+            warn_left_out(error)
+            return
     by = [(name, "ascending") for name in ("trial_id", "step") if name in table.names]
-    rows = rows.cast(table).combine_chunks().sort_by(by)
-    merged = _write_compact(files, folder, rows, sorted(listing.compacted))
+    rows = pa.concat_tables(found).cast(table).combine_chunks().sort_by(by)
+    merged = write_compact(files, folder, rows, sorted(seen))
     for name in listing.compact.keys() - {merged}:
         files.delete(f"{folder}/{name}")
-
-
-def _write_compact(files: Files, folder: str, rows: pa.Table, ids: Sequence[str]) -> str:
-    """Write the rows of these trials, sorted by them, as a file named after them."""
-    name = f"compact-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}.parquet"
-    footer = {**(rows.schema.metadata or {}), IDS: json.dumps(ids)}
-    write_table(files, f"{folder}/{name}", rows.replace_schema_metadata(footer), COMPACT_FORM)
-    return name

@@ -35,8 +35,6 @@ PATIENCE = 120.0
 FIRST_PATIENCE = 15.0
 """Seconds to wait for a store that has never answered: its address may be wrong."""
 LONGEST_PAUSE = 8.0
-QUICK_REPEATS = 5
-"""Number of immediate retries if files vanish between being listed and being read."""
 
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 """pyarrow's names of the filesystems on which a file appears only once it is complete."""
@@ -55,11 +53,8 @@ class Files:
     """
 
     def __init__(self, uri: str | Path, *, known: bool = False) -> None:
-        text = str(uri)
-        if "://" not in text:
-            text = str(Path(text).expanduser().resolve())
-        self.uri = text
-        self.filesystem, self.root = _opened(text)
+        self.uri = str(uri) if "://" in str(uri) else _resolved(Path(uri))
+        self.filesystem, self.root = _opened(self.uri)
         self._answered = known
 
     @property
@@ -112,12 +107,12 @@ class Files:
             return
         folder, _, base = target.rpartition("/")
         unfinished = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp"
-        self.filesystem.create_dir(folder, recursive=True)
+        self._create_folder(folder)
         try:
             self._write_in_place(unfinished, content)
-            if isinstance(self.filesystem, fs.LocalFileSystem):
-                _sync(unfinished)
+            self._sync(unfinished)
             self.filesystem.move(unfinished, target)
+            self._sync(folder)
         except OSError:
             with contextlib.suppress(OSError):  # a full disk may not even hold an empty file
                 self.filesystem.delete_file(unfinished)
@@ -126,6 +121,27 @@ class Files:
     def _write_in_place(self, path: str, content: bytes | pa.Buffer) -> None:
         with self.filesystem.open_output_stream(path) as stream:
             stream.write(content)
+
+    def _create_folder(self, folder: str) -> None:
+        """Create a folder if it does not exist, so that it survives a power cut."""
+        missing = [path for path in (Path(folder), *Path(folder).parents) if not path.exists()]
+        self.filesystem.create_dir(folder, recursive=True)
+        for path in missing:
+            self._sync(str(path.parent))
+
+    def _sync(self, path: str) -> None:
+        """Flush a file, or the names in a folder, to the disk.
+
+        After a power cut, a file could otherwise have its new name and not its content, or not
+        exist although what it replaces is deleted.
+        """
+        if not isinstance(self.filesystem, fs.LocalFileSystem):
+            return
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file, or None if there is no such file.
@@ -218,11 +234,14 @@ class Files:
         while True:
             try:
                 result = action()
-            except FileNotFoundError:
+            except FileNotFoundError as error:
                 self._answered = True
-                vanished += 1
-                if not relists or vanished > QUICK_REPEATS:
+                if not relists:
                     raise
+                vanished += 1
+                if time.monotonic() - begun > PATIENCE:
+                    raise store_error(self.place, done, error) from error
+                time.sleep(min(0.01 * vanished, 1.0))
             except StoreError:
                 raise
             except OSError as error:
@@ -242,6 +261,18 @@ class Files:
             else:
                 self._answered = True
                 return result
+
+
+def _resolved(path: Path) -> str:
+    """The absolute path without symbolic links.
+
+    Raises:
+        StoreError: They form a loop.
+    """
+    try:
+        return str(path.expanduser().resolve())
+    except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
+        raise StoreError(f"the store {path} cannot be opened: {one_line(error)}") from None
 
 
 def _opened(uri: str) -> tuple[Any, str]:
@@ -309,12 +340,3 @@ def _patient_s3(filesystem: Any) -> Any:
             "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=3),
         }
     )
-
-
-def _sync(path: str) -> None:
-    """Flush a file to disk: after a power cut its new name could otherwise exist without it."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,7 @@
-"""Damaged files: found, named, left out by readers, and set aside by the next run.
+"""Damaged files: left out by readers with a warning, and set aside by the next run.
 
-Names are trusted until a file is read. A file is damaged if it is cut off, if its pages do not fit
-their checksums, or if it holds something else. Its trials count as not done once it is set aside.
+Names are trusted until a file is read. What a damaged file held counts as not done once the file
+is set aside; of a compact file, that is only what cannot be read any more.
 """
 
 from __future__ import annotations
@@ -9,23 +9,18 @@ from __future__ import annotations
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
-
 from superconv_ray.storage.filesystem import Files
-from superconv_ray.storage.filesystem_errors import StoreError, is_passing
 from superconv_ray.storage.parquet_files import (
-    PART,
     TABLES,
-    as_schema,
-    check_ids,
+    check_form,
     ids_in,
     is_of_a_table,
-    opened,
     read_part,
+    scan_intact,
+    write_compact,
 )
+from superconv_ray.storage.seal import DamagedFileError, SealedFile, read_json
 
-DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
-"""What pyarrow and json raise for a file that is not what its name says."""
 PARALLEL_REQUESTS = 4
 """Files read or deleted at a time: an object store answers each only after some milliseconds."""
 
@@ -34,66 +29,80 @@ class DamagedFileWarning(UserWarning):
     """A file of the store cannot be read and was left out."""
 
 
-def is_not_of_the_file(error: BaseException) -> bool:
-    """Whether an error of reading is not the file's fault: it is gone, or the store is away."""
-    return isinstance(error, FileNotFoundError | StoreError) or is_passing(error)
+def warn_left_out(error: DamagedFileError) -> None:
+    """Warn that what is damaged of a file was left out."""
+    warnings.warn(f"{error}; until then it is left out", DamagedFileWarning, stacklevel=3)
 
 
-def reason(error: BaseException) -> str:
-    """An error in one line."""
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
-
-
-def damage_of(files: Files, folder: str, name: str) -> str | None:
-    """Return what is wrong with a file of a table; None if nothing is, or if it is gone."""
-    content = files.read(f"{folder}/{name}")
-    if content is None:
-        return None
-    part = PART.fullmatch(name)
-    try:
-        if part:
-            as_schema(TABLES[folder], [read_part(folder, part[1], content)])
-            return None
-        source = opened(content)
-        expected = ids_in(source.metadata.metadata)
-        for batch in source.iter_batches(use_threads=False):
-            rows = as_schema(TABLES[folder], [pa.Table.from_batches([batch])])
-            check_ids(rows, expected)
-    except DAMAGE as error:
-        return reason(error)
-    return None
-
-
-def damages(files: Files, folder: str, names: list[str]) -> dict[str, str]:
-    """Return what is wrong with each file of a table that is damaged."""
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        found = list(pool.map(lambda name: damage_of(files, folder, name), names))
-    return {name: why for name, why in zip(names, found, strict=True) if why}
-
-
-def warn_left_out(files: Files, folder: str, name: str, why: str) -> None:
-    """Warn that a damaged file was left out."""
-    warnings.warn(
-        f"{folder}/{name} in the store {files.place} is damaged and was left out; the next run "
-        f"sets it aside and trains again what it held: {why}",
-        DamagedFileWarning,
-        stacklevel=3,
+def set_aside(files: Files, error: DamagedFileError, consequence: str) -> str:
+    """Move a damaged file to ``set_aside/``, and return a line that says so."""
+    files.move(error.name, f"set_aside/{error.name}")
+    return (
+        f"{error.name} in the store {files.place} is damaged: {error.why}. It was moved to "
+        f"set_aside/; {consequence}"
     )
 
 
-def set_aside_damaged(files: Files) -> list[str]:
-    """Read every file of the tables, and move the damaged ones to ``set_aside/``.
+def set_aside_damaged(files: Files, study: str) -> list[str]:
+    """Read every file that a run of a study relies on, and move the damaged ones.
+
+    Checkpoints are verified when they are needed.
 
     Returns:
         A line for each: which file, what is wrong with it, and what follows.
+
+    Raises:
+        StoreError: Another version of the package wrote a file, or it cannot be read.
     """
+    names = [f"studies/{study}.json", f"studies/{study}.parquet"]
+    names += [
+        f"{folder}/{n}" for folder in (f"studies/{study}", "failures") for n in files.names(folder)
+    ]
+    tables = [f"{folder}/{n}" for folder in TABLES for n in files.names(folder) if is_of_a_table(n)]
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        found = list(pool.map(lambda name: _damage_of(files, name), [*names, *tables]))
     lines = []
-    for folder in TABLES:
-        names = [name for name in files.names(folder) if is_of_a_table(name)]
-        for name, why in damages(files, folder, names).items():
-            files.move(f"{folder}/{name}", f"set_aside/{folder}/{name}")
-            lines.append(
-                f"{folder}/{name} in the store {files.place} is damaged and was moved to "
-                f"set_aside/; what it held is trained again: {why}"
-            )
+    for error in filter(None, found):
+        if "/compact-" in error.name:
+            consequence = _keep_intact(files, error.name)
+        elif error.name in tables:
+            consequence = "the trial is trained again"
+        else:
+            consequence = "the run writes it again; finished trials are kept"
+        lines.append(set_aside(files, error, consequence))
     return lines
+
+
+def _damage_of(files: Files, name: str) -> DamagedFileError | None:
+    """Return what is wrong with a file; None if nothing is, or if it is gone."""
+    try:
+        if name.endswith(".json"):
+            read_json(files, name)
+        elif "/compact-" in name:
+            source = SealedFile(files, name)
+            source.verify()
+            check_form(files, name, source)
+        else:
+            part = read_part(files, name)
+            if not name.startswith("studies/"):
+                check_form(files, name, part)
+    except DamagedFileError as error:
+        return error
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def _keep_intact(files: Files, name: str) -> str:
+    """Write the intact row groups of a damaged compact file to another one; say what is lost."""
+    folder = name.partition("/")[0]
+    try:
+        source = SealedFile(files, name)
+    except DamagedFileError:
+        return "its trials are trained again"
+    rows, _ = scan_intact(TABLES[folder], source)
+    kept = sorted(rows["trial_id"].unique().to_pylist())
+    if kept:
+        write_compact(files, folder, rows, kept)
+    count = len(ids_in(source))
+    return f"{count - len(kept)} of its {count} trials are trained again"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from superconv_ray.design.trial import describe_fields
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TYPES = {
     "str": pa.string(),

@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -31,8 +30,9 @@ from superconv_ray.design.text import counted, did_you_mean
 from superconv_ray.storage import schema, tables
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.filesystem_errors import StoreError as StoreError
-from superconv_ray.storage.integrity import DAMAGE, reason
+from superconv_ray.storage.integrity import warn_left_out
 from superconv_ray.storage.parquet_files import read_whole
+from superconv_ray.storage.seal import DamagedFileError, read_checkpoint, read_json
 from superconv_ray.storage.tables import Filters, read_table
 
 
@@ -46,7 +46,7 @@ def open_store(uri: str | Path, *, known: bool = False) -> Store:
 
     Raises:
         ValueError: The scheme of the URI is unknown.
-        StoreError: The store cannot be read, or a newer version of this package wrote it.
+        StoreError: The store cannot be read, or another version of this package wrote it.
     """
     return Store(Files(uri, known=known))
 
@@ -56,20 +56,21 @@ class Store:
 
     def __init__(self, files: Files) -> None:
         self.files = files
-        marker = files.read("store.json")
+        reads = f"this superconv_ray reads schema version {schema.SCHEMA_VERSION}"
+        try:
+            marker = read_json(files, "store.json")
+        except DamagedFileError as error:
+            raise StoreError(
+                f"store.json in the store {files.place} is damaged or of another version of the "
+                f"package ({error.why}; {reads}): use that version, delete the file if the rest of "
+                "the folder is a store of this version, or choose another folder"
+            ) from None
         if marker is None:
             files.check_bucket()
-        try:
-            version = int(json.loads(marker)["schema_version"]) if marker else schema.SCHEMA_VERSION
-        except DAMAGE as error:
+        elif (version := marker.get("schema_version")) != schema.SCHEMA_VERSION:
             raise StoreError(
-                f"{files.place}/store.json is damaged or not of superconv_ray ({error!r}): delete "
-                "it if the folder is a store, or choose another folder"
-            ) from None
-        if version > schema.SCHEMA_VERSION:
-            raise StoreError(
-                f"the store {files.place} has schema version {version}, but this superconv_ray "
-                f"reads up to {schema.SCHEMA_VERSION}: update the package"
+                f"the store {files.place} has schema version {version!r}, but {reads}: use a "
+                "version of the package that reads it, or choose another folder"
             )
 
     def __repr__(self) -> str:
@@ -152,16 +153,23 @@ class Store:
         return _stems(self.files.names("checkpoints"), ".pt")
 
     def checkpoint(self, trial_id: str) -> bytes | None:
-        """Return the checkpoint of an unfinished trial, if there is one."""
-        return self.files.read(f"checkpoints/{trial_id}.pt")
+        """Return the checkpoint of an unfinished trial, if there is one.
+
+        Raises:
+            DamagedFileError: It is damaged, or of another version of the package.
+        """
+        return read_checkpoint(self.files, f"checkpoints/{trial_id}.pt")
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Return error and settings by trial id, of trials that raised and are not finished."""
         failed = _stems(self.files.names("failures"), ".json")
         found = {}
         for trial_id in sorted(failed - self.finished_ids() if failed else ()):
-            if content := self.files.read(f"failures/{trial_id}.json"):
-                found[trial_id] = json.loads(content)
+            try:
+                if failure := read_json(self.files, f"failures/{trial_id}.json"):
+                    found[trial_id] = failure
+            except DamagedFileError as error:
+                warn_left_out(error)
         return found
 
     # Studies
@@ -192,13 +200,13 @@ class Store:
             StoreError: The file that holds them is damaged.
         """
         file = f"studies/{name}.json"
-        content = self.files.read(file)
+        content = read_json(self.files, file)
         if content is None:
             return ()
         try:
-            return tuple(map(StudyDefinition.from_json, json.loads(content)["definitions"]))
-        except DAMAGE as error:
-            raise self._damaged_study(file, error) from None
+            return tuple(map(StudyDefinition.from_json, content["definitions"]))
+        except ValueError as error:
+            raise StoreError(f"{file} in the store {self.files.place}: {error}") from None
 
     def members(self, study: str, *, definition: str | None = None) -> pd.DataFrame:
         """Return the trials that a study uses: arm, cell, role, and which settings were chosen.
@@ -213,19 +221,11 @@ class Store:
         current = self.study(study).digest
         digest = definition or current
         file = f"studies/{study}.parquet" if digest == current else earlier_table(study, digest)
-        content = self.files.read(file)
-        try:
-            table = schema.MEMBERSHIPS.empty_table() if content is None else read_whole(content)
-            # A run that was killed between its two files leaves the table of another definition.
-            return _to_pandas(table.filter(pc.field("definition") == digest))
-        except DAMAGE as error:
-            raise self._damaged_study(file, error) from None
-
-    def _damaged_study(self, file: str, error: BaseException) -> StoreError:
-        return StoreError(
-            f"{file} in the store {self.files.place} is damaged ({reason(error)}): delete it and "
-            "run the study again; finished trials are kept"
-        )
+        table = read_whole(self.files, file, schema.MEMBERSHIPS)
+        if table is None:
+            table = schema.MEMBERSHIPS.empty_table()
+        # A run that was killed between its two files leaves the table of another definition.
+        return _to_pandas(table.filter(pc.field("definition") == digest))
 
 
 def earlier_table(study: str, digest: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -18,14 +19,21 @@ import pyarrow.parquet as pq
 
 from superconv_ray.design.text import did_you_mean
 from superconv_ray.storage.filesystem import Files
-from superconv_ray.storage.integrity import (
-    DAMAGE,
-    damages,
-    is_not_of_the_file,
-    reason,
-    warn_left_out,
+from superconv_ray.storage.filesystem_errors import one_line
+from superconv_ray.storage.integrity import PARALLEL_REQUESTS, warn_left_out
+from superconv_ray.storage.parquet_files import (
+    PART,
+    TABLES,
+    ids_in,
+    is_compact,
+    read_part,
+    scan,
+    scan_intact,
 )
-from superconv_ray.storage.parquet_files import PART, TABLES, check_ids, ids_in, is_compact
+from superconv_ray.storage.seal import DamagedFileError, SealedFile
+
+PARTS_AT_ONCE = 1000
+"""Parts that are read, or folded into one compact file, at a time: bounds the memory."""
 
 Filters: TypeAlias = pc.Expression | Sequence[tuple[str, str, Any]] | None
 """A pyarrow expression, or conditions such as ``[("dataset", "==", "digits")]``, all of which hold.
@@ -55,21 +63,6 @@ class Listing:
         """Ids of all trials."""
         return self.parts | self.compacted if self.parts else self.compacted
 
-    def among(self, ids: frozenset[str]) -> Listing:
-        """Return the files that hold some of these trials."""
-        compact = {name: own for name, own in self.compact.items() if own & ids}
-        return Listing(compact, self.parts & ids)
-
-    def each_trial_once(
-        self, without: frozenset[str] = frozenset()
-    ) -> Iterator[tuple[str, pc.Expression | None]]:
-        """Yield every compact file, and which of its rows to read to avoid duplicates."""
-        seen = without
-        for name, ids in self.compact.items():
-            again = sorted(seen & ids)
-            yield name, ~is_any_of(again) if again else None
-            seen |= ids
-
 
 def list_table(files: Files, folder: str) -> Listing:
     """List a table's files; again if a compact file goes while its footer is read."""
@@ -87,13 +80,10 @@ def _list_once(files: Files, folder: str) -> Listing:
     parts = frozenset(match[1] for name in names if (match := PART.fullmatch(name)))
     compact = {}
     for name in filter(is_compact, names):
-        path = files.path(f"{folder}/{name}")
         try:
-            compact[name] = ids_in(pq.read_metadata(path, filesystem=files.filesystem).metadata)
-        except DAMAGE as error:
-            if is_not_of_the_file(error):
-                raise
-            warn_left_out(files, folder, name, reason(error))
+            compact[name] = ids_in(SealedFile(files, f"{folder}/{name}"))
+        except DamagedFileError as error:
+            warn_left_out(error)
     return Listing(compact, parts)
 
 
@@ -118,6 +108,9 @@ def read_table(
 ) -> pa.Table:
     """Read the rows of finished trials.
 
+    Another process may compact the files meanwhile. What has been read is kept, and the rest is
+    looked for in the new files.
+
     Args:
         files: The store's.
         folder: "trials" or "curves".
@@ -134,87 +127,73 @@ def read_table(
         if name not in table.names:
             raise ValueError(_no_column("columns", name, table))
     condition = _checked(filters, table)
-    return files.patiently(
-        "read", lambda: _read_once(files, folder, condition, columns, only), relists=True
-    )
+    found = [scan(table, [], None, columns)]
+    done: set[str] = set()
+
+    def read_rest() -> None:
+        trials, curves = (list_table(files, f) for f in TABLES)  # trials first: see finished_ids
+        listing, finished = trials if folder == "trials" else curves, trials.ids & curves.ids
+        wanted = finished if only is None else finished & only
+        for name, ids in listing.compact.items():
+            if fresh := (ids & wanted) - done:
+                once = condition if fresh == ids else both(is_any_of(fresh), condition)
+                found.append(read_compact(files, f"{folder}/{name}", once, columns))
+                done.update(fresh)
+        for parts in read_parts(files, folder, (listing.parts & wanted) - done):
+            found.append(scan(table, parts.values(), condition, columns))
+            done.update(parts)
+
+    files.patiently("read", read_rest, relists=True)
+    return pa.concat_tables(found)
 
 
-def _read_once(
+def read_parts(
+    files: Files, folder: str, ids: Iterable[str]
+) -> Iterator[dict[str, pa.BufferReader]]:
+    """Yield the parts of some trials for `scan`, by id, so many at a time.
+
+    Damaged ones are left out with a warning.
+
+    Raises:
+        FileNotFoundError: All others were yielded, and some are gone: another process folds them.
+    """
+
+    def read(trial_id: str) -> pa.BufferReader | DamagedFileError | FileNotFoundError:
+        try:
+            return read_part(files, f"{folder}/{trial_id}.parquet")
+        except (DamagedFileError, FileNotFoundError) as error:
+            return error
+
+    in_order, gone = sorted(ids), None
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        for start in range(0, len(in_order), PARTS_AT_ONCE):
+            some = in_order[start : start + PARTS_AT_ONCE]
+            parts = {}
+            for trial_id, part in zip(some, pool.map(read, some), strict=True):
+                if isinstance(part, DamagedFileError):
+                    warn_left_out(part)
+                elif isinstance(part, FileNotFoundError):
+                    gone = part
+                else:
+                    parts[trial_id] = part
+            yield parts
+    if gone:
+        raise gone
+
+
+def read_compact(
     files: Files,
-    folder: str,
-    condition: pc.Expression | None,
-    columns: Sequence[str] | None,
-    only: frozenset[str] | None,
-) -> pa.Table:
-    trials, curves = (list_table(files, name) for name in TABLES)  # trials first: see finished_ids
-    listing, other = (trials, curves) if folder == "trials" else (curves, trials)
-    if only is not None:
-        listing, condition = listing.among(only), both(is_any_of(only), condition)
-    fresh = sorted((listing.parts & other.ids) - listing.compacted)
-    halves = listing.compacted - other.ids
-    pieces = [([name], once) for name, once in listing.each_trial_once(halves)]
-    pieces.append(([f"{trial_id}.parquet" for trial_id in fresh], None))
-    return pa.concat_tables(
-        _scan_undamaged(files, folder, names, both(once, condition), columns)
-        for names, once in pieces
-    )
-
-
-def _scan_undamaged(
-    files: Files,
-    folder: str,
-    names: list[str],
-    condition: pc.Expression | None,
-    columns: Sequence[str] | None,
-) -> pa.Table:
-    """Scan files; only if that fails, find out which of them are damaged and leave these out."""
-    wanted = columns and [*columns, *({"trial_id"} - set(columns))]
-    parts = frozenset(match[1] for name in names if (match := PART.fullmatch(name)))
-    try:
-        rows = scan(files, folder, names, condition, wanted)
-        if parts:  # a file of something else reads as rows of nothing but nulls
-            check_ids(rows, parts)
-        return rows.select(columns) if columns else rows
-    except DAMAGE as error:
-        if is_not_of_the_file(error):
-            raise
-        damaged = damages(files, folder, names)
-        if not damaged:
-            raise
-    for name, why in damaged.items():
-        warn_left_out(files, folder, name, why)
-    whole = [name for name in names if name not in damaged]
-    return scan(files, folder, whole, condition, columns)
-
-
-def scan(
-    files: Files,
-    folder: str,
-    names: Sequence[str],
+    name: str,
     condition: pc.Expression | None = None,
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """Read the rows of some files of a table that fulfil a condition."""
-    source = ds.dataset(
-        [files.path(f"{folder}/{name}") for name in names],
-        schema=_with_dictionary(TABLES[folder]),
-        filesystem=files.filesystem,
-        format=ds.ParquetFileFormat(
-            dictionary_columns=["trial_id"],
-            default_fragment_scan_options=ds.ParquetFragmentScanOptions(
-                page_checksum_verification=True  # a flipped bit is an error, not a number
-            ),
-        ),
-    )
-    return source.to_table(columns=list(columns) if columns else None, filter=condition)
-
-
-def _with_dictionary(table: pa.Schema) -> pa.Schema:
-    """The schema with trial ids dictionary-encoded: a curve repeats its id in every row."""
-    index = table.get_field_index("trial_id")
-    if "step" not in table.names:
-        return table
-    return table.set(index, pa.field("trial_id", pa.dictionary(pa.int32(), pa.string())))
+    """Read the rows of a compact file; damaged row groups are left out with a warning."""
+    table = TABLES[name.partition("/")[0]]
+    try:
+        return scan(table, [SealedFile(files, name)], condition, columns)
+    except DamagedFileError as error:
+        warn_left_out(error)
+    return scan_intact(table, SealedFile(files, name), condition, columns)[0]
 
 
 # Conditions
@@ -243,7 +222,7 @@ def _checked(filters: Filters, table: pa.Schema) -> pc.Expression | None:
     except (pa.ArrowException, ValueError, TypeError) as error:
         if unknown := re.search(r"No match for FieldRef\.Name\((.*?)\)", str(error)):
             raise ValueError(_no_column("filters", unknown[1], table)) from None
-        raise ValueError(f"filters do not fit the columns: {reason(error)}") from None
+        raise ValueError(f"filters do not fit the columns: {one_line(error)}") from None
     return given
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +9,8 @@ from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.storage import schema
-from superconv_ray.storage.parquet_files import write_table
+from superconv_ray.storage.parquet_files import read_whole, write_part
+from superconv_ray.storage.seal import write_checkpoint, write_json
 from superconv_ray.storage.store import Store, earlier_table
 
 
@@ -27,16 +27,21 @@ class StoreWriter:
 
     def initialize(self) -> None:
         """Write the schema version, so that a store that cannot be written is noticed early."""
-        content = json.dumps({"schema_version": schema.SCHEMA_VERSION})
-        self._files.write("store.json", content.encode())
+        write_json(self._files, "store.json", {"schema_version": schema.SCHEMA_VERSION})
 
     def write_result(
         self, trial: CompleteTrial, outcome: Outcome, curve: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Write a finished trial: its curve, then its row, which makes it done."""
+        """Write a finished trial: its curve, then its row, which makes it done.
+
+        Raises:
+            ValueError: The curve has no rows; that of every finished trial has its last step.
+        """
         rows = [{"trial_id": trial.id, **row} for row in curve]
+        if not rows:
+            raise ValueError(f"the curve of trial {trial.id} must have a row at least, got none")
         table = schema.to_table(rows, schema.CURVES)
-        write_table(self._files, f"curves/{trial.id}.parquet", table)
+        write_part(self._files, f"curves/{trial.id}.parquet", table)
         row = {
             "trial_id": trial.id,
             "kind": trial.kind,
@@ -45,17 +50,17 @@ class StoreWriter:
             **outcome.measurements,
         }
         table = schema.to_table([row], schema.TRIALS)
-        write_table(self._files, f"trials/{trial.id}.parquet", table)
+        write_part(self._files, f"trials/{trial.id}.parquet", table)
         self._files.delete(f"failures/{trial.id}.json")
 
     def write_failure(self, trial: CompleteTrial, error: str) -> None:
         """Write what a trial raised. It counts as not done, and the next run tries it again."""
         content = {"trial_id": trial.id, "error": error, "settings": trial.settings()}
-        self._files.write(f"failures/{trial.id}.json", json.dumps(content, indent=1).encode())
+        write_json(self._files, f"failures/{trial.id}.json", content)
 
     def write_checkpoint(self, trial_id: str, content: bytes) -> None:
         """Write the state of an unfinished trial."""
-        self._files.write(f"checkpoints/{trial_id}.pt", content)
+        write_checkpoint(self._files, f"checkpoints/{trial_id}.pt", content)
 
     def delete_checkpoint(self, trial_id: str) -> None:
         """Delete the state of a trial."""
@@ -72,12 +77,12 @@ class StoreWriter:
         name, digest = definition.name, definition.digest
         earlier = self._store.definitions(name)
         if earlier and earlier[-1].digest != digest:
-            current = self._files.read(f"studies/{name}.parquet")
+            current = read_whole(self._files, f"studies/{name}.parquet", schema.MEMBERSHIPS)
             if current is not None:
-                self._files.write(earlier_table(name, earlier[-1].digest), current)
+                write_part(self._files, earlier_table(name, earlier[-1].digest), current)
         kept = [old.to_json() for old in earlier if old.digest != digest]
-        content = json.dumps({"definitions": [*kept, definition.to_json()]}, indent=1)
-        self._files.write(f"studies/{name}.json", content.encode())
+        content = {"definitions": [*kept, definition.to_json()]}
+        write_json(self._files, f"studies/{name}.json", content)
         rows = [{"study": name, "definition": digest, **row} for row in members]
         table = schema.to_table(rows, schema.MEMBERSHIPS)
-        write_table(self._files, f"studies/{name}.parquet", table)
+        write_part(self._files, f"studies/{name}.parquet", table)

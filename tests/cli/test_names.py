@@ -254,17 +254,20 @@ def test_looking_before_the_first_run_says_nothing_of_settings(
 
 
 @pytest.mark.parametrize("suffix", ["json", "parquet"])
-def test_a_damaged_file_of_a_study_is_named_in_one_line_and_can_be_deleted(
+def test_a_damaged_file_of_a_study_is_named_in_one_line_and_the_next_run_sets_it_aside(
     study: Edited, superconv: Callable[..., Result], suffix: str
 ) -> None:
     members, file = study.members(), Path(study.uri, "studies", f"named.{suffix}")
     file.write_bytes(file.read_bytes()[:-100])
     looks = [study("show"), superconv("report", study.uri), superconv("watch", study.uri, "--once")]
-    for result in [*looks, *([study("status"), study("run")] if suffix == "json" else [])]:
+    for result in [*looks, *([study("status")] if suffix == "json" else [])]:
         assert result.exit_code == 2
         (line,) = result.stderr.splitlines()
         assert line.startswith(f"error: studies/named.{suffix} in the store {study.uri} is damaged")
-        assert line.endswith("delete it and run the study again; finished trials are kept")
-    file.unlink()
-    assert "0 trials trained, 4 found" in study("run").stdout
+        assert "Run the study again: that moves the file to set_aside/" in line
+    ran = study("run")
+    assert "0 trials trained, 4 found" in ran.stdout
+    assert f"warning: studies/named.{suffix} in the store {study.uri} is damaged" in ran.stdout
+    assert Path(study.uri, "set_aside", "studies", f"named.{suffix}").exists()
     assert study.members() == members
+    assert study("show").exit_code == 0

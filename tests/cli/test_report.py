@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,8 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.plan import range_tests_alone
 from superconv_ray.execution.record import StudyRecord
 from superconv_ray.planning.planner import Planner
+from superconv_ray.storage.filesystem import Files
+from superconv_ray.storage.seal import write_json
 from superconv_ray.storage.store import open_store
 
 SAMPLE = Path(__file__).parents[2] / "studies" / "results"
@@ -136,11 +137,11 @@ def test_a_store_without_a_study_is_told(superconv: Callable[..., Result], store
 def test_a_store_of_a_newer_package_is_told(
     superconv: Callable[..., Result], tmp_path: Path
 ) -> None:
-    (tmp_path / "store.json").write_text(json.dumps({"schema_version": 99}))
+    write_json(Files(tmp_path), "store.json", {"schema_version": 99})
     result = superconv("report", tmp_path)
     assert result.exit_code == 2
     assert "has schema version 99" in result.stderr
-    assert "update the package" in result.stderr
+    assert "use a version of the package that reads it" in result.stderr
 
 
 def test_charts_and_tables_are_exported(

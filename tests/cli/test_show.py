@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from superconv_ray.storage.filesystem import Files
+from superconv_ray.storage.seal import write_json
 from tests.cli.study_files import assert_one_line
 
 
@@ -41,8 +42,8 @@ def test_a_store_of_a_newer_version_is_rejected_in_one_line_and_left_alone(
 ) -> None:
     store = tmp_path / "store"
     store.mkdir()
-    marker = json.dumps({"schema_version": 10**6})
-    (store / "store.json").write_text(marker)
+    write_json(Files(store), "store.json", {"schema_version": 10**6})
+    marker = (store / "store.json").read_text()
     result = superconv(command, write(), "--store", store)
     assert_one_line(result, "has schema version 1000000")
     assert os.listdir(store) == ["store.json"]

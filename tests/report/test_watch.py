@@ -22,6 +22,7 @@ from superconv_ray.design.definition import CellDefinition, Provenance, StudyDef
 from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.report.watch import Watcher, trials_a_minute, view, watch
+from superconv_ray.storage.seal import write_json
 from superconv_ray.storage.store import Store, StoreError
 from superconv_ray.storage.writing import StoreWriter
 
@@ -62,7 +63,7 @@ class Written:
         measured = {"steps_done": 100, "train_seconds": 1.5, "finished_at": NOON + at}
         scored = "test_accuracy" if role == "training" else "validation_accuracy"
         StoreWriter(self.store).write_result(
-            trial, Outcome(status, {**measured, scored: accuracy}), []
+            trial, Outcome(status, {**measured, scored: accuracy}), [{"step": 100}]
         )
         return trial
 
@@ -318,11 +319,11 @@ def test_an_unknown_study_is_answered_with_the_known_ones(
 def test_a_store_of_a_newer_version_is_refused(
     superconv: Callable[..., Result], store: Store, store_uri: str
 ) -> None:
-    store.files.write("store.json", b'{"schema_version": 99}')
+    write_json(store.files, "store.json", {"schema_version": 99})
     shown = superconv("watch", store_uri)
     assert shown.exit_code == 2
     assert "schema version 99" in shown.stderr
-    assert "update the package" in shown.stderr
+    assert "use a version of the package that reads it" in shown.stderr
 
 
 def test_an_interval_must_be_positive(superconv: Callable[..., Result], store_uri: str) -> None:

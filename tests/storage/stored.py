@@ -96,7 +96,7 @@ def cut_off(content: bytes) -> bytes:
 
 
 def with_a_flipped_bit(content: bytes) -> bytes:
-    """In the first page of data, where nothing but its checksum tells."""
+    """In the data of the first column, the trial's id, where nothing but a checksum tells."""
     changed = bytearray(content)
     changed[60] ^= 1
     return bytes(changed)

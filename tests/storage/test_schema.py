@@ -25,7 +25,7 @@ def test_every_column_is_described(table: pa.Schema) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_has_its_schema_version(table: pa.Schema) -> None:
-    assert table.metadata == {b"superconv_ray.schema_version": b"1"}
+    assert table.metadata == {b"superconv_ray.schema_version": b"2"}
 
 
 def test_the_row_of_a_trial_holds_its_id_its_kind_and_every_field_in_order() -> None:

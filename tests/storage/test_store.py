@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from superconv_ray.design.outcome import Outcome
 from superconv_ray.storage import schema
 from superconv_ray.storage.compaction import compact
 from superconv_ray.storage.filesystem import Files
+from superconv_ray.storage.seal import write_json
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from tests.storage.stored import (
@@ -30,20 +31,30 @@ from tests.storage.stored import (
 # Opening
 
 
-def test_a_damaged_marker_is_an_error_with_the_next_step(store: Store, store_uri: str) -> None:
-    StoreWriter(store).initialize()
-    for content in (b"no json", b"[]", b"{}"):
-        store.files.write("store.json", content)
-        with pytest.raises(StoreError, match=r"store.json is damaged or not of .* delete it if"):
-            open_store(store_uri)
+@pytest.mark.parametrize("content", [b"no json", b"[]", b"{}", b'{"schema_version": 1}'])
+def test_a_damaged_marker_or_one_of_an_older_version_is_an_error_with_the_next_step(
+    store: Store, store_uri: str, content: bytes
+) -> None:
+    store.files.write("store.json", content)
+    expected = (
+        r"^store\.json in the store .* is damaged or of another version .* this superconv_ray "
+        r"reads schema version 2\): use that version, delete the file if .* or choose another .*$"
+    )
+    with pytest.raises(StoreError, match=expected):
+        open_store(store_uri)
 
 
-def test_a_store_of_a_newer_version_is_refused(store: Store, store_uri: str) -> None:
+@pytest.mark.parametrize("version", [schema.SCHEMA_VERSION + 1, 1, -1, None, "2", 2.5])
+def test_a_store_of_another_version_is_refused(
+    store: Store, store_uri: str, version: object
+) -> None:
     StoreWriter(store).initialize()
     assert open_store(store_uri).trials().empty
-    newer = {"schema_version": schema.SCHEMA_VERSION + 1}
-    (Path(store_uri) / "store.json").write_text(json.dumps(newer))
-    with pytest.raises(StoreError, match=r"has schema version 2, but .* reads up to 1: update"):
+    write_json(store.files, "store.json", {"schema_version": version})
+    expected = (
+        rf"has schema version {version!r}, but this superconv_ray reads schema version 2: use"
+    )
+    with pytest.raises(StoreError, match=re.escape(expected)):
         open_store(store_uri)
 
 
@@ -241,7 +252,7 @@ def test_a_store_works_on_filesystems_that_are_not_the_local_disk(
 def test_a_shared_trial_has_the_data_fraction_that_each_study_asked_for(store: Store) -> None:
     asked = {"a": 0.1, "b": 0.1001}
     trial = make_trial(data_fraction=asked["a"])
-    StoreWriter(store).write_result(trial, Outcome("completed"), [])
+    StoreWriter(store).write_result(trial, Outcome("completed"), [{"step": 1}])
     for name, fraction in asked.items():
         member = {"trial_id": trial.id, "arm": "x", "cell": 0, "data_fraction": fraction}
         StoreWriter(store).write_study(StudyDefinition(name=name), [member])

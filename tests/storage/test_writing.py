@@ -17,6 +17,7 @@ import pytest
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.storage import schema
 from superconv_ray.storage.compaction import compact
+from superconv_ray.storage.parquet_files import write_part
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from tests.storage.stored import (
@@ -82,8 +83,10 @@ def test_columns_have_proper_types_with_and_without_rows(store: Store) -> None:
 
 
 def test_an_unset_integer_is_missing_and_not_a_float(store: Store) -> None:
-    StoreWriter(store).write_result(make_trial(eval_count=None), Outcome("completed"), [])
-    StoreWriter(store).write_result(make_trial(eval_count=5), Outcome("completed"), [])
+    StoreWriter(store).write_result(
+        make_trial(eval_count=None), Outcome("completed"), [{"step": 1}]
+    )
+    StoreWriter(store).write_result(make_trial(eval_count=5), Outcome("completed"), [{"step": 1}])
     assert sorted(store.trials()["eval_count"].tolist(), key=str) == [5, pd.NA]
 
 
@@ -101,19 +104,27 @@ def test_files_hold_the_documented_columns_and_compact_ones_what_they_mean(
         assert found.equals(table)
         if kind == "compact":
             assert all(found.field(name).metadata[b"description"] for name in found.names)
-            assert found.metadata[b"superconv_ray.schema_version"] == b"1"
+            assert found.metadata[b"superconv_ray.schema_version"] == b"2"
 
 
-def test_parts_of_an_older_version_are_folded_with_what_they_lack_missing(store: Store) -> None:
+def test_parts_that_lack_columns_are_folded_with_these_missing(store: Store) -> None:
+    """Columns that were added to the tables later."""
     old, new = write(store, 1, 2)
     for folder, added in (("trials", "test_accuracy"), ("curves", "eval_count")):
-        path = Path(store.files.uri) / folder / f"{old.id}.parquet"
-        pq.write_table(pq.read_table(path).drop_columns([added]), path)
+        name = f"{folder}/{old.id}.parquet"
+        rows = pq.read_table(Path(store.files.uri) / name).drop_columns([added])
+        write_part(store.files, name, rows)
     compact(store.files)
     accuracy = store.trials().set_index("trial_id")["test_accuracy"]
     assert accuracy.isna().to_dict() == {old.id: True, new.id: False}
     lacking = store.curves().groupby("trial_id", observed=True)["eval_count"].count()
     assert (lacking[old.id], lacking[new.id]) == (0, len(make_curve()))
+
+
+def test_a_result_without_a_curve_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match=f"the curve of trial {make_trial().id} must have a row"):
+        StoreWriter(store).write_result(make_trial(), make_outcome(), [])
+    assert store.finished_ids() == frozenset()
 
 
 def test_writing_a_result_again_changes_nothing(store: Store) -> None:
