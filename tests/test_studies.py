@@ -35,8 +35,8 @@ def test_the_quickstart_compares_two_arms_at_four_data_fractions(
     superconv: Callable[..., Result],
 ) -> None:
     lines = superconv("plan", STUDIES / "quickstart.py").stdout.splitlines()
-    assert lines[-2] == "8 cells, 60 trials (20 range tests, 40 trainings), 14,000 steps"
-    assert [line.split()[:2] for line in lines[3:-2]] == [
+    assert lines[2] == "8 cells, 60 trials (20 range tests, 40 trainings), 14,000 steps"
+    assert [line.split()[:2] for line in lines[4:-1]] == [
         [arm, f"data_fraction={fraction}"]
         for fraction in (0.05, 0.1, 0.3, 1.0)
         for arm in ("one_cycle", "piecewise")
@@ -48,7 +48,7 @@ def test_limited_data_takes_its_data_set_and_its_size_from_flags(
 ) -> None:
     flags = ["--dataset", "cifar10", "--fractions", 0.01, "--fractions", 0.1, "--seeds", 2]
     plan = superconv("plan", STUDIES / "limited_data.py", *flags, "--steps", 100)
-    title, question, _, *cells, total, _ = plan.stdout.splitlines()
+    title, question, total, _, *cells, _ = plan.stdout.splitlines()
     assert title.startswith("study limited_data_cifar10_resnet20: ")
     assert question == "as labels become scarce?"  # wrapped at 80 columns
     # 1 % and 10 % of CIFAR-10's 50,000 training images

@@ -16,7 +16,6 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import FromRangeTest, from_range_test
 from superconv_ray.design.plan import Plan, range_tests_alone
 from superconv_ray.design.study import Arm, Study
-from superconv_ray.design.sweep import Sweep
 from superconv_ray.design.trial import Trial
 from superconv_ray.report.lr_find import cell_title, range_tests_html, range_tests_text
 
@@ -270,17 +269,12 @@ def lr_find_study(
     changes = {name: value for name, value in changes.items() if value is not None}
     if "data_fraction" in changes:
         changes["data_count"] = None
-    points: list[Mapping[str, Any]] = []
-    for point in study.sweep.points:
-        kept = {k: v for k, v in point.items() if k not in ("max_lr", *changes)}
-        if kept not in points:
-            points.append(kept)
     return replace(
         study,
         name=f"lr_find_{study.name}",
         question="Which learning rates does an LR range test find?",
         base=replace(study.base, **changes),
-        sweep=Sweep(tuple(points)),
+        sweep=study.sweep.without(("max_lr", *changes)),
         arms={"range_test": Arm(max_lr=reading)},
         seeds=study.seed_values()[: study.first_seeds()] if seeds is None else seeds,
         tables=None,

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.plan import Cell, Plan
+from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, duration, html_table, text_table
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import Template
 from superconv_ray.execution.model_check import check_own_models
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 HEADINGS = ("arm", "point", "labels", "steps", "max_lr", "to choose", "trainings")
 WIDTH = 80
 """Columns of a terminal that the title is wrapped to."""
+LISTED = 40
+"""Cells that the table shows; of more, the first and the last half of this."""
+LARGE = 100_000
+"""Trials from which on a plan asks whether they are meant."""
+SHORT_STEP, LONG = 1e-3, 365 * 86400
+"""Seconds: a fast optimizer step, and a time that hardly any study is meant to take."""
 
 
 @dataclass(frozen=True)
@@ -80,35 +87,35 @@ class StudyPlan:
         """Every arm at every point of the sweep."""
         return tuple(self._planned(cell) for cell in self.plan.cells)
 
-    @property
+    @cached_property
     def range_tests(self) -> int:
         """Number of LR range tests."""
-        return sum(trial.kind == "range_test" for trial in self._distinct)
+        return sum(len(trials) for trials in self._distinct if trials.pattern.kind == "range_test")
 
-    @property
+    @cached_property
     def tuning_trials(self) -> int:
         """Number of trials that tune settings by search."""
         return sum(self._tuning_of(cell) for cell in self.plan.cells)
 
-    @property
+    @cached_property
     def trainings(self) -> int:
         """Number of full trainings, at most."""
-        return len(self._distinct) - self.range_tests
+        return sum(map(len, self._distinct)) - self.range_tests
 
     @property
     def trials(self) -> int:
         """Number of all trials, at most."""
-        return len(self._distinct) + self.tuning_trials
+        return self.range_tests + self.tuning_trials + self.trainings
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Optimizer steps of all trials, at most."""
         searched = (
-            self._tuning_of(cell) * (cell.search.templates[0].steps or 0)
+            self._tuning_of(cell) * cell.search.templates.pattern.steps
             for cell in self.plan.cells
             if cell.search
         )
-        return sum(trial.steps or 0 for trial in self._distinct) + sum(searched)
+        return sum(len(trials) * trials.pattern.steps for trials in self._distinct) + sum(searched)
 
     @cached_property
     def stored(self) -> Stored | None:
@@ -130,35 +137,39 @@ class StudyPlan:
         return self.stored.seconds_left if self.stored else None
 
     def __repr__(self) -> str:
-        return "\n".join([self._title(), text_table(HEADINGS, self._rows()), *self._totals()])
+        rows, left_out = self._rows()
+        table = text_table(HEADINGS, rows) + (f"\n{left_out}" if left_out else "")
+        return "\n".join([self._title(), self._counts(), table, *self._notes()])
 
     def _repr_html_(self) -> str:
         from html import escape
 
-        totals = "<br>".join(map(escape, self._totals()))
-        return f"<p>{escape(self._title())}</p>{html_table(HEADINGS, self._rows())}<p>{totals}</p>"
+        rows, left_out = self._rows()
+        head = f"<p>{escape(self._title())}<br>{escape(self._counts())}</p>"
+        notes = "<br>".join(map(escape, filter(None, [left_out, *self._notes()])))
+        return f"{head}{html_table(HEADINGS, rows)}<p>{notes}</p>"
 
     @property
     def _may_add_seeds(self) -> bool:
         return isinstance(self.plan.study.seeds, AtLeast)
 
     @cached_property
-    def _distinct(self) -> list[Trial]:
-        return self.plan.distinct_trials()
+    def _distinct(self) -> list[Replicates[Template]]:
+        return self.plan.distinct()
 
     def _tuning_of(self, cell: Cell) -> int:
         tuning = self.plan.study.tuning
         return tuning.total_trials if cell.search else 0
 
     def _planned(self, cell: Cell) -> PlannedCell:
-        first = cell.representative
+        first = cell.templates.pattern
         return PlannedCell(
             arm=cell.arm,
             point=cell.point,
             labels=first.data_count,
             steps=first.steps,
             max_lr=_how_chosen(cell),
-            choosing=len(cell.range_tests) + self._tuning_of(cell),
+            choosing=len(cell.range_tests or ()) + self._tuning_of(cell),
             trainings=(self.plan.study.first_seeds(), len(cell.templates)),
         )
 
@@ -166,20 +177,35 @@ class StudyPlan:
         title = f"study {self.plan.study.name}: {self.plan.study.question}".rstrip(": ")
         return fill(title, WIDTH)
 
-    def _rows(self) -> list[list[str]]:
-        return [cell.row() for cell in self.cells]
+    def _rows(self) -> tuple[list[list[str]], str]:
+        """The rows of the table, and a line on those left out of it."""
+        cells, half = self.plan.cells, LISTED // 2
+        if len(cells) <= LISTED:
+            return [cell.row() for cell in self.cells], ""
+        shown = map(self._planned, [*cells[:half], *cells[-half:]])
+        rows = [cell.row() for cell in shown]
+        rows.insert(half, ["..."] * len(HEADINGS))
+        return rows, f"{len(cells) - LISTED:,} cells left out; Study.plan().cells has all of them"
 
-    def _totals(self) -> Iterator[str]:
+    def _counts(self) -> str:
         kinds = {
             "range test": self.range_tests,
             "tuning trial": self.tuning_trials,
             "training": self.trainings,
         }
-        yield (
-            f"{counted(len(self.cells), 'cell')}, {counted(self.trials, 'trial')} "
+        return (
+            f"{counted(len(self.plan.cells), 'cell')}, {counted(self.trials, 'trial')} "
             f"({', '.join(counted(number, noun) for noun, number in kinds.items() if number)}), "
             f"{self.steps:,} steps" + (" at most" if self._may_add_seeds else "")
         )
+
+    def _notes(self) -> Iterator[str]:
+        fast = self.steps * SHORT_STEP
+        if self.trials >= LARGE or fast >= LONG:
+            yield (
+                f"warning: a large study; at {1000 * SHORT_STEP:g} ms a step it takes "
+                f"{duration(fast)}, one trial at a time: check sweep, seeds and budget"
+            )
         if self.stored is None:
             yield "estimated time: unknown (no store given)"
             return
@@ -228,7 +254,7 @@ def _check_data(plan: Plan, data_dir: Path) -> None:
     """
     from superconv_ray.data.readers import load_dataset
 
-    named = {trial.dataset for cell in plan.cells for trial in cell.templates}
+    named = {cell.templates.pattern.dataset for cell in plan.cells}
     for name in sorted(named - plan.datasets.keys()):
         load_dataset(name, data_dir, download=False)
 
@@ -239,4 +265,4 @@ def _how_chosen(cell: Cell) -> str:
     tuned = ", ".join(cell.search.space) if cell.search else ""
     if cell.search and "max_lr" in cell.search.space:
         return f"tuned ({tuned})" if len(cell.search.space) > 1 else "tuned"
-    return f"{cell.representative.max_lr:g}" + (f" (tuned: {tuned})" if tuned else "")
+    return f"{cell.templates.pattern.max_lr:g}" + (f" (tuned: {tuned})" if tuned else "")

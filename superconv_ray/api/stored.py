@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
+from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.study import Study
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import Template
 
 if TYPE_CHECKING:
     from superconv_ray.planning.planner import Planner
@@ -100,16 +101,15 @@ def _steps_left(plan: Plan, planner: Planner) -> Counter[Kind]:
     )
     tuning = plan.study.tuning
     for index, cell in enumerate(plan.cells):
-        scored = cell.search.templates if cell.search else ()
-        expected: dict[Role, tuple[Sequence[Trial], int]] = {
-            "range_test": (cell.range_tests, len(cell.range_tests)),
-            "tuning": (scored, tuning.total_trials),
-            "training": (cell.templates, len(cell.templates)),
-        }
-        for role, (trials, count) in expected.items():
-            if trials:
-                steps = trials[0].steps or 0
-                left[_kind(trials[0])] += (count - done[index, role]) * steps
+        expected: list[tuple[Role, Replicates[Any], int]] = [
+            ("training", cell.templates, len(cell.templates))
+        ]
+        if cell.range_tests:
+            expected.append(("range_test", cell.range_tests, len(cell.range_tests)))
+        if cell.search:
+            expected.append(("tuning", cell.search.templates, tuning.total_trials))
+        for role, trials, count in expected:
+            left[_kind(trials.pattern)] += (count - done[index, role]) * trials.pattern.steps
     return +left
 
 
@@ -126,5 +126,5 @@ def _step_seconds(store: Store) -> Mapping[Kind, float]:
     }
 
 
-def _kind(trial: Trial) -> Kind:
+def _kind(trial: Template) -> Kind:
     return trial.model, trial.dataset, trial.batch_size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping
 from typing import Any
 
 from superconv_ray.data.allocation import split_counts
@@ -67,7 +67,7 @@ def check_unused(own: Mapping[str, Any], point: Mapping[str, Any], template: Tri
 
 
 def check_search(
-    space: Mapping[str, Tuned], template: Trial, seeds: Iterable[int], tuning: Tuning
+    space: Mapping[str, Tuned], template: Trial, seeds: Container[int], tuning: Tuning
 ) -> None:
     """Reject a search of settings that cannot be tuned, or one that sees what is measured."""
     for name in space:
@@ -77,7 +77,7 @@ def check_search(
             raise ValueError(
                 f"{name!r} cannot be tuned, because the budget in steps depends on it; sweep it"
             )
-    if shared := sorted(set(seeds) & set(tuning.seed_values())):
+    if shared := [seed for seed in tuning.seed_values() if seed in seeds]:
         raise ValueError(f"seeds must be < {tuning.FIRST_SEED} with tuned(...), got {shared[0]}")
     if template.validation_fraction:
         raise ValueError(
@@ -126,57 +126,49 @@ def resolve_labels(template: Trial, facts: DatasetFacts) -> tuple[int, float]:
     return template.data_count, template.data_count / total
 
 
-def training_count(template: Trial, facts: DatasetFacts) -> int:
-    """Return the number of samples that a trial trains on.
+def training_count(
+    facts: DatasetFacts, labels: int, validation_fraction: float, batch_size: int
+) -> int:
+    """Return the number of samples that a trial with that many limited labels trains on.
 
     Raises:
-        ValueError: The number of labels is open, a class has no sample to train on or to validate
-            on, or a batch is larger than the subset.
+        ValueError: A class has no sample to train on or to validate on, or a batch is larger than
+            the subset.
     """
-    if template.data_count is None:
-        raise ValueError("data_count must be set before its samples can be counted, got None")
-    held_out = template.validation_fraction
-    split = split_counts(facts.train_class_counts, template.data_count, held_out)
-    given = (
-        f"{template.data_count} of {facts.train_count} labels of {facts.name!r} "
-        f"(data_fraction={template.data_fraction:.3g}, validation_fraction={held_out:.3g})"
-    )
-    parts = {"training": split.training}
-    if held_out:
-        parts["validation"] = split.validation
-    for part, counts in parts.items():
-        if 0 in counts:
-            missing = [label for label, count in enumerate(counts) if not count]
-            raise ValueError(
-                f"data_fraction must leave every class a {part} sample, but {given} leave none to "
-                f"classes {missing}"
-            )
+    split = split_counts(facts.train_class_counts, labels, validation_fraction)
     count = sum(split.training)
-    if template.batch_size > count:
+    empty_part = 0 in split.training or (validation_fraction and 0 in split.validation)
+    if not empty_part and batch_size <= count:
+        return count
+    given = (
+        f"{labels} of {facts.train_count} labels of {facts.name!r} (data_fraction="
+        f"{labels / facts.train_count:.3g}, validation_fraction={validation_fraction:.3g})"
+    )
+    if not empty_part:
         raise ValueError(
-            f"batch_size must be <= {count}, the training samples in {given}, "
-            f"got {template.batch_size}"
+            f"batch_size must be <= {count}, the training samples in {given}, got {batch_size}"
         )
-    return count
+    part = "training" if 0 in split.training else "validation"
+    missing = [label for label, left in enumerate(getattr(split, part)) if not left]
+    raise ValueError(
+        f"data_fraction must leave every class a {part} sample, but {given} leave none to "
+        f"classes {missing}"
+    )
 
 
-def check_arms_differ(point: Point) -> None:
-    """Reject a point at which two arms would run the same trials."""
-    seen: dict[Hashable, Cell] = {}
-    for cell in point.cells:
-        other = seen.setdefault(cell.signature, cell)
-        if other is not cell:
-            raise ValueError(
-                f"{cell.describe()}: the same trials as arm {other.arm!r}; remove one, or let them "
-                "differ in a field that their policy uses"
-            )
-
-
-def check_points_differ(points: Iterable[Point]) -> None:
-    """Reject points that run the same trials, which would be counted as further replicates."""
+def check_all_differ(points: Iterable[Point]) -> None:
+    """Reject arms, or points, that run the same trials; these would count as further replicates."""
     seen: dict[Hashable, Point] = {}
     for point in points:
-        other = seen.setdefault(tuple(cell.signature for cell in point.cells), point)
+        signatures: dict[Hashable, Cell] = {}
+        for cell in point.cells:
+            same = signatures.setdefault(cell.signature(), cell)
+            if same is not cell:
+                raise ValueError(
+                    f"{cell.describe()}: the same trials as arm {same.arm!r}; remove one, or let "
+                    "them differ in a field that their policy uses"
+                )
+        other = seen.setdefault(tuple(signatures), point)
         if other is not point:
             raise ValueError(
                 f"sweep: the points {dict(other.settings)} and {dict(point.settings)} are the same "

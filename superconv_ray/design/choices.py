@@ -137,6 +137,6 @@ class Tuning:
         """Tuning trials per cell: every replicate of every combination."""
         return self.trials * self.replicates
 
-    def seed_values(self) -> tuple[int, ...]:
+    def seed_values(self) -> range:
         """Return the seeds of the replicates."""
-        return tuple(range(self.FIRST_SEED, self.FIRST_SEED + self.replicates))
+        return range(self.FIRST_SEED, self.FIRST_SEED + self.replicates)

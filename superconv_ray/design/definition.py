@@ -164,7 +164,7 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
         provenance: Where it is run; not part of what it asks.
     """
     study = plan.study
-    used = [cell.templates[0] for cell in plan.cells]
+    used = [cell.templates.pattern for cell in plan.cells]
     return StudyDefinition(
         name=study.name,
         question=study.question,
@@ -255,7 +255,7 @@ def _first_seeds(definition: StudyDefinition) -> Settings:
 
 
 def _changed_names(label: str, new: Iterable[str], old: Iterable[str]) -> Iterator[tuple[str, str]]:
-    new, old = list(new), list(old)
+    new, old = dict.fromkeys(new), dict.fromkeys(old)
     if added := [name for name in new if name not in old]:
         yield "adds", f"{label}: adds {', '.join(added)}"
     if removed := [name for name in old if name not in new]:

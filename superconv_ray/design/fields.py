@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Integral, Real
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 from superconv_ray.design.text import did_you_mean
@@ -59,43 +59,54 @@ def setting(rule: Rule, description: str, default: Any = None) -> Any:
     return field(default=default, metadata={"rule": rule, "description": description})
 
 
-def cast(name: str, value: Any, kind: Any) -> Any:
-    """Convert a value to the one Python type of its field, so that equal settings hash equally.
+@dataclass(frozen=True)
+class FieldType:
+    """Declared type of a field, such as ``int | None``.
 
-    Args:
-        name: Field name, for the message.
-        value: What the user gave.
-        kind: Declared type, such as ``int | None``.
-
-    Raises:
-        TypeError: The value cannot be converted without loss.
+    Attributes:
+        plain: The type without the None; for a tuple, its origin.
+        optional: Whether None is allowed.
     """
-    if value is None and type(None) in get_args(kind):
-        return None
-    plain = without_none(kind)
-    if get_origin(plain) is tuple and isinstance(value, (tuple, list)):
-        return tuple(cast(f"{name}[{i}]", item, float) for i, item in enumerate(value))
-    if isinstance(value, bool):
-        pass  # True is an Integral, but not a count
-    elif plain is float and isinstance(value, Real):
-        return float(value) + 0.0  # -0.0 becomes 0.0
-    elif plain is int and isinstance(value, Integral):
-        return int(value)
-    elif plain is int and isinstance(value, Real) and float(value).is_integer():
-        return int(float(value))
-    elif plain is str and isinstance(value, str):
-        return str(value)
-    raise TypeError(f"{name} must be of type {type_name(kind)}, got {value!r}")
 
+    plain: type
+    optional: bool
 
-def without_none(kind: Any) -> Any:
-    """Return the declared type of a field that may be None, without the None."""
-    if isinstance(kind, UnionType):
-        return next(member for member in get_args(kind) if member is not type(None))
-    return kind
+    @classmethod
+    def of(cls, declared: Any) -> FieldType:
+        """Return the type that an annotation declares."""
+        members = get_args(declared) if isinstance(declared, UnionType) else (declared,)
+        plain = next(member for member in members if member is not NoneType)
+        return cls(get_origin(plain) or plain, NoneType in members)
 
+    @property
+    def name(self) -> str:
+        """The type's name for people."""
+        return "tuple of float" if self.plain is tuple else self.plain.__name__
 
-def type_name(kind: Any) -> str:
-    """Name a field's type for people."""
-    plain = without_none(kind)
-    return "tuple of float" if get_origin(plain) is tuple else str(plain.__name__)
+    def cast(self, name: str, value: Any) -> Any:
+        """Convert a value to the one Python type of its field, so that equal settings hash equally.
+
+        Args:
+            name: Field name, for the message.
+            value: What the user gave.
+
+        Raises:
+            TypeError: The value cannot be converted without loss.
+        """
+        plain = self.plain
+        if value is None and self.optional:
+            return None
+        if isinstance(value, bool):
+            pass  # True is an Integral, but not a count
+        elif plain is float and isinstance(value, float | Real):  # float first: it is fast
+            return float(value) + 0.0  # -0.0 becomes 0.0
+        elif plain is int and isinstance(value, int | Integral):
+            return int(value)
+        elif plain is int and isinstance(value, Real) and float(value).is_integer():
+            return int(float(value))
+        elif plain is str and isinstance(value, str):
+            return str(value)
+        elif plain is tuple and isinstance(value, (tuple, list)):
+            number = FieldType(float, optional=False)
+            return tuple(number.cast(f"{name}[{i}]", item) for i, item in enumerate(value))
+        raise TypeError(f"{name} must be of type {self.name}, got {value!r}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from superconv_ray.design.choices import FromRangeTest, Tuned
+from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.study import Study
-from superconv_ray.design.trial import CompleteTrial, Trial
+from superconv_ray.design.trial import CompleteTrial, Template
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
@@ -25,14 +26,14 @@ class Search:
     """
 
     space: Mapping[str, Tuned]
-    templates: tuple[Trial, ...]
+    templates: Replicates[Template]
 
-    def trials_at(self, settings: Mapping[str, Any]) -> tuple[CompleteTrial, ...]:
+    def trials_at(self, settings: Mapping[str, Any]) -> Sequence[CompleteTrial]:
         """Return the trials that score a combination of tuned settings, one per replicate."""
-        return tuple(replace(trial, **settings).complete() for trial in self.templates)
+        return self.templates.complete(**settings)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One arm at one point of the sweep: its trainings, and what it chooses before them.
 
@@ -47,8 +48,8 @@ class Cell:
 
     arm: str
     point: Mapping[str, Any]
-    templates: tuple[Trial, ...] = ()
-    range_tests: tuple[CompleteTrial, ...] = ()
+    templates: Replicates[Template]
+    range_tests: Replicates[CompleteTrial] | None = None
     reading: FromRangeTest | None = None
     search: Search | None = None
 
@@ -59,12 +60,12 @@ class Cell:
             return tuple(sorted(self.search.space))
         return ("max_lr",) if self.reading else ()
 
-    def trainings_with(self, **chosen: Any) -> tuple[CompleteTrial, ...]:
+    def trainings_with(self, **chosen: Any) -> Replicates[CompleteTrial]:
         """Return the trainings with the settings that the cell has chosen."""
-        return tuple(replace(trial, **chosen).complete() for trial in self.templates)
+        return self.templates.complete(**chosen)
 
-    @cached_property
-    def trainings(self) -> tuple[CompleteTrial, ...]:
+    @property
+    def trainings(self) -> Replicates[CompleteTrial]:
         """The trainings of a cell that has nothing to choose.
 
         Raises:
@@ -73,14 +74,6 @@ class Cell:
         if self.chosen:
             raise ValueError(f"{self.describe()} has yet to choose {', '.join(self.chosen)}")
         return self.trainings_with()
-
-    @cached_property
-    def representative(self) -> CompleteTrial:
-        """A training with the largest value of each setting that the cell chooses.
-
-        For what all trainings of the cell have in common, such as labels, steps and model.
-        """
-        return replace(self.templates[0], **self._largest).complete()
 
     @property
     def _largest(self) -> dict[str, Any]:
@@ -91,21 +84,23 @@ class Cell:
 
     def describe(self) -> str:
         """Describe the cell for messages."""
-        point = ", ".join(f"{name}={value}" for name, value in self.point.items())
-        return f"arm {self.arm!r}" + (f" at {point}" if point else "")
+        return describe_cell(self.arm, self.point)
 
-    @cached_property
     def signature(self) -> Hashable:
-        """A value that is equal for cells that would run the same trials."""
+        """Return a value that is equal for cells that would run the same trials."""
         if self.search:
-            tuning = self.search.trials_at(self._largest)
-            return _ids(tuning), frozenset(self.search.space.items())
-        if self.reading:
-            return _ids(self.trainings_with(**self._largest)), _ids(self.range_tests)
-        return _ids(self.trainings)
+            tuning = self.search.templates.complete(**self._largest)
+            return tuning, frozenset(self.search.space.items())
+        return self.trainings_with(**self._largest), self.range_tests
 
 
-@dataclass(frozen=True)
+def describe_cell(arm: str, point: Mapping[str, Any]) -> str:
+    """Describe an arm at a point for messages."""
+    settings = ", ".join(f"{name}={value}" for name, value in point.items())
+    return f"arm {arm!r}" + (f" at {settings}" if settings else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """A point of the sweep with its cells, at most one per arm. They share budget and seeds."""
 
@@ -134,21 +129,18 @@ class Plan:
         """The cells of all points; a store numbers them in this order."""
         return tuple(cell for point in self.points for cell in point.cells)
 
-    def distinct_trials(self) -> list[Trial]:
-        """Return every trial once, as far as this is known before any cell has chosen.
+    def distinct(self) -> list[Replicates[Template]]:
+        """Return all trials, each once, as far as this is known before any cell has chosen.
 
         Cells that choose settings contribute their range tests and the templates of their
         trainings, but not their tuning trials, whose settings are unknown; see `Study.tuning`.
         """
-        distinct: dict[Hashable, Trial] = {}
+        distinct: dict[Hashable, Replicates[Template]] = {}
         for cell in self.cells:
-            for test in cell.range_tests:
-                distinct[test.id] = test
-            if cell.chosen:
-                choice = cell.reading or (cell.search and tuple(cell.search.space.items()))
-                distinct |= {(template, choice): template for template in cell.templates}
-            else:
-                distinct |= {training.id: training for training in cell.trainings}
+            if cell.range_tests:
+                distinct[None, cell.range_tests] = cell.range_tests
+            choice = cell.reading or (cell.search and tuple(cell.search.space.items()))
+            distinct[choice, cell.templates] = cell.templates
         return list(distinct.values())
 
 
@@ -162,14 +154,9 @@ def range_tests_alone(plan: Plan) -> Plan:
     for point in plan.points:
         cells = []
         for cell in point.cells:
-            tests = _ids(cell.range_tests)
-            if tests and tests not in known:
-                known.add(tests)
+            if cell.range_tests and cell.range_tests not in known:
+                known.add(cell.range_tests)
                 cells.append(Cell(cell.arm, cell.point, templates=cell.range_tests))
         if cells:
             points.append(replace(point, cells=tuple(cells)))
     return replace(plan, points=tuple(points), purpose="lr_find")
-
-
-def _ids(trials: tuple[CompleteTrial, ...]) -> tuple[str, ...]:
-    return tuple(trial.id for trial in trials)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from superconv_ray.design.fields import SEED
+
 
 @dataclass(frozen=True)
 class AtLeast:
@@ -40,23 +42,28 @@ def at_least(least: int, *, up_to: int) -> AtLeast:
     return AtLeast(least, up_to)
 
 
-def seed_values(seeds: int | Sequence[int] | AtLeast) -> tuple[int, ...]:
+def seed_values(seeds: int | Sequence[int] | AtLeast) -> Sequence[int]:
     """Return one seed per replicate; for `at_least`, all seeds that may be needed.
 
     Raises:
         TypeError: The seeds are not integers.
-        ValueError: There are no seeds, or a seed occurs twice.
+        ValueError: There are no seeds, a seed occurs twice, or is out of its range.
     """
     if isinstance(seeds, AtLeast):
-        return tuple(range(seeds.up_to))
+        return range(seeds.up_to)
     wrong_type = TypeError(f"seeds must be a count or a sequence of integers, got {seeds!r}")
     if isinstance(seeds, bool) or not isinstance(seeds, (int, Sequence)):
         raise wrong_type
-    values = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
-        raise wrong_type
-    if not values:
+    if isinstance(seeds, int):
+        seeds = range(seeds)
+    if not isinstance(seeds, range):  # which may be too long to look at each
+        seeds = tuple(seeds)
+        if not all(isinstance(value, int) and not isinstance(value, bool) for value in seeds):
+            raise wrong_type
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds must differ from one another, got {seeds}")
+    if not seeds:
         raise ValueError(f"seeds must be at least one, got {seeds!r}")
-    if len(set(values)) < len(values):
-        raise ValueError(f"seeds must differ from one another, got {values}")
-    return values
+    for value in (seeds[0], seeds[-1]) if isinstance(seeds, range) else seeds:
+        SEED.check("seeds: each", value)
+    return seeds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
@@ -38,27 +37,26 @@ class Sources:
         self._min_sizes = {name: facts.min_size for name, facts in MODELS.items()}
         self._min_sizes |= dict.fromkeys(study.models, 1)
 
-    def resolve(self, template: Trial) -> Trial:
-        """Check a template's data set and model, and fill in its label count and digests.
+    def resolve(self, trial: Trial) -> tuple[DatasetFacts, dict[str, Any]]:
+        """Check a trial's data set and model; return the facts, and its label count and digests.
 
         Raises:
             ValueError: Unknown data set or model, images that do not suit the model, or an
                 impossible number of labels.
         """
-        facts = self.facts.get(template.dataset)
+        facts = self.facts.get(trial.dataset)
         if facts is None:
-            raise ValueError(unknown_name("dataset", template.dataset, self.facts))
-        if template.model not in self._min_sizes:
-            raise ValueError(unknown_name("model", template.model, self._min_sizes))
-        check_shape(template, facts, self._min_sizes[template.model])
-        count, fraction = resolve_labels(template, facts)
-        return replace(
-            template,
-            data_count=count,
-            data_fraction=fraction,
-            dataset_digest=self._dataset_digests.get(template.dataset),
-            model_digest=self._model_digests.get(template.model),
-        )
+            raise ValueError(unknown_name("dataset", trial.dataset, self.facts))
+        if trial.model not in self._min_sizes:
+            raise ValueError(unknown_name("model", trial.model, self._min_sizes))
+        check_shape(trial, facts, self._min_sizes[trial.model])
+        count, fraction = resolve_labels(trial, facts)
+        return facts, {
+            "data_count": count,
+            "data_fraction": fraction,
+            "dataset_digest": self._dataset_digests.get(trial.dataset),
+            "model_digest": self._model_digests.get(trial.model),
+        }
 
 
 def _load_datasets(study: Study) -> dict[str, Dataset]:

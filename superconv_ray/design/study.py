@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.budget import Budget, check_budget
-from superconv_ray.design.choices import Tuning
+from superconv_ray.design.choices import Tuned, Tuning
 from superconv_ray.design.seeds import AtLeast, seed_values
 from superconv_ray.design.sweep import Sweep, grid
+from superconv_ray.design.text import counted
 from superconv_ray.design.trial import Trial
 from superconv_ray.models import MODELS
 
@@ -42,6 +44,10 @@ class Arm:
         return f"Arm({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
 
 
+def _is_tuned(arm: Arm) -> bool:
+    return any(isinstance(value, Tuned) for value in arm.settings.values())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """One question about super-convergence, and everything needed to answer it.
@@ -65,6 +71,8 @@ class Study:
             ``build(input_shape=..., classes=..., dropout=...)`` and returns an `nn.Module`. Trial
             ids change with the source text of the function or class given here, but not with the
             source of what it calls: rename a model that changed elsewhere.
+        trial_limit: The largest number of trials that is planned. It guards against slips, such as
+            one zero too many; raise it for a study that is meant to be larger.
 
     Raises:
         ValueError, TypeError: A value is missing, contradicts another, or has the wrong type.
@@ -81,6 +89,7 @@ class Study:
     datasets: Mapping[str, Dataset | Callable[[], Dataset]] = field(default_factory=dict)
     models: Mapping[str, Callable[..., nn.Module]] = field(default_factory=dict)
     tables: StudyTables | None = None
+    trial_limit: int = 1_000_000
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
@@ -89,8 +98,9 @@ class Study:
                 f"got {self.name!r}"
             )
         self._check_types()
-        self._check_budget()
         self._check_arms()
+        self._check_size()
+        self._check_budget()
         for taken in self.datasets.keys() & DATASETS.keys():
             raise ValueError(f"datasets: {taken!r} is the name of a built-in data set")
         for taken in self.models.keys() & MODELS.keys():
@@ -125,13 +135,31 @@ class Study:
                 f"got {len(self.arms)}"
             )
 
+    def _check_size(self) -> None:
+        """Count the trials before any is made: a million takes a minute, a billion no machine."""
+        points, arms, seeds = len(self.sweep), len(self.arms), len(self.seed_values())
+        searches = sum(_is_tuned(arm) for arm in self.arms.values())
+        trials = points * (arms * seeds + searches * self.tuning.total_trials)
+        if trials > self.trial_limit:
+            tuning = f" + {counted(self.tuning.total_trials, 'tuning trial')} a search"
+            raise ValueError(
+                f"trial_limit: study {self.name!r} must have at most {self.trial_limit:,} trials, "
+                f"got {trials:,} ({counted(points, 'point')} x {counted(arms, 'arm')} x "
+                f"{counted(seeds, 'seed')}{tuning if searches else ''}): make it smaller, or raise "
+                f"the limit with Study(..., trial_limit={trials})"
+            )
+
     def budget_at(self, point: Mapping[str, Any]) -> Budget:
         """Return the budget at a point of the sweep."""
         budget: Budget = point.get("budget", self.budget)
         return budget
 
-    def seed_values(self) -> tuple[int, ...]:
+    def seed_values(self) -> Sequence[int]:
         """Return one seed per replicate; for `at_least`, all seeds that may be needed."""
+        return self._seed_values
+
+    @cached_property
+    def _seed_values(self) -> Sequence[int]:
         return seed_values(self.seeds)
 
     def first_seeds(self) -> int:

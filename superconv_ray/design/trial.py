@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_type_hints
 
 from superconv_ray.data.catalog import AUGMENTATIONS
 from superconv_ray.design import schedules
@@ -22,12 +23,10 @@ from superconv_ray.design.fields import (
     SEED,
     SHARE,
     TWO_OR_MORE,
+    FieldType,
     Rule,
-    cast,
     one_of,
     setting,
-    type_name,
-    without_none,
 )
 from superconv_ray.design.text import did_you_mean, trial_name
 
@@ -44,7 +43,10 @@ DEFAULT_BN_MOMENTUM = 0.1
 """PyTorch's default."""
 
 
-@dataclass(frozen=True, kw_only=True)
+_Kind = TypeVar("_Kind", bound="Trial")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """Settings of one training run or LR range test; every field is a column of the trials table.
 
@@ -130,22 +132,22 @@ class Trial:
                 check_field_names(settings, "Trial(...)")
             except ValueError as error:
                 raise TypeError(str(error)) from None
-        return super().__new__(cls)
+        return object.__new__(cls)
 
     def __post_init__(self) -> None:
         for name in _fields():
             self._set(name, getattr(self, name))
-        self._check_together()
+        self._finish()
 
     def _set(self, name: str, value: Any) -> None:
         """Set a field of this frozen object to a value that is cast and checked."""
         kind, rule = _fields()[name]
-        value = cast(name, value, kind)
+        value = kind.cast(name, value)
         if value is not None:
             rule.check(name, value)
         object.__setattr__(self, name, value)
 
-    def _check_together(self) -> None:
+    def _finish(self) -> None:
         """Check the rules that span two fields, unless the policy uses neither."""
         if self.bn_momentum is not None and self.bn_momentum_steps is not None:
             raise ValueError(
@@ -184,18 +186,41 @@ class Trial:
         """Whether the run is an LR range test or a full training."""
         return "range_test" if self.policy in schedules.RANGE_TESTS else "training"
 
-    def complete(self) -> CompleteTrial:
+    def changed(self, **settings: Any) -> Self:
+        """Return the trial with other values of some fields."""
+        return self.to(type(self), **settings)
+
+    def complete(self, **settings: Any) -> CompleteTrial:
         """Return the same run with every default filled in and every unused field cleared.
+
+        Args:
+            settings: Values to change first.
 
         Raises:
             ValueError: A value that only the study or the user can give is missing.
         """
-        return CompleteTrial(**self.settings())
+        return self.to(CompleteTrial, **settings)
+
+    def to(self, kind: type[_Kind], **settings: Any) -> _Kind:
+        """Return the settings, some of them changed, as a trial of another kind.
+
+        Plans of a million trials are made by it: the constructor would cast and check every value
+        again, this only the changed ones and the rules that span two fields.
+
+        Raises:
+            ValueError, TypeError: As `Trial`, or as the kind.
+        """
+        made, put = object.__new__(kind), object.__setattr__
+        for name, value in zip(field_names(), _values(field_names())(self), strict=True):
+            put(made, name, value)
+        for name, value in settings.items():
+            made._set(name, value)
+        made._finish()
+        return made
 
     def unused_fields(self) -> dict[str, str]:
         """Map every field that the run ignores to the field whose value causes that."""
-        used = schedules.parameters(self.policy)
-        unused = dict.fromkeys((name for name in schedule_fields() if name not in used), "policy")
+        unused = dict.fromkeys(_fields_unused_by(self.policy), "policy")
         if self.optimizer not in ADAPTIVE_OPTIMIZERS:
             unused["beta2"] = "optimizer"
         if not self.weight_decay:
@@ -206,15 +231,42 @@ class Trial:
 
     def settings(self) -> dict[str, Any]:
         """Map field names to values, in the order of declaration."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        names = self.__dataclass_fields__
+        return dict(zip(names, _values(tuple(names))(self), strict=True))
+
+    def identity(self) -> tuple[Any, ...]:
+        """Values that determine the result: equal for complete trials with equal ids."""
+        return _values(_determining())(self)
 
     def own_settings(self) -> dict[str, Any]:
         """Return the settings that are set, that is, those that are not None."""
         return {name: value for name, value in self.settings().items() if value is not None}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template(Trial):
+    """A trial whose labels and steps are known; what its cell has yet to choose is None.
+
+    Raises:
+        ValueError, TypeError: As `Trial`; or steps or data_count is missing.
+    """
+
+    if TYPE_CHECKING:  # the fields are those of Trial, but these are never None
+        data_count: int
+        steps: int
+
+    def _finish(self) -> None:
+        for name in ("steps", "data_count"):
+            self._require(name)
+        Trial._finish(self)
+
+    def _require(self, name: str) -> None:
+        if getattr(self, name) is None:
+            raise ValueError(f"{name} must be set before a trial can run, got None")
+
+
 @dataclass(frozen=True, kw_only=True)
-class CompleteTrial(Trial):
+class CompleteTrial(Template):
     """A trial that can run: every default is filled in and every unused field is cleared.
 
     Equal runs are therefore equal complete trials with equal ids. The constructor completes what it
@@ -222,30 +274,29 @@ class CompleteTrial(Trial):
     the values that were filled in before, as if the user had given them.
 
     Raises:
-        ValueError: As `Trial`; or max_lr, steps or data_count is missing.
-        TypeError: As `Trial`.
+        ValueError, TypeError: As `Template`; or max_lr is missing.
     """
 
-    if TYPE_CHECKING:  # the fields are those of Trial, but these are never None
-        data_count: int
+    if TYPE_CHECKING:
         subset_seed: int
         bn_momentum: float
-        steps: int
         max_lr: float
         momentum: float
         eval_interval: int
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("max_lr", "steps", "data_count"):
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} must be set before a trial can run, got None")
+    def complete(self, **settings: Any) -> CompleteTrial:
+        """Return the trial, with other values of some settings."""
+        return self.changed(**settings) if settings else self
+
+    def _finish(self) -> None:
+        self._require("max_lr")
+        Template._finish(self)
         for name, default in self._defaults().items():
             if getattr(self, name) is None:
-                self._set(name, default)
+                object.__setattr__(self, name, default)
         for name in ("bn_momentum_steps", *self.unused_fields()):
-            self._set(name, None)
-        self._check_together()
+            object.__setattr__(self, name, None)
+        Trial._finish(self)
 
     def _defaults(self) -> dict[str, Any]:
         return {
@@ -298,6 +349,22 @@ def schedule_fields() -> tuple[str, ...]:
 
 
 @cache
+def _determining() -> tuple[str, ...]:
+    return tuple(name for name in field_names() if name != "data_fraction")
+
+
+@cache
+def _values(names: tuple[str, ...]) -> attrgetter[tuple[Any, ...]]:
+    return attrgetter(*names)
+
+
+@cache
+def _fields_unused_by(policy: str) -> tuple[str, ...]:
+    used = schedules.parameters(policy)
+    return tuple(name for name in schedule_fields() if name not in used)
+
+
+@cache
 def field_names() -> tuple[str, ...]:
     """Names of all trial fields, in the order of declaration."""
     return tuple(f.name for f in fields(Trial))
@@ -320,20 +387,19 @@ def check_field_names(names: Mapping[str, object], where: str) -> None:
 
 def number_type(name: str) -> type[int] | type[float] | None:
     """Type of a field that holds a single number; None for other fields."""
-    kind = without_none(_fields()[name][0])
+    kind = _fields()[name][0].plain
     return kind if kind in (int, float) else None
 
 
 def describe_fields() -> list[tuple[str, str, str]]:
     """Name, type and meaning of every field, for tables of the fields."""
     return [
-        (f.name, type_name(_fields()[f.name][0]), str(f.metadata["description"]))
-        for f in fields(Trial)
+        (f.name, _fields()[f.name][0].name, str(f.metadata["description"])) for f in fields(Trial)
     ]
 
 
 @cache
-def _fields() -> dict[str, tuple[Any, Rule]]:
+def _fields() -> dict[str, tuple[FieldType, Rule]]:
     """Declared type and rule of every field."""
     kinds = get_type_hints(Trial)
-    return {f.name: (kinds[f.name], f.metadata["rule"]) for f in fields(Trial)}
+    return {f.name: (FieldType.of(kinds[f.name]), f.metadata["rule"]) for f in fields(Trial)}

@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import CompleteTrial, Trial
+from superconv_ray.design.trial import CompleteTrial, Template
 from superconv_ray.execution.packing import SHAPE
 from superconv_ray.planning.planner import Stage
 
@@ -20,7 +20,7 @@ WINDOW_SECONDS = 30.0
 START_UP_SECONDS = 20.0
 """Time after the first trial's start in which further workers may still be starting."""
 
-_KEYS: tuple[tuple[Callable[[Trial], Any], bool], ...] = (
+_KEYS: tuple[tuple[Callable[[Template], Any], bool], ...] = (
     (attrgetter("kind", *SHAPE), False),
     (attrgetter(*SHAPE), False),
     (attrgetter("model", "dataset"), True),
@@ -36,13 +36,13 @@ class _Pace:
         self._by_samples = by_samples
         self._totals: tuple[dict[Any, list[float]], ...] = tuple({} for _ in _KEYS)
 
-    def add(self, trial: Trial, seconds: float, units: float) -> None:
+    def add(self, trial: Template, seconds: float, units: float) -> None:
         for totals, (key, by_samples) in zip(self._totals, _KEYS, strict=True):
             total = totals.setdefault(key(trial), [0.0, 0.0])
             total[0] += seconds
             total[1] += units * self._weight(trial, by_samples)
 
-    def of(self, trial: Trial) -> float | None:
+    def of(self, trial: Template) -> float | None:
         """Return the pace of the most similar trials, or None if nothing was measured."""
         for totals, (key, by_samples) in zip(self._totals, _KEYS, strict=True):
             seconds, units = totals.get(key(trial), (0.0, 0.0))
@@ -50,16 +50,16 @@ class _Pace:
                 return seconds / units * self._weight(trial, by_samples)
         return None
 
-    def _weight(self, trial: Trial, by_samples: bool) -> int:
+    def _weight(self, trial: Template, by_samples: bool) -> int:
         return trial.batch_size if by_samples and self._by_samples else 1
 
 
-def _evaluations(trial: Trial, step: int | None = None) -> float:
+def _evaluations(trial: Template, step: int | None = None) -> float:
     """Return how often a trial evaluates, until a step or in all; at its end twice."""
-    steps = trial.steps or 0
+    steps = trial.steps
     if step is None:
-        return steps / (trial.eval_interval or steps or 1) + 1
-    return step / (trial.eval_interval or steps or 1)
+        return steps / (trial.eval_interval or steps) + 1
+    return step / (trial.eval_interval or steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +170,18 @@ class Estimate:
             return
         now, before = self._clock(), running.position
         end = Position(
-            measured.get("steps_done", trial.steps or 0),
+            measured.get("steps_done", trial.steps),
             measured["train_seconds"],
             measured.get("eval_seconds", 0.0),
         )
-        self._learn(trial, before, end, trial.steps or 0, _evaluations(trial))
+        self._learn(trial, before, end, trial.steps, _evaluations(trial))
         self._count_steps(now, end.step - before.step)
         seconds = end.train_seconds + end.eval_seconds
         self._overheads.append(max(0.0, now - running.since - seconds))
         self._seconds_done += seconds
 
     def _learn(
-        self, trial: Trial, before: Position, now: Position, steps: int, evaluations: float
+        self, trial: Template, before: Position, now: Position, steps: int, evaluations: float
     ) -> None:
         done = _evaluations(trial, before.step) if before.step else 0.0
         self._training.add(trial, now.train_seconds - before.train_seconds, steps - before.step)
@@ -241,16 +241,16 @@ class Estimate:
         self._steps += max(0, steps)
         self._steps_at.append((now, self._steps))
 
-    def _expected(self, trial: Trial, overhead: float) -> float | None:
+    def _expected(self, trial: Template, overhead: float) -> float | None:
         """Return the seconds that a whole trial keeps a worker busy."""
         step, evaluation = self._training.of(trial), self._evaluating.of(trial)
         if step is None:
             return None
-        return overhead + step * (trial.steps or 0) + (evaluation or 0.0) * _evaluations(trial)
+        return overhead + step * (trial.steps) + (evaluation or 0.0) * _evaluations(trial)
 
     def _rest(self, running: _Running, whole: float) -> float:
         """Return the seconds that a trial in progress still takes."""
-        now, steps = self._clock(), running.trial.steps or 0
+        now, steps = self._clock(), running.trial.steps
         if running.reported_at is None:
             return max(0.0, whole - (now - running.since))
         return max(0.0, whole * (1 - running.position.step / steps) - (now - running.reported_at))

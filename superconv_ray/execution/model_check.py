@@ -20,8 +20,9 @@ def check_own_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts])
         Exception: Whatever the user's code raises.
     """
     own = plan.study.models
-    trials = {trial for cell in plan.cells for trial in cell.templates if trial.model in own}
-    for model, dataset, dropout in sorted({(t.model, t.dataset, t.dropout) for t in trials}):
+    trials = [cell.templates.pattern for cell in plan.cells]
+    trained = {(t.model, t.dataset, t.dropout) for t in trials if t.model in own}
+    for model, dataset, dropout in sorted(trained):
         if dataset in datasets:
             from superconv_ray.training.model import check_model
 

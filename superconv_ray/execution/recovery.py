@@ -37,7 +37,7 @@ def recorded_outcomes(
     for trial_id, status, *values in frame.itertuples(index=False):
         known = {name: v for name, v in zip(measured, values, strict=True) if not math.isnan(v)}
         outcomes[trial_id] = Outcome(status, known)
-    tests = {trial.id for cell in plan.cells for trial in cell.range_tests} & finished
+    tests = {trial.id for cell in plan.cells for trial in cell.range_tests or ()} & finished
     if tests:
         curves = store.curves(
             filters=[("trial_id", "in", sorted(tests))],

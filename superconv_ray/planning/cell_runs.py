@@ -147,7 +147,7 @@ class CellRun:
     def expected(self) -> tuple[Stage, ...]:
         """Return the trials that are not ready yet: choices, first seeds, then half of the rest."""
         seeds, further = self._point.seeds, self._point.further / 2
-        training, stages = self.cell.templates[0], []
+        training, stages = self.cell.templates.pattern, []
         if self.locked:
             choosing = self.locked - seeds
             if choosing:
@@ -178,11 +178,11 @@ class CellRun:
             return
         self._queue.add(trials, first=True)
 
-    def _release(self, trainings: tuple[CompleteTrial, ...]) -> tuple[CompleteTrial, ...]:
+    def _release(self, trainings: Iterable[CompleteTrial]) -> tuple[CompleteTrial, ...]:
         """Every setting is known: return the trainings that are ready now."""
         self.locked = 0
-        self.trainings = trainings
-        released = trainings[: self._point.seeds]
+        self.trainings = tuple(trainings)
+        released = self.trainings[: self._point.seeds]
         self._join(released, "training")
         self._point.watch()
         return released

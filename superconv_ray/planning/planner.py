@@ -89,11 +89,10 @@ class Planner:
     def datasets_needed(self) -> set[str]:
         """Names of the data sets of the trials that are left."""
         later = {
-            trial.dataset
+            run.cell.templates.pattern.dataset
             for point in self._points
             for run in point.cells
             if run.locked or point.further
-            for trial in run.cell.templates
         }
         return later | self._queue.datasets()
 

@@ -65,7 +65,9 @@ def choice_of(cell: Cell, tuning: Tuning) -> Choice | None:
     """Return how a cell chooses its settings, or None if all of them are given."""
     if cell.search:
         return SearchChoice(cell.search, tuning)
-    return RangeTestChoice(cell.reading, cell.range_tests) if cell.reading else None
+    if cell.reading and cell.range_tests:
+        return RangeTestChoice(cell.reading, tuple(cell.range_tests))
+    return None
 
 
 class RangeTestChoice:

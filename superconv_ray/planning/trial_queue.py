@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import CompleteTrial, Trial
+from superconv_ray.design.trial import CompleteTrial, Template
 
 
 class Signal(Enum):
@@ -29,7 +29,7 @@ class Stage:
         rounds: Number of rounds, one after another, in which they run.
     """
 
-    trial: Trial
+    trial: Template
     count: float = 1.0
     rounds: float = 1.0
 

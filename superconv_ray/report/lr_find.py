@@ -26,7 +26,7 @@ RULE_COLUMNS = ("rule", "by", "LR", "sets", "note")
 
 def cell_title(cell: Cell) -> str:
     """Schedule, model, data set and range of a cell of range tests."""
-    test = cell.trainings[0]
+    test = cell.trainings.pattern
     points = {name: value for name, value in cell.point.items() if name != "data_count"}
     settings = [
         *([point_text(points)] if points else []),

@@ -20,8 +20,9 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import from_range_test
 from superconv_ray.design.plan import Plan, range_tests_alone
 from superconv_ray.design.study import Arm, Study
-from superconv_ray.design.sweep import Sweep, grid
+from superconv_ray.design.sweep import grid
 from superconv_ray.design.trial import Trial
+from tests.design.made import distinct, range_tests_of
 
 STUDY = Study(
     name="mine",
@@ -43,16 +44,16 @@ def points(study: Study, **changes: Any) -> list[Any]:
 
 
 def test_a_studys_range_tests_are_those_its_one_cycle_arm_would_run() -> None:
-    own = [test.id for cell in make_plan(STUDY).cells for test in cell.range_tests]
+    own = [test.id for cell in make_plan(STUDY).cells for test in range_tests_of(cell)]
     found = plan_of(STUDY)
     assert [trial.id for cell in found.cells for trial in cell.trainings] == own
-    assert all(trial.kind == "range_test" for trial in found.distinct_trials())
+    assert all(trial.kind == "range_test" for trial in distinct(found))
 
 
 def test_without_a_study_the_default_trial_is_tested_and_named_after_it() -> None:
     found = plan_of(default_study({}))
     assert found.study.name == "lr_find_digits_small_cnn"
-    trials = found.distinct_trials()
+    trials = distinct(found)
     assert [(t.seed, t.steps, t.batch_size) for t in trials] == [(s, 500, 128) for s in range(3)]
     assert default_study({"model": "lenet", "dataset": "mnist"}).name == "mnist_lenet"
 
@@ -60,7 +61,7 @@ def test_without_a_study_the_default_trial_is_tested_and_named_after_it() -> Non
 def test_changes_are_made_in_the_base_and_left_out_of_the_sweep() -> None:
     assert points(STUDY) == [{"data_fraction": 0.1}, {"data_fraction": 0.5}]
     assert points(STUDY, data_fraction=0.2) == [{}]
-    trials = plan_of(STUDY, seeds=1, data_fraction=0.2, batch_size=8).distinct_trials()
+    trials = distinct(plan_of(STUDY, seeds=1, data_fraction=0.2, batch_size=8))
     assert [(t.data_fraction, t.batch_size, t.weight_decay) for t in trials] == [(0.2, 8, 1e-4)]
 
 
@@ -76,8 +77,7 @@ def test_a_swept_max_lr_is_what_is_looked_for() -> None:
 
 def test_points_with_the_same_range_tests_are_tested_once() -> None:
     # The tail of a training is no part of its range test.
-    tails = Sweep(({"tail_fraction": 0.1}, {"tail_fraction": 0.2}))
-    study = Study(name="t", sweep=tails, budget=iterations(100))
+    study = Study(name="t", sweep=grid(tail_fraction=(0.1, 0.2)), budget=iterations(100))
     assert points(study) == [{"tail_fraction": 0.1}]
 
 

@@ -59,18 +59,18 @@ def test_tuning_trials_are_counted_with_their_replicates() -> None:
 def test_seeds_that_may_be_added_are_a_range() -> None:
     plan = study(seeds=at_least(2, up_to=5)).plan()
     assert plan.cells[0].trainings == (2, 5)
-    assert repr(plan).splitlines()[-2].endswith(" steps at most")
+    assert repr(plan).splitlines()[1].endswith(" steps at most")
 
 
 def test_its_text_is_a_table() -> None:
     assert repr(study().plan()).splitlines() == [
         "study planned: Is a < b?",
+        "4 cells, 12 trials (4 range tests, 8 trainings), 200 steps",
         "arm        point           labels  steps  max_lr      to choose  trainings",
         "one_cycle  data_count=60       60     20  range test          2          2",
         "constant   data_count=60       60     20  0.05                0          2",
         "one_cycle  data_count=120     120     20  range test          2          2",
         "constant   data_count=120     120     20  0.05                0          2",
-        "4 cells, 12 trials (4 range tests, 8 trainings), 200 steps",
         "estimated time: unknown (no store given)",
     ]
 
@@ -80,6 +80,30 @@ def test_in_a_notebook_it_is_an_html_table() -> None:
     assert "Is a &lt; b?" in page
     assert page.count("<tr>") == 1 + 4
     assert "<td>range test</td>" in page
+
+
+def test_of_many_cells_the_first_and_the_last_are_listed() -> None:
+    plan = study(sweep=grid(dropout=[i / 1000 for i in range(500)]), seeds=100).plan()
+    _, counts, _, *rows, left_out, warning, _ = repr(plan).splitlines()
+    # At each of 500 points: 100 range tests of 10 steps, and 2 x 100 trainings of 20 steps
+    assert counts == (
+        "1,000 cells, 150,000 trials (50,000 range tests, 100,000 trainings), 2,500,000 steps"
+    )
+    assert [row.split()[1] for row in (rows[0], rows[19], rows[21], rows[-1])] == [
+        *("dropout=0.0", "dropout=0.009", "dropout=0.49", "dropout=0.499")
+    ]
+    assert rows[20].split() == ["..."] * 7
+    assert len(rows) == 41
+    assert left_out == "960 cells left out; Study.plan().cells has all of them"
+    assert warning.startswith("warning: a large study; at 1 ms a step it takes 42 min, one trial ")
+    assert plan._repr_html_().count("<tr>") == 1 + 41
+    assert len(plan.cells) == 1000
+
+
+def test_steps_that_would_take_more_than_a_year_are_warned_of() -> None:
+    plan = study(budget=iterations(10**10), sweep=grid()).plan()
+    assert "warning: a large study; at 1 ms a step it takes 463.0 days" in repr(plan)
+    assert "warning" not in repr(study().plan())
 
 
 # With a store

@@ -27,10 +27,10 @@ def test_plan_prints_cells_trials_and_steps(
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == (
         "study tiny: Does the command line work?\n"
+        "2 cells, 6 trials (2 range tests, 4 trainings), 100 steps\n"
         "arm        point          labels  steps  max_lr      to choose  trainings\n"
         "one_cycle  data_count=60      60     20  range test          2          2\n"
         "constant   data_count=60      60     20  0.05                0          2\n"
-        "2 cells, 6 trials (2 range tests, 4 trainings), 100 steps\n"
         "estimated time: unknown (no store given)\n"
     )
     assert os.listdir(tmp_path) == ["a_study.py"]

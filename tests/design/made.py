@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ from superconv_ray.design.budget import iterations
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.study import Study
-from superconv_ray.design.trial import CompleteTrial, Trial
+from superconv_ray.design.trial import CompleteTrial, Template, Trial
 
 
 def study(**changes: Any) -> Study:
@@ -57,7 +58,15 @@ def own_model(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> 
 
 
 def ids(plan: Plan) -> list[str]:
-    return [t.id for t in plan.distinct_trials() if isinstance(t, CompleteTrial)]
+    return [trial.id for trial in distinct(plan) if isinstance(trial, CompleteTrial)]
+
+
+def distinct(plan: Plan) -> list[Template]:
+    return [trial for replicates in plan.distinct() for trial in replicates]
+
+
+def range_tests_of(cell: Cell) -> Sequence[CompleteTrial]:
+    return cell.range_tests or ()
 
 
 def error(**changes: Any) -> str:
@@ -86,3 +95,7 @@ def module_of(path: Path, source: str) -> ModuleType:
     sys.modules[path.stem] = module  # where inspect looks for the source of a class
     specification.loader.exec_module(module)
     return module
+
+
+def fields_of(given: Study) -> dict[str, Any]:
+    return {field.name: getattr(given, field.name) for field in fields(given)}

@@ -20,7 +20,7 @@ from superconv_ray.design.plan import Plan
 from superconv_ray.design.study import Arm
 from superconv_ray.design.sweep import grid
 from superconv_ray.design.trial import Trial
-from tests.design.made import base, error, study, the_cell
+from tests.design.made import base, error, range_tests_of, study, the_cell
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +59,7 @@ def test_all_arms_share_seeds_subsets_and_budget_at_every_point() -> None:
         assert [trial.subset_seed for trial in complete] == [4, 9, 2]
         assert {trial.steps for trial in complete} == {400}
         if cell.reading:
-            assert [(test.seed, test.subset_seed) for test in cell.range_tests] == [
+            assert [(test.seed, test.subset_seed) for test in range_tests_of(cell)] == [
                 (4, 4),
                 (9, 9),
                 (2, 2),
@@ -90,7 +90,7 @@ def test_the_order_of_arms_changes_no_trial(order: list[str]) -> None:
 def ids_by_hand(plan: Plan) -> list[str]:
     found = []
     for cell in plan.cells:
-        found += [trial.id for trial in cell.range_tests]
+        found += [trial.id for trial in range_tests_of(cell)]
         found += [
             t.id for t in (cell.trainings_with(max_lr=0.5) if cell.reading else cell.trainings)
         ]
@@ -168,7 +168,7 @@ def test_a_range_test_takes_a_quarter_of_the_budget(
     budget: Budget, reading: Any, steps: int, interval: int
 ) -> None:
     cell = the_cell(base=base(data_count=500), budget=budget, arms={"a": Arm(max_lr=reading)})
-    assert {(t.steps, t.eval_interval) for t in cell.range_tests} == {(steps, interval)}
+    assert {(t.steps, t.eval_interval) for t in range_tests_of(cell)} == {(steps, interval)}
 
 
 def test_a_range_test_differs_from_its_training_only_in_schedule_and_measurement() -> None:
@@ -176,7 +176,7 @@ def test_a_range_test_differs_from_its_training_only_in_schedule_and_measurement
         base=base(data_count=500, weight_decay=1e-4, dropout=0.1, augment="flip", eval_count=50),
         arms={"a": Arm(max_lr=from_range_test(high=2.0))},
     )
-    for test, training in zip(cell.range_tests, cell.trainings_with(max_lr=0.5), strict=True):
+    for test, training in zip(range_tests_of(cell), cell.trainings_with(max_lr=0.5), strict=True):
         differing = {
             f.name for f in fields(Trial) if getattr(test, f.name) != getattr(training, f.name)
         }
@@ -202,12 +202,14 @@ def test_a_range_test_has_the_momentum_of_its_training(
     arm: Arm, momentum: float, min_momentum: float | None
 ) -> None:
     cell = the_cell(arms={"a": Arm(**arm.settings, max_lr=from_range_test())})
-    assert {(t.momentum, t.min_momentum) for t in cell.range_tests} == {(momentum, min_momentum)}
+    assert {(t.momentum, t.min_momentum) for t in range_tests_of(cell)} == {
+        (momentum, min_momentum)
+    }
 
 
 def test_an_exponential_range_test_covers_the_requested_range() -> None:
     reading = from_range_test(scale="exponential", low=1e-4, high=1.0)
-    test = the_cell(arms={"a": Arm(max_lr=reading)}).range_tests[0]
+    test = range_tests_of(the_cell(arms={"a": Arm(max_lr=reading)}))[0]
     assert (test.policy, test.start_lr, test.max_lr) == ("range_test_exponential", 1e-4, 1.0)
 
 
@@ -218,7 +220,7 @@ def test_range_tests_hold_out_limited_labels_and_never_use_test_labels(fraction:
         arms={"a": Arm(max_lr=from_range_test(validation_fraction=0.5))},
     )
     labels = np.repeat(np.arange(10), DATASETS["digits"].train_class_counts)
-    for test, training in zip(cell.range_tests, cell.trainings_with(max_lr=1.0), strict=True):
+    for test, training in zip(range_tests_of(cell), cell.trainings_with(max_lr=1.0), strict=True):
         assert test.validation_fraction == 0.5  # which makes the loop measure on no test label
         used, limited = (
             limited_subset(
@@ -250,7 +252,7 @@ def test_a_range_test_scales_the_bn_momentum_to_its_own_length() -> None:
     cell = the_cell(
         base=base(bn_momentum_steps=20), arms={"a": Arm(max_lr=from_range_test(steps=200))}
     )
-    assert {test.bn_momentum for test in cell.range_tests} == {20 / 200}
+    assert {test.bn_momentum for test in range_tests_of(cell)} == {20 / 200}
     assert {trial.bn_momentum for trial in cell.trainings_with(max_lr=0.5)} == {20 / 400}
 
 
@@ -274,7 +276,7 @@ def test_ghost_batches_divide_the_batch_of_every_cell() -> None:
 
 def test_a_sweep_can_mix_given_values_of_max_lr_with_range_tests() -> None:
     plan = make_plan(study(sweep=grid(max_lr=(0.5, from_range_test()))))
-    assert [len(cell.range_tests) for cell in plan.cells] == [0, 2]
+    assert [len(range_tests_of(cell)) for cell in plan.cells] == [0, 2]
 
 
 # Without torch
@@ -295,7 +297,7 @@ plan = make_plan(Study(
     sweep=grid(data_fraction=(0.05, 1.0)),
     budget=iterations(100),
 ))
-print(len(plan.distinct_trials()))
+print(sum(map(len, plan.distinct())))
 print([name for name in ("torch", "ray", "numpy", "pandas", "pyarrow") if name in sys.modules])
 """
 

@@ -11,7 +11,7 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import from_range_test, tuned
 from superconv_ray.design.study import Arm
 from superconv_ray.design.sweep import grid, paired
-from tests.design.made import base, error, own, study, the_cell
+from tests.design.made import base, error, fields_of, own, study, the_cell
 
 
 def test_an_unknown_field_is_named_with_the_nearest() -> None:
@@ -237,7 +237,7 @@ def test_an_impossible_range_test_is_rejected(reading: Any, message: str) -> Non
 
 
 def test_seeds_that_no_trial_can_have_are_rejected() -> None:
-    assert error(seeds=(-1,)) == "arm 'one_cycle': seed must be an integer in [0, 2**31), got -1"
+    assert error(seeds=(-1,)) == "seeds: each must be an integer in [0, 2**31), got -1"
 
 
 def test_built_in_models_and_augmentation_reject_data_other_than_images() -> None:
@@ -249,12 +249,12 @@ def test_built_in_models_and_augmentation_reject_data_other_than_images() -> Non
     )
     features = {"datasets": {"mine": vectors}}
     assert make_plan(own(**features)).cells
-    assert error(**vars(own(**features, base=replace(own().base, model="lenet")))) == (
+    assert error(**fields_of(own(**features, base=replace(own().base, model="lenet")))) == (
         "arm 'one_cycle': model 'lenet' needs images, but dataset 'mine' holds vectors of 5 "
         "features; use a model of your own and augment='none'"
     )
     assert "augment 'flip' needs images" in error(
-        **vars(own(**features, base=replace(own().base, augment="flip")))
+        **fields_of(own(**features, base=replace(own().base, augment="flip")))
     )
 
 

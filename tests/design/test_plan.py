@@ -4,10 +4,10 @@ import pytest
 
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import from_range_test
-from superconv_ray.design.plan import Cell, range_tests_alone
+from superconv_ray.design.plan import range_tests_alone
 from superconv_ray.design.study import Arm
-from superconv_ray.design.sweep import grid
-from tests.design.made import study, the_cell
+from superconv_ray.design.sweep import grid, paired
+from tests.design.made import distinct, study, the_cell
 
 
 def test_cells_are_arms_within_points_in_the_order_of_the_study() -> None:
@@ -31,8 +31,9 @@ def test_a_plan_keeps_its_points_with_a_cell_per_arm() -> None:
 
 
 def test_a_cell_is_described_for_messages() -> None:
-    assert Cell("a", {}).describe() == "arm 'a'"
-    assert Cell("a", {"dropout": 0.5, "seed": 1}).describe() == "arm 'a' at dropout=0.5, seed=1"
+    assert the_cell(arms={"a": Arm()}).describe() == "arm 'a'"
+    cell = the_cell(arms={"a": Arm()}, sweep=paired(dropout=[0.5], tail=["step"]))
+    assert cell.describe() == "arm 'a' at dropout=0.5, tail=step"
 
 
 def test_trainings_lack_only_the_max_lr_that_is_read() -> None:
@@ -89,11 +90,11 @@ def test_arms_with_equal_range_tests_share_them() -> None:
     a, b, _ = plan.cells
     assert a.range_tests == b.range_tests
     # two range tests, and two trainings of each arm
-    assert len(plan.distinct_trials()) == 8
+    assert len(distinct(plan)) == 8
 
 
 def test_two_points_may_be_equal_for_some_of_the_arms() -> None:
     arms = {"a": Arm(), "b": Arm(policy="piecewise")}
     plan = make_plan(study(arms=arms, sweep=grid(tail=("step", "linear"))))
     assert plan.cells[1].trainings == plan.cells[3].trainings
-    assert len(plan.distinct_trials()) == 6
+    assert len(distinct(plan)) == 6

@@ -9,9 +9,9 @@ from superconv_ray.design.seeds import at_least, seed_values
 
 
 def test_seeds_are_given_by_count_or_by_value() -> None:
-    assert seed_values(2) == (0, 1)
+    assert tuple(seed_values(2)) == (0, 1)
     assert seed_values([5, 3]) == (5, 3)
-    assert seed_values(range(10, 12)) == (10, 11)
+    assert tuple(seed_values(range(10, 12))) == (10, 11)
 
 
 @pytest.mark.parametrize("seeds", [0, -1, ()])
@@ -25,6 +25,12 @@ def test_seeds_differ() -> None:
         seed_values((1, 2, 1))
 
 
+@pytest.mark.parametrize("seeds", [[3, -1], range(2**31 + 1), [2**31]])
+def test_seeds_are_in_their_range(seeds: Any) -> None:
+    with pytest.raises(ValueError, match=r"seeds: each must be an integer in \[0, 2\*\*31\), got"):
+        seed_values(seeds)
+
+
 @pytest.mark.parametrize("seeds", [True, 2.0, "12", None, {1, 2}, (1, 2.0), (True,), [np.int64(1)]])
 def test_seeds_are_integers(seeds: Any) -> None:
     with pytest.raises(TypeError, match="seeds must be a count or a sequence of integers, got"):
@@ -32,7 +38,7 @@ def test_seeds_are_integers(seeds: Any) -> None:
 
 
 def test_seeds_of_a_comparison_are_all_that_it_may_need() -> None:
-    assert seed_values(at_least(3, up_to=12)) == tuple(range(12))
+    assert tuple(seed_values(at_least(3, up_to=12))) == tuple(range(12))
 
 
 @pytest.mark.parametrize(("least", "up_to"), [(1, 5), (5, 3), (0, 0)])

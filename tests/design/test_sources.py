@@ -10,7 +10,17 @@ import pytest
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.design.budget import epochs
 from superconv_ray.design.building import make_plan
-from tests.design.made import base, error, ids, module_of, own, own_data, own_model, the_cell
+from tests.design.made import (
+    base,
+    error,
+    fields_of,
+    ids,
+    module_of,
+    own,
+    own_data,
+    own_model,
+    the_cell,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +102,13 @@ def test_ids_change_with_the_source_of_a_model_and_not_with_the_code_around_it(
 @pytest.mark.parametrize("model", [functools.partial(own_model, dropout=0.1), len, "my_net"])
 def test_a_model_whose_source_cannot_be_read_is_rejected(model: Any) -> None:
     # Its id would stay when it is edited, and old results would pass for new ones.
-    assert error(**vars(own(models={"my_net": model}))).startswith(
+    assert error(**fields_of(own(models={"my_net": model}))).startswith(
         "models: 'my_net' must be a function or class whose source can be read, because trial ids "
     )
 
 
 @pytest.mark.parametrize("data", [(np.zeros(3), np.zeros(3)), lambda: [1, 2]])
 def test_an_object_that_is_no_data_set_is_rejected(data: Any) -> None:
-    assert error(**vars(own(datasets={"mine": data}))).startswith(
+    assert error(**fields_of(own(datasets={"mine": data}))).startswith(
         "datasets: 'mine' must be a Dataset or a function that returns one, got "
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from superconv_ray.design.budget import epochs, iterations
+from superconv_ray.design.choices import Tuning, tuned
 from superconv_ray.design.seeds import at_least
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import grid
@@ -24,7 +25,7 @@ def test_a_study_by_default_has_one_arm_one_point_and_three_seeds() -> None:
     assert list(plain.arms) == ["one_cycle"]
     assert plain.arms["one_cycle"].settings == {}
     assert plain.sweep.points == ({},)
-    assert plain.seed_values() == (0, 1, 2)
+    assert tuple(plain.seed_values()) == (0, 1, 2)
     assert plain.base == Trial()
 
 
@@ -64,7 +65,7 @@ def test_names_of_built_in_data_sets_and_models_are_rejected() -> None:
 def test_a_cell_runs_at_least_the_first_seeds() -> None:
     given = study(seeds=at_least(3, up_to=12), arms={"a": Arm(), "b": Arm(policy="cosine")})
     assert given.first_seeds() == 3
-    assert given.seed_values() == tuple(range(12))
+    assert tuple(given.seed_values()) == tuple(range(12))
     assert study(seeds=4).first_seeds() == 4
 
 
@@ -85,3 +86,35 @@ def test_a_budget_may_be_left_to_the_sweep() -> None:
         study(budget=None, sweep=grid(budget=(5,)))
     with pytest.raises(ValueError, match="arms: 'a' cannot set the budget, because all"):
         study(arms={"a": Arm(budget=iterations(3))})
+
+
+# Its size
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({"seeds": 30_000_000}, "30,000,000 (1 point x 1 arm x 30,000,000 seeds)"),
+        (
+            {"sweep": grid(dropout=[0.0] * 10_000) * grid(weight_decay=[0.0] * 10_000)},
+            "300,000,000 (100,000,000 points x 1 arm x 3 seeds)",
+        ),
+        (
+            {"arms": {"a": Arm(max_lr=tuned(0.1, 1))}, "tuning": Tuning(trials=10**7)},
+            "10,000,003 (1 point x 1 arm x 3 seeds + 10,000,000 tuning trials a search)",
+        ),
+    ],
+)
+def test_a_study_of_absurd_size_is_refused_before_a_trial_is_made(
+    changes: dict[str, Any], size: str
+) -> None:
+    with pytest.raises(ValueError, match="trial_limit: study 'x' must have at most 1,000,000") as e:
+        Study(name="x", budget=iterations(1), **changes)
+    assert size in str(e.value)
+
+
+def test_the_limit_of_trials_can_be_raised_to_what_its_message_says() -> None:
+    with pytest.raises(ValueError, match=r"raise the limit with Study\(..., trial_limit=1000003\)"):
+        Study(name="x", budget=iterations(1), seeds=1_000_003)
+    raised = Study(name="x", budget=iterations(1), seeds=1_000_003, trial_limit=1_000_003)
+    assert len(raised.seed_values()) == 1_000_003

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from superconv_ray.design.sweep import Sweep, grid, paired
+from superconv_ray.design.sweep import grid, paired
 
 
 def test_a_grid_has_every_combination_the_last_field_varying_fastest() -> None:
@@ -61,8 +61,17 @@ def test_a_swept_field_needs_a_value(sweep: Any) -> None:
         sweep(dropout=())
 
 
-def test_a_sweep_needs_a_point() -> None:
-    with pytest.raises(ValueError, match="sweep must have at least one point, got none"):
+def test_fields_are_paired_only_where_there_are_some() -> None:
+    with pytest.raises(ValueError, match="paired: must have at least one field, got none"):
         paired()
-    with pytest.raises(ValueError, match="sweep must have at least one point, got none"):
-        Sweep(())
+
+
+def test_the_points_of_a_huge_sweep_are_counted_without_making_them() -> None:
+    sweep = grid(data_count=range(1, 10**9), dropout=(0, 0.5)) * paired(seed=range(10**6))
+    assert len(sweep) == (10**9 - 1) * 2 * 10**6
+
+
+def test_a_sweep_without_some_fields_has_each_point_that_is_left_once() -> None:
+    sweep = paired(batch_size=(32, 32, 64), max_lr=(0.1, 0.2, 0.3)) * grid(dropout=(0, 0.5))
+    assert sweep.without(["max_lr", "dropout"]).points == ({"batch_size": 32}, {"batch_size": 64})
+    assert sweep.without(["batch_size", "max_lr"]) == grid(dropout=(0, 0.5))

@@ -21,6 +21,7 @@ from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.planning.planner import Membership, Planner, Signal
 from superconv_ray.planning.selection import READ_COLUMN
+from tests.design.made import range_tests_of
 
 RATES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 GIVEN = Arm(policy="piecewise", max_lr=0.1)
@@ -102,7 +103,7 @@ def test_trainings_become_ready_when_the_last_of_their_range_tests_ends() -> Non
     planner.tell(first.id, peak_at(0.4))
     trainings = taken(planner)
     assert names(trainings) == [("training", 1437, 0.4, 0), ("training", 1437, 0.4, 1)]
-    assert tuple(trainings) == plan.cells[0].trainings_with(max_lr=0.4)
+    assert trainings == list(plan.cells[0].trainings_with(max_lr=0.4))
     assert planner.next() is Signal.WAIT
     for trial in trainings:
         planner.tell(trial.id, DONE)
@@ -142,7 +143,7 @@ def test_trainings_that_become_ready_run_before_trials_that_wait() -> None:
 def test_memberships_say_what_was_chosen_and_from_what() -> None:
     plan = plan_of({"a": READ, "b": GIVEN}, seeds=1)
     planner = Planner(plan)
-    test = plan.cells[0].range_tests[0]
+    test = range_tests_of(plan.cells[0])[0]
     given_lr = plan.cells[1].trainings[0]
     before = {
         Membership(test.id, "a", 0, 1.0, "range_test"),
@@ -212,7 +213,7 @@ def test_a_failed_range_test_blocks_its_cell_alone() -> None:
     plan = plan_of({"a": READ, "b": GIVEN}, grid(data_fraction=(0.5, 1.0)))
     planner = Planner(plan)
     for trial in taken(planner):
-        failed = trial == plan.cells[0].range_tests[1]
+        failed = trial == range_tests_of(plan.cells[0])[1]
         planner.tell(trial.id, FAILED if failed else peak_at(0.4))
     assert planner.blocked == [
         (plan.cells[0], "a range test of this cell failed; the next run tries it again")
@@ -223,7 +224,7 @@ def test_a_failed_range_test_blocks_its_cell_alone() -> None:
         planner.tell(trial.id, DONE)
     assert planner.next() is Signal.FINISHED
     assert planner.left == 0
-    assert planner.outcomes[plan.cells[0].range_tests[1].id] == "failed"
+    assert planner.outcomes[range_tests_of(plan.cells[0])[1].id] == "failed"
 
 
 def test_a_failed_training_blocks_nothing() -> None:
@@ -458,7 +459,7 @@ def test_with_no_trial_allowed_the_planner_is_finished() -> None:
 
 def test_recorded_trials_do_not_count_as_given_out() -> None:
     plan = plan_of({"a": READ})
-    recorded = {test.id: peak_at(0.4) for test in plan.cells[0].range_tests}
+    recorded = {test.id: peak_at(0.4) for test in range_tests_of(plan.cells[0])}
     planner = Planner(plan, recorded.get, max_trials=1)
     assert (len(planner.outcomes), planner.left, planner.to_come, planner.total) == (2, 2, 1, 4)
     assert len(taken(planner)) == 1
@@ -484,7 +485,7 @@ def test_only_a_running_trial_can_be_reported(which: str) -> None:
 def test_a_data_set_is_needed_while_trials_that_use_it_are_left() -> None:
     plan = plan_of({"a": READ}, grid(dataset=("digits", "mnist")), seeds=1)
     assert Planner(plan).datasets_needed() == {"digits", "mnist"}
-    digits, mnist = (cell.range_tests[0] for cell in plan.cells)
+    digits, mnist = (range_tests_of(cell)[0] for cell in plan.cells)
     recorded = {digits.id: peak_at(0.4)}
     recorded |= {trial.id: DONE for trial in plan.cells[0].trainings_with(max_lr=0.4)}
     assert Planner(plan, recorded.get).datasets_needed() == {"mnist"}
