@@ -1,7 +1,12 @@
-"""Cost of the planner: `next` and `tell` in a study of 10,000 trials, searches included.
+"""Cost of planning: a study of 200,000 trials, and `next` and `tell` in one of 10,000.
 
-    python -m benchmarks.planner [--trials 10000]
+    python -m benchmarks.planner [--trials 10000] [--planned 200000]
 
+A plan is made and printed by a process of its own, from Python and by the command, whose CPU time
+and peak memory count. In "points" each of its trials has settings of its own, the largest plan that
+so many trials can have; in "seeds" there are 20 points.
+
+Then the planner is driven.
 "given" has trainings only. In "search" two arms tune max_lr with 200 trials in every cell, so
 Optuna receives 200 scores per cell. The outcomes are made up, and nothing is trained. Times are CPU
 times of the thread. A round of proposals ends, and the next one is made, in `tell`.
@@ -10,9 +15,14 @@ times of the thread. A round of proposals ends, and the next one is made, in `te
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from benchmarks.recording import Figure, add_save_flag, save
@@ -24,10 +34,44 @@ from superconv_ray.design.text import text_table
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.planning.planner import Planner
 
+TARGET_SECONDS, TARGET_MB = 10.0, 300.0
 TARGET_MS = 2.0
 SEARCH_TRIALS = 200
 SEEDS = 50
 RUNNING = 8
+
+
+STUDY = """
+from superconv_ray import Arm, Study, Trial, grid, iterations, main
+
+study = Study(
+    name="large",
+    base=Trial(data_count=200, batch_size=16),
+    arms={{"a": Arm(max_lr=0.1), "b": Arm(policy="cosine", max_lr=0.1)}},
+    sweep=grid(weight_decay=[1e-6 * (1 + i) for i in range({points})]),
+    budget=iterations(100),
+    seeds={seeds},
+)
+"""
+WAYS = {"study.plan()": "print(study.plan())", "superconv plan": "main(study)"}
+
+
+def plan_cost(trials: int) -> Iterator[tuple[str, float, float]]:
+    """Yield which plan was made and how, CPU seconds of its process, and peak MB."""
+    shapes = {"points": (trials // 2, 1), "seeds": (20, trials // 40)}
+    for shape, (points, seeds) in shapes.items():
+        for way, call in WAYS.items():
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "large.py"
+                path.write_text(STUDY.format(points=points, seeds=seeds) + call)
+                command = [sys.executable, str(path), "plan"]
+                environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+                with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as made:
+                    _, status, usage = os.wait4(made.pid, 0)
+                    made.returncode = os.waitstatus_to_exitcode(status)
+            if made.returncode:
+                raise RuntimeError(f"{way} of {trials:,} trials exited with {made.returncode}")
+            yield f"{shape}, {way}", usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def given_plan(trials: int) -> Plan:
@@ -96,9 +140,37 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--planned", type=int, default=200_000)
     add_save_flag(parser)
     arguments = parser.parse_args()
-    trials = arguments.trials
+    figures = show_plan_cost(arguments.planned)
+    figures.append(show_planner_cost(arguments.trials))
+    if arguments.save:
+        save("planner", figures)
+
+
+def show_plan_cost(trials: int) -> list[Figure]:
+    costs = list(plan_cost(trials))
+    rows = [
+        [
+            name,
+            f"{seconds:.1f}",
+            f"{megabytes:.0f}",
+            "ok" if seconds <= TARGET_SECONDS and megabytes <= TARGET_MB else "MISSED",
+        ]
+        for name, seconds, megabytes in costs
+    ]
+    print(f"plan of {trials:,} trials; target: {TARGET_SECONDS:g} s, {TARGET_MB:g} MB")
+    print(text_table(["", "CPU s", "peak MB", ""], rows))
+    _, seconds, megabytes = costs[1]
+    what = f"`superconv plan`, {trials:,} trials, each with settings of its own"
+    return [
+        Figure(f"{what}, CPU time", round(seconds, 1), "s"),
+        Figure(f"{what}, peak memory", round(megabytes), "MB"),
+    ]
+
+
+def show_planner_cost(trials: int) -> Figure:
     rows = []
     for name, make in (("given", given_plan), ("search", search_plan)):
         plan = make(trials)
@@ -122,11 +194,8 @@ def main() -> None:
     print(f"planner, milliseconds; target: next, and next + tell on average, <= {TARGET_MS:g}")
     headings = ["", "start", "next", "worst", "tell", "worst", "next + tell", ""]
     print(text_table(headings, rows))
-    if arguments.save:
-        what = (
-            f"`next` and `tell` together, {trials:,} trials, {SEARCH_TRIALS} Optuna trials a cell"
-        )
-        save("planner", [Figure(what, round(both, 1), "ms")])
+    what = f"`next` and `tell` together, {trials:,} trials, {SEARCH_TRIALS} Optuna trials a cell"
+    return Figure(what, round(both, 1), "ms")
 
 
 if __name__ == "__main__":
