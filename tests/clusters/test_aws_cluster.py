@@ -6,10 +6,13 @@ key and what a user has to edit are replaced.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -18,15 +21,17 @@ from tests.clusters.hosts import LAPTOP, Hosts, address
 
 pytest.importorskip("moto.server")
 
+from tests.clusters.aws_roles import SSH_FROM, asked_by, make_account, need_simulator
+
 CLUSTER = "clusters/aws.yaml"
 API = f"http://{address(LAPTOP)}:5000"
 BASHRC = f"""
 export AWS_ENDPOINT_URL={API} AWS_DEFAULT_REGION=us-west-2 AWS_EC2_METADATA_DISABLED=true
-export AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing
+export AWS_ACCESS_KEY_ID=$(hostname) AWS_SECRET_ACCESS_KEY=testing
+export MOTO_ENABLE_RECORDING=yes MOTO_RECORDER_FILEPATH=/shared/calls
 """
-"""In the place of an instance's role."""
+"""In the place of an instance's role: keys that tell who calls."""
 
-SSH_FROM = "203.0.113.7/32"
 ACCOUNT = f"""
 import pathlib, sys, boto3
 boto3.client("cloudformation").create_stack(
@@ -114,6 +119,28 @@ def test_a_waiting_trial_brings_a_spot_worker(cluster: Hosts) -> None:
     _, worker = instances(cluster)
     assert (worker["type"], worker["lifecycle"]) == ("g6.xlarge", "spot")
     assert worker["open to"] == [SSH_FROM]
+
+
+def test_the_head_s_role_allows_whatever_ray_calls_on_it(cluster: Hosts) -> None:
+    need_simulator()
+    account = make_account()
+    asked = {
+        str(request): replace(request, resource=request.resource.replace(group, account.group))
+        for call in calls(cluster, "h1")
+        for group in [call.get("SecurityGroupId.1", "no group")]
+        for request in asked_by(call)
+    }
+    assert {r.action for r in asked.values()} >= {"ec2:RunInstances", "ec2:CreateTags"}
+    decided = account.allows("superconv-head", asked.values())
+    assert [text for text, may in zip(asked, decided, strict=True) if not may] == []
+
+
+def calls(cluster: Hosts, host: str) -> Iterator[dict[str, str]]:
+    """Parameters of each call of EC2 by a host."""
+    for line in (cluster.shared / "calls").read_text().splitlines():
+        call = json.loads(line)
+        if f"Credential={host}/" in call["headers"].get("Authorization", ""):
+            yield dict(parse_qsl(base64.b64decode(call["body"]).decode()))
 
 
 def test_no_instance_is_left_of_a_cluster_that_was_taken_down(cluster: Hosts) -> None:
