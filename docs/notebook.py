@@ -22,7 +22,8 @@ def executed() -> Any:
     """
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     place = {"metadata": {"path": str(NOTEBOOK.parent)}}
-    NotebookClient(notebook, timeout=600, resources=place, record_timing=False).execute()
+    settings = {"timeout": 600, "startup_timeout": 600, "record_timing": False}
+    NotebookClient(notebook, resources=place, **settings).execute()
     del notebook.metadata.language_info["version"]
     return notebook
 

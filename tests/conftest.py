@@ -13,7 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+from tests import patient_ray
 
 # One thread, like a trial's single CPU: results are compared bit for bit with Ray workers'.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,7 +24,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # it starts; the tests of Ctrl-C need the default.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("suite", deadline=None, max_examples=50)
+patient_ray.set_up()
+
+# On a busy machine examples take long for reasons that are not theirs.
+settings.register_profile(
+    "suite", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("suite")
 
 
@@ -49,6 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def ray_session() -> Iterator[Any]:
     """A Ray of two CPUs and a small object store, started once; needs no token on loopback."""
     os.environ["RAY_AUTH_MODE"] = "disabled"
+    patient_ray.be_patient()
     import ray
 
     ray.init(

@@ -100,8 +100,7 @@ def test_a_study_made_in_cells_is_trained_and_an_edited_model_is_trained_again(
 ON_RAY = """
 import ray
 
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error",
-         object_store_memory=100 * 2**20)
+ray.init(ADDRESS, log_to_driver=False, logging_level="error")
 result = study.run(STORE, progress=False)
 print(result.summary.trained, ray.is_initialized())
 ray.shutdown()
@@ -122,9 +121,10 @@ print(type(found.plot()).__name__, found.verdict)
 
 
 def test_what_is_defined_in_cells_runs_on_ray_is_compared_and_has_its_rates_plotted(
-    run_cell: Kernel, tmp_path: Path
+    run_cell: Kernel, tmp_path: Path, ray_session: Any
 ) -> None:
-    run_cell(f"STORE = {str(tmp_path / 'store')!r}")
+    address = str(ray_session.get_runtime_context().gcs_address)
+    run_cell(f"STORE, ADDRESS = {str(tmp_path / 'store')!r}, {address!r}")
     for cell in (DATA, MODEL, STUDY):
         assert run_cell(cell) == ""
     assert run_cell(ON_RAY) == "2 True"

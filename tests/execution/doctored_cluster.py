@@ -21,6 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from superconv_ray.cli.app import app
 from superconv_ray.execution.doctor import collection, survey
+from tests import patient_ray
 
 OBJECT_STORE = 80 * 2**20
 OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
@@ -29,7 +30,7 @@ OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--propagation"
 def start_node(address: str, private: Path) -> None:
     """Start a node that has its own `private` folder."""
     node = [
-        *(str(Path(sys.executable).with_name("ray")), "start", f"--address={address}"),
+        *(sys.executable, patient_ray.__file__, "start", f"--address={address}"),
         *("--num-cpus=1", f"--object-store-memory={OBJECT_STORE}"),
     ]
     cover = ["sh", "-c", f'mount -t tmpfs none "{private}" && exec "$@"', "sh"]
@@ -50,12 +51,16 @@ def mounts_can_be_private() -> bool:
 
 
 def main(output: str, shared: str, private: str, study: str) -> None:
+    patient_ray.be_patient()
+    survey.ANSWER_SECONDS = 300.0
     cluster = Cluster(
         initialize_head=True,
         head_node_args={
             "num_cpus": 1,
             "object_store_memory": OBJECT_STORE,
             "include_dashboard": False,
+            # The node that is silent must not be taken for dead, however long that lasts
+            "_system_config": {"health_check_timeout_ms": 600_000},
         },
     )
     raylet = None

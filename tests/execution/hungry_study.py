@@ -8,6 +8,7 @@ from torch import Tensor
 from superconv_ray import Arm, Study, Trial, iterations, main
 from superconv_ray.execution.ray_tune import retries
 from superconv_ray.models.small_cnn import SmallCNN
+from tests.patient_ray import be_patient
 
 BITE_BYTES = 128 * 2**20
 MEAL_BYTES = 10 * 2**30
@@ -37,5 +38,6 @@ study = Study(
 )
 
 if __name__ == "__main__":
+    be_patient()
     retries.MAX_ATTEMPTS = ATTEMPTS
     main(study)

@@ -1,7 +1,8 @@
-"""A study for tests that kill or interrupt it: one of its arms sleeps in every step.
+"""A study for tests that kill or interrupt it: one of its arms falls asleep in its fourth step.
 
-Files next to this one are the signals: `asleep` appears when the arm is well into a trial; where
-`awake` is, nothing sleeps, and the study takes a second; where `stuck` is, no step ends.
+Files next to this one are the signals: `asleep` appears when the arm is well into a trial, in which
+every further step then takes a second; where `awake` is, nothing sleeps, and the study takes a
+second; where `stuck` is, no step ends.
 """
 
 import time
@@ -21,9 +22,9 @@ class Sleepy(SmallCNN):
     def forward(self, x: Tensor) -> Tensor:
         if self.training and not (HERE / "awake").exists():
             self.steps += 1
-            if self.steps == 4:
+            if self.steps >= 4:
                 (HERE / "asleep").touch()
-            time.sleep(0.25)
+                time.sleep(1.0)  # over half a minute is left to whoever waits for `asleep`
             while (HERE / "stuck").exists():
                 time.sleep(0.05)
         return super().forward(x)

@@ -69,7 +69,8 @@ def test_a_notebook_runs_what_its_cells_define_and_shows_a_bar(
     run = f"result = study.run(store={store_uri!r}, address={address!r})"
     cells = [nbformat.v4.new_code_cell(text) for text in (OWN, run)]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=PATIENCE, kernel_name="python3").execute()
+    waits = {"timeout": PATIENCE, "startup_timeout": PATIENCE}
+    NotebookClient(notebook, kernel_name="python3", **waits).execute()
     assert_both_trained(store_uri)
     outputs = [output["data"] for output in notebook.cells[1].outputs if "data" in output]
     (bar,) = [data for data in outputs if "trials done" in data["text/html"]]  # one, in place

@@ -28,6 +28,7 @@ from click.testing import Result
 
 from superconv_ray import open_store
 from tests.execution.steady_study import STEP_SECONDS
+from tests.patient_ray import be_patient
 
 PATIENCE = 300.0
 """Seconds that a test waits for another process."""
@@ -101,10 +102,10 @@ def cluster() -> Iterator[Any]:
     """A head that runs no trials; nodes are added by the test."""
     from ray.cluster_utils import Cluster
 
+    be_patient()
     folder = tempfile.mkdtemp(prefix="rc", dir="/tmp")  # sockets in it need a short path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        patch.setenv("RAY_raylet_start_wait_time_s", "180")  # of a busy machine
         patch.setenv("RAY_TMPDIR", folder)  # or its address is left for others to find
         made = Cluster(
             initialize_head=True,
@@ -116,7 +117,7 @@ def cluster() -> Iterator[Any]:
                 "_system_config": {
                     "health_check_initial_delay_ms": 1000,
                     "health_check_period_ms": 1000,
-                    "health_check_timeout_ms": 1000,
+                    "health_check_timeout_ms": 60_000,  # only what is dead does not answer
                     "health_check_failure_threshold": 3,
                 },
             },
@@ -168,7 +169,7 @@ def story(
         driver = start()
         log.wait_for(driver, nodes=2, beyond=before + 2)
         driver.send_signal(signal.SIGTERM)
-        exit_code = driver.wait(30.0)  # 20 are promised, to one who has the cores alone
+        exit_code = driver.wait(PATIENCE)
     finally:
         driver.kill()
         driver.wait()

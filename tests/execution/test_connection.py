@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,11 +20,14 @@ from ray._private.worker import _maybe_modify_runtime_env
 from superconv_ray.execution import connection
 from superconv_ray.execution.connection import connected
 
+ROOT = Path(__file__).parents[2]
 TOKEN, OTHER_TOKEN = "a" * 64, "b" * 64
 
 # A head of a version that does not exist, which serves only those who have its token.
 HEAD = """
 import sys
+from tests.patient_ray import be_patient
+be_patient()
 import ray
 ray.__version__ = "2.1.0"
 try:
@@ -57,6 +60,7 @@ def head() -> Iterator[str]:
             stdout=subprocess.PIPE,
             text=True,
             env={**without_auth(), **token(TOKEN), "RAY_TMPDIR": folder},
+            cwd=ROOT,
         )
         assert process.stdout
         with process:
@@ -179,17 +183,24 @@ def test_a_head_that_no_longer_answers_is_told_once_with_what_to_do(
 ) -> None:
     """Ray gives no sign for a minute, and then ends the process."""
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 300.0)
+    knock, knocks = connection._knock, threading.Semaphore(0)
+
+    def counted(address: str, seconds: float) -> None:
+        knocks.release()
+        knock(address, seconds)
+
+    monkeypatch.setattr(connection, "_knock", counted)
     said: list[str] = []
-    head = socket.create_server(("127.0.0.1", 0))
+    head = socket.create_server(("127.0.0.1", 0), backlog=100)
     address = f"127.0.0.1:{head.getsockname()[1]}"
     with connection._head_watched(address, said.append):
-        time.sleep(0.5)
+        for _ in range(5):
+            knocks.acquire()
         assert said == []
         head.close()
-        until = time.monotonic() + 30.0
-        while not said and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(0.5)
+        for _ in range(5):  # the first may have been under way
+            knocks.acquire()
     (line,) = said
     assert line.startswith(f"the head of the Ray cluster at {address} does not respond")
     assert line.endswith("restart the cluster and repeat the command")

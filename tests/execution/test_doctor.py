@@ -324,7 +324,12 @@ def said(
         subprocess.run(
             [sys.executable, str(script), *places, str(study)],
             check=True,
-            env={**os.environ, "RAY_TMPDIR": short, "RAY_AUTH_MODE": "disabled"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "RAY_TMPDIR": short,
+                "RAY_AUTH_MODE": "disabled",
+            },
             timeout=PATIENCE,
         )
     finally:

@@ -49,7 +49,7 @@ def test_a_second_driver_is_refused_with_who_runs_the_study_since_when_and_what_
             pytest.raises(
                 StudyInUseError,
                 match=rf"study 'one' in the store {files.place} has been run by process "
-                rf"{os.getpid()} on {platform.node()} since 20.*, last seen \d s ago. .*"
+                rf"{os.getpid()} on {platform.node()} since 20.*, last seen \d+ s ago. .*"
                 r"Ctrl-C. If it was killed, repeat the command 60 s after",
             ),
             lease(files, "one"),
@@ -88,8 +88,8 @@ def test_a_driver_elsewhere_is_replaced_when_its_lease_has_expired(
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     claim = replace(own_claim(), pid=ended.pid, **elsewhere)
-    leave(files, claim, age=EXPIRY_SECONDS - 5)
-    with pytest.raises(StudyInUseError, match=r"last seen 5\d s ago"), lease(files, "one"):
+    leave(files, claim, age=EXPIRY_SECONDS / 2)
+    with pytest.raises(StudyInUseError, match=r"last seen [345]\d s ago"), lease(files, "one"):
         pass
     leave(files, claim, age=EXPIRY_SECONDS + 5)
     with lease(files, "one"):
@@ -177,7 +177,7 @@ def test_a_driver_that_was_replaced_is_interrupted_and_says_why(
     assert claims(files) == []
 
 
-def wait_until(condition: object, seconds: float = 30.0) -> None:
+def wait_until(condition: object, seconds: float = 300.0) -> None:
     assert callable(condition)
     until = time.monotonic() + seconds
     while not condition():

@@ -165,6 +165,7 @@ while True:
     writer.write_result(trial, make_outcome(seed), make_curve(seed))
     writer.delete_checkpoint(trial.id)
     seed += 1
+    print("written", flush=True)
     if seed % 10 == 0:
         compact(store.files)
 """
@@ -178,7 +179,9 @@ def test_after_a_kill_at_any_moment_all_that_is_readable_is_whole(store_uri: str
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            time.sleep(chance.uniform(0.2, 0.8))
+            for _ in range(chance.randint(5, 30)):
+                assert process.stdout.readline() == "written\n"
+            time.sleep(chance.uniform(0.0, 0.02))  # somewhere in the next trial, or in a compaction
             process.kill()
         assert process.returncode == -signal.SIGKILL
         store = open_store(store_uri)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 from pyarrow import fs
 
-READY_WITHIN = 60.0
+from tests.patient_ray import free_port
+
+READY_WITHIN = 300.0
 KEYS = {"user": "a-secret-of-the-user", "reader": "a-secret-of-the-reader"}
 """Access keys and their secrets; the reader may only read."""
 
@@ -23,7 +24,8 @@ class S3Server:
         self._folder = folder
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
-        self._ports = dict(zip(("master", "volume", "filer", "s3"), _free_ports(4), strict=True))
+        # SeaweedFS puts its gRPC 10,000 above each
+        self._ports = {part: free_port(10_000) for part in ("master", "volume", "filer", "s3")}
         may = {"user": ["Admin", "Read", "Write", "List", "Tagging"], "reader": ["Read", "List"]}
         identities = [
             {
@@ -89,15 +91,3 @@ class S3Server:
             allow_bucket_creation=True,
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
         )
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports whose port + 10000, at which SeaweedFS puts its gRPC, exists as well."""
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        if port < 55_000 and not any(abs(port - other) in (0, 10_000) for other in found):
-            found.append(port)
-    return found
