@@ -6,13 +6,13 @@ a machine without torch.
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,7 +73,7 @@ def build_model(
         A module from inputs (n, *input_shape) to logits (n, classes).
 
     Raises:
-        ValueError: an unknown name, or an argument out of its range.
+        ValueError: an unknown name, or images that are too small for a built-in network.
         TypeError: a callable that does not take the three keywords, or returns no `nn.Module`.
     """
     if isinstance(model, str) and model not in MODELS:
@@ -83,48 +83,33 @@ def build_model(
             f"model must be one of {', '.join(map(repr, MODELS))} or a callable, "
             f"got {model!r}{hint}"
         )
-    if len(input_shape) not in (1, 3) or min(input_shape) < 1:
-        raise ValueError(
-            "input_shape must be (channels, height, width), or (features,) for vectors, each at "
-            f"least 1, got {input_shape}"
-        )
-    if classes < 2:
-        raise ValueError(f"classes must be at least 2, got {classes}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+    arguments = {"input_shape": input_shape, "classes": classes, "dropout": dropout}
     if isinstance(model, str):
-        return _build_builtin(model, input_shape, classes, dropout)
-    return _build_own(model, input_shape, classes, dropout)
+        return _build_builtin(model, arguments)
+    return _build_own(model, arguments)
 
 
-def _build_builtin(
-    name: str, input_shape: tuple[int, ...], classes: int, dropout: float
-) -> nn.Module:
-    facts = MODELS[name]
-    if len(input_shape) != 3:
+def _build_builtin(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    facts, shape = MODELS[name], arguments["input_shape"]
+    if len(shape) != 3:
         raise ValueError(
-            f"input_shape must be (channels, height, width) for model {name!r}, got {input_shape}"
+            f"input_shape must be (channels, height, width) for model {name!r}, got {shape}"
         )
-    _, height, width = input_shape
-    if min(height, width) < facts.min_size:
+    if min(shape[1:]) < facts.min_size:
         raise ValueError(
             f"input_shape must be at least {facts.min_size}x{facts.min_size} pixels "
-            f"for model {name!r}, got {height}x{width}"
+            f"for model {name!r}, got {shape[1]}x{shape[2]}"
         )
-    module, _, attribute = facts.target.partition(":")
-    build: Callable[..., nn.Module] = getattr(importlib.import_module(module), attribute)
-    return build(input_shape=input_shape, classes=classes, dropout=dropout)
+    build: Callable[..., nn.Module] = pkgutil.resolve_name(facts.target)
+    return build(**arguments)
 
 
-def _build_own(
-    model: Callable[..., nn.Module], input_shape: tuple[int, ...], classes: int, dropout: float
-) -> nn.Module:
+def _build_own(model: Callable[..., nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
     from torch import nn
 
     if isinstance(model, nn.Module) or not callable(model):
         kind = "a module that is already built" if isinstance(model, nn.Module) else repr(model)
         raise TypeError(f"model must be a name or a callable {_SIGNATURE}, got {kind}")
-    arguments = {"input_shape": input_shape, "classes": classes, "dropout": dropout}
     _check_signature(model, arguments)
     built: object = model(**arguments)
     if not isinstance(built, nn.Module):
@@ -134,7 +119,7 @@ def _build_own(
     return built
 
 
-def _check_signature(model: Callable[..., object], arguments: Mapping[str, object]) -> None:
+def _check_signature(model: Callable[..., object], arguments: Mapping[str, Any]) -> None:
     # Checked before the call, so that a TypeError inside the callable keeps its own message.
     try:
         signature = inspect.signature(model)

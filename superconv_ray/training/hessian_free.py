@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 SMOOTHING = 0.1
 """Weight of a new estimate in the smoothed one."""
+_STATE = ("latest", "smoothed", "_moved", "_straight_on")
 
 
 class HessianFreeEstimate:
@@ -62,17 +63,12 @@ class HessianFreeEstimate:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to continue to the same numbers."""
-        return {
-            "latest": self.latest,
-            "smoothed": self.smoothed,
-            "moved": self._moved,
-            "straight_on": self._straight_on,
-        }
+        return {name: getattr(self, name) for name in _STATE}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state` of the same run."""
-        self.latest, self.smoothed = state["latest"], state["smoothed"]
-        self._moved, self._straight_on = state["moved"], state["straight_on"]
+        for name in _STATE:
+            setattr(self, name, state[name])
 
     def _take(self, estimate: float) -> None:
         self.latest = estimate

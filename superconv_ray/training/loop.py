@@ -31,6 +31,11 @@ DIVERGENCE_FACTOR = 10.0
 """A run has diverged if its loss is not finite, or is this many times that of guessing, ln C."""
 CHECK_INTERVAL = 16
 """Steps between checks of the loss: each check makes the CPU wait for the GPU."""
+PROGRESS = (
+    *("step", "diverged", "curve", "train_seconds", "eval_seconds"),
+    *("_pending", "_pending_steps", "_window"),
+)
+"""Attributes of a run that its checkpoint holds, besides model and optimizer."""
 
 
 class TrainingRun:
@@ -199,16 +204,10 @@ class TrainingRun:
         buffer = io.BytesIO()
         state = {
             "trial_id": self.trial.id,
-            "step": self.step,
-            "diverged": self.diverged,
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "pending": self._pending,
-            "pending_steps": self._pending_steps,
-            "window": self._window,
-            "curve": self.curve,
+            "progress": {name: getattr(self, name) for name in PROGRESS},
             "hessian_free": self._hessian_free.state() if self._hessian_free else None,
-            "seconds": [self.train_seconds, self.eval_seconds],
         }
         torch.save(state, buffer)
         return buffer.getvalue()
@@ -225,12 +224,10 @@ class TrainingRun:
                 raise ValueError(f"it is of trial {state['trial_id']}")
             self.model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
-            self.step, self.diverged = state["step"], state["diverged"]
-            self._pending, self._pending_steps = state["pending"], state["pending_steps"]
-            self._window, self.curve = state["window"], state["curve"]
+            for name in PROGRESS:
+                setattr(self, name, state["progress"][name])
             if self._hessian_free:
                 self._hessian_free.restore(state["hessian_free"])
-            self.train_seconds, self.eval_seconds = state["seconds"]
         except Exception as error:
             raise ValueError(
                 f"checkpoint of trial {self.trial.id} cannot be restored: {error!r}"
