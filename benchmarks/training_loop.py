@@ -4,8 +4,9 @@
 
 "hand-written" has the same kernels, precision and memory layout as `TrainingRun` and nothing else:
 no curve, no divergence check, no checkpoint. "usual" is torchvision transforms in a DataLoader, in
-fp32. All three flip and crop. The runs are interleaved, so that other work on the machine affects
-them equally. Ratios are medians over rounds. The script uses a GPU if there is one.
+fp32. "deterministic" is `TrainingRun` with `deterministic=True`. All flip and crop. The runs are
+interleaved, so that other work on the machine affects them equally. Ratios are medians over rounds.
+The script uses a GPU if there is one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count, islice
 
 import numpy as np
@@ -31,7 +33,7 @@ from superconv_ray.data.dataset import Dataset
 from superconv_ray.design.trial import Trial
 from superconv_ray.models import build_model
 from superconv_ray.training.loop import TrainingRun
-from superconv_ray.training.precision import resolve_precision
+from superconv_ray.training.numerics import prepare_process, resolve_precision
 
 SAMPLES = 10_000
 WARM_UP = 130  # steps; TrainingRun's next curve row is due at step 256
@@ -59,7 +61,9 @@ def make_data(shape: tuple[int, int, int]) -> Dataset:
     )
 
 
-def ours(model: str, batch: int, data: Dataset, device: torch.device) -> Steps:
+def ours(
+    model: str, batch: int, data: Dataset, device: torch.device, *, deterministic: bool = False
+) -> Steps:
     trial = Trial(
         model=model,
         batch_size=batch,
@@ -70,6 +74,7 @@ def ours(model: str, batch: int, data: Dataset, device: torch.device) -> Steps:
         data_count=SAMPLES,
         augment="flip_crop",
         weight_decay=1e-4,
+        deterministic=deterministic,
     ).complete()
     run = TrainingRun(trial, to_device(data, device), model)
     run.train(pause=lambda: run.step >= WARM_UP)
@@ -173,17 +178,22 @@ def main() -> None:
     add_save_flag(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    prepare_process()
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     precision = resolve_precision("auto", device)
     print(f"training loop on {device}, {arguments.threads} thread(s), auto precision = {precision}")
-    print(f"{'':16}{'samples/s (median)':^33}{'ratio (median)':^26}")
+    print(f"{'':16}{'samples/s (median)':^33}{'ours / others (median)':^44}")
     print(
-        f"{'case':16}{'ours':>9}{'hand-written':>14}{'usual':>10}{'/ hand-wr.':>14}{'/ usual':>12}"
+        f"{'case':16}{'ours':>9}{'hand-written':>14}{'usual':>10}"
+        f"{'/ hand-wr.':>14}{'/ usual':>12}{'/ deterministic':>18}"
     )
     figures = []
     for model, batch, shape, steps in CASES:
         data = make_data(shape)
-        loops = [make(model, batch, data, device) for make in (ours, hand_written, usual)]
+        loops = [
+            make(model, batch, data, device)
+            for make in (ours, hand_written, usual, partial(ours, deterministic=True))
+        ]
         for loop in loops:
             loop(2)
         rounds = [
@@ -191,17 +201,20 @@ def main() -> None:
             for _ in range(arguments.rounds)
         ]
         speeds = [statistics.median(column) for column in zip(*rounds, strict=True)]
-        to_hand = statistics.median(mine / hand for mine, hand, _ in rounds)
-        to_usual = statistics.median(mine / other for mine, _, other in rounds)
+        to_hand, to_usual, to_deterministic = (
+            statistics.median(speeds[0] / speeds[other] for speeds in rounds) for other in (1, 2, 3)
+        )
         print(
             f"{f'{model} b{batch}':16}{speeds[0]:9,.0f}{speeds[1]:14,.0f}{speeds[2]:10,.0f}"
-            f"{to_hand:13.2f}x{to_usual:11.2f}x"
+            f"{to_hand:13.2f}x{to_usual:11.2f}x{to_deterministic:17.2f}x"
         )
         what = f"speed of the training loop, {NAMES[model]}, batch {batch}"
         figures.append(Figure(what, round(to_hand, 2), "x", "a hand-written loop"))
         loader = "transforms + DataLoader + fp32"
         usually = f"{what}, against common practice"
         figures.append(Figure(usually, round(to_usual, 1), "x", loader))
+        cost = f"time of a step with deterministic=True, {NAMES[model]}, batch {batch}"
+        figures.append(Figure(cost, round(to_deterministic, 2), "x", "the same without"))
     if arguments.save:
         save("training_loop", figures)
 

@@ -22,6 +22,7 @@ TYPES = {
     "string": "text",
     "int64": "integer",
     "double": "float",
+    "bool": "true or false",
     "list<item: double>": "list of float",
     "list<element: double>": "list of float",
     "list<item: string>": "list of text",

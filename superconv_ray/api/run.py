@@ -8,13 +8,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, did_you_mean
+from superconv_ray.execution.display import plain_console
 from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.storage.store import Store, open_store
@@ -72,8 +71,7 @@ def run_planned(
     plan: Plan, store: str | Path = "results", *, progress: bool = True, **options: Any
 ) -> RunSummary:
     """Train what the store does not have of a plan; see `run_study`."""
-    console = Console(quiet=not progress)
-    return run_plan(plan, _run_options(store, options), console)
+    return run_plan(plan, _run_options(store, options), plain_console(quiet=not progress))
 
 
 def study_results(study: Study, store: str | Path = "results") -> StudyResults:

@@ -24,10 +24,9 @@ def watch(store: str, study: str | None, interval: float, once: bool) -> None:
     STORE is a path or URI that this machine reaches. Nothing is written to it. The command ends
     when nothing is left to run, or with Ctrl-C.
     """
-    from rich.console import Console
-
+    from superconv_ray.execution.display import plain_console
     from superconv_ray.report.watch import watch as follow
     from superconv_ray.storage.store import open_store
 
     with contextlib.suppress(KeyboardInterrupt):
-        follow(open_store(store), Console(), study, interval, once)
+        follow(open_store(store), plain_console(), study, interval, once)

@@ -13,7 +13,7 @@ AUGMENTATIONS: tuple[Augment, ...] = get_args(Augment)
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """Sizes of a data set; `input_shape` is (channels, height, width) or (features,)."""
+    """Sizes of a data set; `input_shape` is as in `Dataset.input_shape`."""
 
     name: str
     train_class_counts: tuple[int, ...]

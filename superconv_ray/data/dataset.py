@@ -19,7 +19,8 @@ class Dataset:
     """Training and test samples as numpy arrays.
 
     Inputs are uint8 or float32, shaped [n, height, width, channels], [n, height, width] (given a
-    channel axis) or [n, features]. Labels are integers [n] in 0..classes-1, kept as int64.
+    channel axis), [n, depth, height, width, channels] or [n, features]. Labels are integers [n] in
+    0..classes-1, kept as int64.
     Arrays are made C-contiguous. Pickling (protocol 5) moves them out of band, and Ray's object
     store shares one read-only copy of them: do not write to them.
 
@@ -81,7 +82,10 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample as a model sees it: (channels, height, width) or (features,)."""
+        """Shape of one sample as a model sees it.
+
+        (channels, height, width), (channels, depth, height, width) or (features,).
+        """
         *space, channels = self.train_inputs.shape[1:]
         return (channels, *space)
 
@@ -105,10 +109,10 @@ def _checked_inputs(field: str, value: Any) -> Inputs:
             f"{field} must be uint8 or float32, got {array.dtype}: "
             "convert it, for example with .astype(np.float32)"
         )
-    if array.ndim not in (2, 3, 4) or 0 in array.shape:
+    if array.ndim not in (2, 3, 4, 5) or 0 in array.shape:
         raise ValueError(
-            f"{field} must be a non-empty [n, height, width, channels], [n, height, width] or "
-            f"[n, features], got shape {array.shape}"
+            f"{field} must be a non-empty [n, height, width, channels], [n, height, width], "
+            f"[n, depth, height, width, channels] or [n, features], got shape {array.shape}"
         )
     if array.dtype == np.float32 and not np.isfinite(array).all():
         sample = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))

@@ -89,12 +89,13 @@ def check_search(
 def check_shape(template: Trial, facts: DatasetFacts, min_size: int) -> None:
     """Reject a model or augmentation that does not suit the shape of the data."""
     shape = facts.input_shape
-    if len(shape) == 1 and (template.model in MODELS or template.augment != "none"):
+    if len(shape) != 3 and (template.model in MODELS or template.augment != "none"):
         name = "model" if template.model in MODELS else "augment"
         value = getattr(template, name)
+        kind = f"vectors of {shape[0]} features" if len(shape) == 1 else "volumes"
         raise ValueError(
-            f"{name} {value!r} needs images, but dataset {facts.name!r} holds vectors "
-            f"of {shape[0]} features; use a model of your own and augment='none'"
+            f"{name} {value!r} needs images, but dataset {facts.name!r} holds {kind}; "
+            "use a model of your own and augment='none'"
         )
     if len(shape) == 3 and min(shape[1:]) < min_size:
         raise ValueError(

@@ -52,6 +52,7 @@ MILESTONES = Rule(
     lambda v: all(0 < m < 1 for m in v) and all(a < b for a, b in pairwise(v)),
 )
 NAME = Rule("a non-empty name", lambda v: bool(v.strip()))
+SWITCH = Rule("True or False", lambda v: v in (True, False))
 
 
 def setting(rule: Rule, description: str, default: Any = None) -> Any:
@@ -97,7 +98,8 @@ class FieldType:
         if value is None and self.optional:
             return None
         if isinstance(value, bool):
-            pass  # True is an Integral, but not a count
+            if plain is bool:  # elsewhere it is not a count, although an Integral
+                return value
         elif plain is float and isinstance(value, float | Real):  # float first: it is fast
             return float(value) + 0.0  # -0.0 becomes 0.0
         elif plain is int and isinstance(value, int | Integral):

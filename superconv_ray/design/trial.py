@@ -22,6 +22,7 @@ from superconv_ray.design.fields import (
     POSITIVE,
     SEED,
     SHARE,
+    SWITCH,
     TWO_OR_MORE,
     FieldType,
     Rule,
@@ -37,7 +38,7 @@ differently, so that old rows are never mistaken for new ones."""
 OPTIMIZERS = ("sgd", "nesterov", "adam", "adamw")
 ADAPTIVE_OPTIMIZERS = frozenset({"adam", "adamw"})
 DECAYED = ("all", "weights")
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 TAILS = ("step", "linear")
 DEFAULT_BN_MOMENTUM = 0.1
 """PyTorch's default."""
@@ -94,7 +95,14 @@ class Trial:
     batch_size: int = setting(COUNT, "samples per optimizer step", 128)
     steps: int | None = setting(COUNT, "optimizer steps, computed from the study's budget")
     precision: str = setting(
-        one_of(PRECISIONS), "'auto': bf16 where the hardware is fast at it", "auto"
+        one_of(PRECISIONS),
+        "'auto': bf16 where the hardware is fast at it, else fp32; 'fp32' is never TF32",
+        "auto",
+    )
+    deterministic: bool = setting(
+        SWITCH,
+        "kernels that give the same bits every time, on GPUs too, at the cost of speed",
+        False,
     )
     # Schedule of learning rate and momentum; see `superconv_ray.design.schedules`
     policy: str = setting(one_of(tuple(schedules.POLICIES)), "learning-rate policy", "one_cycle")
@@ -239,8 +247,9 @@ class Trial:
         return _values(_determining())(self)
 
     def own_settings(self) -> dict[str, Any]:
-        """Return the settings that are set, that is, those that are not None."""
-        return {name: value for name, value in self.settings().items() if value is not None}
+        """Return the settings that are set, that is, those that are neither None nor off."""
+        settings = self.settings().items()
+        return {name: value for name, value in settings if value is not None and value is not False}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -313,7 +322,8 @@ class CompleteTrial(Template):
         """20 hex digits of a SHA-256 of everything that determines the result.
 
         ``data_fraction`` is left out: it only says how ``data_count`` was requested. Fields that
-        are None are left out as well.
+        are None or off are left out as well. ``deterministic=True`` is part of it even where a CPU
+        gives the same bits without: a row that was computed without it cannot promise what it does.
         """
         determining = self.own_settings()
         determining.pop("data_fraction", None)

@@ -52,6 +52,18 @@ class Display(Protocol):
         """Leave the last view, and the screen in order."""
 
 
+def plain_console(**options: Any) -> Console:
+    """Make a console that shows text as it is.
+
+    By default rich reads brackets as markup and ``:name:`` as emoji, also in what others print
+    while a live display is on.
+
+    Args:
+        options: As rich's `Console`.
+    """
+    return Console(markup=False, emoji=False, highlight=False, **options)
+
+
 def display_for(console: Console) -> Display:
     """Choose the display that fits what a console writes to."""
     if console.is_jupyter:
@@ -62,9 +74,10 @@ def display_for(console: Console) -> Display:
 def rendered(view: View, spinner: Spinner | None = None) -> RenderableType:
     """Lay out a view: the latest trials, the bar, the status."""
     if view.share is None:
+        status = Text(f"{view.status} ...")  # of a str, a spinner would read the markup
         if spinner is None:
-            return Text(f"{view.status} ...")
-        spinner.update(text=f"{view.status} ...")
+            return status
+        spinner.update(text=status)
         return spinner
     row = Table.grid(padding=(0, 1))
     row.add_row(ProgressBar(total=1.0, completed=view.share, width=BAR_WIDTH), f"{view.share:4.0%}")
@@ -132,7 +145,7 @@ class _Output:
         self._view = view
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        console = Console(
+        console = plain_console(
             file=io.StringIO(),
             record=True,
             width=100,
@@ -174,4 +187,4 @@ class LogDisplay:
             self._print(view.status)
 
     def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(Text(line), soft_wrap=True)

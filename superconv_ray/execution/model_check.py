@@ -1,4 +1,4 @@
-"""Whether the user's own models can be trained, found out before anything is."""
+"""Whether the trials of a plan can be trained, found out before any is."""
 
 from __future__ import annotations
 
@@ -11,19 +11,44 @@ from superconv_ray.design.plan import Plan
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
 
+_SHAPING = (
+    *("model", "dataset", "dropout", "ghost_batch_size"),
+    *("precision", "deterministic", "optimizer"),
+)
+"""Settings on which it may depend whether a model can be trained."""
+
 
 def check_own_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> None:
-    """Build and call each of the user's models once for each of these data sets it is trained on.
+    """Train each of the user's models for a step, on made-up samples of its data sets' shapes.
+
+    Args:
+        plan: The study.
+        datasets: Data sets by name; models are checked for these only.
 
     Raises:
         ValueError, TypeError: See `check_model`.
         Exception: Whatever the user's code raises.
     """
     own = plan.study.models
-    trials = [cell.templates.pattern for cell in plan.cells]
-    trained = {(t.model, t.dataset, t.dropout) for t in trials if t.model in own}
-    for model, dataset, dropout in sorted(trained):
-        if dataset in datasets:
-            from superconv_ray.training.model import check_model
+    templates = [cell.templates.pattern for cell in plan.cells]
+    wanted = [t for t in templates if t.model in own and t.dataset in datasets]
+    distinct = {tuple(getattr(t, name) for name in _SHAPING): t for t in wanted}
+    for key in sorted(distinct, key=repr):
+        from superconv_ray.training.check import check_model
 
-            check_model(own[model], datasets[dataset], dropout)
+        template = distinct[key]
+        check_model(own[template.model], template, datasets[template.dataset])
+
+
+def check_precisions(plan: Plan, device: str) -> None:
+    """Check that a device has the precisions of a plan.
+
+    Raises:
+        ValueError: It does not.
+    """
+    import torch
+
+    from superconv_ray.training.numerics import resolve_precision
+
+    for precision in sorted({cell.templates.pattern.precision for cell in plan.cells}):
+        resolve_precision(precision, torch.device(device))

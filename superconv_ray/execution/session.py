@@ -14,7 +14,7 @@ from rich.console import Console
 
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
-from superconv_ray.execution.model_check import check_own_models
+from superconv_ray.execution.model_check import check_own_models, check_precisions
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.record import StudyRecord
 from superconv_ray.execution.recovery import recorded_outcomes
@@ -173,6 +173,8 @@ def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOpti
     cpus = options.cpus_per_trial
 
     def make_job(gpu: bool) -> Job:
+        if not gpu:
+            check_precisions(run.planner.plan, "cpu")
         return Job(
             store=store.files.uri,
             claim=claim,

@@ -8,8 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -30,6 +29,7 @@ from superconv_ray.storage.seal import DamagedFileError
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from superconv_ray.training.loop import TrainingRun
+from superconv_ray.training.numerics import prepare_process
 
 SLICE_SECONDS = 5.0
 """Time after which a worker that is still training reports to its runner."""
@@ -71,6 +71,8 @@ class Worker:
         self, job: Job, load: Callable[[str], Dataset], warn: Callable[[str], None]
     ) -> None:
         torch.set_num_threads(job.threads)
+        if job.gpu:
+            prepare_process()
         self.device = torch.device("cuda", 0) if job.gpu else torch.device("cpu")
         self._job = job
         self._load = load
@@ -167,12 +169,14 @@ class Worker:
         content = self._checkpoint(trial.id)
         if content is not None:
             try:
-                run.restore(content)
+                if move := run.restore(content):
+                    self._warn(f"{trial.described()}: {move}")
             except ValueError as error:
                 if memory_advice(str(error)) or breaks_device(str(error)):
                     raise
-                # It is corrupt, of another trial, or of a model that was edited since. Train from
-                # the start rather than fail forever.
+                # It is corrupt, of another trial, of a model that was edited since, or of other
+                # hardware in spite of deterministic=True. Train from the start rather than fail
+                # forever.
                 self._warn(f"{error}; trained from the start")
                 self.writer.delete_checkpoint(trial.id)
                 run = TrainingRun(trial, data, model)
@@ -221,23 +225,8 @@ class Worker:
 
     def _surroundings(self) -> dict[str, Any]:
         return {
-            "device": _device_name(self.device),
-            "threads": torch.get_num_threads(),
             **peaks(self.device),
             "finished_at": datetime.now(UTC),
             "host": platform.node(),
             "package_version": VERSION,
-            "torch_version": str(torch.__version__),
         }
-
-
-@cache
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

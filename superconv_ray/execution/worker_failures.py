@@ -15,8 +15,20 @@ _LOST_NODE = re.compile(
     r"|The actor \w+ is unavailable"  # the node's sockets closed before it was known to be gone
     r"|receives a SIGTERM"  # a node that shuts down ends its workers first
 )
-_BROKEN_DEVICE = re.compile(r"CUDA error|CUDNN_STATUS|CUBLAS_STATUS|No CUDA GPUs are available")
-_OUT_OF_MEMORY = re.compile(r"low on memory|out of memory|can't allocate memory|\bMemoryError\b")
+_UNSUITED = "(?:NOT_SUPPORTED|BAD_PARAM|INVALID_VALUE|ARCH_MISMATCH)"
+"""Statuses with which NVIDIA's libraries refuse a call. The GPU is fine; often it is the model."""
+_BROKEN_DEVICE = re.compile(
+    rf"CUDA error: (?!\w+_STATUS_{_UNSUITED})"
+    rf"|CU(?:DNN|BLAS)_STATUS_(?!{_UNSUITED})"
+    r"|No CUDA GPUs are available"
+)
+# NVIDIA's libraries allocate memory that torch does not manage: CUBLAS_STATUS_ALLOC_FAILED,
+# CUFFT_ALLOC_FAILED, CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, ...
+_OUT_OF_MEMORY = re.compile(
+    r"low on memory|out of memory|MemoryError\b|std::bad_alloc"
+    r"|(?i:can't|cannot|unable to) allocate (?:memory|[\d.]+ \w+ for an array)"
+    r"|\b[A-Z]+_(?:STATUS_)?(?:INTERNAL_ERROR_[A-Z]+_)?ALLOC(?:ATION)?_FAILED\b"
+)
 LESS_MEMORY = (
     "out of memory: lower batch_size, or let fewer trials share the memory of a node or device: "
     "raise --cpus-per-trial or --gpus-per-trial"

@@ -64,8 +64,8 @@ def build_model(
     Args:
         model: a name in `MODELS`, or a callable that takes `input_shape`, `classes` and `dropout`
             as keywords.
-        input_shape: (channels, height, width) of one image, or (features,) of one vector, which
-            only the user's own models take.
+        input_shape: (channels, height, width) of one image; or (channels, depth, height, width) or
+            (features,), which only the user's own models take.
         classes: number of outputs, at least 2.
         dropout: probability of dropping a unit, in [0, 1); each network says where it drops.
 

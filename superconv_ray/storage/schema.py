@@ -16,6 +16,7 @@ _TYPES = {
     "str": pa.string(),
     "int": pa.int64(),
     "float": pa.float64(),
+    "bool": pa.bool_(),
     "tuple of float": pa.list_(pa.float64()),
 }
 
@@ -44,9 +45,12 @@ _MEASURED = {
         "the same with BN statistics re-estimated on the training samples (at most 10,000)",
     ),
     "parameters": (pa.int64(), "learnable parameters of the model"),
-    "precision_used": (pa.string(), "precision of the run: what 'auto' meant on this hardware"),
-    "device": (pa.string(), "name of the device"),
-    "threads": (pa.int64(), "CPU threads"),
+    "precision_used": (
+        pa.string(),
+        "precision of the whole run: what 'auto' meant on the hardware that it began on",
+    ),
+    "device": (pa.string(), "name of the device; 'A + B' if the run was moved from A to B"),
+    "threads": (pa.int64(), "CPU threads; null if the run was moved and they changed"),
     "peak_memory_bytes": (pa.int64(), "peak main memory of the trial's process"),
     "peak_gpu_memory_bytes": (
         pa.int64(),
@@ -55,9 +59,9 @@ _MEASURED = {
     "train_seconds": (pa.float64(), "time in optimizer steps"),
     "eval_seconds": (pa.float64(), "time in evaluations"),
     "finished_at": (pa.timestamp("us", tz="UTC"), "when the row was written"),
-    "host": (pa.string(), "name of the machine"),
+    "host": (pa.string(), "name of the machine that finished the run"),
     "package_version": (pa.string(), "version of superconv_ray"),
-    "torch_version": (pa.string(), "version of torch"),
+    "torch_version": (pa.string(), "version of torch; 'A + B' if it changed within the run"),
 }
 
 _CURVE = {

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from superconv_ray.data.batches import prepare
 from superconv_ray.training.batch_norm import reestimated_statistics
-from superconv_ray.training.precision import autocast
 from superconv_ray.training.samples import Part, Samples
 
 EVAL_BATCH = 1_000
@@ -32,8 +31,6 @@ class Evaluator:
 
     model: nn.Module
     samples: Samples
-    precision: str
-    """"bf16" or "fp32"."""
 
     def scores(self, part: Part, probe_count: int | None) -> Scores:
         """Evaluate all samples of a part.
@@ -69,7 +66,5 @@ class Evaluator:
 
     @torch.no_grad()
     def _logits(self, inputs: Tensor, indices: Tensor) -> Tensor:
-        with autocast(self.precision, inputs.device):
-            x = prepare(inputs.index_select(0, indices), self.samples.statistics)
-            logits = self.model(x)
-        return cast("Tensor", logits.float())
+        x = prepare(inputs.index_select(0, indices), self.samples.statistics)
+        return cast("Tensor", self.model(x).float())

@@ -6,10 +6,12 @@ and restored from `TrainingRun.state` goes on exactly as if nothing had happened
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,13 +21,13 @@ from torch import Tensor
 from superconv_ray.data.batches import ResidentDataset
 from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.training.evaluation import Evaluator
+from superconv_ray.training.evaluation import Evaluator, Scores
 from superconv_ray.training.hessian_free import HessianFreeEstimate
 from superconv_ray.training.model import ModelSource, build_trial_model
+from superconv_ray.training.numerics import Hardware, Numerics, resolve_precision
 from superconv_ray.training.optimizers import build_optimizer, set_rates, trainable
-from superconv_ray.training.precision import autocast, resolve_precision
 from superconv_ray.training.randomness import own_randomness, seed_step
-from superconv_ray.training.samples import select_samples
+from superconv_ray.training.samples import Part, select_samples
 
 DIVERGENCE_FACTOR = 10.0
 """A run has diverged if its loss is not finite, or is this many times that of guessing, ln C."""
@@ -47,13 +49,16 @@ class TrainingRun:
         model: Name of a built-in model, or the user's own builder.
 
     Raises:
-        ValueError, TypeError: The model cannot be built for this data set.
+        ValueError, TypeError: The model cannot be built for this data set, or the device does not
+            have the precision.
     """
 
     def __init__(self, trial: CompleteTrial, data: ResidentDataset, model: ModelSource) -> None:
         self.trial = trial
         self.device = data.train_inputs.device
-        self.precision = resolve_precision(trial.precision, self.device)
+        precision = resolve_precision(trial.precision, self.device)
+        self._numerics = Numerics(self.device, precision, trial.deterministic)
+        self._hardware = [Hardware.here(self.device)]
         self.step = 0
         self.diverged = False
         self.curve: list[dict[str, Any]] = []
@@ -62,7 +67,7 @@ class TrainingRun:
         self._samples = select_samples(trial, data)
         self.model = build_trial_model(model, trial, data.train_inputs, self._classes)
         self._optimizer = build_optimizer(trial, self.model)
-        self._evaluator = Evaluator(self.model, self._samples, self.precision)
+        self._evaluator = Evaluator(self.model, self._samples)
         self._hessian_free = (
             HessianFreeEstimate(trainable(self.model), trial.hessian_free_interval)
             if trial.hessian_free_interval
@@ -82,14 +87,14 @@ class TrainingRun:
         """Train until the run is finished, or until `pause` returns True between two steps."""
         schedule = self.trial.schedule()
         self.model.train()
-        with own_randomness(self.device):
+        with self._own_state():
             started = time.perf_counter()
             while not self.finished:
                 lr, momentum = schedule(self.step)
                 set_rates(self._optimizer, lr, momentum)
                 seed_step(self.device, self.trial.seed, self.step)  # for dropout
                 x, y = self._samples.batches.batch(self.step)
-                with autocast(self.precision, self.device):
+                with self._numerics.autocast():
                     logits = self.model(x)
                     loss = F.cross_entropy(logits, y)
                 self._optimizer.zero_grad()
@@ -107,6 +112,12 @@ class TrainingRun:
                 if pause():
                     break
             self.train_seconds += time.perf_counter() - started
+
+    @contextlib.contextmanager
+    def _own_state(self) -> Iterator[None]:
+        """Compute with the run's own numerics and random numbers; leave the process as it was."""
+        with own_randomness(self.device), self._numerics.applied():
+            yield
 
     def _update_weights(self, lr: float) -> None:
         """The optimizer's step, watched if the trial asks for Hessian-free estimates."""
@@ -142,13 +153,13 @@ class TrainingRun:
         batch = self.trial.batch_size
         count = None if self.finished else self.trial.eval_count
         part = self._samples.held_out.first(count)
-        scores = self._evaluator.scores(part, count)
+        scores = self._scores(part, count)
         # The loss was computed before the step, which may have ruined the weights.
         if not math.isfinite(scores.loss):
             self.diverged = True
             if count is not None:  # this has become the last row
                 part = self._samples.held_out
-                scores = self._evaluator.scores(part, None)
+                scores = self._scores(part, None)
         name = self._samples.held_out_name
         self.curve.append(
             {
@@ -169,6 +180,10 @@ class TrainingRun:
         )
         self.eval_seconds += time.perf_counter() - started
 
+    def _scores(self, part: Part, probe_count: int | None) -> Scores:
+        with self._numerics.autocast():
+            return self._evaluator.scores(part, probe_count)
+
     def _hessian_free_columns(self) -> dict[str, float]:
         if self._hessian_free is None:
             return {}
@@ -181,10 +196,10 @@ class TrainingRun:
         """Measurements of a finished run; the last curve row is its evaluation at the end."""
         started = time.perf_counter()
         status: Status = "diverged" if self.diverged else "completed"
-        with own_randomness(self.device):
+        with self._own_state():
             # Some models draw random numbers at test time as well.
             seed_step(self.device, self.trial.seed, self.step)
-            train = self._evaluator.scores(self._samples.probe, None)
+            train = self._scores(self._samples.probe, None)
         self.eval_seconds += time.perf_counter() - started
         measurements = {
             "steps_done": self.step,
@@ -193,17 +208,31 @@ class TrainingRun:
             "train_accuracy_reestimated": train.reestimated,
             **{k: v for k, v in self.curve[-1].items() if k.startswith(("validation", "test"))},
             "parameters": sum(p.numel() for p in trainable(self.model)),
-            "precision_used": self.precision,
+            "precision_used": self._numerics.precision,
+            **self._hardware_columns(),
             "train_seconds": self.train_seconds,
             "eval_seconds": self.eval_seconds,
         }
         return Outcome(status, measurements)
 
+    def _hardware_columns(self) -> dict[str, Any]:
+        """What the whole run computed on, also if it was moved."""
+        devices, threads, versions = (
+            tuple(dict.fromkeys(c)) for c in zip(*self._hardware, strict=True)
+        )
+        return {
+            "device": " + ".join(devices),
+            "threads": threads[0] if len(threads) == 1 else None,
+            "torch_version": " + ".join(versions),
+        }
+
     def state(self) -> bytes:
-        """Everything needed to continue later, elsewhere, to the same numbers."""
+        """Everything needed to continue later, on such hardware to the same numbers."""
         buffer = io.BytesIO()
         state = {
-            "trial_id": self.trial.id,
+            "trial_id": self.trial.id,  # says as well whether the run is deterministic
+            "precision": self._numerics.precision,
+            "hardware": [list(part) for part in self._hardware],
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "progress": {name: getattr(self, name) for name in PROGRESS},
@@ -212,26 +241,38 @@ class TrainingRun:
         torch.save(state, buffer)
         return buffer.getvalue()
 
-    def restore(self, content: bytes) -> None:
-        """Continue from a `state` of the same trial.
+    def restore(self, content: bytes) -> str | None:
+        """Continue from a `state` of the same trial, in the precision that it began with.
+
+        Returns:
+            If the hardware is not what the run was on before: both, in words.
 
         Raises:
-            ValueError: The state is of another trial, does not fit the model, or is unreadable.
+            ValueError: The state is of another trial, does not fit the model, or is unreadable; or
+                a deterministic run was on other hardware, where bits would differ.
         """
         try:
             state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
             if state["trial_id"] != self.trial.id:
                 raise ValueError(f"it is of trial {state['trial_id']}")
+            hardware = [Hardware(*part) for part in state["hardware"]]
+            moved = hardware[-1] != self._hardware[0]
+            move = f"it was on {hardware[-1]} and is on {self._hardware[0]} now"
+            if moved and self.trial.deterministic:
+                raise ValueError(f"deterministic=True, but {move}")
             self.model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
             for name in PROGRESS:
                 setattr(self, name, state["progress"][name])
             if self._hessian_free:
                 self._hessian_free.restore(state["hessian_free"])
+            self._numerics = replace(self._numerics, precision=state["precision"])
+            self._hardware = hardware + (self._hardware if moved else [])
         except Exception as error:
             raise ValueError(
                 f"checkpoint of trial {self.trial.id} cannot be restored: {error!r}"
             ) from None
+        return f"{move}; it continues in {state['precision']}" if moved else None
 
 
 def row_steps(steps: int, interval: int) -> frozenset[int]:

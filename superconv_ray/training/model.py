@@ -1,4 +1,4 @@
-"""Build a trial's model, or check a model before anything is trained."""
+"""Build a trial's model."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from superconv_ray.data.catalog import DatasetFacts
-from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.seeds import derive_seed
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.models import build_model
 from superconv_ray.models.ghost_batch_norm import with_ghost_batches
 from superconv_ray.training.batch_norm import batch_norms
+from superconv_ray.training.optimizers import trainable
 from superconv_ray.training.randomness import own_randomness
 
 ModelSource = str | Callable[..., nn.Module]
@@ -28,39 +27,28 @@ def build_trial_model(
     Raises:
         ValueError, TypeError: The model cannot be built for this data set.
     """
-    shape = inputs.shape[1:]
+    *space, channels = inputs.shape[1:]
     with own_randomness(inputs.device):
         torch.manual_seed(derive_seed(trial.seed, "initial weights", 0))
         model = build_model(
-            source,
-            input_shape=(shape[2], shape[0], shape[1]) if len(shape) == 3 else tuple(shape),
-            classes=classes,
-            dropout=trial.dropout,
+            source, input_shape=(channels, *space), classes=classes, dropout=trial.dropout
         )
+    if not trainable(model):
+        raise ValueError(f"model must have parameters to train, {source!r} has none")
     if trial.ghost_batch_size:
         model = with_ghost_batches(model, trial.ghost_batch_size)
     for module in batch_norms(model):
         module.momentum = trial.bn_momentum
-    return model.to(inputs.device).to(memory_format=torch.channels_last)
+    return _channels_last(model.to(inputs.device))
 
 
-def check_model(source: ModelSource, dataset: Dataset | DatasetFacts, dropout: float) -> None:
-    """Build a model for a data set and compute its logits for two inputs.
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Layout of a convolution's weights by their dimensions: that of the inputs, see `prepare`."""
 
-    Raises:
-        ValueError: It has nothing to train, or its logits are not [n, classes].
-        Exception: Whatever the user's own code raises.
-    """
-    classes = dataset.classes
-    with own_randomness(torch.device("cpu")), torch.no_grad():
-        model = build_model(
-            source, input_shape=dataset.input_shape, classes=classes, dropout=dropout
-        ).eval()
-        shape = tuple(model(torch.zeros(2, *dataset.input_shape)).shape)
-    if not any(p.requires_grad for p in model.parameters()):
-        raise ValueError(f"model must have parameters to train, {source!r} has none")
-    if shape != (2, classes):
-        raise ValueError(
-            f"model must give logits [n, {classes}] for inputs [n, "
-            f"{', '.join(map(str, dataset.input_shape))}], {source!r} gives {list(shape)} for n=2"
-        )
+
+def _channels_last(model: nn.Module) -> nn.Module:
+    """Change layouts in place. `Module.to` takes one layout, and so not models that use both."""
+    for parameter in model.parameters():
+        if layout := _CHANNELS_LAST.get(parameter.ndim):
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+    return model

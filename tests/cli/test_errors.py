@@ -128,7 +128,7 @@ def test_what_a_model_raises_is_shown_at_its_line_before_anything_runs(
     store_uri: str,
     assert_untouched: Callable[[str], None],
 ) -> None:
-    path = write(WITH_BROKEN_MODEL, "if self.training:", "if True:")
+    path = write(WITH_BROKEN_MODEL, " and len(x) > 2:", ":")
     for command in (["plan"], ["run", "--local", "--store", store_uri]):
         result = superconv(command[0], path, *command[1:])
         assert_users_traceback(result, "in forward", "RuntimeError: no luck")

@@ -76,6 +76,19 @@ def test_tensors_on_the_cpu_alias_the_arrays_even_if_read_only_and_do_not_warn()
 # Statistics and preparation
 
 
+def test_volumes_are_standardized_by_channel_and_are_channels_last() -> None:
+    volumes = images(6 * 4).view(6, 4, H, W, C)
+    found = input_statistics(volumes, torch.arange(6))
+    assert torch.equal(
+        found.mean, input_statistics(volumes.view(24, H, W, C), torch.arange(24)).mean
+    )
+    x = prepare(volumes, found)
+    assert x.shape == (6, C, 4, H, W)
+    assert x.is_contiguous(memory_format=torch.channels_last_3d)
+    expected = (volumes[:, 1].float() - found.mean) / found.std
+    assert torch.allclose(x[:, :, 1], expected.permute(0, 3, 1, 2))
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 def test_statistics_of_images_are_those_of_the_chosen_samples_by_channel(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch

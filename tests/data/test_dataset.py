@@ -71,6 +71,7 @@ NAN_IN_SAMPLE_2[2, 1] = np.nan
         ({"test_inputs": np.ones((2, 2), np.float16)}, "test_inputs must be uint8 or float32"),
         ({"train_inputs": np.ones(4, np.uint8)}, r"train_inputs must be .* got shape \(4,\)"),
         ({"train_inputs": np.ones((0, 2, 3), np.uint8)}, "train_inputs must be a non-empty"),
+        ({"train_inputs": np.ones((4, 2, 2, 2, 2, 1), np.uint8)}, r"depth.* \(4, 2, 2, 2, 2, 1\)"),
         ({"train_inputs": NAN_IN_SAMPLE_2}, "train_inputs must be finite, .* in sample 2"),
         ({"train_labels": np.array([0.0, 1, 1, 0])}, "train_labels must be .* of float64"),
         ({"train_labels": np.array([[0, 1, 1, 0]])}, r"train_labels must be .* shape \(1, 4\)"),

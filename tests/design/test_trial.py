@@ -72,7 +72,8 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "weight_decay_on": ("one of 'all', 'weights'", ["biases"]),
     "batch_size": (COUNT, [0]),
     "steps": (COUNT, [0, 2**63]),
-    "precision": ("one of 'auto', 'fp32', 'bf16'", ["x"]),
+    "precision": ("one of 'auto', 'fp32', 'tf32', 'bf16'", ["x"]),
+    "deterministic": ("True or False", []),  # other values are of another type
     "policy": (f"one of {POLICIES}", ["x"]),
     "max_lr": (POSITIVE, [0.0, -1.0, NAN, INF]),
     "momentum": (SHARE, [1.0]),
@@ -116,6 +117,7 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "batch_size": ({}, 64),
     "steps": ({"eval_interval": 10}, 201),
     "precision": ({}, "fp32"),
+    "deterministic": ({}, True),
     "policy": ({}, "cosine"),
     "max_lr": ({}, 0.11),
     "momentum": ({}, 0.9),
@@ -202,6 +204,8 @@ def test_a_value_of_another_type_is_rejected_with_field_type_and_value(field: st
         ("dropout", "0.1"),
         ("dropout", False),
         ("model", 3),
+        ("deterministic", 1),
+        ("deterministic", None),
         ("milestones", 0.5),
         ("milestones", ("0.5",)),
         ("milestones", (None,)),
@@ -636,7 +640,9 @@ def test_an_unknown_field_is_rejected_with_the_nearest_and_all_valid_ones() -> N
 def test_every_field_is_described() -> None:
     described = describe_fields()
     assert tuple(name for name, _, _ in described) == field_names()
-    assert {kind for _, kind, _ in described} == {"str", "int", "float", "tuple of float"}
+    assert {kind for _, kind, _ in described} == {
+        *("str", "int", "float", "bool", "tuple of float")
+    }
     assert all(text for _, _, text in described)
     assert ("milestones", "tuple of float") in {(name, kind) for name, kind, _ in described}
 

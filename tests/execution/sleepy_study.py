@@ -13,14 +13,14 @@ from torch import Tensor
 from superconv_ray import Arm, Study, Trial, from_range_test, iterations, main
 from superconv_ray.models.small_cnn import SmallCNN
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent  # only batches of more than two are of a trial, see check_model
 
 
 class Sleepy(SmallCNN):
     steps = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and not (HERE / "awake").exists():
+        if self.training and len(x) > 2 and not (HERE / "awake").exists():
             self.steps += 1
             if self.steps >= 4:
                 (HERE / "asleep").touch()

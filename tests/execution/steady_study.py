@@ -21,7 +21,7 @@ class Steady(SmallCNN):
     steps = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and not (HERE / "awake").exists():
+        if self.training and len(x) > 2 and not (HERE / "awake").exists():
             import ray
 
             self.steps += 1

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 import pytest
-from rich.console import Console
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial, Trial
-from superconv_ray.execution.display import LogDisplay, View
+from superconv_ray.execution import display
+from superconv_ray.execution.display import LogDisplay, View, _Output, plain_console
 from superconv_ray.execution.estimate import Position
 from superconv_ray.execution.progress import ERRORS_IN_FULL, RECENT, Progress
 from superconv_ray.planning.planner import Planner, Stage
@@ -55,7 +57,7 @@ class Screen:
         outcomes = {f"found {i}": "completed" for i in range(found)}
         self.planner = FakePlanner(8 - found, outcomes)
         self.file = io.StringIO()
-        console = Console(file=self.file, force_terminal=terminal, width=200)
+        console = plain_console(file=self.file, force_terminal=terminal, width=200)
         self.progress = Progress(console, clock=self.clock)
         self.progress.follow(cast("Planner", self.planner))
 
@@ -97,6 +99,65 @@ def completed(seconds: float) -> Outcome:
 
 def failed(error: str) -> Outcome:
     return Outcome("failed", error=error)
+
+
+# User text is never markup
+
+
+NASTY = "sizes[/v2] [bold]x[/bold] :smile:"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_every_kind_of_message_shows_a_users_text_as_it_is(terminal: bool) -> None:
+    screen = Screen(terminal=terminal)
+    progress = screen.progress
+    with progress:
+        progress.phase(f"phase {NASTY}")
+        progress.note(f"note {NASTY}")
+        progress.warn(f"warning {NASTY}")
+        trial = replace(a_trial(0), dataset=NASTY)
+        progress.started(trial)
+        progress.lost(trial, f"lost {NASTY}")
+        screen.end(trial, completed(1.0))
+        for seed in (1, 2):  # in full, then its last line
+            progress.started(replace(trial, seed=seed))
+            screen.end(replace(trial, seed=seed), failed(f"first line\nerror {NASTY}"))
+        screen.clock.now += 100
+        screen.end(replace(trial, seed=3), completed(1.0))
+    for kind in ("phase", "note", "warning", "lost", "error"):
+        assert f"{kind} {NASTY}" in screen.text
+    assert f"{NASTY} n=100 small_cnn one_cycle max_lr=0.1 seed=0: test accuracy" in screen.text
+
+
+def test_what_others_print_while_a_display_is_live_is_shown_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen = Screen(terminal=True)
+    with screen.progress:
+        print(NASTY, end="", flush=True)  # half a line, as of a progress bar
+        print(NASTY)
+    assert screen.text.count(NASTY) == 2
+    assert not capsys.readouterr().out
+
+
+def test_a_notebook_shows_a_users_text_as_it_is() -> None:
+    for view in (View(NASTY), View(NASTY, share=0.5, recent=(NASTY,))):
+        assert NASTY in _Output(view)._repr_mimebundle_()["text/plain"]
+
+
+def test_the_package_makes_no_console_that_reads_markup() -> None:
+    # rich's functions on plain strings are safe with a console that reads none.
+    sources = list(Path(display.__file__).parents[1].rglob("*.py"))
+    making = re.compile(r"\bConsole\(|from_markup|rich\.print|from rich import")
+    found = [
+        (p.name, line)
+        for p in sources
+        for line in p.read_text().splitlines()
+        if making.search(line)
+    ]
+    assert found == [
+        ("display.py", "    return Console(markup=False, emoji=False, highlight=False, **options)")
+    ]
 
 
 # Phases

@@ -103,10 +103,10 @@ class Linear(nn.Module):
 
 
 class Broken(Linear):
-    """Can be built and shown inputs, but not be trained."""
+    """Can be built and tried with a few samples, but not be trained."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training:
+        if self.training and len(x) > 2:  # not when it is tried
             raise RuntimeError(f"no luck with {len(x)} samples")
         return super().forward(x)
 

@@ -437,6 +437,36 @@ def test_a_checkpoint_that_is_of_no_use_is_dropped_said_so_and_the_trial_trained
     assert warning.endswith("; trained from the start")
 
 
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_on_other_hardware_a_trial_continues_and_a_deterministic_one_starts_anew(
+    deterministic: bool,
+    new_worker: Callable[..., Worker],
+    store: Store,
+    traps: Traps,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def on(device: str) -> None:
+        monkeypatch.setattr("superconv_ray.training.numerics.device_name", lambda _: device)
+
+    trial = make_trial(model="trapped", deterministic=deterministic)
+    on("A")
+    StoreWriter(store).write_checkpoint(trial.id, state_of(trial, traps.build, 9))
+    on("B")
+    traps.batches = 0
+    assert run(new_worker(), trial).status == "completed"
+    (row,) = store.trials().to_dict("records")
+    (warning,) = traps.warnings
+    assert "it was on A (1 CPU thread, torch" in warning
+    assert row["deterministic"] is deterministic
+    if deterministic:
+        assert warning.endswith("trained from the start")
+        assert (traps.batches, row["device"]) == (STEPS, "B")
+    else:
+        assert warning.startswith(f"trial {trial.id}: ")
+        assert warning.endswith("now; it continues in fp32")
+        assert (traps.batches, row["device"]) == (STEPS - 9, "A + B")
+
+
 def test_a_store_that_cannot_take_a_checkpoint_is_told_and_the_trial_goes_on(
     new_worker: Callable[..., Worker], traps: Traps, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,14 @@ def test_what_a_worker_raised_is_the_cause(before: str, raised: str) -> None:
         ("RuntimeError: No CUDA GPUs are available", True),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", False),
         ("RuntimeError: CUDA error: out of memory", False),
+        ("RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `x`", True),
+        ("RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `x`", True),
+        # Refused calls: of layouts, sizes or types of the model's
+        ("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in", False),
+        ("RuntimeError: cuDNN error: CUDNN_STATUS_BAD_PARAM", False),
+        ("RuntimeError: cuDNN error: CUDNN_STATUS_NOT_SUPPORTED_SHAPE", False),
+        ("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasGemmEx( handle, o)`", False),
+        ("RuntimeError: CUDA error: CUBLAS_STATUS_INVALID_VALUE when calling `x`", False),
         ("ValueError: shapes do not match", False),
     ],
 )
@@ -100,3 +108,24 @@ def test_which_errors_leave_a_process_without_its_gpu(error: str, breaks: bool) 
 
 def test_other_errors_have_nothing_to_do_with_memory() -> None:
     assert memory_advice("ValueError: no such thing") is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "RuntimeError: cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine; cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "RuntimeError: cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `x`",
+        "RuntimeError: cuFFT error: CUFFT_ALLOC_FAILED",
+        "torch.AcceleratorError: CUDA error: out of memory",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes.",
+        "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 7.28 TiB for an array with",
+        "OSError: [Errno 12] Cannot allocate memory",
+        "MemoryError: std::bad_alloc",
+    ],
+)
+def test_a_library_that_gets_no_memory_is_out_of_memory_and_breaks_no_device(error: str) -> None:
+    assert memory_advice(error)
+    assert not breaks_device(error)

@@ -40,6 +40,7 @@ def test_fields_have_the_type_they_are_declared_with_and_their_own_description()
         "str": pa.string(),
         "int": pa.int64(),
         "float": pa.float64(),
+        "bool": pa.bool_(),
         "tuple of float": pa.list_(pa.float64()),
     }
     for name, kind, text in describe_fields():

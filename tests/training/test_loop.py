@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.training import numerics
 from superconv_ray.training.loop import (
     CHECK_INTERVAL,
     DIVERGENCE_FACTOR,
+    TrainingRun,
     row_steps,
 )
 from tests.training.made import (
@@ -125,6 +131,91 @@ def test_a_truncated_state_is_refused() -> None:
     run = new_run(make_trial())
     with pytest.raises(ValueError, match="cannot be restored"):
         run.restore(run.state()[:-1000])
+
+
+# Other hardware
+
+
+@dataclass
+class Journey:
+    """A run that takes ten steps on each device, and on the last one those that are left.
+
+    Device A is fast at bf16.
+    """
+
+    devices: str
+    trial: CompleteTrial
+    notes: list[str | None] = field(default_factory=list)
+
+    def run(self, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
+        state = None
+        for number, device in enumerate(self.devices, start=1):
+            is_a = device == "A"
+            monkeypatch.setattr(numerics, "device_name", lambda _, name=device: name)
+            monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda is_a=is_a: is_a)
+            monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
+            run = new_run(self.trial)
+            if state:
+                self.notes.append(run.restore(state))
+            until = 10 * number if number < len(self.devices) else STEPS
+            while run.step < until:
+                run.train(pause=lambda: True)
+            state = run.state()
+        return run
+
+
+@pytest.mark.parametrize(("devices", "expected"), [("AB", "bf16"), ("BA", "fp32"), ("AA", "bf16")])
+def test_a_run_keeps_the_precision_that_it_began_with(
+    devices: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Journey(devices, make_trial(precision="auto")).run(monkeypatch)
+    assert run.outcome().measurements["precision_used"] == expected
+    whole = trained(make_trial(precision=expected))
+    assert everything(run)["weights"] == everything(whole)["weights"]
+    assert rows(run) == rows(whole)
+
+
+def test_a_moved_run_says_so_and_names_all_hardware_that_it_was_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journey = Journey("AABA", make_trial(precision="auto"))
+    run = journey.run(monkeypatch)
+    same, there, back = journey.notes
+    assert same is None
+    assert there
+    assert back
+    assert re.fullmatch(
+        r"it was on A \(1 CPU thread, torch .*\) and is on B \(1 CPU thread, torch .*\) now; it "
+        r"continues in bf16",
+        there,
+    )
+    assert back.startswith("it was on B (")
+    measurements = run.outcome().measurements
+    assert measurements["device"] == "A + B"
+    assert measurements["threads"] == 1
+    assert measurements["torch_version"] == str(torch.__version__)
+
+
+def test_other_threads_or_another_torch_are_other_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(make_trial())
+    run.train(pause=lambda: True)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    monkeypatch.setattr("torch.__version__", "9.0")
+    again = new_run(make_trial())
+    assert again.restore(run.state())
+    again.train()
+    measurements = again.outcome().measurements
+    assert measurements["threads"] is None
+    assert measurements["torch_version"].endswith(" + 9.0")
+
+
+def test_a_deterministic_run_is_not_continued_on_other_hardware(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ValueError, match=r"deterministic=True, but it was on A .* is on B .* now"):
+        Journey("AB", make_trial(deterministic=True)).run(monkeypatch)
+    run = Journey("AA", make_trial(deterministic=True)).run(monkeypatch)
+    assert everything(run)["weights"] == never_cut_off("plain")["weights"]
 
 
 # Randomness of others

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,8 @@ from superconv_ray.data.batches import (
     to_device,
 )
 from superconv_ray.data.dataset import Dataset
-from superconv_ray.data.readers import load_dataset
-from superconv_ray.training.loop import (
-    TrainingRun,
-)
-from superconv_ray.training.model import check_model
+from superconv_ray.training.check import check_model
+from superconv_ray.training.loop import TrainingRun
 from tests.training.made import (
     CPU,
     SoftmaxRegression,
@@ -108,32 +104,33 @@ def test_what_a_users_model_raises_comes_through() -> None:
         trained(make_trial(), Raises)
 
 
-# Before anything is trained
+def test_a_users_model_learns_a_users_volumes() -> None:
+    generator = np.random.default_rng(0)
+    y = np.arange(96) % 2
+    x = generator.integers(0, 100, (96, 4, 5, 6, 2), dtype=np.uint8)
+    x[y == 1, 1:3] += 100
+    data = Dataset(train_inputs=x[:64], train_labels=y[:64], test_inputs=x[64:], test_labels=y[64:])
+    seen: list[Tensor] = []
 
+    class Volumes(nn.Module):
+        def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
+            super().__init__()
+            del dropout
+            assert input_shape == (2, 4, 5, 6)
+            self.conv = nn.Conv3d(2, 8, 3)
+            self.norm = nn.BatchNorm3d(8)
+            self.fc = nn.Linear(8 * 2 * 3 * 4, classes)
 
-class NoParameters(nn.Module):
-    def __init__(self, **_: object) -> None:
-        super().__init__()
+        def forward(self, x: Tensor) -> Tensor:
+            seen[:] = [x]
+            logits: Tensor = self.fc(self.norm(self.conv(x)).relu().flatten(1))
+            return logits
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(1)[:, :10]
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (NoParameters, "must have parameters to train"),
-        (lambda **_: nn.Sequential(nn.Flatten(), nn.Linear(64, 7)), r"logits \[n, 10\].*\[2, 7\]"),
-    ],
-)
-def test_a_model_that_cannot_classify_is_refused(
-    model: Callable[..., nn.Module], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        check_model(model, load_dataset("digits"), 0.0)
-
-
-def test_trying_a_model_leaves_the_random_state_alone() -> None:
-    before = torch.get_rng_state()
-    check_model("small_cnn", load_dataset("digits"), 0.1)
-    assert torch.equal(torch.get_rng_state(), before)
+    trial = make_trial(dataset="mine", model="volumes", data_count=64, ghost_batch_size=8)
+    check_model(Volumes, trial, data)
+    run = TrainingRun(trial, to_device(data, CPU), Volumes)
+    run.train()
+    assert run.outcome().measurements["test_accuracy"] > 0.9
+    assert seen[0].is_contiguous(memory_format=torch.channels_last_3d)
+    weight = run.model.get_parameter("conv.weight")
+    assert weight.is_contiguous(memory_format=torch.channels_last_3d)

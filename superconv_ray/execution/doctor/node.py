@@ -75,7 +75,7 @@ def machine(ray_folder: str) -> Machine:
     """Describe the hardware. Imports torch, which takes a second or more."""
     import torch
 
-    from superconv_ray.training.precision import resolve_precision
+    from superconv_ray.training.numerics import resolve_precision
 
     disk = shutil.disk_usage(ray_folder)
     gpus = [torch.cuda.get_device_properties(k) for k in range(torch.cuda.device_count())]
