@@ -146,7 +146,7 @@ def test_a_rejected_setting_is_shown_with_its_line(
 # Errors inside the package
 
 
-@pytest.mark.parametrize("place", ["api.plan.make_plan", "design.building._with_steps"])
+@pytest.mark.parametrize("place", ["api.plan.make_plan", "design.building._range_tests"])
 def test_an_error_inside_the_package_is_raised_with_a_request_to_report_it(
     place: str,
     superconv: Callable[..., Result],
