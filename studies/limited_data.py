@@ -64,12 +64,10 @@ def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     arm, *baselines = POLICIES
     return {
         "error = a n^-b + c": scaling_fits(trials),
-        f"does {arm} change the exponent or the offset?": pd.concat(
-            {other: compare_scaling(trials, arm, other) for other in baselines}, names=["baseline"]
-        ).reset_index("baseline"),
-        f"labels with which a baseline reaches {arm}'s accuracy / labels": pd.concat(
-            {other: label_worth(trials, arm, other) for other in baselines}, names=["baseline"]
-        ).reset_index("baseline"),
+        f"does {arm} change the exponent or the offset?": compare_scaling(trials, arm, baselines),
+        f"labels with which a baseline reaches {arm}'s accuracy / labels": label_worth(
+            trials, arm, baselines
+        ),
     }
 
 

@@ -89,6 +89,20 @@ def require_arms(found: pd.DataFrame, arms: Iterable[str]) -> None:
             raise ValueError(f"no finished training of arm {name!r}; there are: {known}")
 
 
+def baselines_of(arm: str, baseline: str | Sequence[str]) -> list[str]:
+    """Return the names of the baselines of an arm.
+
+    Raises:
+        ValueError: There is no baseline, or the arm is its own.
+    """
+    names = [baseline] if isinstance(baseline, str) else list(baseline)
+    if not names:
+        raise ValueError("baseline must name at least one arm, got none")
+    if arm in names:
+        raise ValueError(f"baseline must be another arm than {arm!r}, got {baseline!r}")
+    return names
+
+
 def require_distinct(found: pd.DataFrame, by: Sequence[str]) -> None:
     """Raise ValueError if an arm has several trainings of one replicate at one point of `by`."""
     require_columns(found, REPLICATE)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from superconv_ray.analysis.frames import baselines_of
 from superconv_ray.analysis.statistics.intervals import TAILS, Floats
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 
@@ -47,7 +48,7 @@ def first_reached(axis: Floats, means: Floats, targets: Floats) -> Floats:
 def speedup(
     trials: pd.DataFrame,
     arm: str,
-    baseline: str,
+    baseline: str | Sequence[str],
     by: Sequence[str] = (),
     value: str = "test_accuracy",
 ) -> pd.DataFrame:
@@ -66,22 +67,23 @@ def speedup(
         trials: As from ``open_store(...).trials(study)``, of a study that sweeps its budget.
             Finished trainings count, a diverged one with what it measured.
         arm: Name of the arm.
-        baseline: Name of the arm to measure it against.
+        baseline: Name or names of the arms to measure it against.
         by: Columns that distinguish curves, such as ``["data_count"]``.
         value: Column to reach; more of it is better.
 
     Returns:
-        One row per budget of the arm. Columns: `by`, steps, mean (of the arm), baseline_steps
-        (where the baseline is as good), factor = baseline_steps / steps with low and high,
-        censored, seeds (of the arm), note. A factor above 1 is a speed-up. If censored is ">", the
-        baseline never gets there, and factor is a lower bound from the end of its curve. If "<",
-        the baseline is better from its first point on, and factor is an upper bound. An open end of
-        an interval is 0 or inf. Unknown values are NaN; the note says why.
+        One row per baseline and budget of the arm. Columns: `by`, baseline, steps, mean (of the
+        arm), baseline_steps (where the baseline is as good), factor = baseline_steps / steps with
+        low and high, censored, seeds (of the arm), note. A factor above 1 is a speed-up. If
+        censored is ">", the baseline never gets there, and factor is a lower bound from the end of
+        its curve. If "<", the baseline is better from its first point on, and factor is an upper
+        bound. An open end of an interval is 0 or inf. Unknown values are NaN; the note says why.
 
     Raises:
         TypeError: `trials` is no frame.
         ValueError: A column is missing; a training's `value` is not finite; an arm has no training,
-            or several of a replicate at one point; or steps is in `by` or missing.
+            or several of a replicate at one point; steps is in `by` or missing; there is no
+            baseline, or the arm is its own.
     """
     return _factors(trials, arm, baseline, "steps", "baseline_steps", by, value)
 
@@ -89,7 +91,7 @@ def speedup(
 def label_worth(
     trials: pd.DataFrame,
     arm: str,
-    baseline: str,
+    baseline: str | Sequence[str],
     by: Sequence[str] = (),
     value: str = "test_accuracy",
 ) -> pd.DataFrame:
@@ -98,9 +100,9 @@ def label_worth(
     This is `speedup` along labels, with the same arguments, for a study that sweeps its labels.
 
     Returns:
-        One row per n of the arm, with the columns of `speedup`, but data_count and baseline_labels
-        in place of steps and baseline_steps. A factor of 2 means that the arm is as accurate with n
-        labels as the baseline with 2 n.
+        One row per baseline and n of the arm, with the columns of `speedup`, but data_count and
+        baseline_labels in place of steps and baseline_steps. A factor of 2 means that the arm is as
+        accurate with n labels as the baseline with 2 n.
 
     Raises:
         TypeError: `trials` is no frame.
@@ -112,24 +114,26 @@ def label_worth(
 def _factors(
     trials: pd.DataFrame,
     arm: str,
-    baseline: str,
+    baseline: str | Sequence[str],
     axis: str,
     reached: str,
     by: Sequence[str],
     value: str,
 ) -> pd.DataFrame:
     """The table of `speedup` along an axis; `reached` names the column of the baseline's place."""
+    baselines = baselines_of(arm, baseline)
     rows: list[tuple[object, ...]] = []
-    for key, curves in arm_curves(trials, [arm, baseline], axis, by, value):
+    for key, curves in arm_curves(trials, [arm, *baselines], axis, by, value):
         if arm not in curves:
             continue
-        own, other = curves[arm], curves.get(baseline)
-        if other is None:
-            found = _nothing_reached(own, f"no training of {baseline!r} here")
-        else:
-            found = _reached(own, other, baseline)
-        rows += [(*key, *row) for row in zip(own.axis, *found, strict=True)]
-    columns = [*by, axis, "mean", reached, *RESULTS]
+        own = curves[arm]
+        for name in baselines:
+            if name in curves:
+                found = _reached(own, curves[name], name)
+            else:
+                found = _nothing_reached(own, f"no training of {name!r} here")
+            rows += [(*key, name, *row) for row in zip(own.axis, *found, strict=True)]
+    columns = [*by, "baseline", axis, "mean", reached, *RESULTS]
     return pd.DataFrame(rows, columns=columns).astype({axis: trials[axis].dtype})
 
 

@@ -274,13 +274,33 @@ def two_arms() -> pd.DataFrame:
 def test_a_speed_up_is_the_factor_in_steps_to_the_same_final_accuracy() -> None:
     table = speedup(two_arms(), "one_cycle", "piecewise")
     assert list(table.columns) == [
-        *("steps", "mean", "baseline_steps", "factor", "low", "high", "censored", "seeds", "note")
+        *("baseline", "steps", "mean", "baseline_steps", "factor", "low", "high"),
+        *("censored", "seeds", "note"),
     ]
     assert table["steps"].tolist() == [100, 1000]
     assert table["baseline_steps"].tolist() == [1000, 1000]
     assert table["factor"].tolist() == [10, 1]
     assert table["censored"].tolist() == ["", ">"]
     assert table["note"].tolist() == ["", "'piecewise' does not get there by 1,000"]
+
+
+def test_several_baselines_are_rows_of_one_table() -> None:
+    slower = two_arms()[lambda t: t["arm"] == "piecewise"].assign(arm="slower")
+    slower["test_accuracy"] -= 0.05
+    trials = pd.concat([two_arms(), slower])
+    table = speedup(trials, "one_cycle", ["slower", "piecewise"])
+    assert table["baseline"].tolist() == ["slower", "slower", "piecewise", "piecewise"]
+    for name in ("slower", "piecewise"):
+        alone = speedup(trials, "one_cycle", name)
+        own = table[table["baseline"] == name].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, alone)
+
+
+def test_comparing_with_nothing_or_with_itself_is_rejected() -> None:
+    with pytest.raises(ValueError, match="baseline must name at least one arm, got none"):
+        speedup(two_arms(), "one_cycle", [])
+    with pytest.raises(ValueError, match="baseline must be another arm than 'one_cycle'"):
+        label_worth(two_arms(), "one_cycle", "one_cycle")
 
 
 def test_a_speed_up_is_given_for_every_number_of_labels() -> None:

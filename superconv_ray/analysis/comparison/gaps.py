@@ -19,6 +19,7 @@ from superconv_ray.analysis.comparison.verdicts import (
 )
 from superconv_ray.analysis.frames import (
     REPLICATE,
+    baselines_of,
     finished_trainings,
     require_arms,
     require_distinct,
@@ -108,11 +109,7 @@ def compare(
     if not (np.isfinite(margin) and margin > 0):
         raise ValueError(f"margin must be finite and > 0, got {margin}")
     coverage = confidence_per_look(looks)
-    baselines = [baseline] if isinstance(baseline, str) else list(baseline)
-    if not baselines:
-        raise ValueError("baseline must name at least one arm, got none")
-    if arm in baselines:
-        raise ValueError(f"baseline must be another arm than {arm!r}, got {baseline!r}")
+    baselines = baselines_of(arm, baseline)
     points, runs = paired_runs(trials, arm, baselines, by, value)
     cells = runs.groupby(["point", "rank"])
     table = _gap_intervals(cells["gap"], value, coverage).join(_pairing(cells))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from superconv_ray.analysis.comparison.gaps import paired_runs
 from superconv_ray.analysis.comparison.verdicts import UNDECIDED
-from superconv_ray.analysis.frames import REPLICATE
+from superconv_ray.analysis.frames import REPLICATE, baselines_of
 from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
 
 LABELS = "data_count"
@@ -55,7 +55,7 @@ def gap_trend(
         TypeError: `trials` is no frame.
         ValueError: As `compare`.
     """
-    names = [baseline] if isinstance(baseline, str) else list(baseline)
+    names = baselines_of(arm, baseline)
     points, runs = paired_runs(trials, arm, names, [*by, LABELS], value)
     gaps = runs.dropna(subset="gap").join(points, on="point")
     rows: list[tuple[object, ...]] = []

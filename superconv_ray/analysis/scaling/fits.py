@@ -5,14 +5,14 @@ Does an arm change the exponent b, or only the offset a?
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.frames import joined, placed
+from superconv_ray.analysis.frames import baselines_of, joined, placed
 from superconv_ray.analysis.scaling.power_law import (
     EXPONENTS,
     RESOLUTION,
@@ -112,7 +112,7 @@ def scaling_band(
 def compare_scaling(
     trials: pd.DataFrame,
     arm: str,
-    baseline: str,
+    baseline: str | Sequence[str],
     by: Sequence[str] = (),
     value: str = "test_accuracy",
 ) -> pd.DataFrame:
@@ -125,45 +125,53 @@ def compare_scaling(
     Args:
         trials: As for `scaling_fits`.
         arm: Name of the arm.
-        baseline: Name of the arm to compare it with.
+        baseline: Name or names of the arms to compare it with.
         by: Columns that distinguish curves.
         value: Column of accuracies, in [0, 1].
 
     Returns:
-        Two rows per point. Columns: `by`, floor ("shared" or "own"), b_difference, b_low, b_high
-        (arm minus baseline), a_ratio, a_low, a_high (arm / baseline; below 1 the arm has the lower
-        error), verdict, note. The verdict is "exponent" if the interval of the difference excludes
-        0. Otherwise it is "offset" if the interval of the ratio excludes 1, which does not prove
-        equal exponents. Otherwise, or if an exponent is at a bound, it is "undecided".
+        Two rows per point and baseline. Columns: `by`, baseline, floor ("shared" or "own"),
+        b_difference, b_low, b_high (arm minus baseline), a_ratio, a_low, a_high (arm / baseline;
+        below 1 the arm has the lower error), verdict, note. The verdict is "exponent" if the
+        interval of the difference excludes 0. Otherwise it is "offset" if the interval of the ratio
+        excludes 1, which does not prove equal exponents. Otherwise, or if an exponent is at a
+        bound, it is "undecided".
 
     Raises:
-        ValueError: As `scaling_fits`; or one of the arms has no training.
+        ValueError: As `scaling_fits`; an arm has no training; there is no baseline, or the arm is
+            its own.
     """
+    baselines = baselines_of(arm, baseline)
     rows: list[tuple[object, ...]] = []
-    for key, curves in _error_curves(trials, [arm, baseline], by, value):
-        notes = [f"no training of {name!r} here" for name in (arm, baseline) if name not in curves]
-        notes += [
-            f"{name!r}: {note}" for name, curve in curves.items() for note in why_no_law(curve)
-        ]
-        pair = [] if notes else [curves[arm], curves[baseline]]
-        laws = _laws(pair)[0] if pair else []
-        notes += [f"{name!r}: {c.divergences}" for name, c in curves.items() if c.divergences]
-        certain = all(curve.counts.min() > 1 for curve in pair)
-        if not certain:
-            notes.append("one seed at some n: no intervals, so no verdict")
-        for floor in ("shared", "own"):
-            found, said = np.full((2, 3), np.nan), list(notes)
-            verdict = "undecided"
-            if laws:
-                compared, exponents = _compared(laws, floor == "shared")
-                found = _intervals(compared, certain)
-                if _inside(exponents[:, 0]).all():
-                    verdict = _verdict(*found)
-                else:
-                    said.append("an exponent is at its bound: these n do not tell b from c")
-            rows.append((*key, floor, *found.ravel(), verdict, "; ".join(said)))
+    for key, curves in _error_curves(trials, [arm, *baselines], by, value):
+        for other in baselines:
+            pair = {name: curves.get(name) for name in (arm, other)}
+            rows += [(*key, other, *row) for row in _comparisons(pair)]
     ends = ("b_difference", "b_low", "b_high", "a_ratio", "a_low", "a_high")
-    return pd.DataFrame(rows, columns=[*by, "floor", *ends, "verdict", "note"])
+    return pd.DataFrame(rows, columns=[*by, "baseline", "floor", *ends, "verdict", "note"])
+
+
+def _comparisons(pair: Mapping[str, ReplicateCurve | None]) -> Iterator[tuple[object, ...]]:
+    """The columns of `compare_scaling` from floor on, for an arm's curve and its baseline's."""
+    curves = {name: curve for name, curve in pair.items() if curve}
+    notes = [f"no training of {name!r} here" for name in pair if name not in curves]
+    notes += [f"{name!r}: {note}" for name, curve in curves.items() for note in why_no_law(curve)]
+    laws = [] if notes else _laws(list(curves.values()))[0]
+    notes += [f"{name!r}: {c.divergences}" for name, c in curves.items() if c.divergences]
+    certain = all(curve.counts.min() > 1 for curve in curves.values())
+    if laws and not certain:
+        notes.append("one seed at some n: no intervals, so no verdict")
+    for floor in ("shared", "own"):
+        found, said = np.full((2, 3), np.nan), list(notes)
+        verdict = "undecided"
+        if laws:
+            compared, exponents = _compared(laws, floor == "shared")
+            found = _intervals(compared, certain)
+            if _inside(exponents[:, 0]).all():
+                verdict = _verdict(*found)
+            else:
+                said.append("an exponent is at its bound: these n do not tell b from c")
+        yield (floor, *found.ravel(), verdict, "; ".join(said))
 
 
 def _error_curves(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-import pandas as pd
-
 from superconv_ray.analysis import (
     arm_summary,
     generalization_gap,
@@ -46,10 +44,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
     arm, *baselines = results.arms
     if not baselines:
         return
-    worth = pd.concat(
-        label_worth(trainings, arm, other, value=value).assign(baseline=other)
-        for other in baselines
-    )
+    worth = label_worth(trainings, arm, baselines, value=value)
     yield Section(
         name="label_worth",
         title=f"Labels that {arm} saves",
@@ -58,9 +53,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
             f"1, {arm} saves labels."
         ),
         frame=worth,
-        code="import pandas as pd\nfrom superconv_ray.analysis import label_worth\n"
-        f"pd.concat(label_worth(trainings, {arm!r}, other, value={value!r}).assign(baseline=other)"
-        f" for other in {baselines})",
+        code=code_of(label_worth, "trainings", arm, baselines, value=value),
         chart=charts.speedup(worth, "data_count", ["baseline"], of="labels"),
     )
 
@@ -71,21 +64,19 @@ def speed(results: StudyResults) -> Iterator[Section]:
         return
     arm, *baselines = results.arms
     others = [axis for axis in results.axes if axis != "steps"]
-    for baseline in baselines:
-        frame = speedup(results.trainings, arm, baseline, others, results.value)
-        yield Section(
-            name="speedup" if len(baselines) == 1 else f"speedup_{results.arms.index(baseline)}",
-            title=f"Speed-up over {baseline}",
-            text=(
-                f"Steps that {baseline} needs to match the final accuracy of {arm}, as a factor of "
-                f"each budget. Above 1, {arm} is faster. If {baseline} never gets there, "
-                "the factor is a lower bound ('>'); if its shortest run already exceeds it, an "
-                "upper bound ('<')."
-            ),
-            frame=frame,
-            code=code_of(speedup, "trainings", arm, baseline, others, results.value),
-            chart=drawn(charts.speedup, frame, facet=others),
-        )
+    frame = speedup(results.trainings, arm, baselines, others, results.value)
+    yield Section(
+        name="speedup",
+        title=f"Speed-up of {arm}",
+        text=(
+            f"Steps that a baseline needs to match the final accuracy of {arm}, as a factor of "
+            f"each budget. Above 1, {arm} is faster. If the baseline never gets there, the factor "
+            "is a lower bound ('>'); if its shortest run already exceeds it, an upper bound ('<')."
+        ),
+        frame=frame,
+        code=code_of(speedup, "trainings", arm, baselines, others, results.value),
+        chart=drawn(charts.speedup, frame, facet=[*others, "baseline"]),
+    )
 
 
 def balance(results: StudyResults) -> Iterator[Section]:

@@ -254,3 +254,12 @@ def test_a_point_without_the_baseline_says_so() -> None:
     assert table["note"].tolist() == ["no training of 'y' here"] * 2 + [""] * 2
     with pytest.raises(ValueError, match="no finished training of arm 'z'; there are: 'x', 'y'"):
         compare_scaling(trials, "x", "z")
+
+
+def test_several_baselines_are_compared_one_by_one() -> None:
+    laws = {"x": law(1.5, 0.35, 0.05), "y": law(2, 0.35, 0.05), "z": law(2, 0.45, 0.05)}
+    trials = made(laws)
+    table = compare_scaling(trials, "x", ["z", "y"])
+    assert table["baseline"].tolist() == ["z", "z", "y", "y"]
+    parts = [compare_scaling(trials, "x", other) for other in ("z", "y")]
+    pd.testing.assert_frame_equal(table, pd.concat(parts, ignore_index=True))
