@@ -70,7 +70,7 @@ def test_what_was_run_is_found_in_the_store(lr_find: Callable[..., Result]) -> N
     )
 
 
-def test_other_flags_take_the_place_of_what_was_asked_before(
+def test_other_flags_replace_the_study_of_an_earlier_run(
     lr_find: Callable[..., Result], store_uri: str
 ) -> None:
     assert lr_find().exit_code == 0
@@ -83,7 +83,7 @@ def test_other_flags_take_the_place_of_what_was_asked_before(
     assert set(trials["max_lr"]) == {1.0}
 
 
-def test_a_studys_points_are_told_one_by_one(
+def test_each_point_of_a_study_is_reported(
     superconv: Callable[..., Result], tmp_path: Path, store_uri: str
 ) -> None:
     path, chart = tmp_path / "a_study.py", tmp_path / "lr.html"
@@ -102,7 +102,7 @@ def test_test_labels_repeat_a_published_chart(lr_find: Callable[..., Result]) ->
     assert "test accuracy peaks at" in result.stdout
 
 
-def test_without_the_optional_packages_the_table_is_printed_and_the_rest_is_told(
+def test_without_the_optional_packages_only_the_table_is_printed(
     lr_find: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "altair", None)
@@ -117,7 +117,7 @@ def test_without_the_optional_packages_the_table_is_printed_and_the_rest_is_told
     assert not (tmp_path / "lr_find.png").exists()
 
 
-def test_before_anything_is_done_the_answer_says_so(lr_find: Callable[..., Result]) -> None:
+def test_without_a_finished_test_the_output_says_so(lr_find: Callable[..., Result]) -> None:
     result = lr_find("--max-trials", 0)
     assert "no finished range test of study 'lr_find_digits_small_cnn' yet" in result.stdout
 
@@ -133,7 +133,7 @@ def test_before_anything_is_done_the_answer_says_so(lr_find: Callable[..., Resul
         (["missing.py"], "no study file missing.py"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_and_nothing_is_written(
+def test_a_mistake_is_one_line_and_nothing_is_written(
     flags: list[object], message: str, lr_find: Callable[..., Result], tmp_path: Path
 ) -> None:
     result = lr_find(*flags)

@@ -38,7 +38,7 @@ def page(tmp_path: Path) -> Path:
     return tmp_path / "folder" / "report.html"
 
 
-def test_a_report_is_written_where_it_is_asked_for(
+def test_a_report_is_written_to_the_given_file(
     superconv: Callable[..., Result], store_uri: str, page: Path
 ) -> None:
     write_made_study(study(), store_uri)
@@ -78,7 +78,7 @@ def test_range_tests_alone_have_a_report(
     assert "No training has finished yet" in text
 
 
-def test_range_tests_of_lr_find_are_reported_on_if_they_are_named(
+def test_studies_of_lr_find_are_reported_if_named(
     superconv: Callable[..., Result], store_uri: str, page: Path
 ) -> None:
     plan = range_tests_alone(make_plan(study("lr_find_made_up")))
@@ -93,7 +93,7 @@ def test_range_tests_of_lr_find_are_reported_on_if_they_are_named(
     assert "No training has finished yet" in page.read_text()
 
 
-def test_an_unknown_study_is_answered_with_those_there_are(
+def test_an_unknown_study_is_an_error_that_lists_the_known_ones(
     superconv: Callable[..., Result], page: Path
 ) -> None:
     result = superconv("report", SAMPLE, "--study", "mnist", "-o", page)
@@ -128,13 +128,15 @@ def test_an_export_of_several_studies_asks_for_one(
     assert "choose one by --study: 'a', 'b'" in result.stderr
 
 
-def test_a_store_without_a_study_is_told(superconv: Callable[..., Result], store_uri: str) -> None:
+def test_a_store_without_a_study_is_an_error(
+    superconv: Callable[..., Result], store_uri: str
+) -> None:
     result = superconv("report", store_uri)
     assert result.exit_code == 2
     assert f"no study in the store {store_uri}: run one first" in result.stderr
 
 
-def test_a_store_of_a_newer_package_is_told(
+def test_a_store_of_a_newer_package_is_an_error(
     superconv: Callable[..., Result], tmp_path: Path
 ) -> None:
     write_json(Files(tmp_path), "store.json", {"schema_version": 99})
@@ -163,7 +165,7 @@ def test_charts_and_tables_are_exported(
     assert "| one" in markdown.read_text()
 
 
-def test_an_export_of_nothing_says_what_there_is(superconv: Callable[..., Result]) -> None:
+def test_an_export_of_nothing_lists_the_choices(superconv: Callable[..., Result]) -> None:
     result = superconv("export", SAMPLE)
     assert result.exit_code == 2
     assert "give at least one of charts, latex and markdown" in result.stderr

@@ -21,7 +21,7 @@ def chart() -> alt.TopLevelMixin:
         ("c.html", b"<!DOCTYPE"),
     ],
 )
-def test_a_chart_is_written_as_its_files_name_says(
+def test_a_chart_file_has_the_format_of_its_name(
     name: str, beginning: bytes, tmp_path: Path
 ) -> None:
     save_chart(chart(), tmp_path / name)
@@ -43,7 +43,7 @@ def test_a_chart_file_is_not_transparent(tmp_path: Path) -> None:
     assert 'fill="#ffffff"' in (tmp_path / "c.svg").read_text()
 
 
-def test_a_width_is_that_of_every_view_and_facets_share_it() -> None:
+def test_a_width_applies_to_every_view_and_is_shared_by_panels() -> None:
     faceted = {"facet": {"field": "panel"}, "columns": 2, "spec": {"layer": [], "width": 320}}
     spec = at_width({"vconcat": [{"layer": []}, faceted]}, 300)
     assert spec["vconcat"][0]["width"] == 300

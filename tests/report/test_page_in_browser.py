@@ -289,7 +289,7 @@ def test_numbers_are_shown_with_four_digits_and_what_is_missing_as_a_dash(show: 
 @pytest.mark.parametrize(
     ("scheme", "first", "other"), [("light", LIGHT, DARK), ("dark", DARK, LIGHT)]
 )
-def test_the_page_is_light_or_dark_as_the_system_is_and_as_the_reader_wants(
+def test_the_page_follows_the_systems_theme_and_the_readers_choice(
     show: Open, scheme: Scheme, first: str, other: str
 ) -> None:
     shown = show(made.report(), scheme=scheme)
@@ -378,7 +378,7 @@ def test_the_index_fits_its_page_and_needs_no_network(
         assert asked == [file.as_uri()]
 
 
-def test_all_controls_are_reached_by_keyboard(show: Open) -> None:
+def test_all_controls_can_be_reached_by_keyboard(show: Open) -> None:
     shown = show(made.with_trials(made.trial_frame(30)), width=700)
     shown.keyboard.press("Tab")
     assert shown.evaluate("document.activeElement.textContent") == "Skip to the report"

@@ -97,14 +97,14 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Report]
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_has_the_sections_that_it_can_say_something_on(
+def test_a_study_has_the_sections_that_apply_to_it(
     name: str, reports: Callable[[str], Report]
 ) -> None:
     assert {section.name for section in reports(name).sections} == STUDIES[name][1]
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_every_frame_is_given_by_the_code_below_it(
+def test_the_code_below_a_section_gives_its_frame(
     name: str, reports: Callable[[str], Report]
 ) -> None:
     report = reports(name)

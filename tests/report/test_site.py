@@ -43,7 +43,7 @@ def several(store: Store) -> Store:
     return store
 
 
-def test_studies_of_lr_find_are_left_out_unless_they_are_named_or_alone(several: Store) -> None:
+def test_studies_of_lr_find_are_left_out_unless_named_or_alone(several: Store) -> None:
     assert studies_to_show(several) == ["first", "second"]
     assert studies_to_show(several, "lr_find_first") == ["lr_find_first"]
     forget(several, "first", "second")
@@ -57,7 +57,7 @@ def test_an_unknown_study_and_an_empty_store_are_errors(several: Store, tmp_path
         studies_to_show(open_store(tmp_path / "empty"))
 
 
-def test_one_study_has_one_page_and_several_have_an_index_beside_theirs() -> None:
+def test_several_studies_have_an_index_next_to_their_pages() -> None:
     assert page_files(["a"], "r.html") == {"a": "r.html"}
     assert page_files(["a", "b.1"], "r.html") == {"a": "r-a.html", "b.1": "r-b.1.html"}
 

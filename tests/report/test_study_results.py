@@ -129,7 +129,7 @@ def test_a_notebook_of_a_study_without_trainings_says_so(store: Store) -> None:
     assert "No training has finished yet" in html
 
 
-def test_compare_is_the_first_arm_against_all_others_unless_told_otherwise(store: Store) -> None:
+def test_compare_compares_the_first_arm_with_all_others_by_default(store: Store) -> None:
     results = compared(store)
     pd.testing.assert_frame_equal(results.compare(), results.comparison)
     turned = results.compare("b", "a<b>", margin=0.01)

@@ -45,7 +45,7 @@ class Tabulated(HandMade):
 # Of a study
 
 
-def test_accuracies_and_gaps_are_means_with_t_intervals_over_the_seeds(store: Store) -> None:
+def test_accuracies_and_gaps_are_means_with_intervals_over_seeds(store: Store) -> None:
     study = Tabulated(store, ("one_cycle", "piecewise"), {"data_fraction": 0.05})
     for seed, (one_cycle, piecewise) in enumerate([(0.80, 0.70), (0.90, 0.82), (0.85, 0.79)]):
         study.add("one_cycle", one_cycle, seed=seed, data_fraction=0.05)
@@ -74,7 +74,7 @@ def test_only_runs_with_a_partner_of_the_same_seed_make_up_a_gap(store: Store) -
     assert "all 2 gaps are equal: no spread to judge by (all rows)" in study.notes()
 
 
-def test_an_arm_that_is_not_done_yet_is_left_out_of_comparisons(store: Store) -> None:
+def test_an_unfinished_arm_is_left_out_of_comparisons(store: Store) -> None:
     study = Tabulated(store, ("a", "b", "c"))
     study.add("a", 0.9)
     study.add("c", 0.7)
@@ -84,7 +84,7 @@ def test_an_arm_that_is_not_done_yet_is_left_out_of_comparisons(store: Store) ->
     assert study.table("effort").rows == (("a", "100 (1)"), ("b", "-"), ("c", "100 (1)"))
 
 
-def test_a_cell_that_is_not_done_yet_is_a_dash(store: Store) -> None:
+def test_an_unfinished_cell_is_a_dash(store: Store) -> None:
     study = Tabulated(store, ("a", "b"), {"dropout": 0.0}, {"dropout": 0.5})
     study.add("a", 0.9)
     study.add("b", 0.8)
@@ -94,7 +94,7 @@ def test_a_cell_that_is_not_done_yet_is_a_dash(store: Store) -> None:
     assert "no finished training of 'b' here (72 labels, dropout 0.5)" in study.notes()
 
 
-def test_diverged_runs_count_with_what_they_scored_and_are_noted(store: Store) -> None:
+def test_diverged_runs_count_with_their_accuracy_and_are_noted(store: Store) -> None:
     study = Tabulated(store, ("a", "b"))
     for seed in (0, 1):
         study.add("a", 0.9, seed=seed)
@@ -140,7 +140,7 @@ def test_settings_that_are_lists_or_not_set_can_be_swept(store: Store) -> None:
     assert [row[3] for row in study.gaps()] == ["+10.0 [one seed]"] * 2
 
 
-def test_trials_that_another_study_trained_stand_at_this_studys_point(store: Store) -> None:
+def test_trials_of_another_study_appear_at_this_studys_point(store: Store) -> None:
     # data_fraction only says how data_count was asked for, there as 72 labels.
     study = Tabulated(store, ("a",), {"data_fraction": 0.05})
     study.add("a", 0.8, seed=0, data_fraction=0.05)
@@ -149,7 +149,7 @@ def test_trials_that_another_study_trained_stand_at_this_studys_point(store: Sto
     assert (labels, seeds) == ("72", "2")
 
 
-def test_trainings_with_held_out_labels_are_compared_on_these(store: Store) -> None:
+def test_trainings_with_held_out_labels_are_compared_on_them(store: Store) -> None:
     study = Tabulated(store, ("a", "b"))
     for seed in (0, 1):
         for arm, accuracy in (("a", 0.9), ("b", 0.7)):
@@ -261,7 +261,7 @@ def test_latex_is_a_booktabs_table() -> None:
     ]
 
 
-def test_markdown_has_a_row_a_gap_with_its_p_and_verdict() -> None:
+def test_markdown_has_a_row_per_gap_with_p_and_verdict() -> None:
     table = gap_table(
         comparison(
             (300, "piecewise", -0.051, -0.079, -0.023, 5, 0.9375, "does not"),
@@ -282,7 +282,7 @@ def test_markdown_has_a_row_a_gap_with_its_p_and_verdict() -> None:
     ]
 
 
-def test_a_minus_is_no_hyphen_in_latex() -> None:
+def test_a_minus_is_not_a_hyphen_in_latex() -> None:
     table = gap_table(comparison((1, "b", -0.05, -0.08, -0.02, 5, 1.0, "does not")), ["data_count"])
     assert r"& $-5.0$ [$-8.0$, $-2.0$] &" in as_latex(table)
 
@@ -296,7 +296,7 @@ def test_a_single_seed_has_no_interval_and_the_table_says_so() -> None:
     assert table.rows == (("300", "1/12", "70.0 [one seed]", "80.0 [70.0, 90.0]"),)
 
 
-def test_where_there_is_no_pair_there_is_no_gap_and_no_p() -> None:
+def test_without_a_pair_there_is_no_gap_and_no_p() -> None:
     table = gap_table(comparison((1, "b", NAN, NAN, NAN, 0, NAN, "undecided")), ["data_count"])
     assert r"1 & b & - & - & undecided & 0 &  \\" in as_latex(table)
 
@@ -317,7 +317,7 @@ def test_diverged_trainings_are_counted_beside_the_mean() -> None:
     assert as_markdown(table).endswith(f"\n\n{note}\n")
 
 
-def test_effort_separates_what_was_measured_from_what_chose_settings() -> None:
+def test_effort_separates_trainings_from_trials_that_choose_settings() -> None:
     rows = [("a", "tuning", 60, 30000), ("a", "training", 25, 12500), ("b", "range_test", 5, 500)]
     spent = pd.DataFrame(rows, columns=["arm", "role", "trials", "steps"])
     table = effort_table(spent, ["b", "a"])
@@ -341,7 +341,7 @@ def test_settings_are_short(value: Any, text: str) -> None:
     assert accuracy_table(frame, ["data_count"], ["a"]).rows[0][0] == text
 
 
-def test_without_an_axis_the_arms_alone_are_columns() -> None:
+def test_without_a_sweep_only_arms_are_columns() -> None:
     table = accuracy_table(summary((1, "a", 0.5, 0.2, 0.8, 5, 0)), [], ["a"], "validation")
     assert table.headings == ("seeds", "a")
     assert table.caption.startswith("Validation accuracy")
@@ -350,7 +350,7 @@ def test_without_an_axis_the_arms_alone_are_columns() -> None:
 SPECIAL = r"50% & 2_1 #$ {a}^~ \cmd <b>|x|* [y](z) _z_" + ' "\n`'
 
 
-def test_what_a_user_named_is_no_latex() -> None:
+def test_user_names_are_escaped_in_latex() -> None:
     table = Table("t", SPECIAL, ("arm",), ((SPECIAL,),), (SPECIAL,))
     escaped = (
         r"50\% \& 2\_1 \#\$ \{a\}\textasciicircum{}\textasciitilde{} \textbackslash{}cmd "
@@ -359,13 +359,13 @@ def test_what_a_user_named_is_no_latex() -> None:
     assert as_latex(table).count(escaped) == 3
 
 
-def test_what_a_user_named_is_no_markdown() -> None:
+def test_user_names_are_escaped_in_markdown() -> None:
     table = Table("t", SPECIAL, ("one_cycle",), ((SPECIAL,),))
     escaped = r"50% & 2_1 #$ {a}^~ \\cmd \<b\>\|x\|\* [y\](z) \_z\_" + r' " \`'
     assert as_markdown(table).count(escaped) == 2
     assert "| one_cycle" in as_markdown(table)  # no markup inside a word
 
 
-def test_a_row_that_begins_with_a_bracket_is_no_argument_of_the_line_break_before_it() -> None:
+def test_a_row_that_begins_with_a_bracket_is_not_an_argument_of_the_line_break() -> None:
     table = Table("t", "", ("arm",), (("[a]",), ("b",)))
     assert "\n{}[a] \\\\\n" in as_latex(table)

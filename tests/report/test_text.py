@@ -68,7 +68,7 @@ def test_the_whole_text_is_question_state_verdict_tables_hardware_and_place(stor
     ]
 
 
-def test_no_line_is_longer_than_a_terminal_is_wide(store: Store) -> None:
+def test_every_line_fits_a_terminal(store: Store) -> None:
     sample = open_store(SAMPLE)
     quickstart = load_study(SAMPLE.parent / "quickstart.py")
     assert isinstance(quickstart, Study)

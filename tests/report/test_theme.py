@@ -22,7 +22,7 @@ def test_an_arm_keeps_its_look_whatever_is_drawn_with_it() -> None:
     assert scale == {"domain": ["x", "y"], "range": ["#0072B2", "#D55E00"]}
 
 
-def test_forty_two_arms_can_be_told_apart() -> None:
+def test_forty_two_arms_have_different_marks() -> None:
     scales = theme.arm_scales([str(i) for i in range(42)]).values()
     colors, shapes, dashes = (scale.to_dict()["range"] for scale in scales)
     assert len(set(zip(colors, shapes, strict=True))) == 42
@@ -39,5 +39,5 @@ def test_colors_are_readable_on_light_and_on_dark_pages(dark: bool, background: 
     assert contrast(config["title"]["subtitleColor"], background) > 4.5
 
 
-def test_the_page_shows_through() -> None:
+def test_charts_are_transparent_on_a_page() -> None:
     assert theme.config(dark=True)["background"] == "transparent"

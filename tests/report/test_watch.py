@@ -119,7 +119,7 @@ def progress(store: Store, now: datetime = NOON) -> dict[str, str]:
 # What is counted
 
 
-def test_trials_are_done_diverged_failed_or_left(store: Store) -> None:
+def test_trials_are_counted_as_done_diverged_failed_or_left(store: Store) -> None:
     study = Written(store)
     study.end(0.9, seed=0)
     study.end(0.1, seed=1, status="diverged")
@@ -133,7 +133,9 @@ def test_trials_are_done_diverged_failed_or_left(store: Store) -> None:
     assert line["begun"] == "1"
 
 
-def test_a_trial_that_cells_share_counts_once_and_one_of_another_study_not(store: Store) -> None:
+def test_a_trial_shared_by_cells_counts_once_and_one_of_another_study_does_not(
+    store: Store,
+) -> None:
     study, other = Written(store), Written(store, "other")
     trial = study.end(0.9)
     study.members.append({**study.members[0], "cell": 1, "arm": "piecewise"})
@@ -160,7 +162,7 @@ def test_a_failed_trial_that_succeeds_later_is_done(store: Store) -> None:
     assert blocks(store)[2] == "nothing is left to run"
 
 
-def test_a_row_is_read_once_and_only_if_it_is_of_a_study_that_is_shown(
+def test_each_row_is_read_once_and_only_for_studies_that_are_shown(
     store: Store, store_uri: str
 ) -> None:
     study, other = Written(store), Written(store, "other")
@@ -183,7 +185,7 @@ def test_a_row_is_read_once_and_only_if_it_is_of_a_study_that_is_shown(
 # Pace
 
 
-def test_the_pace_is_that_of_the_latest_trials_and_gives_the_time_left(store: Store) -> None:
+def test_pace_and_eta_follow_the_latest_trials(store: Store) -> None:
     study = Written(store)
     for number in range(5):  # an hour ago one a minute, now one in ten seconds
         study.end(0.9, seed=number, at=timedelta(hours=-1, minutes=number))
@@ -195,7 +197,7 @@ def test_the_pace_is_that_of_the_latest_trials_and_gives_the_time_left(store: St
     assert line["last ended"] == "5 s ago"
 
 
-def test_there_is_no_time_left_when_nothing_has_ended_for_long(store: Store) -> None:
+def test_no_eta_is_shown_after_a_long_silence(store: Store) -> None:
     study = Written(store)
     for number in range(3):
         study.end(0.9, seed=number, at=timedelta(minutes=10 * number))
@@ -205,7 +207,7 @@ def test_there_is_no_time_left_when_nothing_has_ended_for_long(store: Store) -> 
     assert (line["a minute"], line["ETA"], line["last ended"]) == ("0.1", "-", "35 min ago")
 
 
-def test_one_trial_has_no_pace_and_a_clock_that_is_behind_makes_no_negative_age(
+def test_one_trial_gives_no_pace_and_a_slow_clock_no_negative_age(
     store: Store,
 ) -> None:
     study = Written(store)
@@ -215,7 +217,7 @@ def test_one_trial_has_no_pace_and_a_clock_that_is_behind_makes_no_negative_age(
     assert (line["a minute"], line["ETA"], line["last ended"]) == ("-", "-", "0 s ago")
 
 
-def test_trials_that_end_at_one_moment_have_no_pace() -> None:
+def test_trials_that_end_at_the_same_moment_give_no_pace() -> None:
     assert trials_a_minute(pd.Series([NOON, NOON])) is None
     assert trials_a_minute(pd.Series([], dtype="datetime64[us, UTC]")) is None
 
@@ -239,7 +241,7 @@ def test_every_arm_has_a_mean_with_its_interval_at_every_point(store: Store) -> 
     ]
 
 
-def test_the_latest_trials_are_described_the_last_at_the_end(store: Store) -> None:
+def test_the_latest_trials_are_listed_most_recent_last(store: Store) -> None:
     study = Written(store)
     for seed in range(7):
         study.end(0.9123, seed=seed, at=timedelta(minutes=-seed))
@@ -252,7 +254,7 @@ def test_the_latest_trials_are_described_the_last_at_the_end(store: Store) -> No
     assert lines[-1].endswith("seed=0: validation accuracy 40.0 %, 1.5 s")
 
 
-def test_failures_are_told_by_what_was_raised_and_how_often(store: Store) -> None:
+def test_failures_are_grouped_by_error_and_counted(store: Store) -> None:
     study = Written(store)
     raised = ["ValueError: [red]", "KeyError: 'a'", "KeyError: 'a'", "OSError", "TypeError", "E: f"]
     for seed, error in enumerate(raised):
@@ -273,7 +275,7 @@ def test_a_study_without_a_finished_training_says_so(store: Store) -> None:
     assert blocks(store)[-1] == "no training has finished yet"
 
 
-def test_of_several_studies_the_one_that_ran_latest_is_shown_in_detail(store: Store) -> None:
+def test_the_study_that_ran_last_is_shown_in_detail(store: Store) -> None:
     for name, day in (("late", 2), ("early", 1)):
         Written(store, name).keep(trials=4, at=timedelta(day))
     _, table, detailed, *_ = blocks(store)
@@ -282,7 +284,7 @@ def test_of_several_studies_the_one_that_ran_latest_is_shown_in_detail(store: St
     assert blocks(store, study="early")[2] == "early: Which?"
 
 
-def test_range_tests_of_lr_find_are_left_out_where_there_are_studies(store: Store) -> None:
+def test_studies_of_lr_find_are_hidden_if_there_are_others(store: Store) -> None:
     finder = Written(store, "lr_find_made", purpose="lr_find")
     finder.end(0.5)
     finder.keep(trials=1)
@@ -296,7 +298,7 @@ def test_range_tests_of_lr_find_are_left_out_where_there_are_studies(store: Stor
 # The command
 
 
-def test_an_empty_store_is_waited_for_and_not_made(
+def test_an_empty_store_is_waited_for_and_not_created(
     superconv: Callable[..., Result], store_uri: str
 ) -> None:
     shown = superconv("watch", store_uri, "--once")
@@ -305,7 +307,7 @@ def test_an_empty_store_is_waited_for_and_not_made(
     assert not Path(store_uri).exists()
 
 
-def test_an_unknown_study_is_answered_with_the_known_ones(
+def test_an_unknown_study_is_an_error_that_lists_the_known_ones(
     superconv: Callable[..., Result], store: Store, store_uri: str
 ) -> None:
     Written(store, "made").keep(trials=1)
@@ -330,7 +332,7 @@ def test_an_interval_must_be_positive(superconv: Callable[..., Result], store_ur
     assert superconv("watch", store_uri, "--interval", "0").exit_code == 2
 
 
-def test_on_a_terminal_the_view_is_live_and_names_are_no_markup(store: Store) -> None:
+def test_on_a_terminal_the_view_is_live_and_names_are_not_markup(store: Store) -> None:
     study = Written(store, "[bold]made")
     study.end(0.9)
     study.keep(trials=1)
@@ -342,7 +344,7 @@ def test_on_a_terminal_the_view_is_live_and_names_are_no_markup(store: Store) ->
     assert "nothing is left to run" in screen.getvalue()
 
 
-def test_no_line_is_longer_than_a_terminal_is_wide(store: Store) -> None:
+def test_every_line_fits_a_terminal(store: Store) -> None:
     sample = open_store(Path(__file__).parents[2] / "studies" / "results")
     study = Written(store, "a_study_with_a_very_long_name_of_its_own", {"dropout": 0.25})
     study.end(0.9, role="range_test", seed=2**30)
@@ -354,7 +356,7 @@ def test_no_line_is_longer_than_a_terminal_is_wide(store: Store) -> None:
         assert max(map(len, lines)) <= 80
 
 
-def test_nothing_is_written(store: Store, store_uri: str) -> None:
+def test_watching_writes_nothing(store: Store, store_uri: str) -> None:
     study = Written(store)
     study.end(0.9)
     study.fail(1, "RuntimeError")
@@ -364,7 +366,7 @@ def test_nothing_is_written(store: Store, store_uri: str) -> None:
     assert {path: path.stat().st_mtime_ns for path in Path(store_uri).rglob("*")} == before
 
 
-def test_a_store_that_cannot_be_read_for_a_time_is_looked_at_again(
+def test_a_failed_read_is_retried(
     store: Store, store_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, definition = Written(store), Path(store_uri) / "studies" / "made.json"
@@ -387,13 +389,13 @@ def test_a_store_that_cannot_be_read_for_a_time_is_looked_at_again(
     assert screen.getvalue().count("nothing is left to run") == 1
 
 
-def test_a_study_that_vanishes_is_an_error_at_the_first_look(store: Store) -> None:
+def test_a_missing_study_is_an_error_at_the_first_read(store: Store) -> None:
     Written(store).keep(trials=1)
     with pytest.raises(StoreError, match="no study 'other'"):
         watch(store, Console(file=io.StringIO()), "other")
 
 
-def test_a_run_in_another_process_is_watched_until_its_end(
+def test_a_run_in_another_process_is_followed_to_its_end(
     sleepy_study: Path, store: Store, store_uri: str
 ) -> None:
     command = [*COMMAND, "run", str(sleepy_study), "--local", "--store", store_uri]

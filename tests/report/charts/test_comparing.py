@@ -31,7 +31,7 @@ def test_accuracies_are_drawn_in_percent_with_their_intervals() -> None:
     assert {"test accuracy (%)", "labels (log scale)", "100", "3,000"} <= set(drawing.texts)
 
 
-def test_the_legend_names_the_arms_that_are_there() -> None:
+def test_the_legend_names_only_the_arms_in_the_frame() -> None:
     texts = Drawing(charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS)).texts
     assert {"a", "b"} <= set(texts)
     assert "c" not in texts
@@ -44,26 +44,26 @@ def test_one_seed_has_a_point_and_no_interval() -> None:
     assert drawing.marks("rule mark") == []
 
 
-def test_arms_at_the_same_place_do_not_hide_one_another() -> None:
+def test_arms_at_the_same_place_do_not_overlap() -> None:
     spec = charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS).to_dict()
     (rows,) = spec["datasets"].values()
     assert {(row["arm"], row["dodge"]) for row in rows} == {("a", -3.0), ("b", 3.0)}
 
 
-def test_places_that_are_no_numbers_are_named() -> None:
+def test_text_values_are_named_on_the_axis() -> None:
     summary = arm_summary(trials().assign(augment="flip_crop"), ["augment", "data_count"])
     drawing = Drawing(charts.accuracy(summary.query("data_count == 100"), ARMS, "augment"))
     assert "flip_crop" in drawing.texts
 
 
-def test_without_a_sweep_arms_stand_side_by_side() -> None:
+def test_without_a_sweep_arms_are_side_by_side() -> None:
     summary = arm_summary(trials().query("data_count == 100"))
     drawing = Drawing(charts.accuracy(summary, ARMS, "arm"))
     assert len(drawing.marks("point")) == 2
     assert drawing.texts.count("a") == 2  # axis and legend
 
 
-def test_facets_come_in_the_order_of_their_values() -> None:
+def test_panels_are_in_the_order_of_their_values() -> None:
     summary = arm_summary(trials().assign(max_lr=0.3), ["max_lr", "data_count"])
     chart = charts.accuracy(summary, ARMS, "max_lr", ["data_count"])
     titles = [text for text in Drawing(chart).texts if text.endswith(" labels")]
@@ -71,7 +71,7 @@ def test_facets_come_in_the_order_of_their_values() -> None:
 
 
 @pytest.mark.parametrize("arms", [["a"], ["long arm name number " + str(i) for i in range(9)]])
-def test_a_narrow_page_is_enough_for_any_number_of_arms(arms: list[str]) -> None:
+def test_any_number_of_arms_fits_a_narrow_page(arms: list[str]) -> None:
     rows = [run(arm, seed, 0.9) for arm in arms for seed in (0, 1)]
     chart = charts.accuracy(arm_summary(frame(rows), ["data_count"]), arms)
     assert Drawing(chart, NARROW).width <= 400
@@ -83,7 +83,7 @@ def test_a_study_of_10_000_points_can_be_drawn() -> None:
     assert len(charts.accuracy(rows, ARMS).to_dict()["layer"]) == 3
 
 
-def test_gaps_are_drawn_in_points_against_none_and_against_the_margin() -> None:
+def test_gaps_are_drawn_in_points_with_lines_at_zero_and_the_margin() -> None:
     table = compare(trials(), "a", "b", ["data_count"])
     drawing = Drawing(charts.gaps(table, ARMS))
     assert len(drawing.marks("point")) == 2

@@ -57,14 +57,14 @@ def test_every_test_has_its_title_panels_and_rules(status: str) -> None:
     assert ("dashed: a seed diverges" in text) == (status == "diverged")
 
 
-def test_what_is_missing_is_left_out_of_the_chart() -> None:
+def test_missing_values_are_left_out() -> None:
     text = chart_of(range_tests().query("lr < 0.6")).to_json()
     assert "slide" not in text  # too short a curve
     assert "NaN" not in text
     assert math.isnan(suggestions(range_tests().query("lr < 0.6"), ["cell"])["lr"].iloc[4])
 
 
-def test_the_peak_the_plateau_and_every_rules_rate_are_marked_and_told() -> None:
+def test_peak_plateau_and_every_rules_rate_are_marked_with_tooltips() -> None:
     table, rules = range_test_table(range_tests()), suggestions(range_tests())
     drawing = Drawing(chart_of(range_tests()))
     assert f"peak {table['peak_lr'].iloc[0]:g}" in drawing.texts
@@ -81,13 +81,13 @@ def test_a_long_title_is_wrapped() -> None:
     assert max(map(len, heading)) <= 54
 
 
-def test_what_was_not_measured_is_not_drawn() -> None:
+def test_a_test_that_measured_nothing_is_not_drawn() -> None:
     both = range_tests(cells=2)
     both.loc[both["cell"] == 1, "validation_accuracy_reestimated"] = 0.0
     assert len(chart_of(both).to_dict()["vconcat"]) == 1
 
 
-def test_a_rule_has_its_rate_and_what_it_costs() -> None:
+def test_a_rule_is_shown_with_its_rate_and_cost() -> None:
     frame = pd.DataFrame(
         {
             "rule": ["accuracy_peak", "valley", "steep"],

@@ -30,7 +30,7 @@ def factors() -> pd.DataFrame:
     )
 
 
-def test_bounds_are_arrowheads_and_what_is_not_known_is_left_out() -> None:
+def test_bounds_are_triangles_and_unknown_factors_are_left_out() -> None:
     drawing = Drawing(charts.speedup(factors()))
     assert {"factor in steps (log scale)", "steps (log scale)"} <= set(drawing.texts)
     points = drawing.marks("point")
@@ -42,26 +42,26 @@ def test_bounds_are_arrowheads_and_what_is_not_known_is_left_out() -> None:
     assert "factor [95 % interval] in steps: >3 [2.5, inf]" in points[1]
 
 
-def test_open_intervals_go_to_the_end_of_the_axis() -> None:
+def test_open_intervals_extend_to_the_end_of_the_axis() -> None:
     spec = charts.speedup(factors()).to_dict()
     (rows,) = spec["datasets"].values()
     low, high = spec["layer"][1]["encoding"]["y"]["scale"]["domain"]
     assert (rows[2]["low"], rows[1]["high"]) == (round(low, 6), round(high, 6))
 
 
-def test_factors_in_labels_have_a_panel_a_baseline() -> None:
+def test_label_factors_have_a_panel_per_baseline() -> None:
     frame = pd.concat(factors().assign(baseline=name, data_count=[1, 2, 3, 4]) for name in ARMS)
     drawing = Drawing(charts.speedup(frame, "data_count", ["baseline"], of="labels"), NARROW)
     assert {"baseline a", "baseline b", "factor in labels (log scale)"} <= set(drawing.texts)
     assert drawing.width <= 420
 
 
-def test_where_no_factor_is_known_the_axes_are_drawn() -> None:
+def test_without_a_known_factor_only_axes_are_drawn() -> None:
     drawing = Drawing(charts.speedup(factors().iloc[3:]))
     assert drawing.marks("point") == []
 
 
-def test_errors_have_their_law_and_an_arm_without_one_its_points() -> None:
+def test_errors_are_drawn_with_their_law_or_as_points_without_one() -> None:
     laws = {"a": lambda n: 0.9 * n**-0.3, "b": lambda n: 0.1 * n**0.1}
     trials = noisy(laws, "data_count", (100, 400, 1600, 6400), 3, 0.02, np.random.default_rng(0))
     summary = arm_summary(trials, ["data_count"])
@@ -71,7 +71,7 @@ def test_errors_have_their_law_and_an_arm_without_one_its_points() -> None:
     assert {"error (%, log scale)", "labels (log scale)", "a", "b"} <= set(drawing.texts)
 
 
-def test_an_interval_that_reaches_below_no_error_ends_on_the_axis() -> None:
+def test_an_interval_below_zero_error_ends_on_the_axis() -> None:
     summary = pd.DataFrame(
         {"arm": "a", "data_count": [100, 200], "mean": 0.99, "low": 0.9, "high": 1.05}
     )

@@ -33,7 +33,7 @@ def rates(momentum: float = 0.9, **other: Any) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**other)
 
 
-def test_accuracy_and_loss_are_one_below_the_other_with_bands() -> None:
+def test_accuracy_and_loss_are_stacked_with_bands() -> None:
     drawing = Drawing(charts.learning_curves(curves(), ARMS))
     assert {"test accuracy (%)", "training loss (log scale)", "step"} <= set(drawing.texts)
     assert len(drawing.marks("area mark")) == len(drawing.marks("line mark")) == 2 * 2
@@ -42,7 +42,7 @@ def test_accuracy_and_loss_are_one_below_the_other_with_bands() -> None:
     assert drawing.texts.count("a") == 1  # one legend for both
 
 
-def test_without_intervals_there_are_lines_alone() -> None:
+def test_without_intervals_only_lines_are_drawn() -> None:
     one_seed = curves().assign(low=float("nan"), high=float("nan"))
     drawing = Drawing(charts.learning_curves(one_seed, ARMS))
     assert drawing.marks("area mark") == []
@@ -65,7 +65,7 @@ def test_every_panel_has_its_curves_and_a_narrow_page_shows_them() -> None:
     assert drawing.width <= 420
 
 
-def test_rates_and_momentum_tell_their_numbers_at_every_step() -> None:
+def test_every_step_has_a_tooltip_with_rate_and_momentum() -> None:
     drawing = Drawing(charts.schedules(rates(), ARMS))
     assert {"learning rate", "momentum", "step"} <= set(drawing.texts)
     assert len(drawing.marks("point")) == 2 * len(rates())
@@ -88,7 +88,7 @@ def test_nothing_measured_is_an_empty_chart() -> None:
     assert Drawing(charts.schedules(rates().iloc[:0], ARMS)).marks("line mark") == []
 
 
-def test_estimates_stand_next_to_the_rates_that_were_used() -> None:
+def test_estimates_are_drawn_with_the_rates_that_were_used() -> None:
     measures = {"test_accuracy": "hessian_free_lr_smoothed", "train_loss": "lr"}
     frame = curves().assign(measure=lambda t: t["measure"].map(measures))
     drawing = Drawing(charts.hessian_free(frame, ARMS))

@@ -34,7 +34,7 @@ def test_every_cell_has_its_number_and_settings_are_in_order() -> None:
     assert {"max LR", "weight decay", "accuracy (%)"} <= set(drawing.texts)
 
 
-def test_the_best_is_framed_and_its_interval_drawn_where_there_is_one() -> None:
+def test_the_best_cell_is_framed_with_its_interval_if_there_is_one() -> None:
     drawing = Drawing(charts.heatmap(cells(), optima(), x="max_lr", y="weight_decay"))
     assert len(drawing.marks("rect mark")) == 6 + 2
     (bar,) = drawing.marks("rule mark")
@@ -74,7 +74,7 @@ def tried() -> pd.DataFrame:
     )
 
 
-def test_every_setting_has_its_axis_and_what_was_chosen_a_ring() -> None:
+def test_every_setting_has_an_axis_and_chosen_values_a_ring() -> None:
     drawing = Drawing(charts.searched(tried(), ARMS), NARROW)
     assert {"max LR (log scale)", "dropout", "validation accuracy (%)"} <= set(drawing.texts)
     assert len(drawing.marks("point")) == len(tried()) + 4
