@@ -11,20 +11,19 @@ import pandas as pd
 from superconv_ray.analysis.frames import finished_trainings, joined, placed
 from superconv_ray.design.schedules import POLICIES, parameters
 
-POINTS = 200
+MOST_STEPS = 200
 
 
-def schedule_table(
-    trials: pd.DataFrame, by: Sequence[str] = (), points: int = POINTS
-) -> pd.DataFrame:
+def schedule_table(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """Schedule of every arm, computed from the settings of its trainings; nothing is measured.
+
+    A schedule is a pure function of the step, so the values are exact. Of a longer run, 200 steps
+    are returned, evenly spread.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; trainings count.
         by: Columns that distinguish schedules, such as ``["data_count"]`` if max_lr was chosen for
             each number of labels.
-        points: Largest number of steps to return, evenly spread over the run. A schedule is a pure
-            function of the step, so the values are exact.
 
     Returns:
         Columns: `by`, arm, step (0-based), lr, momentum.
@@ -43,7 +42,7 @@ def schedule_table(
                 f"by must distinguish schedules, but there are {len(settings)} at {where}"
             )
         policy, steps, given = settings.pop()
-        at = np.unique(np.linspace(0, steps - 1, min(points, steps)).round().astype(int))
+        at = np.unique(np.linspace(0, steps - 1, min(MOST_STEPS, steps)).round().astype(int))
         rates = [POLICIES[policy](int(i), steps=steps, **dict(given)) for i in at]
         found = pd.DataFrame(rates).assign(step=at)
         frames.append(placed(found, [*by, "arm"], key))

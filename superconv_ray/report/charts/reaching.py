@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from superconv_ray.design.text import column_name
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
     DODGED,
@@ -40,15 +41,14 @@ ROOM = 1.15
 
 
 def speedup(
-    frame: pd.DataFrame, x: str = "steps", facet: Sequence[str] = (), of: str = "steps"
+    frame: pd.DataFrame, x: str = "steps", facet: Sequence[str] = ()
 ) -> alt.LayerChart | alt.FacetChart:
     """Factor by which a baseline needs more to match the arm; triangles are bounds.
 
     Args:
-        frame: From `speedup`, or from `label_worth` with x="data_count" and of="labels".
+        frame: From `speedup`, or from `label_worth` with x="data_count".
         x: Column of the axis.
         facet: Columns with a panel for each combination of their values.
-        of: Unit of the axis: steps or labels.
     """
     rows = frame[frame["factor"].notna()]
     known = pd.concat([rows["factor"], rows["low"], rows["high"], pd.Series([1.0])])
@@ -61,7 +61,8 @@ def speedup(
         low=rows["low"].clip(lower=ends[0]),
         high=rows["high"].clip(upper=ends[1]),
     )
-    title = f"factor in {of} (log scale)"
+    unit = column_name(x)
+    title = f"factor in {unit} (log scale)"
     scale = alt.Scale(type="log", domain=list(ends), nice=False)
     axis = log_axis(log_ticks(known))
     at, low, factor = (
@@ -70,7 +71,7 @@ def speedup(
     )
     tooltip = [
         place_tooltip(x),
-        alt.Tooltip("told:N", title=f"factor [95 % interval] in {of}"),
+        alt.Tooltip("told:N", title=f"factor [95 % interval] in {unit}"),
         alt.Tooltip("seeds:Q"),
         alt.Tooltip("note:N"),
     ]

@@ -26,7 +26,7 @@ from superconv_ray.report.charts.parts import (
 
 HEIGHT = 200
 MOMENTUM_HEIGHT = 90
-STEP = alt.X("step:Q", title="step", axis=alt.Axis(format=",", labelSeparation=6))
+STEP = alt.X("step:Q", title="step", axis=alt.Axis(format=",d", tickMinStep=1, labelSeparation=6))
 TITLES = {
     "test_accuracy": "test accuracy (%)",
     "validation_accuracy": "validation accuracy (%)",

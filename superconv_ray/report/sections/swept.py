@@ -54,7 +54,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
         ),
         frame=worth,
         code=code_of(label_worth, "trainings", arm, baselines, value=value),
-        chart=charts.speedup(worth, "data_count", ["baseline"], of="labels"),
+        chart=charts.speedup(worth, "data_count", ["baseline"]),
     )
 
 

@@ -51,7 +51,7 @@ def test_open_intervals_extend_to_the_end_of_the_axis() -> None:
 
 def test_label_factors_have_a_panel_per_baseline() -> None:
     frame = pd.concat(factors().assign(baseline=name, data_count=[1, 2, 3, 4]) for name in ARMS)
-    drawing = Drawing(charts.speedup(frame, "data_count", ["baseline"], of="labels"), NARROW)
+    drawing = Drawing(charts.speedup(frame, "data_count", ["baseline"]), NARROW)
     assert {"baseline a", "baseline b", "factor in labels (log scale)"} <= set(drawing.texts)
     assert drawing.width <= 420
 

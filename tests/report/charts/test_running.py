@@ -65,6 +65,14 @@ def test_every_panel_has_its_curves_and_a_narrow_page_shows_them() -> None:
     assert drawing.width <= 420
 
 
+def test_steps_are_whole_numbers_written_in_full() -> None:
+    few = Drawing(charts.schedules(rates(), ARMS)).texts
+    many = Drawing(charts.learning_curves(curves().replace({"step": {100: 5000}}), ARMS)).texts
+    assert {"0", "1", "2"} <= set(few)
+    assert "4,000" in many
+    assert not any("e+" in text for text in [*few, *many])
+
+
 def test_every_step_has_a_tooltip_with_rate_and_momentum() -> None:
     drawing = Drawing(charts.schedules(rates(), ARMS))
     assert {"learning rate", "momentum", "step"} <= set(drawing.texts)
