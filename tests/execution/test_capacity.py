@@ -47,7 +47,7 @@ def test_a_trial_is_never_spread_over_two_nodes(
 
 
 @pytest.mark.parametrize("gpus", [0.0, 1.0])
-def test_on_a_cluster_without_workers_trials_wait_for_some(
+def test_trials_wait_for_workers_on_a_cluster_without_any(
     gpus: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which is what makes an autoscaler start the first."""
@@ -86,7 +86,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_cluster_whose_last_fitting_node_has_left_is_told_once_within_30_s(
+def test_a_cluster_without_a_fitting_node_is_reported_once_within_30_s(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capacity, "cluster_nodes", lambda: [{}, {"CPU": 1.0}])
@@ -104,7 +104,7 @@ def test_a_cluster_whose_last_fitting_node_has_left_is_told_once_within_30_s(
     assert len(said) == 2  # nodes may be long in coming
 
 
-def test_it_is_told_again_when_the_same_happens_again(
+def test_a_later_wait_without_a_fitting_node_is_reported_again(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capacity, "cluster_nodes", list)
@@ -115,7 +115,7 @@ def test_it_is_told_again_when_the_same_happens_again(
     assert len(said) == 2
 
 
-def test_where_there_is_room_it_is_said_that_others_may_use_it(
+def test_a_wait_for_room_names_other_users_as_a_possible_cause(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capacity, "cluster_nodes", lambda: [{"CPU": 1.0}])
@@ -125,7 +125,7 @@ def test_where_there_is_room_it_is_said_that_others_may_use_it(
     assert line.endswith("workers are still starting, or others use the nodes that have room")
 
 
-def test_as_many_trials_wait_as_the_nodes_of_the_moment_could_run(
+def test_as_many_trials_wait_as_the_current_nodes_could_run(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes: list[dict[str, float]] = []

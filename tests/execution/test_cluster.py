@@ -214,7 +214,7 @@ def test_the_loss_of_a_node_is_not_a_failure_of_its_trial(story: Story) -> None:
     assert "given up" not in story.screen
 
 
-def test_every_trial_is_there_once_and_its_numbers_are_those_of_an_undisturbed_run(
+def test_every_trial_is_stored_once_with_the_numbers_of_an_undisturbed_run(
     story: Story,
     steady_study: Callable[[str], Path],
     superconv: Callable[..., Result],

@@ -121,9 +121,7 @@ def answers(head: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str,
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_that_a_cluster_refuses_is_told_what_to_do(
-    client: str, head: str, answers: Mapping[str, str]
-) -> None:
+def test_a_refused_client_gets_advice(client: str, head: str, answers: Mapping[str, str]) -> None:
     import ray
 
     python = ".".join(map(str, sys.version_info[:3]))
@@ -137,7 +135,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", "localhost:99999"])
-def test_an_address_at_which_nobody_listens_is_told_at_once(
+def test_an_address_without_a_listener_is_an_error_at_once(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_ray(monkeypatch)
@@ -146,7 +144,7 @@ def test_an_address_at_which_nobody_listens_is_told_at_once(
         pass
 
 
-def test_a_name_that_nobody_knows_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     without_ray(monkeypatch)
     expected = "no Ray cluster at address 'head.invalid:6379': "
     with pytest.raises(ConnectionError, match=expected), connected("head.invalid:6379"):
@@ -178,7 +176,7 @@ def test_the_note_of_a_cluster_that_was_killed_does_not_keep_a_study_waiting() -
     assert own.stdout == "local\n", own.stderr
 
 
-def test_a_head_that_no_longer_answers_is_told_once_with_what_to_do(
+def test_a_head_that_stops_responding_is_reported_once_with_advice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ray gives no sign for a minute, and then ends the process."""

@@ -174,7 +174,7 @@ def test_where_the_marker_is_not_a_node_writes_nothing(tmp_path: Path) -> None:
     assert not absent.exists()
 
 
-def test_what_keeps_a_node_from_writing_is_told(tmp_path: Path) -> None:
+def test_the_reason_why_a_node_cannot_write_is_reported(tmp_path: Path) -> None:
     (tmp_path / "marker").mkdir()  # whatever is wrong there
     view = node.look_at_store(str(tmp_path), "marker")
     assert not view.sees_marker
@@ -200,7 +200,7 @@ def test_a_clock_is_wrong_by_what_lies_outside_of_the_drivers_wait(
 
 
 @pytest.mark.parametrize(("ahead", "side"), [(6.9, "ahead of"), (-7.5, "behind")])
-def test_a_clock_that_is_off_is_a_warning(ahead: float, side: str) -> None:
+def test_a_wrong_clock_is_a_warning(ahead: float, side: str) -> None:
     assert levels(software.clocks(cluster(NODE, replace(NODE, name="n2", clock_ahead=ahead)))) == [
         ("warning", f"the clock of n2 is {abs(ahead)} s {side} the driver's")
     ]
@@ -243,7 +243,7 @@ def test_gpus_that_only_one_of_ray_and_torch_has_are_named(
     ]
 
 
-def test_machines_that_differ_in_bf16_are_told_apart_where_trials_run() -> None:
+def test_nodes_that_differ_in_bf16_are_named_if_trials_run_on_them() -> None:
     slow = replace(NODE, name="n2", machine=replace(MACHINE, fast_bf16=False))
     assert levels(hardware.precision(cluster(NODE, slow))) == [
         ("warning", "precision='auto' means bf16 on n1 and fp32 on n2")
@@ -293,7 +293,7 @@ def test_a_dashboard_that_answers_the_network_is_found(
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_where_there_is_no_cluster_this_machine_is_looked_at(
+def test_without_a_cluster_this_machine_is_checked(
     superconv: Callable[..., Result], tmp_path: Path
 ) -> None:
     result = superconv("doctor", "--dataset", "mnist", "--data-dir", tmp_path)
@@ -371,7 +371,7 @@ def test_a_run_refuses_a_store_that_nodes_do_not_share(said: Said) -> None:
     assert "superconv doctor --store " in line
 
 
-def test_a_node_that_does_not_answer_is_told_and_not_waited_for_without_end(said: Said) -> None:
+def test_a_silent_node_is_reported_and_not_waited_for_forever(said: Said) -> None:
     code, output = said("silent")
     assert code == 2
     assert "shared is a path, and it is unknown whether " in output

@@ -203,7 +203,7 @@ def test_after_a_tenth_of_the_time_the_prediction_is_right_within_a_factor_of_tw
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_seeds_that_may_be_added_are_expected_by_half(workers: int) -> None:
+def test_half_of_the_seeds_that_may_be_added_are_expected(workers: int) -> None:
     """Here all are needed, one after another; how many are is open until the end."""
     given = study(seeds=at_least(3, up_to=6), sweep=grid(data_count=(60, 120)))
     simulation = Simulation(given, workers)
@@ -216,7 +216,7 @@ def test_the_time_until_workers_have_started_does_not_count() -> None:
     assert 0.5 < simulation.error_at(0.4) < 2.0  # after 80 s, of which the second worker missed 60
 
 
-def test_slots_that_others_use_are_not_counted_on_for_long() -> None:
+def test_slots_that_others_use_are_soon_no_longer_counted() -> None:
     simulation = Simulation(study(), workers=2, slots=16)
     assert 0.5 < simulation.error_at(0.2) < 2.0
 
@@ -253,7 +253,7 @@ def test_nothing_is_predicted_before_something_was_measured(clock: list[float]) 
     assert estimate.steps_per_second() is None
 
 
-def test_a_trial_that_goes_on_from_a_checkpoint_is_not_taken_for_a_fast_one(
+def test_a_trial_that_continues_from_a_checkpoint_does_not_look_fast(
     clock: list[float],
 ) -> None:
     estimate, trial = Estimate(lambda: clock[0]), a_trial()
@@ -301,7 +301,7 @@ def test_a_shape_that_was_never_run_is_expected_to_take_its_time_per_sample(
         assert forecast.seconds_left == pytest.approx(30.0)
 
 
-def test_a_failed_trial_says_nothing_about_time(clock: list[float]) -> None:
+def test_a_failed_trial_does_not_change_the_estimate(clock: list[float]) -> None:
     estimate = Estimate(lambda: clock[0])
     estimate.started(a_trial())
     clock[0] = 10.0

@@ -51,7 +51,7 @@ def test_a_model_of_a_module_that_only_the_driver_has_travels_as_code(net: Modul
         check_models_load({"net": net.plain})
 
 
-def test_what_a_model_imports_and_a_node_lacks_is_told_before_anything_is_trained(
+def test_a_package_that_a_node_lacks_is_named_before_anything_is_trained(
     net: ModuleType, store_uri: str
 ) -> None:
     study = Study(

@@ -79,12 +79,12 @@ def test_shares_are_rounded_down_to_what_ray_counts_in(
 
 
 @pytest.mark.parametrize("trials", range(1, MOST_PER_GPU + 1))
-def test_exactly_so_many_shares_fit_a_gpu(trials: int) -> None:
+def test_the_computed_number_of_shares_fits_a_gpu(trials: int) -> None:
     ten_thousandths = round(share_of(1.0, trials) * 10_000)
     assert 10_000 // ten_thousandths == trials
 
 
-def test_what_is_smallest_counts_for_a_trial_may_land_anywhere() -> None:
+def test_the_smallest_gpu_counts_because_a_trial_may_run_anywhere() -> None:
     nodes = [
         {"CPU": 0.0, "memory": 1.0},  # a head node that runs no trials
         {"CPU": 16.0, "GPU": 8.0, "memory": 128.0},
@@ -101,7 +101,7 @@ def test_an_unknown_shape_gets_a_whole_gpu() -> None:
     assert packing().request(SMALL) == packing().largest_request() == Request(1.0, 1.0)
 
 
-def test_a_measured_shape_gets_its_part() -> None:
+def test_a_measured_shape_gets_its_fraction() -> None:
     pack = packing()
     pack.learn(SMALL, took(peak_gpu_memory_bytes=2 * GIB))
     # 16 GiB / (1.25 x 2 GiB + 600 MiB) = 5.2
@@ -123,7 +123,7 @@ def test_rates_lengths_and_seeds_do_not_change_the_shape_but_batches_do() -> Non
     assert shape(Trial(dataset="digits", model="small_cnn", batch_size=64)) != shape(SMALL)
 
 
-def test_a_tiny_trial_shares_with_no_more_than_mps_lets() -> None:
+def test_a_tiny_trial_shares_a_gpu_with_no_more_trials_than_mps_allows() -> None:
     pack = packing(replace(T4, gpu_bytes=80.0 * GIB), peaks={shape(SMALL): 2**20})
     assert pack.request(SMALL) == Request(1.0, share_of(1.0, MOST_PER_GPU))
 
@@ -141,7 +141,7 @@ def test_cpus_do_not_keep_gpus_idle() -> None:
 
 
 @pytest.mark.parametrize("gpus", [0.25, 1.0, 2.0])
-def test_numbers_that_are_given_stay(gpus: float) -> None:
+def test_given_numbers_are_kept(gpus: float) -> None:
     pack = packing(gpus=gpus, cpus=3.0, peaks={shape(SMALL): GIB})
     assert not pack.measures
     assert pack.request(SMALL) == pack.request(LARGE) == Request(3.0, gpus)
@@ -171,7 +171,7 @@ def test_peaks_of_earlier_runs_are_read_from_rows() -> None:
     assert largest_peaks([row, without, other], "peak_memory_bytes") == {shape(SMALL): 2.0 * GIB}
 
 
-def test_what_is_neither_a_number_nor_auto_is_told(
+def test_a_value_that_is_neither_a_number_nor_auto_is_rejected(
     superconv: Callable[..., Result], sleepy_study: Path
 ) -> None:
     result = superconv("run", sleepy_study, "--gpus-per-trial", "half")

@@ -163,7 +163,7 @@ def test_the_package_makes_no_console_that_reads_markup() -> None:
 # Phases
 
 
-def test_from_the_beginning_a_terminal_shows_what_is_going_on() -> None:
+def test_a_terminal_shows_the_phase_from_the_beginning() -> None:
     screen = Screen(terminal=True)
     with screen.progress:
         assert "reading the store ..." in screen.text
@@ -215,7 +215,7 @@ def test_many_short_trials_do_not_flood_a_log() -> None:
         assert len(screen.lines) == 2  # the first, and the fifth: one interval later
 
 
-def test_a_log_has_a_line_now_and_then_while_no_trial_ends() -> None:
+def test_a_log_has_occasional_lines_while_no_trial_ends() -> None:
     screen = Screen()
     with screen.progress:
         trial = screen.start(0)
@@ -233,7 +233,7 @@ def test_the_last_line_of_a_log_is_the_final_state() -> None:
     assert screen.lines[-1] == "8 of 8 trials done"
 
 
-def test_a_run_in_which_nothing_ends_leaves_a_log_empty() -> None:
+def test_a_run_without_a_finished_trial_prints_nothing() -> None:
     screen = Screen()
     with screen.progress:
         screen.start(0)
@@ -259,7 +259,7 @@ def test_trials_found_in_the_store_count_as_done_but_not_for_the_pace() -> None:
     assert screen.lines[-1] == "5 of 8 trials done, 3 left, 0.5 steps/s, ETA 60 s"
 
 
-def test_the_time_left_is_that_of_the_trials_this_run_may_still_start() -> None:
+def test_the_eta_covers_only_the_trials_that_this_run_may_start() -> None:
     screen = Screen()
     screen.planner.allowance = 2
     with screen.progress:
@@ -278,7 +278,7 @@ def test_a_trial_that_is_started_again_is_running_once_and_counted() -> None:
     assert "warning" not in screen.text
 
 
-def test_what_may_be_the_trials_fault_is_a_warning() -> None:
+def test_a_restart_that_may_be_the_trials_fault_is_a_warning() -> None:
     screen = Screen()
     with screen.progress:
         screen.progress.lost(screen.start(0), "out of memory")
@@ -286,7 +286,7 @@ def test_what_may_be_the_trials_fault_is_a_warning() -> None:
     assert screen.lines[0].endswith("seed=0: out of memory; started again")
 
 
-def test_a_trial_may_end_that_no_worker_could_start() -> None:
+def test_a_trial_that_no_worker_could_start_can_end() -> None:
     screen = Screen()
     with screen.progress:
         screen.end(a_trial(0), failed("ModuleNotFoundError"))
@@ -312,7 +312,7 @@ def test_an_error_is_shown_in_full_once_and_then_in_a_line_for_each_trial() -> N
     ]
 
 
-def test_of_many_different_errors_the_first_few_are_shown_in_full() -> None:
+def test_only_the_first_few_different_errors_are_shown_in_full() -> None:
     screen = Screen()
     with screen.progress:
         for seed in range(ERRORS_IN_FULL + 2):
@@ -352,7 +352,7 @@ def test_time_left_is_unknown_until_something_was_measured() -> None:
     assert "ETA 7 min" in screen.text  # 5 s a step, and 79 of them
 
 
-def test_a_terminal_is_left_in_order_when_a_run_is_cut_off() -> None:
+def test_an_interrupted_run_restores_the_terminal() -> None:
     screen = Screen(terminal=True)
     with pytest.raises(KeyboardInterrupt), screen.progress:
         raise KeyboardInterrupt

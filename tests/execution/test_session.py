@@ -164,7 +164,7 @@ def test_another_study_that_shares_cells_trains_nothing(store_uri: str) -> None:
     assert set(open_store(store_uri).trials("other")["arm"]) == {"steady"}
 
 
-def test_a_run_of_a_few_trials_is_gone_on_from(
+def test_the_next_run_continues_a_run_of_a_few_trials(
     tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
     whole = str(tmp_path / "whole")
@@ -268,7 +268,7 @@ def test_an_error_in_a_users_model_is_shown_once_with_the_users_lines_alone(
     assert failed[1].endswith("): RuntimeError: no luck with 16 samples")
 
 
-def test_with_the_model_mended_only_its_trials_are_trained(store_uri: str) -> None:
+def test_after_a_fix_of_the_model_only_its_trials_are_trained(store_uri: str) -> None:
     run(two_models(Broken), store_uri)
     summary = run(two_models(Mended), store_uri)
     assert (summary.trained, summary.found, summary.failed) == (2, 2, ())
@@ -320,7 +320,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_network")
-def test_missing_data_is_told_before_anything_is_written(
+def test_missing_data_is_an_error_before_anything_is_written(
     tmp_path: Path, store_uri: str, assert_untouched: Callable[[str], None]
 ) -> None:
     given = study(
@@ -340,7 +340,7 @@ def test_data_is_not_looked_for_if_no_trial_may_be_started(tmp_path: Path, store
     assert (summary.trained, summary.left) == (0, 6)
 
 
-def test_a_model_that_cannot_be_built_is_told_before_anything_is_written(
+def test_a_model_that_cannot_be_built_is_an_error_before_anything_is_written(
     store_uri: str, assert_untouched: Callable[[str], None]
 ) -> None:
     def build(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module:
@@ -351,7 +351,7 @@ def test_a_model_that_cannot_be_built_is_told_before_anything_is_written(
     assert_untouched(store_uri)
 
 
-def test_a_store_that_cannot_be_written_is_told_before_anything_is_trained(
+def test_a_store_that_cannot_be_written_is_an_error_before_training(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "file").touch()
@@ -381,7 +381,7 @@ def digits() -> Dataset:
     return load_dataset("digits")
 
 
-def test_a_trial_is_gone_on_from_its_checkpoint_to_the_same_numbers(
+def test_a_trial_continues_from_its_checkpoint_to_the_same_numbers(
     tmp_path: Path,
     store_uri: str,
     digits: Dataset,
@@ -411,7 +411,7 @@ def test_a_trial_is_gone_on_from_its_checkpoint_to_the_same_numbers(
     assert_same_results(store_uri, str(tmp_path / "whole"))
 
 
-def test_ctrl_c_saves_the_trial_and_the_study_as_far_as_it_has_come(
+def test_ctrl_c_saves_the_progress_of_trial_and_study(
     tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
     undisturbed = tmp_path / "undisturbed"
@@ -444,7 +444,7 @@ def test_ctrl_c_saves_the_trial_and_the_study_as_far_as_it_has_come(
     assert_same_results(store_uri, str(tmp_path / "whole"))
 
 
-def test_a_study_whose_process_is_killed_goes_on_as_if_nothing_had_happened(
+def test_a_study_continues_after_its_process_was_killed(
     tmp_path: Path,
     sleepy_study: Path,
     superconv: Callable[..., Result],
@@ -474,7 +474,7 @@ def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
 # Searches, and seeds that are added
 
 
-def test_a_search_cut_off_again_and_again_trains_what_one_that_was_not_does(
+def test_a_search_that_is_interrupted_repeatedly_trains_the_same_trials(
     tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
     whole = run(searching_study(), str(tmp_path / "whole"))
@@ -503,7 +503,7 @@ def test_a_search_sees_no_test_label(store_uri: str) -> None:
     assert set(trials["data_count"]) == {60}
 
 
-def test_which_trials_a_study_uses_is_known_while_it_runs(
+def test_the_trials_of_a_study_are_recorded_while_it_runs(
     store_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_module, "RECORD_SECONDS", 0.0)

@@ -171,7 +171,7 @@ def test_a_finished_trial_leaves_its_row_and_its_curve_and_nothing_else(
     assert folders == {"trials", "curves"}
 
 
-def test_the_row_tells_where_when_and_with_what_it_was_computed(
+def test_the_row_records_where_when_and_with_what_it_was_computed(
     new_worker: Callable[..., Worker], store: Store
 ) -> None:
     run(new_worker(), make_trial())
@@ -227,7 +227,7 @@ def test_a_diverged_trial_is_a_result(new_worker: Callable[..., Worker], store: 
     assert store.failures() == {}
 
 
-def test_only_range_tests_bring_their_curve_along(new_worker: Callable[..., Worker]) -> None:
+def test_only_range_tests_return_their_curve(new_worker: Callable[..., Worker]) -> None:
     worker = new_worker()
     assert run(worker, make_trial()).curve == ()
     test = make_trial(policy="range_test_linear", start_lr=0.0, validation_fraction=0.2)
@@ -287,7 +287,7 @@ def test_short_trials_write_no_checkpoint(
 
 
 @pytest.mark.parametrize("killed_in", [2, 10, 11, 17, STEPS])
-def test_another_worker_goes_on_from_the_checkpoint_to_the_same_numbers(
+def test_another_worker_continues_from_the_checkpoint_to_the_same_numbers(
     killed_in: int,
     new_worker: Callable[..., Worker],
     store: Store,
@@ -467,7 +467,7 @@ def test_on_other_hardware_a_trial_continues_and_a_deterministic_one_starts_anew
         assert (traps.batches, row["device"]) == (STEPS - 9, "A + B")
 
 
-def test_a_store_that_cannot_take_a_checkpoint_is_told_and_the_trial_goes_on(
+def test_a_checkpoint_that_cannot_be_written_is_a_warning_and_the_trial_continues(
     new_worker: Callable[..., Worker], traps: Traps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -530,7 +530,7 @@ def test_a_trial_that_raises_fails_alone_with_traceback_and_settings(
         MemoryError(),
     ],
 )
-def test_a_trial_that_runs_out_of_memory_is_told_what_to_change(
+def test_the_error_of_a_trial_out_of_memory_says_what_to_change(
     error: Exception, new_worker: Callable[..., Worker], store: Store, traps: Traps
 ) -> None:
     traps.raises = {12: error}

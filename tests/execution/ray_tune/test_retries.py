@@ -41,7 +41,7 @@ def test_a_trial_under_which_every_node_is_lost_is_given_up_in_the_end() -> None
     assert decisions[-1].reasons == (NODE_DIED,)
 
 
-def test_trials_are_counted_apart_and_forgotten_once_they_have_ended() -> None:
+def test_trials_are_counted_separately_and_forgotten_when_they_end() -> None:
     retries = Retries()
     for _ in range(MAX_ATTEMPTS - 1):
         retries.lost("a", PROCESS_DIED)

@@ -214,7 +214,7 @@ def test_a_data_set_lies_once_in_the_shared_memory_of_a_node(ray_session: Any) -
 # Resources
 
 
-def test_a_trial_that_is_too_big_for_the_cluster_is_told_before_anything_is_trained(
+def test_a_trial_too_large_for_the_cluster_is_an_error_before_anything_is_trained(
     store_uri: str,
 ) -> None:
     with pytest.raises(
@@ -301,7 +301,7 @@ def mishaps(
     return Mishaps(given, store, planner.outcomes, screen.getvalue(), *notes)
 
 
-def test_trials_that_fail_do_not_keep_others_from_their_end(mishaps: Mishaps) -> None:
+def test_failing_trials_do_not_stop_the_others(mishaps: Mishaps) -> None:
     assert sorted(mishaps.outcomes.values()) == [*3 * ["completed"], "failed", "failed"]
     assert set(open_store(mishaps.store).trials()["model"]) == {"small_cnn", "dies_once", "broken"}
 
@@ -329,7 +329,7 @@ def test_a_process_whose_cuda_is_broken_gets_no_other_trial(mishaps: Mishaps) ->
     assert "CUDA error: an illegal memory access was encountered; started again" in told
 
 
-def test_a_trial_goes_on_from_its_checkpoint_when_its_worker_has_died(mishaps: Mishaps) -> None:
+def test_a_trial_continues_from_its_checkpoint_after_its_worker_died(mishaps: Mishaps) -> None:
     # The sixth step, in which the first worker died, is the first of the second worker
     assert mishaps.steps == [*"123456", *"12345"]
     assert os.listdir(Path(mishaps.store, "checkpoints")) == []
@@ -354,7 +354,7 @@ def test_a_worker_that_finds_another_store_ends_the_run(
     assert len(open_store(store_uri).trials()) == 0
 
 
-def test_why_workers_cannot_be_set_up_is_told(
+def test_the_reason_why_workers_cannot_start_is_reported(
     store_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a node that lacks a package which a model needs."""
@@ -372,7 +372,7 @@ class NeedsWhatOnlyTheDriverHas:
         return __import__, ("only_here",)
 
 
-def test_a_trial_that_takes_all_memory_is_set_aside_and_told_so(tmp_path: Path) -> None:
+def test_a_trial_that_takes_all_memory_is_set_aside_and_reported(tmp_path: Path) -> None:
     given = shutil.copy(Path(__file__).parents[1] / "hungry_study.py", tmp_path)
     store = str(tmp_path / "store")
     limit = (get_used_memory() + 3 * 2**30) / get_system_memory()
@@ -486,7 +486,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """Runs a study file. After a first Ctrl-C it writes `interrupted`, and for Tune no time passes."""
 
 
-def test_a_second_ctrl_c_waits_for_nothing(
+def test_a_second_ctrl_c_stops_at_once(
     ray_session: Any, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """After a first one Tune gives a worker some seconds to come to the end of its step."""
