@@ -184,12 +184,14 @@ class Files:
     def names(self, folder: str) -> list[str]:
         """Return the names of the finished files in a subfolder, sorted.
 
-        Azure lists a file that is being written as an empty one; no file of a store is empty.
+        Azure lists a file that is being written as an empty one. Elsewhere an empty file has lost
+        its content, and is listed, so that whoever reads it finds that it is damaged.
         """
+        may_be_empty = self.filesystem.type_name != "abfs"
         return sorted(
             info.base_name
             for info in self._infos(folder)
-            if info.size and not info.base_name.endswith(".tmp")
+            if (info.size or may_be_empty) and not info.base_name.endswith(".tmp")
         )
 
     def ages(self, folder: str) -> dict[str, float | None]:

@@ -95,6 +95,10 @@ def cut_off(content: bytes) -> bytes:
     return content[:-100]
 
 
+def emptied(content: bytes) -> bytes:
+    return content[:0]
+
+
 def with_a_flipped_bit(content: bytes) -> bytes:
     """In the data of the first column, the trial's id, where nothing but a checksum tells."""
     changed = bytearray(content)

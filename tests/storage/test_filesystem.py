@@ -148,11 +148,18 @@ class NeverMoves:
         raise KeyboardInterrupt
 
 
-def test_an_empty_file_is_not_whole(tmp_path: Path) -> None:
-    files = Files(tmp_path)
-    files.write("a/one", b"1")
+class Azure(NeverMoves):
+    """Calls itself Azure, which lists a file that is being written as an empty one."""
+
+    type_name = "abfs"
+
+
+def test_an_empty_file_is_listed_where_it_is_not_one_that_is_being_written(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one").write_bytes(b"1")
     (tmp_path / "a" / "two").touch()
-    assert files.names("a") == ["one"]
+    assert Files(tmp_path).names("a") == ["one", "two"]
+    assert placed(Azure(), str(tmp_path)).names("a") == ["one"]
 
 
 class ObjectStore(NeverMoves):

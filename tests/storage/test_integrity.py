@@ -21,6 +21,7 @@ from tests.storage.stored import (
     contents,
     cut_off,
     damage,
+    emptied,
     gone,
     make_trial,
     names,
@@ -34,7 +35,8 @@ from tests.storage.stored import (
 
 @pytest.mark.parametrize("folder", ["trials", "curves"])
 @pytest.mark.parametrize(
-    "how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone]
+    "how",
+    [cut_off, emptied, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone],
 )
 def test_a_damaged_part_is_set_aside_and_its_trial_is_not_done(
     store: Store, folder: str, how: Damage
@@ -64,7 +66,8 @@ def test_a_damaged_part_is_set_aside_and_its_trial_is_not_done(
 
 @pytest.mark.parametrize("folder", ["trials", "curves"])
 @pytest.mark.parametrize(
-    "how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone]
+    "how",
+    [cut_off, emptied, with_a_flipped_bit, of_something_else, no_parquet, of_another_trial, gone],
 )
 def test_no_trial_of_a_damaged_compact_file_is_done(store: Store, folder: str, how: Damage) -> None:
     write(store, 1, 2)
@@ -84,7 +87,9 @@ def test_no_trial_of_a_damaged_compact_file_is_done(store: Store, folder: str, h
 
 @pytest.mark.parametrize("kind", ["parts", "compact"])
 @pytest.mark.parametrize("folder", ["trials", "curves"])
-@pytest.mark.parametrize("how", [cut_off, with_a_flipped_bit, of_something_else, no_parquet])
+@pytest.mark.parametrize(
+    "how", [cut_off, emptied, with_a_flipped_bit, of_something_else, no_parquet]
+)
 def test_readers_leave_damaged_files_out_with_a_warning_and_change_nothing(
     store: Store, kind: str, folder: str, how: Damage
 ) -> None:
