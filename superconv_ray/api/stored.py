@@ -68,6 +68,8 @@ def look_up(plan: Plan, store: Store) -> Stored:
     from superconv_ray.storage.versions import difference_note
 
     planner = Planner(plan, recorded_outcomes(store, plan))
+    if store.definitions(plan.study.name):
+        store.members(plan.study.name)  # the planner knows them; a damaged table should be named
     own = {member.trial_id for member in planner.memberships}
     return Stored(
         place=store.files.place,

@@ -8,8 +8,10 @@ import os
 import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,10 +28,12 @@ def errors_for_users() -> Iterator[None]:
     """End the process with what helps its user; see `explain` for which error is shown how.
 
     A user's mistake exits with code 2, an interruption with 130. An error inside this package is
-    raised as it is. With SUPERCONV_TRACEBACK set in the environment, every error is.
+    raised as it is. With SUPERCONV_TRACEBACK set in the environment, every error is. Warnings of
+    this package are one line each, and shown once.
     """
     try:
-        yield
+        with _warnings_in_one_line():
+            yield
     except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
         raise  # for click, which also ends quietly if nobody reads the output any more
     except KeyboardInterrupt:
@@ -44,6 +48,24 @@ def errors_for_users() -> Iterator[None]:
             raise
         click.echo(text, err=True)
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    shown_otherwise, shown = warnings.showwarning, set()
+
+    def show(message: Warning | str, category: type[Warning], filename: str, *rest: Any) -> None:
+        if not is_ours(filename):
+            shown_otherwise(message, category, filename, *rest)
+        elif (text := str(message)) not in shown:
+            shown.add(text)
+            click.echo(f"warning: {text}", err=True)
+
+    warnings.showwarning = show  # type: ignore[assignment]  # passed on as it came
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown_otherwise
 
 
 def explain(error: Exception) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.parquet_files import (
@@ -31,7 +32,7 @@ class DamagedFileWarning(UserWarning):
 
 def warn_left_out(error: DamagedFileError) -> None:
     """Warn that what is damaged of a file was left out."""
-    warnings.warn(f"{error}; until then it is left out", DamagedFileWarning, stacklevel=3)
+    warnings.warn(f"{error}; until then it is left out", DamagedFileWarning, stacklevel=2)
 
 
 def set_aside(files: Files, error: DamagedFileError, consequence: str) -> str:
@@ -59,12 +60,16 @@ def set_aside_damaged(files: Files, study: str) -> list[str]:
         f"{folder}/{n}" for folder in (f"studies/{study}", "failures") for n in files.names(folder)
     ]
     tables = [f"{folder}/{n}" for folder in TABLES for n in files.names(folder) if is_of_a_table(n)]
+
+    def damage_of(name: str) -> DamagedFileError | None:
+        return files.patiently("read", lambda: _damage_of(files, name))
+
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        found = list(pool.map(lambda name: _damage_of(files, name), [*names, *tables]))
+        found = list(pool.map(damage_of, [*names, *tables]))
     lines = []
     for error in filter(None, found):
         if "/compact-" in error.name:
-            consequence = _keep_intact(files, error.name)
+            consequence = files.patiently("read", partial(_keep_intact, files, error.name))
         elif error.name in tables:
             consequence = "the trial is trained again"
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,8 +260,8 @@ def test_a_damaged_file_of_a_study_is_named_in_one_line_and_the_next_run_sets_it
 ) -> None:
     members, file = study.members(), Path(study.uri, "studies", f"named.{suffix}")
     file.write_bytes(file.read_bytes()[:-100])
-    looks = [study("show"), superconv("report", study.uri), superconv("watch", study.uri, "--once")]
-    for result in [*looks, *([study("status")] if suffix == "json" else [])]:
+    looks = [superconv("report", study.uri), superconv("watch", study.uri, "--once")]
+    for result in [study("status"), study("show"), *looks]:
         assert result.exit_code == 2
         (line,) = result.stderr.splitlines()
         assert line.startswith(f"error: studies/named.{suffix} in the store {study.uri} is damaged")
@@ -271,3 +272,28 @@ def test_a_damaged_file_of_a_study_is_named_in_one_line_and_the_next_run_sets_it
     assert Path(study.uri, "set_aside", "studies", f"named.{suffix}").exists()
     assert study.members() == members
     assert study("show").exit_code == 0
+
+
+def test_a_damaged_table_is_named_in_one_line_by_every_command_and_its_trials_are_repeated(
+    study: Edited, superconv: Callable[..., Result]
+) -> None:
+
+    def shown() -> str:
+        return re.sub(r"[0-9.]+ m?s of training", "", study("show").stdout)
+
+    before = shown()
+    (file,) = Path(study.uri, "trials").glob("*.parquet")
+    content = bytearray(file.read_bytes())
+    content[60] ^= 1
+    file.write_bytes(content)
+    looks = [superconv("report", study.uri), superconv("watch", study.uri, "--once")]
+    for result in [study("status"), study("show"), *looks]:
+        (line,) = result.stderr.splitlines()[:1]
+        assert result.stderr.count(f"trials/{file.name}") == 1
+        assert line.startswith(f"warning: trials/{file.name} in the store {study.uri} is damaged: ")
+        assert "Run the study again: that moves the file to set_aside/" in line
+    ran = study("run")
+    assert f"warning: trials/{file.name} in the store {study.uri} is damaged: " in ran.stdout
+    assert "4 of its 4 trials are trained again" in ran.stdout
+    assert "4 trials trained, 0 found" in ran.stdout
+    assert shown() == before

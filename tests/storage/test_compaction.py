@@ -8,16 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from superconv_ray.storage import filesystem, tables
 from superconv_ray.storage.compaction import MAX_COMPACT_FILES, compact
 from superconv_ray.storage.filesystem import Files
-from superconv_ray.storage.store import Store, open_store
+from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from tests.storage.stored import (
     assert_holds,
     contents,
     make_trial,
     names,
+    ordered,
     orphan_curve,
     write,
 )
@@ -162,6 +165,59 @@ def test_a_compaction_during_a_listing_hides_nothing(store: Store, store_uri: st
     slow = SlowListing(store_uri, lambda: compact(store.files))
     assert len(Store(slow).trials()) == 3
     assert slow.listed > 2
+
+
+class CompactedMeanwhile(Files):
+    """Another process compacts the store after some part was read."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.compacted = False
+
+    def read(self, name: str) -> bytes | None:
+        content = super().read(name)
+        if name.startswith("curves/") and not self.compacted:
+            self.compacted = True
+            compact(Files(self.uri))
+        return content
+
+
+def test_what_was_read_before_a_compaction_is_kept_and_the_rest_found(
+    store: Store, store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "PARTS_AT_ONCE", 1)
+    write(store, *range(4))
+    expected = contents(store)
+    files = CompactedMeanwhile(store_uri)
+    pd.testing.assert_frame_equal(ordered(Store(files).curves()), expected[1])
+    assert files.compacted
+
+
+class Vanishing(Files):
+    """Lists a compact file that is gone when it is opened: other processes merge all the time."""
+
+    def __init__(self, uri: str, listings: int) -> None:
+        super().__init__(uri)
+        self.listings = listings
+
+    def names(self, folder: str) -> list[str]:
+        self.listings -= 1
+        ghost = ["compact-0123.parquet"] if self.listings > 0 else []
+        return [*super().names(folder), *ghost]
+
+
+def test_a_reader_outlasts_many_compactions(store: Store, store_uri: str) -> None:
+    write(store, 1, 2)
+    assert len(Store(Vanishing(store_uri, listings=40)).trials()) == 2
+
+
+def test_files_that_vanish_again_and_again_are_an_error_of_the_store(
+    store: Store, store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesystem, "PATIENCE", 0.1)
+    write(store, 1, 2)
+    with pytest.raises(StoreError, match=r"^the store .* cannot be read: .*compact-0123.parquet"):
+        Store(Vanishing(store_uri, listings=10**6)).trials()
 
 
 def test_two_compactions_at_once_lose_nothing(store: Store, store_uri: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -396,3 +397,36 @@ def test_only_old_unfinished_files_are_removed(tmp_path: Path) -> None:
         os.utime(tmp_path / "a" / name, (time.time() - 90_000,) * 2)
     files.remove_unfinished("a", timedelta(days=1))
     assert sorted(os.listdir(tmp_path / "a")) == [".new.parquet.1.tmp", "old.parquet"]
+
+
+# Links and power cuts
+
+
+def test_a_path_that_is_a_loop_of_links_is_an_error_of_the_store(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    for path in (tmp_path / "one", tmp_path / "one" / "store"):
+        with pytest.raises(StoreError, match=rf"^the store {path} cannot be .*[Ll]ink"):
+            Files(path).read("store.json")
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_write_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, list[str]]] = []
+
+    def sync(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        names = sorted(p.name for p in path.iterdir()) if path.is_dir() else []
+        synced.append((path.name, names))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    files = Files(tmp_path / "store")
+    files.write("trials/one", b"1")
+    *folders, (file, _), folder = synced
+    assert sorted(name for name, _ in folders) == ["store", tmp_path.name]  # were made
+    assert re.fullmatch(r"\.one\..*\.tmp", file)
+    assert folder == ("trials", ["one"])
+    synced.clear()
+    files.write("trials/one", b"2")
+    assert [name for name, _ in synced[1:]] == ["trials"]

@@ -10,9 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.storage.compaction import compact
+from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.integrity import DamagedFileWarning, set_aside_damaged
+from superconv_ray.storage.seal import DamagedFileError
 from superconv_ray.storage.store import Store, StoreError
 from superconv_ray.storage.writing import StoreWriter
 from tests.storage.stored import (
@@ -24,6 +27,7 @@ from tests.storage.stored import (
     emptied,
     gone,
     make_trial,
+    member,
     names,
     no_parquet,
     of_another_trial,
@@ -161,3 +165,37 @@ def test_a_damaged_file_of_a_study_is_named_with_the_way_out(
     assert text.startswith(f"studies/one.{suffix} in the store {filled.files.place} is damaged")
     assert "Run the study again: that moves the file to set_aside/" in text
     assert "\n" not in text
+
+
+class Forbidden(Files):
+    """A store one of whose files this user may not read."""
+
+    def __init__(self, uri: str, forbidden: str) -> None:
+        super().__init__(uri)
+        self.forbidden = forbidden
+
+    def path(self, name: str) -> str:
+        if name == self.forbidden:
+            raise PermissionError(13, "Permission denied", super().path(name))
+        return super().path(name)
+
+
+@pytest.mark.parametrize("kind", ["parts", "compact"])
+@pytest.mark.parametrize("folder", ["trials", "curves", "studies"])
+def test_a_file_that_may_not_be_read_is_no_damage_but_an_error_with_the_way_out(
+    store: Store, kind: str, folder: str
+) -> None:
+    write(store, 1, 2)
+    StoreWriter(store).write_study(StudyDefinition(name="one"), [member(1, "a"), member(2, "a")])
+    if kind == "compact":
+        compact(store.files)
+    name = f"{folder}/{names(store, folder)[0]}"
+    forbidden = Store(Forbidden(store.files.uri, name))
+    for look in (
+        {"trials": forbidden.trials, "curves": forbidden.curves}.get(folder, forbidden.study),
+        lambda _: set_aside_damaged(forbidden.files, "one"),
+    ):
+        with pytest.raises(StoreError, match=rf"permission is missing, .*{name}") as raised:
+            look("one")
+        assert not isinstance(raised.value, DamagedFileError)
+    assert name.partition("/")[2] in names(store, folder)
