@@ -144,6 +144,11 @@ def point_text(point: Mapping[str, Any]) -> str:
     return ", ".join(setting_text(column, value) for column, value in point.items())
 
 
+def place_text(row: Mapping[Any, Any], columns: Iterable[str]) -> str:
+    """The point of a sweep that a row of a table is about, from the columns that distinguish it."""
+    return point_text({column: row[column] for column in columns})
+
+
 def trial_name(settings: Mapping[str, Any]) -> str:
     """The main settings of a trial, from its row or its settings."""
     text = "{dataset} n={data_count} {model} {policy} max_lr={max_lr:g} seed={seed}"

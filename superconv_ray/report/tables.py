@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from superconv_ray.design.text import (
     accuracy_text,
     column_name,
     percent_interval,
-    point_text,
+    place_text,
     probability,
     value_text,
 )
@@ -183,14 +183,10 @@ def _notes(comparison: pd.DataFrame, by: Sequence[str]) -> Iterator[str]:
     for row in comparison.to_dict("records"):
         against = f" against {row['baseline']}" if several else ""
         for text in filter(None, row["note"].split("; ")):
-            rows.setdefault(text, []).append(_place(row, by) + against)
+            rows.setdefault(text, []).append(place_text(row, by) + against)
     for text, places in rows.items():
         where = "all rows" if len(places) == len(comparison) else "; ".join(places)
         yield f"{text} ({where})."
-
-
-def _place(row: Mapping[Any, Any], by: Sequence[str]) -> str:
-    return point_text({column: row[column] for column in by})
 
 
 def _stale_statistics(trainings: pd.DataFrame, by: Sequence[str]) -> Iterator[str]:
@@ -203,5 +199,5 @@ def _stale_statistics(trainings: pd.DataFrame, by: Sequence[str]) -> Iterator[st
             yield (
                 f"With re-estimated BN statistics, {row['arm']} has "
                 f"{100 * row['accuracy_reestimated']:.1f} % instead of "
-                f"{100 * row['accuracy']:.1f} % ({_place(row, by)})."
+                f"{100 * row['accuracy']:.1f} % ({place_text(row, by)})."
             )

@@ -12,7 +12,7 @@ from superconv_ray.analysis import arm_summary
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE
-from superconv_ray.design.text import counted, in_words, percent_interval, point_text
+from superconv_ray.design.text import counted, in_words, percent_interval, place_text
 from superconv_ray.report.study_results import NOTABLE, StudyResults
 
 VERDICTS = {SUPER_CONVERGES: "beats {}", DOES_NOT: "does not beat {}", UNDECIDED: "is undecided"}
@@ -100,7 +100,7 @@ def _details(results: StudyResults) -> Iterator[str]:
 def _best(results: StudyResults) -> str:
     table = arm_summary(results.trainings, results.axes, results.value)
     best = max(table.to_dict("records"), key=lambda row: row["mean"])
-    where = f" at {_place(best, results.axes)}" if results.axes else ""
+    where = f" at {place_text(best, results.axes)}" if results.axes else ""
     rank = f", the best of {counted(len(table), 'point')}" if len(table) > 1 else ""
     return f"Its {results.measured_on} accuracy is {percent_interval(best)} %{where}{rank}."
 
@@ -121,11 +121,7 @@ def _tally(rows: pd.DataFrame, baseline: str, axes: Sequence[str]) -> Iterator[s
 
 def _numbers(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
     gap = f"({percent_interval(row, '+')})"
-    return f"at {_place(row, axes)} {gap}" if axes else gap
-
-
-def _place(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
-    return point_text({axis: row[axis] for axis in axes})
+    return f"at {place_text(row, axes)} {gap}" if axes else gap
 
 
 def _trends(results: StudyResults) -> Iterator[str]:
@@ -133,7 +129,7 @@ def _trends(results: StudyResults) -> Iterator[str]:
     for kind, words in ((GROWS, "grows"), (FALLS, "falls")):
         found = [
             f"{percent_interval(row, '+')} points over {row['baseline']}"
-            + (f" at {_place(row, others)}" if others else "")
+            + (f" at {place_text(row, others)}" if others else "")
             for row in table[table["verdict"] == kind].to_dict("records")
         ]
         if found:

@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from superconv_ray.design.text import column_name, interval_text, point_text
+from superconv_ray.design.text import column_name, interval_text, place_text
 from superconv_ray.report import theme
 
 PERCENT = 100
@@ -96,13 +96,7 @@ DODGED = alt.expr("datum.dodge")
 
 def panels(frame: pd.DataFrame, facet: Sequence[str]) -> pd.Series[str]:
     """Title of the panel of each row; empty without a facet."""
-    columns = list(facet)
-    if not columns:  # of which pandas before 3 gives no rows
-        return pd.Series("", frame.index, dtype=str)
-    texts = [
-        point_text(dict(zip(columns, row, strict=True)))
-        for row in frame[columns].itertuples(index=False, name=None)
-    ]
+    texts = [place_text(row, facet) for row in frame.to_dict("records")]
     return pd.Series(texts, frame.index, dtype=str)
 
 
