@@ -23,15 +23,21 @@ class Run:
         planner: Decides which trial is next.
         progress: Shows the run.
         record: Writes to the store which trials the study uses by now.
+        trial_ended: Is called after each trial.
     """
 
     def __init__(
-        self, planner: Planner, progress: Progress, record: Callable[[], None] = lambda: None
+        self,
+        planner: Planner,
+        progress: Progress,
+        record: Callable[[], None] = lambda: None,
+        trial_ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.planner = planner
         self.progress = progress
         progress.follow(planner)
         self._record = record
+        self._trial_ended = trial_ended
         self._recorded_at = time.monotonic()
 
     def next(self) -> CompleteTrial | Signal:
@@ -42,6 +48,7 @@ class Run:
         """Take the end of a trial."""
         self.planner.tell(trial.id, outcome)
         self.progress.ended(trial, outcome)
+        self._trial_ended()
         if time.monotonic() - self._recorded_at >= RECORD_SECONDS:
             self._recorded_at = time.monotonic()
             try:

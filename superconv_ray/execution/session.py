@@ -14,6 +14,7 @@ from rich.console import Console
 
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
+from superconv_ray.execution.compactor import Compactor
 from superconv_ray.execution.model_check import check_own_models, check_precisions
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.record import StudyRecord
@@ -123,14 +124,15 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> RunSummary:
             planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
             found = len(planner.outcomes)
             record = StudyRecord(store, plan)
-            run = Run(planner, progress, lambda: record.write(planner))
-            inputs = _load_inputs(run, options) if planner.to_come else None
-            record.write(planner)
-            if inputs:
-                try:
-                    _train(run, inputs, store, claim, options)
-                finally:
-                    record.write(planner)
+            with Compactor(store.files) as compactor:
+                run = Run(planner, progress, lambda: record.write(planner), compactor.trial_ended)
+                inputs = _load_inputs(run, options) if planner.to_come else None
+                record.write(planner)
+                if inputs:
+                    try:
+                        _train(run, inputs, store, claim, options)
+                    finally:
+                        record.write(planner)
             compact(store.files)
     return _summary(planner, found)
 

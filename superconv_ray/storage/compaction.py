@@ -5,7 +5,8 @@ Readers and writers go on meanwhile. A crash leaves trials in two files, of whic
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -19,6 +20,9 @@ from superconv_ray.storage.seal import DamagedFileError, SealedFile
 from superconv_ray.storage.tables import finished_ids, is_any_of, list_table, read_parts
 
 MAX_COMPACT_FILES = 8
+"""Compact files that may still grow; of more, the smallest are merged."""
+FULL = 8192
+"""Trials from which on a compact file is not merged any more: bounds time and memory of a merge."""
 ABANDONED_AFTER = timedelta(days=1)
 """Age at which the writer of an unfinished file is certainly gone."""
 
@@ -55,12 +59,10 @@ def _delete_parts(files: Files, folder: str, ids: Collection[str]) -> None:
 
 
 def _merge(files: Files, folder: str) -> None:
-    """Fold the compact files into one if there are many."""
-    listing = list_table(files, folder)
-    if len(listing.compact) <= MAX_COMPACT_FILES:
-        return
+    """Fold small compact files into one if there are many."""
+    small = _to_merge(list_table(files, folder).compact)
     table, found, seen = TABLES[folder], [], set[str]()
-    for name, ids in listing.compact.items():
+    for name, ids in small.items():
         fresh = ids - seen
         seen |= ids
         try:
@@ -69,8 +71,20 @@ def _merge(files: Files, folder: str) -> None:
         except DamagedFileError as error:  # what is intact of it stays where it is
             warn_left_out(error)
             return
+    if not found:
+        return
     by = [(name, "ascending") for name in ("trial_id", "step") if name in table.names]
     rows = pa.concat_tables(found).cast(table).combine_chunks().sort_by(by)
     merged = write_compact(files, folder, rows, sorted(seen))
-    for name in listing.compact.keys() - {merged}:
+    for name in small.keys() - {merged}:
         files.delete(f"{folder}/{name}")
+
+
+def _to_merge(compact: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Return the smallest files that are not full, up to two full ones together; none if few."""
+    growing = sorted((len(ids), name) for name, ids in compact.items() if len(ids) < FULL)
+    if len(growing) <= MAX_COMPACT_FILES:
+        return {}
+    totals = itertools.accumulate(count for count, _ in growing)
+    chosen = [name for (_, name), total in zip(growing, totals, strict=True) if total <= 2 * FULL]
+    return {name: compact[name] for name in chosen}

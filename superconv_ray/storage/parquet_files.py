@@ -133,6 +133,26 @@ def scan(
     return _rows(table, map(_fragment, sources), condition, columns)
 
 
+def read_parts_whole(
+    table: pa.Schema, parts: Iterable[pa.BufferReader], columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read all rows of parts as `scan` does, in half of its time or less.
+
+    The columns have one chunk each: chunks of one row would take ten times the memory of the rows.
+    """
+    found = [pq.ParquetFile(part).read(columns, use_threads=False) for part in parts]
+    rows = pa.concat_tables(found, promote_options="default").combine_chunks()
+    known, result = set(rows.column_names), _with_dictionary(table)
+    fields = [result.field(name) for name in columns or table.names]
+    values = [
+        rows[field.name].cast(field.type)
+        if field.name in known
+        else pa.nulls(len(rows), field.type)
+        for field in fields
+    ]
+    return pa.table(values, schema=pa.schema(fields))
+
+
 def scan_intact(
     table: pa.Schema,
     source: SealedFile,
@@ -185,7 +205,7 @@ def ids_in(source: SealedFile) -> frozenset[str]:
     return _parsed(pq.read_metadata(source).metadata[_IDS])
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _parsed(ids: bytes) -> frozenset[str]:
     """Parse a list once: both tables list the same trials, and are read again and again."""
     return frozenset(json.loads(ids))

@@ -51,6 +51,10 @@ def open_store(uri: str | Path, *, known: bool = False) -> Store:
     return Store(Files(uri, known=known))
 
 
+LARGE = 1_000_000
+"""Rows from which on a frame is made with the least memory."""
+
+
 class Store:
     """The results in a folder or an object store, as pandas frames; see `open_store`."""
 
@@ -238,6 +242,16 @@ def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Nullable integers stay integers; a missing float is NaN; ids of curves are categories."""
-    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    """Nullable integers stay integers; a missing float is NaN; ids of curves are categories.
+
+    The table is used up: each column is given up once it is in the frame. Columns of a large frame
+    are not joined in blocks, which would take as much memory again.
+    """
+    # pandas could not write to a column of one chunk that is not joined: it would be Arrow's own.
+    chunked = all(column.num_chunks > 1 for column in table.columns)
+    frame: pd.DataFrame = table.to_pandas(
+        types_mapper={pa.int64(): pd.Int64Dtype()}.get,
+        split_blocks=chunked and len(table) >= LARGE,
+        self_destruct=True,
+    )
     return frame

@@ -27,6 +27,7 @@ from superconv_ray.storage.parquet_files import (
     ids_in,
     is_compact,
     read_part,
+    read_parts_whole,
     scan,
     scan_intact,
 )
@@ -140,7 +141,10 @@ def read_table(
                 found.append(read_compact(files, f"{folder}/{name}", once, columns))
                 done.update(fresh)
         for parts in read_parts(files, folder, (listing.parts & wanted) - done):
-            found.append(scan(table, parts.values(), condition, columns))
+            if condition is None and parts:
+                found.append(read_parts_whole(table, parts.values(), columns))
+            else:
+                found.append(scan(table, parts.values(), condition, columns))
             done.update(parts)
 
     files.patiently("read", read_rest, relists=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from superconv_ray.storage import filesystem, tables
+from superconv_ray.storage import compaction, filesystem, tables
 from superconv_ray.storage.compaction import MAX_COMPACT_FILES, compact
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.store import Store, StoreError, open_store
@@ -240,3 +240,22 @@ def test_compaction_removes_what_killed_workers_left_of_finished_trials(store: S
     compact(store.files)
     assert names(store, "checkpoints") == [f"{running.id}.pt"]
     assert names(store, "failures") == [f"{running.id}.json"]
+
+
+def test_full_files_are_not_merged_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FULL", 5)
+    count, most = 60, 0
+    for seed in range(count):
+        write(store, seed)
+        before = set(names(store, "trials"))
+        full = {name for name in before if trials_in(store, name) >= 5}
+        compact(store.files)
+        assert full <= set(names(store, "trials"))
+        most = max(most, *(trials_in(store, name) for name in names(store, "trials")))
+    assert_holds(store, *range(count))
+    assert 5 <= most <= 10
+    assert len(names(store, "trials")) <= count // 5 + MAX_COMPACT_FILES
+
+
+def trials_in(store: Store, name: str) -> int:
+    return len(pd.read_parquet(Path(store.files.uri, "trials", name), columns=["trial_id"]))

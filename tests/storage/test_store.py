@@ -15,6 +15,7 @@ from pyarrow import fs
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.storage import schema
+from superconv_ray.storage import store as store_module
 from superconv_ray.storage.compaction import compact
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.seal import write_json
@@ -22,6 +23,7 @@ from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from tests.storage.stored import (
     assert_holds,
+    contents,
     make_trial,
     member,
     orphan_curve,
@@ -258,3 +260,17 @@ def test_a_shared_trial_has_the_data_fraction_that_each_study_asked_for(store: S
         StoreWriter(store).write_study(StudyDefinition(name=name), [member])
     found = {name: store.trials(name)["data_fraction"].tolist() for name in asked}
     assert found == {name: [fraction] for name, fraction in asked.items()}
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_frames_can_be_written_to_however_large_they_are(
+    store: Store, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    monkeypatch.setattr(store_module, "LARGE", 1)
+    for seed in range(files):
+        write(store, seed)
+        compact(store.files)
+    for frame in contents(store):
+        for name in map(str, frame.select_dtypes("number")):
+            frame.loc[0, name] = 7
+            assert frame.loc[0, name] == 7
