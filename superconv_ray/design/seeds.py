@@ -54,16 +54,15 @@ def seed_values(seeds: int | Sequence[int] | AtLeast) -> Sequence[int]:
     wrong_type = TypeError(f"seeds must be a count or a sequence of integers, got {seeds!r}")
     if isinstance(seeds, bool) or not isinstance(seeds, (int, Sequence)):
         raise wrong_type
-    if isinstance(seeds, int):
-        seeds = range(seeds)
-    if not isinstance(seeds, range):  # which may be too long to look at each
-        seeds = tuple(seeds)
-        if not all(isinstance(value, int) and not isinstance(value, bool) for value in seeds):
+    values: Sequence[int] = range(seeds) if isinstance(seeds, int) else seeds
+    if not isinstance(values, range):  # which may be too long to look at each
+        values = tuple(values)
+        if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
             raise wrong_type
-        if len(set(seeds)) < len(seeds):
-            raise ValueError(f"seeds must differ from one another, got {seeds}")
-    if not seeds:
+        if len(set(values)) < len(values):
+            raise ValueError(f"seeds must differ from one another, got {values}")
+    if not values:
         raise ValueError(f"seeds must be at least one, got {seeds!r}")
-    for value in (seeds[0], seeds[-1]) if isinstance(seeds, range) else seeds:
+    for value in (values[0], values[-1]) if isinstance(values, range) else values:
         SEED.check("seeds: each", value)
-    return seeds
+    return values
