@@ -153,8 +153,12 @@ class Store:
         return tables.finished_ids(self.files)
 
     def begun_ids(self) -> frozenset[str]:
-        """Return the ids of unfinished trials that have a checkpoint; a short one has none."""
-        return _stems(self.files.names("checkpoints"), ".pt")
+        """Return the ids of unfinished trials that have a checkpoint; a short one has none.
+
+        A worker that was killed, or slept while another one finished its trial, may leave one.
+        """
+        begun = _stems(self.files.names("checkpoints"), ".pt")
+        return begun - self.finished_ids() if begun else begun
 
     def checkpoint(self, trial_id: str) -> bytes | None:
         """Return the checkpoint of an unfinished trial, if there is one.

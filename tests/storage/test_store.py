@@ -171,6 +171,13 @@ def test_a_kill_between_the_files_of_a_study_leaves_no_foreign_members(store: St
     assert len(store.members("one", definition=first.digest)) == 1
 
 
+def test_a_finished_trial_whose_checkpoint_was_left_behind_is_not_begun(store: Store) -> None:
+    write(store, 1)
+    for seed in (1, 2):
+        StoreWriter(store).write_checkpoint(make_trial(seed).id, b"state")
+    assert store.begun_ids() == {make_trial(2).id}
+
+
 def test_the_rows_of_a_curve_lie_together_in_order_of_the_steps(filled: Store) -> None:
     curves = filled.curves()
     assert curves["step"].tolist() == [1, 2, 10] * 4
