@@ -226,19 +226,19 @@ def _with_sources(
 ) -> tuple[Study, dict[str, str]]:
     """The study with the given model and data set among its own, and the names of the two."""
     names: dict[str, str] = {}
-    models: dict[str, Any] = {}
-    datasets: dict[str, Any] = {}
-    if model is not None:
-        names["model"] = model if isinstance(model, str) else _name_of(model, "model")
-        models = {} if isinstance(model, str) else {names["model"]: model}
-    if data is not None:
-        names["dataset"] = data if isinstance(data, str) else _name_of(data, "data")
-        datasets = {} if isinstance(data, str) else {names["dataset"]: data}
+    own: dict[str, dict[str, Any]] = {"model": {}, "dataset": {}}
+    for field, source, otherwise in (("model", model, "model"), ("dataset", data, "data")):
+        if isinstance(source, str):
+            names[field] = source
+        elif source is not None:
+            names[field] = _name_of(source, otherwise)
+            own[field] = {names[field]: source}
     study = study or default_study(names)
-    study = replace(
-        study, models={**study.models, **models}, datasets={**study.datasets, **datasets}
-    )
-    return study, names
+    return replace(
+        study,
+        models={**study.models, **own["model"]},
+        datasets={**study.datasets, **own["dataset"]},
+    ), names
 
 
 def _name_of(source: object, otherwise: str) -> str:

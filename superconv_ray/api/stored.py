@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
-from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.study import Study
-from superconv_ray.design.trial import Template
 
 if TYPE_CHECKING:
     from superconv_ray.planning.planner import Planner
-    from superconv_ray.planning.selection import Role
     from superconv_ray.storage.store import Store
 
 Kind = tuple[str, str, int]
@@ -78,41 +76,20 @@ def look_up(plan: Plan, store: Store) -> Stored:
         diverged=Counter(planner.outcomes.values())["diverged"],
         failures={id_: found["error"] for id_, found in store.failures().items() if id_ in own},
         left=planner.left,
-        seconds_left=_seconds_left(plan, planner, store),
+        seconds_left=_seconds_left(planner, store),
         note=difference_note(store, define(plan)),
     )
 
 
-def _seconds_left(plan: Plan, planner: Planner, store: Store) -> float | None:
-    steps = _steps_left(plan, planner)
-    if not steps:
-        return 0.0
-    paces = _step_seconds(store)
+def _seconds_left(planner: Planner, store: Store) -> float | None:
+    steps: defaultdict[Kind, float] = defaultdict(float)
+    for stage in chain.from_iterable(planner.expected()):
+        trial = stage.trial
+        steps[trial.model, trial.dataset, trial.batch_size] += stage.count * trial.steps
+    paces = _step_seconds(store) if steps else {}
     if any(kind not in paces for kind in steps):
         return None
     return sum(count * paces[kind] for kind, count in steps.items())
-
-
-def _steps_left(plan: Plan, planner: Planner) -> Counter[Kind]:
-    """Optimizer steps of the trials that are not done, by what their time depends on."""
-    left: Counter[Kind] = Counter()
-    done = Counter(
-        (member.cell, member.role)
-        for member in planner.memberships
-        if member.trial_id in planner.outcomes
-    )
-    tuning = plan.study.tuning
-    for index, cell in enumerate(plan.cells):
-        expected: list[tuple[Role, Replicates[Any], int]] = [
-            ("training", cell.templates, len(cell.templates))
-        ]
-        if cell.range_tests:
-            expected.append(("range_test", cell.range_tests, len(cell.range_tests)))
-        if cell.search:
-            expected.append(("tuning", cell.search.templates, tuning.total_trials))
-        for role, trials, count in expected:
-            left[_kind(trials.pattern)] += (count - done[index, role]) * trials.pattern.steps
-    return +left
 
 
 def _step_seconds(store: Store) -> Mapping[Kind, float]:
@@ -126,7 +103,3 @@ def _step_seconds(store: Store) -> Mapping[Kind, float]:
         (model, dataset, int(size)): pace
         for model, dataset, size, pace in frame.itertuples(index=False, name=None)
     }
-
-
-def _kind(trial: Template) -> Kind:
-    return trial.model, trial.dataset, trial.batch_size

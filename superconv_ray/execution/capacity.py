@@ -24,26 +24,6 @@ def cluster_nodes() -> list[NodeResources]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def slots_at_start(request: Request, say: Callable[[str], None]) -> int:
-    """Return how many trials can run at once, or wait on a cluster that has no workers yet.
-
-    Args:
-        request: What a trial requests.
-        say: Called with a message if there are no workers yet.
-
-    Raises:
-        ValueError: There are nodes that run trials, but none has room for this one.
-    """
-    nodes = cluster_nodes()
-    if slots := request.slots(nodes):
-        return slots
-    if any(node.get("CPU") for node in nodes):
-        raise ValueError(request.misfit(nodes))
-    hint = "" if request.gpus else "; if they have GPUs, use these with --gpus-per-trial"
-    say(f"no node runs trials yet: waiting for nodes with room for {request}{hint}")
-    return WAITING_TRIALS
-
-
 class RoomWatch:
     """Follows how many trials the cluster can run, and warns while none can.
 
@@ -54,6 +34,9 @@ class RoomWatch:
     Attributes:
         request: What a trial requests now.
         slots: How many trials can run at once, as of some seconds ago.
+
+    Raises:
+        ValueError: There are nodes that run trials, but none has room for this one.
     """
 
     def __init__(self, request: Request, say: Callable[[str], None]) -> None:
@@ -61,11 +44,18 @@ class RoomWatch:
         self._say = say
         self._idle_since = self._looked_at = time.monotonic()
         self._say_after = SAY_SECONDS
-        self.slots = request.slots(cluster_nodes())
+        nodes = cluster_nodes()
+        self.slots = request.slots(nodes)
+        if self.slots:
+            return
+        if any(node.get("CPU") for node in nodes):
+            raise ValueError(request.misfit(nodes))
+        hint = "" if request.gpus else "; if they have GPUs, use these with --gpus-per-trial"
+        say(f"no node runs trials yet: waiting for nodes with room for {request}{hint}")
 
     @property
     def may_wait(self) -> int:
-        """Return how many trials should wait, so that an autoscaler sees what could be used."""
+        """How many trials should wait, so that an autoscaler sees what could be used."""
         return self.slots or WAITING_TRIALS
 
     def look(self, running: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from superconv_ray.execution import capacity
-from superconv_ray.execution.capacity import RoomWatch, slots_at_start
+from superconv_ray.execution.capacity import RoomWatch
 from superconv_ray.execution.request import Request
 
 
@@ -43,7 +43,7 @@ def test_a_trial_is_never_spread_over_two_nodes(
     monkeypatch.setattr(capacity, "cluster_nodes", lambda: nodes)
     assert Request(cpus, gpus).slots(nodes) == 0
     with pytest.raises(ValueError, match=f"a trial of {cpus:g} CPUs and {gpus:g} GPUs does not"):
-        slots_at_start(Request(cpus, gpus), print)
+        RoomWatch(Request(cpus, gpus), print)
 
 
 @pytest.mark.parametrize("gpus", [0.0, 1.0])
@@ -53,7 +53,7 @@ def test_trials_wait_for_workers_on_a_cluster_without_any(
     """Which is what makes an autoscaler start the first."""
     monkeypatch.setattr(capacity, "cluster_nodes", lambda: [{"memory": 1e9}])
     said: list[str] = []
-    assert slots_at_start(Request(1.0, gpus), said.append) > 0
+    assert RoomWatch(Request(1.0, gpus), said.append).may_wait > 0
     (line,) = said
     assert line.startswith(
         f"no node runs trials yet: waiting for nodes with room for 1 CPUs and {gpus:g} GPUs"
@@ -89,9 +89,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_a_cluster_without_a_fitting_node_is_reported_once_within_30_s(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capacity, "cluster_nodes", lambda: [{}, {"CPU": 1.0}])
+    nodes = [{}, {"CPU": 1.0}, {"CPU": 2.0}]
+    monkeypatch.setattr(capacity, "cluster_nodes", lambda: nodes)
     said: list[str] = []
     watch = RoomWatch(Request(2.0, 0.0), said.append)
+    nodes.pop()
     watch_for(100.0, 1, watch, clock)
     assert said == []
     watch_for(30.0, 0, watch, clock)
@@ -107,9 +109,11 @@ def test_a_cluster_without_a_fitting_node_is_reported_once_within_30_s(
 def test_a_later_wait_without_a_fitting_node_is_reported_again(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capacity, "cluster_nodes", list)
+    nodes = [{"CPU": 1.0}]
+    monkeypatch.setattr(capacity, "cluster_nodes", lambda: nodes)
     said: list[str] = []
     watch = RoomWatch(Request(1.0, 0.0), said.append)
+    nodes.pop()
     for running in (0, 1, 0):
         watch_for(30.0, running, watch, clock)
     assert len(said) == 2

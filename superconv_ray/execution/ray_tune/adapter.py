@@ -136,7 +136,7 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
         self._dispatcher = dispatcher
         self._room = room
 
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
+    def on_step_end(self, **_: Any) -> None:
         """Watch the cluster; called at least every 0.1 s.
 
         Raises:
@@ -148,33 +148,15 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
         self._room.look(self._dispatcher.assignments.running)
         self._dispatcher.has_room_for(self._room.slots)
 
-    def on_trial_start(
-        self,
-        iteration: int,  # noqa: ARG002
-        trials: list[Any],  # noqa: ARG002
-        trial: Any,
-        **info: Any,  # noqa: ARG002
-    ) -> None:
+    def on_trial_start(self, *, trial: Any, **_: Any) -> None:
         """Note that a worker has taken on a trial."""
         self._dispatcher.started(trial.trial_id)
 
-    def on_trial_complete(
-        self,
-        iteration: int,  # noqa: ARG002
-        trials: list[Any],  # noqa: ARG002
-        trial: Any,
-        **info: Any,  # noqa: ARG002
-    ) -> None:
+    def on_trial_complete(self, *, trial: Any, **_: Any) -> None:
         """Drop the outcome, which the planner has: Tune would keep it and write it to its state."""
         trial.last_result.pop("outcome", None)
 
-    def on_trial_error(
-        self,
-        iteration: int,  # noqa: ARG002
-        trials: list[Any],  # noqa: ARG002
-        trial: Any,
-        **info: Any,  # noqa: ARG002
-    ) -> None:
+    def on_trial_error(self, *, trial: Any, **_: Any) -> None:
         """Report a lost worker; Tune has written the reason to a file."""
         self._dispatcher.lost(trial.trial_id, Path(trial.error_file).read_text().strip())
 
@@ -182,24 +164,11 @@ class Events(_NotSaved, tune.Callback):  # type: ignore[misc]
 class Unpacked(tune.Callback):  # type: ignore[misc]
     """Shows the callbacks after it plain settings and measurements instead of our objects."""
 
-    def on_trial_start(
-        self,
-        iteration: int,  # noqa: ARG002
-        trials: list[Any],  # noqa: ARG002
-        trial: Any,
-        **info: Any,  # noqa: ARG002
-    ) -> None:
+    def on_trial_start(self, *, trial: Any, **_: Any) -> None:
         """Put the settings into the config, which trackers log as parameters."""
         trial.config.update(trial.config["assignment"].trial.own_settings())
 
-    def on_trial_result(
-        self,
-        iteration: int,  # noqa: ARG002
-        trials: list[Any],  # noqa: ARG002
-        trial: Any,  # noqa: ARG002
-        result: dict[str, Any],
-        **info: Any,  # noqa: ARG002
-    ) -> None:
+    def on_trial_result(self, *, result: dict[str, Any], **_: Any) -> None:
         """Put the measurements into the last result, with the optimizer's step as its step."""
         if outcome := result["outcome"]:
             numbers = {k: v for k, v in outcome.measurements.items() if isinstance(v, (int, float))}
@@ -209,7 +178,7 @@ class Unpacked(tune.Callback):  # type: ignore[misc]
 class Silent(tune.ProgressReporter):  # type: ignore[misc]
     """Reports nothing. In a notebook, Tune's own reporter would clear our output."""
 
-    def should_report(self, trials: list[Any], done: bool = False) -> bool:  # noqa: ARG002
+    def should_report(self, *_: Any, **__: Any) -> bool:
         """Return that there is nothing to report."""
         return False
 

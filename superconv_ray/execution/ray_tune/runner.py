@@ -9,7 +9,7 @@ from typing import Any
 import ray
 
 from superconv_ray.data.dataset import Dataset
-from superconv_ray.execution.capacity import RoomWatch, cluster_nodes, slots_at_start
+from superconv_ray.execution.capacity import RoomWatch, cluster_nodes
 from superconv_ray.execution.connection import connected
 from superconv_ray.execution.doctor.collection import check_before_run, smallest_gpu_bytes
 from superconv_ray.execution.interruption import sigterm_is_ctrl_c
@@ -76,16 +76,15 @@ def run_ray(
             check_models_load(models)
         store = open_store(job.store)
         packing = packing_for(store, cpus_per_trial, 1.0 if gpus is None else gpus)
-        request = packing.largest_request()
-        slots = slots_at_start(request, progress.warn)
+        room = RoomWatch(packing.largest_request(), progress.warn)
         progress.phase("starting workers, which load torch")
         run_tune(
             Dispatcher(run, packing, store),
-            RoomWatch(request, progress.warn),
+            room,
             {"job": job, "datasets": {name: ray.put(data) for name, data in datasets.items()}},
             scratch,
             # Waiting trials make an autoscaler add nodes; on a fixed cluster they only cost time.
-            max_concurrent_trials=slots if fixed_size and not packing.measures else None,
+            max_concurrent_trials=room.slots if fixed_size and not packing.measures else None,
             callbacks=callbacks,
         )
     if run.planner.to_come:  # Tune takes the first Ctrl-C for itself

@@ -134,7 +134,7 @@ def test_a_store_that_fails_ends_the_run() -> None:
     dispatcher = FakeDispatcher(store_error="no space")
     events = Events(cast("Dispatcher", dispatcher), cast("RoomWatch", FakeRoom(slots=2)))
     with pytest.raises(StoreError, match="no space"):
-        events.on_step_end(0, [])
+        events.on_step_end(iteration=0, trials=[])
 
 
 # Which trial a free worker takes; for the rule see test_assignment
