@@ -25,6 +25,7 @@ from pyarrow import fs
 
 from benchmarks.fault_injection.stores import plan, run
 from superconv_ray.storage import filesystem, lease
+from superconv_ray.storage.opening import open_filesystem
 from superconv_ray.storage.writing import StoreWriter
 
 LEASE_SECONDS = 1.0
@@ -196,7 +197,7 @@ def _drive(store: Path, log: Path, seeds: int, at: int | None, number: int) -> N
 @contextmanager
 def _watched(note: Callable[[str, object], None], at: int | None, number: int) -> Iterator[None]:
     """Let the store of this process be watched."""
-    opened, write = filesystem._opened, StoreWriter.write_result
+    opened, write = open_filesystem, StoreWriter.write_result
 
     numbers = itertools.count(1)  # of all threads, and of every time that the store is opened
 
@@ -220,7 +221,7 @@ def _watched(note: Callable[[str, object], None], at: int | None, number: int) -
     with (
         mock.patch.object(
             filesystem,
-            "_opened",
+            "open_filesystem",
             lambda uri: (WatchedFilesystem(begin, renamed), opened(uri)[1]),
         ),
         mock.patch.object(StoreWriter, "write_result", write_result),

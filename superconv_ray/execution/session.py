@@ -25,6 +25,7 @@ from superconv_ray.storage.compaction import compact
 from superconv_ray.storage.integrity import set_aside_damaged
 from superconv_ray.storage.lease import lease
 from superconv_ray.storage.store import Store, open_store
+from superconv_ray.storage.trial_claims import TrialClaims
 from superconv_ray.storage.versions import check_definition
 from superconv_ray.storage.writing import StoreWriter
 
@@ -102,7 +103,8 @@ class RunSummary:
 def run_plan(plan: Plan, options: RunOptions, console: Console) -> RunSummary:
     """Train what is missing of a study and write it to the store.
 
-    The lease is taken first: from then on no other driver trains or moves what this one reads.
+    The lease is taken first: from then on no other driver trains or moves what this one reads. All
+    that the driver itself writes afterwards is fenced by the lease.
 
     Raises:
         StudyConflictError: The store has a study of this name with other settings.
@@ -116,25 +118,28 @@ def run_plan(plan: Plan, options: RunOptions, console: Console) -> RunSummary:
     with Progress(console) as progress:
         store = open_store(options.store)
         StoreWriter(store).initialize()
-        with lease(store.files, plan.study.name) as claim:
+        with lease(store.files, plan.study.name) as held:
+            store = Store(held.files)
             for line in set_aside_damaged(store.files, plan.study.name):
                 progress.warn(line)
             for line in check_definition(store, define(plan), replace=options.replace):
                 progress.note(f"study {plan.study.name}: {line}")
+            claims = TrialClaims(held)  # before the store is read: it notes who writes from now on
             planner = Planner(plan, recorded_outcomes(store, plan), options.max_trials)
             found = len(planner.outcomes)
             record = StudyRecord(store, plan)
             with Compactor(store.files) as compactor:
                 run = Run(planner, progress, lambda: record.write(planner), compactor.trial_ended)
+                run.share(claims, lambda ids: recorded_outcomes(store, plan, ids))
                 inputs = _load_inputs(run, options) if planner.to_come else None
                 record.write(planner)
                 if inputs:
                     try:
-                        _train(run, inputs, store, claim, options)
+                        _train(run, inputs, store, held.claim, options)
                     finally:
                         record.write(planner)
             compact(store.files)
-    return _summary(planner, found)
+    return _summary(planner, found + run.found)
 
 
 def _summary(planner: Planner, found: int) -> RunSummary:

@@ -25,6 +25,7 @@ from superconv_ray.execution.tracebacks import user_traceback
 from superconv_ray.execution.worker_failures import BrokenDeviceError, breaks_device, memory_advice
 from superconv_ray.storage.filesystem_errors import SHARE_IT, not_shared
 from superconv_ray.storage.integrity import set_aside
+from superconv_ray.storage.lease import is_held
 from superconv_ray.storage.seal import DamagedFileError
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
@@ -200,8 +201,13 @@ class Worker:
         return self._resident[name]
 
     def _save(self, run: TrainingRun) -> None:
-        """Write a checkpoint. If that fails, the trial continues without one."""
+        """Write a checkpoint. If that fails, the trial continues without one.
+
+        If another driver has taken the study over, its workers may have finished the trial.
+        """
         try:
+            if self._job.claim and not is_held(self.store.files, self._job.claim):
+                return
             self.writer.write_checkpoint(run.trial.id, run.state())
         except OSError as error:
             self._warn(f"checkpoint of trial {run.trial.id} cannot be written: {error}")

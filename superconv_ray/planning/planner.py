@@ -7,7 +7,7 @@ that run does not depend on the order in which trials end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from superconv_ray.design.outcome import Outcome
@@ -70,6 +70,11 @@ class Planner:
     def to_come(self) -> int:
         """Of those left, the trials that this run will still end, given `max_trials`."""
         return self._queue.runnable(self.left)
+
+    @property
+    def ready(self) -> Iterable[CompleteTrial]:
+        """Trials that `next` gives out without any other having to end first."""
+        return self._queue.ready
 
     @property
     def total(self) -> int:

@@ -7,6 +7,7 @@ may pass.
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import random
 import time
@@ -15,7 +16,7 @@ import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs
@@ -26,18 +27,31 @@ from superconv_ray.storage.filesystem_errors import (
     one_line,
     store_error,
 )
-from superconv_ray.storage.uris import gives_away, without_secrets
+from superconv_ray.storage.opening import FIRST_PATIENCE, open_filesystem
+from superconv_ray.storage.uris import without_secrets
 
 Result = TypeVar("Result")
 
 PATIENCE = 120.0
 """Seconds to wait for a store that has answered before: time for a server to restart."""
-FIRST_PATIENCE = 15.0
-"""Seconds to wait for a store that has never answered: its address may be wrong."""
 LONGEST_PAUSE = 8.0
 
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 """pyarrow's names of the filesystems on which a file appears only once it is complete."""
+
+
+class Fence(Protocol):
+    """Stands between a writer and the store, and lets it write no more once it is replaced.
+
+    Attributes:
+        folder: Where its unfinished files lie. Where files are renamed into place, whoever takes
+            this folder away keeps them from being finished.
+    """
+
+    folder: str
+
+    def check(self) -> None:
+        """Raise a StoreError if the writer was replaced."""
 
 
 class Files:
@@ -54,8 +68,19 @@ class Files:
 
     def __init__(self, uri: str | Path, *, known: bool = False) -> None:
         self.uri = str(uri) if "://" in str(uri) else _resolved(Path(uri))
-        self.filesystem, self.root = _opened(self.uri)
+        self.filesystem, self.root = open_filesystem(self.uri)
         self._answered = known
+        self._fence: Fence | None = None
+
+    def behind(self, fence: Fence) -> Files:
+        """Return the same files for a writer that may be replaced while it writes.
+
+        A replaced writer cannot finish a file where files are renamed into place. On an object
+        store it could, if it was replaced after it had asked the fence: within one request.
+        """
+        fenced = copy.copy(self)
+        fenced._fence = fence
+        return fenced
 
     @property
     def place(self) -> str:
@@ -99,14 +124,21 @@ class Files:
         try:
             self.patiently("written", lambda: self._write(self.path(name), content))
         except FileNotFoundError as error:
+            self._check_fence()
             raise store_error(self.place, "written", error) from error
 
+    def _check_fence(self) -> None:
+        if self._fence:
+            self._fence.check()
+
     def _write(self, target: str, content: bytes | pa.Buffer) -> None:
+        self._check_fence()
         if self.is_object_store:
             self._write_in_place(target, content)
             return
         folder, _, base = target.rpartition("/")
-        unfinished = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp"
+        begun_in = self.path(self._fence.folder) if self._fence else folder
+        unfinished = f"{begun_in}/.{base}.{uuid.uuid4().hex}.tmp"
         self._create_folder(folder)
         try:
             self._write_in_place(unfinished, content)
@@ -165,8 +197,27 @@ class Files:
         with contextlib.suppress(FileNotFoundError):
             self.patiently("written", lambda: self.filesystem.delete_file(self.path(name)))
 
+    def add_folder(self, name: str) -> None:
+        """Create a folder; an object store has none."""
+        if not self.is_object_store:
+            self.patiently(
+                "written", lambda: self.filesystem.create_dir(self.path(name), recursive=True)
+            )
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder and what is in it; on a disk, at once for whoever writes there."""
+        if self.is_object_store:
+            for file in self.tree(name):
+                self.delete(file)
+            return
+        path = self.path(name)
+        with contextlib.suppress(FileNotFoundError):
+            self.patiently("written", lambda: self.filesystem.move(path, f"{path}.gone"))
+            self.patiently("written", lambda: self.filesystem.delete_dir(f"{path}.gone"))
+
     def move(self, name: str, target: str) -> None:
         """Rename a file. A file that is already gone is no error."""
+        self._check_fence()
         if self.is_object_store:  # Azure cannot rename without a hierarchical namespace
             content = self.read(name)
             if content is not None:
@@ -194,14 +245,25 @@ class Files:
             if (info.size or may_be_empty) and not info.base_name.endswith(".tmp")
         )
 
-    def ages(self, folder: str) -> dict[str, float | None]:
-        """Return the age of each file of a subfolder, in seconds before the latest one was written.
+    def times(self, folder: str) -> dict[str, float | None]:
+        """Return when each file of a subfolder was written, in seconds by the store's clock.
 
-        Ages follow the store's clock, so that its users' clocks may differ. None: it has no times.
+        None: the filesystem does not know.
         """
-        times = {info.base_name: info.mtime_ns for info in self._infos(folder) if info.size}
-        latest = max(filter(None, times.values()), default=0)
-        return {name: (latest - t) / 1e9 if t else None for name, t in times.items()}
+        infos = [info for info in self._infos(folder) if info.size]
+        return {i.base_name: i.mtime_ns / 1e9 if i.mtime_ns else None for i in infos}
+
+    def tree(self, folder: str) -> dict[str, tuple[int, int | None]]:
+        """Return each file below a folder: its path in the store -> size, and when it was written.
+
+        Two files of a path that differ in neither are the same.
+        """
+        root = self.root.strip("/")
+        return {
+            info.path.strip("/").removeprefix(root).strip("/"): (info.size, info.mtime_ns)
+            for info in self._infos(folder, recursive=True)
+            if info.size and not info.base_name.endswith(".tmp")
+        }
 
     def remove_unfinished(self, folder: str, older_than: timedelta) -> None:
         """Remove unfinished files of killed writers; an object store has none."""
@@ -212,8 +274,10 @@ class Files:
             if info.base_name.endswith(".tmp") and info.mtime_ns and info.mtime_ns < before:
                 self.delete(f"{folder}/{info.base_name}")
 
-    def _infos(self, folder: str) -> list[fs.FileInfo]:
-        selector: Any = fs.FileSelector(self.path(folder), allow_not_found=True)
+    def _infos(self, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+        selector: Any = fs.FileSelector(
+            self.path(folder), allow_not_found=True, recursive=recursive
+        )
         found = self.patiently("read", lambda: self.filesystem.get_file_info(selector))
         return [info for info in found if info.type == fs.FileType.File]
 
@@ -275,70 +339,3 @@ def _resolved(path: Path) -> str:
         return str(path.expanduser().resolve())
     except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
         raise StoreError(f"the store {path} cannot be opened: {one_line(error)}") from None
-
-
-def _opened(uri: str) -> tuple[Any, str]:
-    """Return the filesystem of a URI, pyarrow's or else fsspec's, and the path in it."""
-    scheme = uri.partition("://")[0]
-    try:
-        try:
-            filesystem, root = fs.FileSystem.from_uri(_with_options(uri))
-        except pa.ArrowInvalid as error:
-            if "Unrecognized filesystem type" not in str(error):
-                raise
-            filesystem, root = fs.FileSystem.from_uri(f"fsspec+{uri}")
-    except (ValueError, ImportError) as error:
-        raise ValueError(
-            "store must be a local path or a URI: s3://bucket/folder, gs://bucket/folder, "
-            "abfs://container@account.dfs.core.windows.net/folder, hdfs://, or a scheme of fsspec "
-            f"whose package is installed (sftp:// needs paramiko, hf:// huggingface_hub); "
-            f"got {without_secrets(uri)!r} ({_reason(error, uri)})"
-        ) from None
-    except OSError as error:
-        raise StoreError(
-            f"the store {without_secrets(uri)} cannot be opened by {scheme}://: "
-            f"{_reason(error, uri)}"
-        ) from None
-    if isinstance(filesystem, fs.PyFileSystem):
-        # Other processes write, too: a cached listing would hide their files.
-        filesystem.handler.fs.dircache.use_listings_cache = False
-    elif filesystem.type_name == "s3":
-        filesystem = _patient_s3(filesystem)
-    return filesystem, root
-
-
-def _reason(error: BaseException, uri: str) -> str:
-    """Return a library's reason for refusing a URI, unless it quotes a secret of it."""
-    reason = one_line(error)
-    if gives_away(reason, uri):
-        return "its user, password or options are invalid; percent-encode / ? # @ : in them"
-    return reason
-
-
-def _with_options(uri: str) -> str:
-    """Add pyarrow's options to a URI, unless the user has set them."""
-    options = {
-        "s3": "allow_delayed_open=true",  # a small file is one request instead of three
-        "gs": f"retry_limit_seconds={FIRST_PATIENCE:.0f}",  # else 15 minutes
-        "gcs": f"retry_limit_seconds={FIRST_PATIENCE:.0f}",
-    }
-    option = options.get(uri.partition("://")[0])
-    if option is None or option.partition("=")[0] in uri:
-        return uri
-    return f"{uri}{'&' if '?' in uri else '?'}{option}"
-
-
-def _patient_s3(filesystem: Any) -> Any:
-    """Return the filesystem with settings that a URI cannot hold.
-
-    By default pyarrow waits 3 s for an answer, and repeats that 30 times before it raises.
-    """
-    _, (settings,) = filesystem.__reduce__()
-    return fs.S3FileSystem(
-        **settings
-        | {
-            "connect_timeout": 5.0,
-            "request_timeout": 20.0,
-            "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=3),
-        }
-    )

@@ -8,7 +8,7 @@
     STORE/studies/<name>.json        every definition a study has had, the current one last
     STORE/studies/<name>.parquet     which trials the current definition uses, and what for
     STORE/studies/<name>/<digest>.parquet   the same of an earlier definition
-    STORE/leases/<study>/            who runs a study at present; see `lease`
+    STORE/leases/<study>/            who runs a study at present; see `lease`, `trial_claims`
     STORE/set_aside/                 damaged files of the tables, if there were any
 
 `Store` reads. `writing` and `compaction` write, `integrity` finds damaged files.

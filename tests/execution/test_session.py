@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import Result
 from rich.console import Console
 from torch import Tensor, nn
@@ -162,6 +163,21 @@ def test_another_study_that_shares_cells_trains_nothing(store_uri: str) -> None:
     summary = run(other, store_uri)
     assert (summary.trained, summary.found) == (0, 2)
     assert set(open_store(store_uri).trials("other")["arm"]) == {"steady"}
+
+
+def test_what_another_study_finishes_after_the_store_was_read_is_not_trained_again(
+    store_uri: str,
+) -> None:
+    others: list[RunSummary] = []
+
+    def build(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module:
+        if not others:  # the models are checked between the reading and the first trial
+            with torch.enable_grad():
+                others.append(run(study(name="other"), store_uri))
+        return Linear(input_shape=input_shape, classes=classes, dropout=dropout)
+
+    summary = run(two_models(build), store_uri)
+    assert (others[0].trained, summary.trained, summary.found) == (6, 2, 2)
 
 
 def test_the_next_run_continues_a_run_of_a_few_trials(

@@ -16,13 +16,9 @@ import pandas as pd
 import pytest
 from pyarrow import fs
 
-from superconv_ray.storage.filesystem import (
-    FIRST_PATIENCE,
-    LONGEST_PAUSE,
-    PATIENCE,
-    Files,
-)
+from superconv_ray.storage.filesystem import LONGEST_PAUSE, PATIENCE, Files
 from superconv_ray.storage.filesystem_errors import StoreError
+from superconv_ray.storage.opening import FIRST_PATIENCE
 
 
 def local(folder: Path) -> Files:
@@ -362,7 +358,7 @@ def test_a_full_disk_is_left_without_the_unfinished_file(tmp_path: Path) -> None
     assert os.listdir(tmp_path / "a") == ["one"]
 
 
-# Moving, ages, leftovers
+# Moving, times, leftovers
 
 
 def test_a_moved_file_has_the_other_name_only(files: Files) -> None:
@@ -373,19 +369,19 @@ def test_a_moved_file_has_the_other_name_only(files: Files) -> None:
     assert files.read("b/deeper/two") == b"1"
 
 
-def test_ages_are_counted_from_the_newest_file(tmp_path: Path) -> None:
+def test_when_files_were_written_is_known(tmp_path: Path) -> None:
     files = Files(tmp_path)
     for name, written_at in (("old", 1000.0), ("new", 1090.5)):
         files.write(f"a/{name}", b"1")
         os.utime(tmp_path / "a" / name, (written_at, written_at))
-    assert files.ages("a") == {"old": 90.5, "new": 0.0}
-    assert files.ages("b") == {}
+    assert files.times("a") == {"old": 1000.0, "new": 1090.5}
+    assert files.times("b") == {}
 
 
-def test_files_without_times_have_no_age() -> None:
-    files = Files("memory://ages")
+def test_some_filesystems_do_not_know_it() -> None:
+    files = Files("memory://times")
     files.write("a/one", b"1")
-    assert files.ages("a") == {"one": None}
+    assert files.times("a") == {"one": None}
 
 
 def test_only_old_unfinished_files_are_removed(tmp_path: Path) -> None:

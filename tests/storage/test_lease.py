@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import platform
 import subprocess
 import sys
 import threading
 import time
+import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,7 +18,15 @@ import pytest
 
 from superconv_ray.storage import lease as lease_module
 from superconv_ray.storage.filesystem import Files
-from superconv_ray.storage.lease import EXPIRY_SECONDS, Claim, StudyInUseError, lease
+from superconv_ray.storage.lease import (
+    EXPIRY_SECONDS,
+    Claim,
+    Lease,
+    StudyInUseError,
+    is_held,
+    lease,
+)
+from superconv_ray.storage.seal import write_json
 
 
 @pytest.fixture
@@ -25,13 +35,13 @@ def files(tmp_path: Path) -> Files:
 
 
 def own_claim() -> Claim:
-    with_everything = {"host": platform.node(), "pid": os.getpid(), "since": "2026-01-02T03:04:05"}
-    return Claim(processes=lease_module._processes(), **with_everything)  # type: ignore[arg-type]
+    since, now = "2026-01-02T03:04:05", time.time()
+    return Claim(platform.node(), lease_module._processes(), os.getpid(), since, now)
 
 
 def leave(files: Files, claim: Claim, age: float = 0.0) -> Path:
     """A claim that another driver wrote that many seconds ago."""
-    files.write("leases/one/other.json", json.dumps(asdict(claim)).encode())
+    write_json(files, "leases/one/other.json", asdict(claim))
     path = Path(files.path("leases/one/other.json"))
     os.utime(path, (time.time() - age,) * 2)
     return path
@@ -81,13 +91,13 @@ def test_a_driver_of_this_machine_that_was_killed_is_replaced_at_once(files: Fil
         assert "other.json" not in claims(files)
 
 
-@pytest.mark.parametrize("elsewhere", [{"host": "elsewhere"}, {"processes": "pid:[1]"}])
+@pytest.mark.parametrize("elsewhere", ["host", "processes"])
 def test_a_driver_elsewhere_is_replaced_when_its_lease_has_expired(
-    files: Files, elsewhere: dict[str, str]
+    files: Files, elsewhere: str
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
-    claim = replace(own_claim(), pid=ended.pid, **elsewhere)
+    claim = Claim(**{**asdict(own_claim()), "pid": ended.pid, elsewhere: "elsewhere"})
     leave(files, claim, age=EXPIRY_SECONDS / 2)
     with pytest.raises(StudyInUseError, match=r"last seen [345]\d s ago"), lease(files, "one"):
         pass
@@ -107,6 +117,20 @@ def test_a_file_that_is_no_claim_is_ignored(files: Files, content: bytes) -> Non
     files.write("leases/one/notes.txt", content)
     with lease(files, "one"):
         assert "notes.txt" in claims(files)
+
+
+@pytest.mark.parametrize("content", [b"no json", b"[]", b"{}"])
+def test_a_damaged_claim_keeps_others_out_until_it_expires(files: Files, content: bytes) -> None:
+    path = leave(files, own_claim())
+    path.write_bytes(content)
+    with (
+        pytest.raises(StudyInUseError, match="run by a driver whose claim is damaged, last seen"),
+        lease(files, "one"),
+    ):
+        pass
+    os.utime(path, (time.time() - EXPIRY_SECONDS - 5,) * 2)
+    with lease(files, "one"):
+        assert "other.json" not in claims(files)
 
 
 def test_of_many_drivers_that_start_at_once_never_two_hold_the_lease(
@@ -175,6 +199,124 @@ def test_a_driver_that_was_replaced_is_interrupted_and_says_why(
         drive()
     assert ends == [KeyboardInterrupt]
     assert claims(files) == []
+
+
+# A driver that wakes up after it was replaced
+
+
+@contextlib.contextmanager
+def replaced_in_the_midst_of_a_write(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Lease]:
+    """Yield a lease; another driver takes it over before the end of the first write within."""
+    monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 1000.0)
+    write, others = Files._write_in_place, contextlib.ExitStack()
+
+    def stop_then_write(own: Files, path: str, content: bytes) -> None:
+        write(own, path, content)
+        monkeypatch.setattr(Files, "_write_in_place", write)
+        (claim,) = claims(files)
+        os.utime(files.path(f"leases/one/{claim}"), (time.time() - EXPIRY_SECONDS - 5,) * 2)
+        others.enter_context(lease(files, "one"))
+
+    with lease(files, "one") as held, others:
+        monkeypatch.setattr(Files, "_write_in_place", stop_then_write)
+        yield held
+
+
+def test_a_write_that_a_replaced_driver_had_begun_is_never_finished(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write("studies/one.json", b"new")
+    with replaced_in_the_midst_of_a_write(files, monkeypatch) as held:
+        with pytest.raises(StudyInUseError, match="another run has taken over"):
+            held.files.write("studies/one.json", b"stale")
+        with pytest.raises(StudyInUseError, match="another run has taken over"):
+            held.files.move("studies/one.json", "set_aside/one.json")
+        assert files.read("studies/one.json") == b"new"
+    assert list(Path(files.uri).rglob("*.tmp")) == []
+    assert os.listdir(files.path("leases/one")) == []
+
+
+def test_a_renewal_that_a_replaced_driver_had_begun_does_not_bring_its_claim_back(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with replaced_in_the_midst_of_a_write(files, monkeypatch) as held:
+        with pytest.raises(StudyInUseError, match="another run has taken over"):
+            held.renew()
+        assert files.read(held.claim) is None
+
+
+def test_a_claim_that_came_back_all_the_same_does_not_count(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store may finish a request after the takeover."""
+    monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 1000.0)
+    with lease(files, "one") as held:
+        content = files.read(held.claim)
+        assert content is not None
+        os.utime(files.path(held.claim), (time.time() - EXPIRY_SECONDS - 5,) * 2)
+        with lease(files, "one") as new:
+            files.write(held.claim, content)
+            assert not is_held(files, held.claim)
+            assert is_held(files, new.claim)
+            with pytest.raises(StudyInUseError):
+                held.renew()
+            new.renew()
+        with lease(files, "one"):
+            pass
+
+
+# Claims whose age cannot be told
+
+
+@pytest.mark.parametrize(
+    ("host", "whose"),
+    [
+        ("elsewhere", "the clock of elsewhere is ahead of this machine's; synchronize the two"),
+        (platform.node(), "the clock of this machine was set back meanwhile"),
+    ],
+)
+def test_a_claim_of_the_future_that_is_not_renewed_expires_and_it_is_said_whose_clock_is_off(
+    host: str, whose: str, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_module, "EXPIRY_SECONDS", 0.2)
+    monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.1)
+    leave(files, replace(own_claim(), host=host), age=-3600)
+    with (
+        pytest.warns(UserWarning, match=rf"that is 3[56]\d\d s ahead: {whose}"),
+        lease(files, "one"),
+    ):
+        assert "other.json" not in claims(files)
+
+
+@pytest.mark.parametrize("uri", ["", "memory://leases"])
+def test_a_driver_whose_claim_cannot_be_dated_is_seen_to_live(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Files(uri or tmp_path)
+    monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.1)
+    over = threading.Event()
+
+    def live() -> None:
+        while not over.wait(0.02):
+            write_json(files, "leases/one/other.json", asdict(own_claim()))
+            with contextlib.suppress(OSError):
+                os.utime(files.path("leases/one/other.json"), (time.time() + 3600,) * 2)
+
+    living = threading.Thread(target=live)
+    living.start()
+    try:
+        wait_until(lambda: claims(files))
+        with (
+            warnings.catch_warnings(action="ignore"),
+            pytest.raises(StudyInUseError, match=r"has been run by process"),
+            lease(files, "one"),
+        ):
+            pass
+    finally:
+        over.set()
+        living.join()
 
 
 def wait_until(condition: object, seconds: float = 300.0) -> None:

@@ -163,3 +163,22 @@ def test_one_driver_per_study_on_s3(s3_server: S3Server) -> None:
         run(study(), s3_server.uri("leased"))
     assert run(study(), s3_server.uri("leased"), max_trials=0).left == 6
     assert files.names("leases/tiny") == []
+
+
+def test_a_replaced_driver_writes_nothing_on_s3(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Files(s3_server.uri("replaced"))
+    with lease(files, "tiny") as held:
+        held.files.write("studies/tiny.json", b"1")
+        claim = files.read(held.claim)
+        assert claim is not None
+        monkeypatch.setattr("superconv_ray.storage.lease.EXPIRY_SECONDS", -1.0)
+        with lease(files, "tiny"):
+            for came_back in (False, True):  # the end of a renewal that began before
+                if came_back:
+                    files.write(held.claim, claim)
+                with pytest.raises(StudyInUseError, match="another run has taken over"):
+                    held.files.write("studies/tiny.json", b"2")
+    assert files.read("studies/tiny.json") == b"1"
+    assert files.names("leases/tiny") == []
