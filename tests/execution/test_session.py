@@ -535,3 +535,14 @@ def test_the_trials_of_a_study_are_recorded_while_it_runs(
     # The eighth tuning trial at the latest ends a search, and the trainings that follow are known.
     assert known[0] == {"tuning"}
     assert known[7] == {"tuning", "training"}
+
+
+def test_tf32_is_refused_before_anything_is_trained_where_there_is_no_gpu(
+    store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    given = study()
+    with pytest.raises(ValueError, match=r"precision must be one of .* which has no TF32"):
+        run(study(base=replace(given.base, precision="tf32")), store_uri)
+    assert len(open_store(store_uri).trials()) == 0
+    assert open_store(store_uri).failures() == {}

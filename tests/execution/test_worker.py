@@ -195,6 +195,17 @@ def test_it_uses_the_threads_of_its_job(new_worker: Callable[..., Worker], store
         torch.set_num_threads(1)
 
 
+def test_a_worker_with_a_gpu_prepares_cublas_for_deterministic_trials(
+    new_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment: dict[str, str] = {}
+    monkeypatch.setattr("os.environ", environment)
+    new_worker()
+    assert environment == {}
+    new_worker(gpu=True)
+    assert environment == {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
 def test_the_numbers_are_those_of_the_training_loop(
     new_worker: Callable[..., Worker], store: Store
 ) -> None:
