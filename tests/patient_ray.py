@@ -19,9 +19,11 @@ import socket
 from typing import Any
 
 SETTINGS = {
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_enable_metrics_collection": "0",
     "RAY_gcs_server_request_timeout_seconds": "300",
+    "RAY_memory_monitor_refresh_ms": "0",  # it kills workers for what others take
     "RAY_raylet_start_wait_time_s": "300",
     "RAY_worker_niceness": "0",
     "RAY_worker_register_timeout_seconds": "300",
@@ -57,9 +59,11 @@ def be_patient(*, dashboard: bool = False) -> None:
         call = inspect.signature(start_raylet).bind(*given, **named)
         place = call.arguments["session_dir"], call.arguments["node_id"]
         call.arguments["runtime_env_agent_port"] = free_port()
-        for service in ("DASHBOARD_AGENT_LISTEN", "METRICS_AGENT", "METRICS_EXPORT"):
-            name = getattr(raylet, f"{service}_PORT_NAME")
-            raylet.persist_port(*place, name, -1)  # there is no such service
+        jobs = call.arguments["dashboard_agent_listen_port"] if dashboard else None
+        ports = {"DASHBOARD_AGENT_LISTEN": jobs, "METRICS_AGENT": None, "METRICS_EXPORT": None}
+        for service, port in ports.items():
+            # -1 stands for a service that is not there
+            raylet.persist_port(*place, getattr(raylet, f"{service}_PORT_NAME"), port or -1)
         return start_raylet(*call.args, **call.kwargs)
 
     if hasattr(raylet, "persist_port"):  # older versions have no such files

@@ -65,7 +65,7 @@ class Kernel:
             if message["msg_type"] == "error":
                 printed.append(f"{content['ename']}: {content['evalue']}")
 
-        self._client.execute_interactive(cell, output_hook=note, timeout=300)
+        self._client.execute_interactive(cell, output_hook=note, timeout=600)
         return "".join(printed).strip()
 
 
@@ -77,7 +77,7 @@ def run_cell() -> Any:
     manager.start_kernel()
     client = manager.client()
     client.start_channels()
-    client.wait_for_ready(timeout=300)
+    client.wait_for_ready(timeout=600)
     yield Kernel(client)
     client.stop_channels()
     manager.shutdown_kernel(now=True)

@@ -103,7 +103,7 @@ def test_missing_data_files_are_named_with_where_to_put_them_and_nothing_is_writ
     assert_untouched(store_uri)
 
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds that a test waits for another process."""
 REDRAWN = "1 of 6 trials done"
 """Part of the live display while the second trial runs."""

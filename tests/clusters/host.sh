@@ -44,6 +44,7 @@ mkdir -p "$LOGIN/.ssh"
 cp "$KEYS/id_ed25519.pub" "$LOGIN/.ssh/authorized_keys"
 cp "$KEYS"/* "$LOGIN/.ssh"
 cp "$KEYS/../bashrc" "$LOGIN/.bashrc"
+cp "$(dirname "$0")/../patient_ray.py" "$LOGIN"
 [ "$NAME" != laptop ] || echo 'export PATH=~/venv/bin:$PATH RAY_AUTH_MODE=token' >> "$LOGIN/.bashrc"
 : > "$NEW/etc/resolv.conf"
 printf '127.0.0.1 localhost\n%s %s\n' "$ADDRESS" "$NAME" > "$NEW/etc/hosts"
@@ -56,8 +57,15 @@ umount -l /.old 2> /dev/null || true # the machine's own files are out of reach 
 
 "$PYTHON" -m venv --without-pip /home/ubuntu/venv
 tr ' ' '\n' <<< "$SITES" > "$(echo /home/ubuntu/venv/lib/python*/site-packages)/all.pth"
-printf '#!/home/ubuntu/venv/bin/python\nfrom ray.scripts.scripts import main\nmain()\n' \
-    > /home/ubuntu/venv/bin/ray
+cat > /home/ubuntu/venv/bin/ray << 'END'
+#!/home/ubuntu/venv/bin/python
+import sys
+sys.path.append("/home/ubuntu")
+from patient_ray import be_patient
+be_patient(dashboard=True)
+from ray.scripts.scripts import main
+main()
+END
 chmod 755 /home/ubuntu/venv/bin/ray
 chown -R ubuntu:ubuntu /home/ubuntu
 chmod 700 /home/ubuntu/.ssh

@@ -147,7 +147,7 @@ class Hosts:
         )
 
     def run(
-        self, *command: str, host: str = LAPTOP, timeout: float = 600.0
+        self, *command: str, host: str = LAPTOP, timeout: float = 1200.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as `popen` does; its exit code and all that it printed."""
         with self.popen(*command, host=host) as process:

@@ -80,7 +80,7 @@ def cluster(hosts: Hosts) -> Iterator[Hosts]:
     hosts.route("54.214.0.0/16", "h1")  # moto's public addresses
     serve = "from moto.server import main; main()"
     with hosts.popen("python", "-c", serve, "-H", "0.0.0.0", "-p", "5000") as moto:
-        hosts.run("curl", "-s", "--retry", "60", "--retry-connrefused", "--retry-delay", "1", API)
+        hosts.run("curl", "-s", "--retry", "600", "--retry-connrefused", "--retry-delay", "1", API)
         account = hosts.run("python", "-c", ACCOUNT)
         group = account.stdout.split()[-1]
         assert group.startswith("sg-"), account.stdout

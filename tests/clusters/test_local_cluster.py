@@ -17,7 +17,7 @@ HEAD = address("h1")
 CLUSTER = "clusters/local.yaml"
 SUBMIT = ("ray", "submit", "--no-config-cache", CLUSTER, "studies/meeting_study.py", "run")
 WATCH = f"""
-import time, ray
+import pathlib, time, ray
 ray.init(address="auto", logging_level="error", log_to_driver=False)
 def is_there():
     alive = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
@@ -25,13 +25,15 @@ def is_there():
 while not is_there():
     time.sleep(0.1)
 print("watching", flush=True)
+cut, looks = pathlib.Path("/shared/meeting/cut"), 0
 while is_there():
     time.sleep(0.1)
-print(time.time())
+    looks += cut.exists()
+print(looks)
 """
-"""Prints when the cluster takes h3 for dead."""
+"""Prints how often it looked from the cut on until the cluster took h3 for dead."""
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds that a test waits for something to happen elsewhere."""
 
 
@@ -179,19 +181,19 @@ def test_a_host_killed_and_a_host_cut_off_change_no_number(
         assert watch.stdout.readline() == "watching\n"
         wait_for((meeting / "host-h3").exists, "a trial on the host to be cut off")
         cluster.cut("h3")
-        cut_at = time.time()
+        (meeting / "cut").touch()
         wait_for((meeting / "host-h2").exists, "a trial on the host to be killed")
         cluster.kill("h2")
         wait_for(lambda: "h3" in hosts_of(store), "a row of the host that was cut off")
         (meeting / "slow").unlink()
         output, _ = submitted.communicate(timeout=PATIENCE)
-        noticed_at, _ = watch.communicate(timeout=PATIENCE)
+        looks, _ = watch.communicate(timeout=PATIENCE)
     assert submitted.returncode == 0, output
     assert "study meeting: 6 trials trained, 0 found in the store" in output
     assert_same_results(str(store), undisturbed)
-    noticed_after = float(noticed_at.splitlines()[-1]) - cut_at
-    print(f"noticed after {noticed_after:.1f} s")
-    assert noticed_after < 60.0  # about 10 on a quiet machine; with Ray's own settings over 65
+    # Looks at the head, not seconds, of which a busy machine makes less. They take over 0.1 s each:
+    # about 90 on a quiet machine; with Ray's own settings over 65 s, at least 550.
+    assert int(looks.splitlines()[-1]) < 400
 
 
 def test_a_cluster_that_was_taken_down_is_down(cluster: Hosts) -> None:

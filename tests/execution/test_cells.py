@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 from superconv_ray import open_store
 
-PATIENCE = 300
+PATIENCE = 600
 """Seconds that a test waits for another process."""
 
 OWN = """

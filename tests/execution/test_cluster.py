@@ -30,7 +30,7 @@ from superconv_ray import open_store
 from tests.execution.steady_study import STEP_SECONDS
 from tests.patient_ray import be_patient
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds that a test waits for another process."""
 CUT_OFF = 6
 """How often a trial is cut off: one by a worker's death, one by a node's, two by the driver's, and
@@ -174,8 +174,9 @@ def story(
         driver.kill()
         driver.wait()
     kept = [
-        torch.load(io.BytesIO(path.read_bytes()), weights_only=True)["step"]
-        for path in (store / "checkpoints").glob("*.pt")
+        torch.load(io.BytesIO(checkpoint), weights_only=True)["progress"]["step"]
+        for trial_id in open_store(store).begun_ids()
+        if (checkpoint := open_store(store).checkpoint(trial_id)) is not None
     ]
     done = open_store(store).trials(columns=["steps_done"])["steps_done"].sum()
     study.with_name("awake").touch()

@@ -171,7 +171,7 @@ def test_the_note_of_a_cluster_that_was_killed_does_not_keep_a_study_waiting() -
         environment.pop("RAY_ADDRESS", None)
         command = [sys.executable, "-c", look]
         own = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, env=environment, capture_output=True, text=True, timeout=600, check=False
         )
     assert own.stdout == "local\n", own.stderr
 

@@ -303,7 +303,7 @@ def test_without_a_cluster_this_machine_is_checked(
     assert result.output.splitlines()[-1].startswith("1 node, 1 problem")
 
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds that the tests wait for that process."""
 
 Said = Callable[[str], tuple[int, str]]

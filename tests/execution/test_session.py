@@ -43,7 +43,7 @@ from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.storage.store import StoreError
 from superconv_ray.training.loop import TrainingRun
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds that a test waits for another process."""
 
 

@@ -45,7 +45,7 @@ def page(_: str, version: str) -> str:
 
 def get(served: Served, path: str, host: str | None = None) -> tuple[int, str]:
     port = served[0].server_port
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     connection.request("GET", path, headers={"Host": host or f"127.0.0.1:{port}"})
     answer = connection.getresponse()
     assert answer.headers["Cache-Control"] == "no-store"
@@ -117,7 +117,7 @@ def test_ctrl_c_stops_the_server_cleanly() -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        said, complained = process.communicate(timeout=120)
+        said, complained = process.communicate(timeout=600)
     assert (process.returncode, said, complained) == (0, "ended\n", "")
 
 

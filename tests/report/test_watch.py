@@ -28,7 +28,7 @@ from superconv_ray.storage.writing import StoreWriter
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 COMMAND = [sys.executable, "-c", "from superconv_ray.cli.app import app; app()"]
-PATIENCE = 180.0
+PATIENCE = 600.0
 """Seconds that a test waits for another process."""
 
 

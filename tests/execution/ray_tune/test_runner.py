@@ -52,7 +52,7 @@ short_folder = partial(
 )
 """For a Ray of its own: sockets in it need a short path."""
 
-PATIENCE = 180.0
+PATIENCE = 600.0
 """Seconds that a test waits for another process."""
 
 pytestmark = pytest.mark.usefixtures("ray_session")
