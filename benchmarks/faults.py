@@ -1,6 +1,6 @@
 """Faults injected into a store: whatever is damaged, killed or asleep, no answer may become wrong.
 
-    python -m benchmarks.faults [--flips 2000] [--meetings 40] [--seed 0]
+    python -m benchmarks.faults [--flips 2000] [--meetings 40] [--seed 0] [--jobs 1]
 
 A store of a tiny study has a file of every kind: rows and curves of trials, each as a part and
 compacted; the study's definition, its table and an earlier table; a failure; the checkpoint of an
@@ -83,15 +83,16 @@ class Tally:
         return sum(self.found[kind, name] for kind in (kinds or self.faults))
 
 
-def benchmark(flips: int, meetings: int, seed: int, folder: Path) -> tuple[bool, list[Figure]]:
+def benchmark(given: argparse.Namespace, folder: Path) -> tuple[bool, list[Figure]]:
     """Print the counts of every kind of fault.
 
     Returns:
         Whether all of them are zero, and the figures to save.
     """
     tally = Tally()
-    files = inject_damage(tally, flips, seed, folder)
-    runs = [*inject_kills(tally, folder), *inject_sleep(tally, meetings, seed, folder)]
+    files = inject_damage(tally, given.flips, given.seed, given.jobs, folder)
+    sleep = inject_sleep(tally, given.meetings, given.seed, folder)
+    runs = [*inject_kills(tally, folder), *sleep]
     total = {name: tally.total(name) for name in COUNTED}
     print(
         f"{tally.faults.total()} faults: silent wrong answers {total['wrong']}, "
@@ -100,12 +101,13 @@ def benchmark(flips: int, meetings: int, seed: int, folder: Path) -> tuple[bool,
     return not sum(total.values()), figures(tally, files, runs)
 
 
-def inject_damage(tally: Tally, flips: int, seed: int, folder: Path) -> list[str]:
+def inject_damage(tally: Tally, flips: int, seed: int, jobs: int, folder: Path) -> list[str]:
     """Damage files. Return the kinds of files."""
     samples = make_samples(folder / "samples")
     faults = make_faults(samples, flips, seed)
     kinds = list(dict.fromkeys(fault.kind for fault in faults))
-    for number, (fault, findings) in enumerate(check_all(samples, faults, folder / "damage"), 1):
+    checked = check_all(samples, faults, folder / "damage", jobs)
+    for number, (fault, findings) in enumerate(checked, 1):
         tally.add(fault.kind, fault, findings)
         if number == len(faults) or faults[number].kind != fault.kind:
             print(tally.line(fault.kind), flush=True)
@@ -162,6 +164,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--flips", type=int, default=2000)
     parser.add_argument("--meetings", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="processes that read damaged files")
     add_save_flag(parser)
     return parser.parse_args()
 
@@ -173,7 +176,7 @@ if __name__ == "__main__":
     memory = "/dev/shm"  # no time for flushing to disk
     scratch = Path(tempfile.mkdtemp(dir=memory if Path(memory).is_dir() else None))
     try:
-        whole, measured = benchmark(given.flips, given.meetings, given.seed, scratch)
+        whole, measured = benchmark(given, scratch)
         if given.save:
             save("faults", measured)
     finally:

@@ -32,8 +32,8 @@ MEASURED_ANEW = (
 RESULTS = ("trials()", "curves()", "finished_ids()")
 """Readers that need no study."""
 OF_A_STUDY = (
-    *("trials(study)", "curves(study)", "members()", "finished_ids()", "begun_ids()"),
-    *("studies()", "definitions()", "failures()"),
+    *("trials(study)", "curves(study)", "members()", "members(earlier)", "finished_ids()"),
+    *("begun_ids()", "studies()", "definitions()", "failures()"),
 )
 """Readers that together read every file of a store with one study."""
 _KEYS = ("trial_id", "step", "arm", "cell", "role")
@@ -129,6 +129,11 @@ def frames(
         found = opened().definitions(NAME)
         return [((one.digest,), _text_of(one.to_json(), without)) for one in found]
 
+    def earlier_members() -> Answer:
+        store = opened()
+        earlier = [one.digest for one in store.definitions(NAME)][:-1]
+        return [e for d in earlier for e in _rows(store.members(NAME, definition=d), without)]
+
     def failures() -> Answer:
         return [((id_,), _text_of(one, without)) for id_, one in opened().failures().items()]
 
@@ -138,6 +143,7 @@ def frames(
         "trials(study)": lambda: _rows(opened().trials(NAME), without),
         "curves(study)": lambda: _rows(opened().curves(NAME), without),
         "members()": lambda: _rows(opened().members(NAME), without),
+        "members(earlier)": earlier_members,
         "finished_ids()": lambda: [((id_,), "") for id_ in sorted(opened().finished_ids())],
         "begun_ids()": lambda: [((id_,), "") for id_ in sorted(opened().begun_ids())],
         "studies()": lambda: [((name,), "") for name in opened().studies()],

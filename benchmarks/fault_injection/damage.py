@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import pickle
 import random
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ KINDS = {
     r"leases/.*": "lease",
 }
 """Pattern of a file -> its kind. Other files are kinds of their own."""
+EARLIER = ("definition", "earlier study table")
+"""Kinds of files that hold what a study was earlier."""
 SECTOR = 512
 """Bytes that a disk loses together."""
 TRIES = 3
@@ -124,19 +127,22 @@ def _drawn(files: list[tuple[str, str, int]], flips: int, draw: random.Random) -
 
 
 def check_all(
-    samples: Mapping[str, Sample], faults: Iterable[Fault], scratch: Path
+    samples: Mapping[str, Sample], faults: Sequence[Fault], scratch: Path, jobs: int
 ) -> Iterator[tuple[Fault, list[Finding]]]:
-    """Check each fault, in a process apart from this one, which a damaged file may crash."""
+    """Check each fault, in processes apart from this one, which a damaged file may crash."""
     scratch.mkdir()
     (scratch / "samples").write_bytes(pickle.dumps(dict(samples)))
     context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(1, context)
-    for fault in faults:
-        try:
-            yield fault, pool.submit(_check, scratch, fault).result()
-        except BrokenProcessPool:
-            yield fault, [Finding("crashed", "the process that read the file died")]
-            pool = ProcessPoolExecutor(1, context)
+    pool = ProcessPoolExecutor(jobs, context)
+    for start in range(0, len(faults), jobs):
+        together = faults[start : start + jobs]
+        checks = [pool.submit(_check, scratch, fault) for fault in together]
+        for fault, check in zip(together, checks, strict=True):
+            try:
+                yield fault, check.result()
+            except BrokenProcessPool:
+                yield fault, [Finding("crashed", "a process that reads damaged files died")]
+                pool = ProcessPoolExecutor(jobs, context)
     pool.shutdown()
 
 
@@ -169,7 +175,7 @@ class Damager:
     def check(self, fault: Fault) -> list[Finding]:
         """Damage a file, read the store, run the study, and return what went wrong."""
         sample = self._samples[fault.sample]
-        copy = self._scratch / "store"
+        copy = self._scratch / f"store-{os.getpid()}"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(sample.folder, copy, copy_function=shutil.copyfile)
         path = copy / fault.file
@@ -207,8 +213,8 @@ def _after_run(reader: str, truth: Reading, got: Reading, kind: str) -> list[Fin
         return [Finding("crashed", f"after the run, {reader} raised {got.said[:200]}")]
     assert truth.answer is not None
     found = compare_entries(f"after the run, {reader}", truth.answer, got.answer)
-    # Nothing else holds the earlier definitions, and a run repeats only the current one.
-    forgotten = kind == "definition" and reader == "definitions()"
+    # Nothing else holds what a study was earlier, and a run repeats only what it is.
+    forgotten = reader in ("definitions()", "members(earlier)") and kind in EARLIER
     return [one for one in found if not (forgotten and one.kind == "lost")]
 
 

@@ -71,6 +71,11 @@ class WatchedFilesystem(fs.LocalFileSystem):  # type: ignore[misc]
         self._begin()
         super().delete_file(path)
 
+    def delete_dir(self, path: str) -> None:
+        """Delete a folder."""
+        self._begin()
+        super().delete_dir(path)
+
 
 class _WatchedStream:
     """A file that is half written when the operation on it is due."""
