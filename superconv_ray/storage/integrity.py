@@ -15,6 +15,7 @@ from superconv_ray.storage.parquet_files import (
     TABLES,
     check_form,
     ids_in,
+    is_compact,
     is_of_a_table,
     read_part,
     scan_intact,
@@ -55,26 +56,26 @@ def set_aside_damaged(files: Files, study: str) -> list[str]:
     Raises:
         StoreError: Another version of the package wrote a file, or it cannot be read.
     """
+    folders = (f"studies/{study}", "failures", *TABLES)
+    listed = [f"{folder}/{name}" for folder in folders for name in files.names(folder)]
+    tables = {name for name in listed if name.startswith(tuple(TABLES))}
     names = [f"studies/{study}.json", f"studies/{study}.parquet"]
-    names += [
-        f"{folder}/{n}" for folder in (f"studies/{study}", "failures") for n in files.names(folder)
-    ]
-    tables = [f"{folder}/{n}" for folder in TABLES for n in files.names(folder) if is_of_a_table(n)]
+    names += [n for n in listed if n not in tables or is_of_a_table(n.rpartition("/")[2])]
 
     def damage_of(name: str) -> DamagedFileError | None:
         return files.patiently("read", lambda: _damage_of(files, name))
 
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        found = list(pool.map(damage_of, [*names, *tables]))
+        found = list(pool.map(damage_of, names))
     lines = []
     for error in filter(None, found):
-        if "/compact-" in error.name:
+        consequence: str | None = "the run writes it again; finished trials are kept"
+        if is_compact(error.name):
             consequence = files.patiently("read", partial(_keep_intact, files, error.name))
         elif error.name in tables:
             consequence = "the trial is trained again"
-        else:
-            consequence = "the run writes it again; finished trials are kept"
-        lines.append(set_aside(files, error, consequence))
+        if consequence:
+            lines.append(set_aside(files, error, consequence))
     return lines
 
 
@@ -83,7 +84,7 @@ def _damage_of(files: Files, name: str) -> DamagedFileError | None:
     try:
         if name.endswith(".json"):
             read_json(files, name)
-        elif "/compact-" in name:
+        elif is_compact(name):
             source = SealedFile(files, name)
             source.verify()
             check_form(files, name, source)
@@ -98,16 +99,20 @@ def _damage_of(files: Files, name: str) -> DamagedFileError | None:
     return None
 
 
-def _keep_intact(files: Files, name: str) -> str:
-    """Write the intact row groups of a damaged compact file to another one; say what is lost."""
+def _keep_intact(files: Files, name: str) -> str | None:
+    """Write the intact row groups of a damaged compact file to another one, and say what is lost.
+
+    None: Nothing is, as only the first attempt to read it failed.
+    """
     folder = name.partition("/")[0]
     try:
         source = SealedFile(files, name)
     except DamagedFileError:
         return "its trials are trained again"
     rows, _ = scan_intact(TABLES[folder], source)
-    kept = sorted(rows["trial_id"].unique().to_pylist())
+    kept, ids = sorted(rows["trial_id"].unique().to_pylist()), ids_in(source)
+    if len(kept) == len(ids):
+        return None
     if kept:
         write_compact(files, folder, rows, kept)
-    count = len(ids_in(source))
-    return f"{count - len(kept)} of its {count} trials are trained again"
+    return f"{len(ids) - len(kept)} of its {len(ids)} trials are trained again"

@@ -35,8 +35,8 @@ _IDS = b"superconv_ray.trial_ids"
 
 
 def is_compact(name: str) -> bool:
-    """Whether a file of a table holds many trials."""
-    return name.startswith("compact-")
+    """Whether a file of a table, with or without its folder, holds many trials."""
+    return name.rpartition("/")[2].startswith("compact-")
 
 
 def is_of_a_table(name: str) -> bool:

@@ -18,6 +18,7 @@ import pytest
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.storage import parquet_files
 from superconv_ray.storage.compaction import compact
+from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.integrity import DamagedFileWarning, set_aside_damaged
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
@@ -146,4 +147,33 @@ def test_of_a_compact_file_only_the_damaged_row_group_is_lost(
     assert set(kept["trial_id"].astype(str)) == store.finished_ids()
     write(store, *SEEDS)
     compact(store.files)
+    assert repr(look(place, READS)) == repr(look(whole, READS))
+
+
+class Unreliable(Files):
+    """Its memory, or the way to it, flips a bit of each file once."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.flipped: set[str] = set()
+
+    def path(self, name: str) -> str:
+        """Return a changed copy of a file at first, and then the file."""
+        path = Path(super().path(name))
+        if not name.startswith("curves/compact-") or name in self.flipped:
+            return str(path)
+        self.flipped.add(name)
+        content = bytearray(path.read_bytes())
+        content[60] ^= 1
+        path.with_name("copy").write_bytes(content)
+        return str(path.with_name("copy"))
+
+
+def test_a_file_that_is_whole_when_it_is_read_again_is_not_set_aside(
+    whole: Path, tmp_path: Path
+) -> None:
+    place = shutil.copytree(whole, tmp_path / "store")
+    unreliable = Unreliable(str(place))
+    assert set_aside_damaged(unreliable, "one") == []
+    assert len(unreliable.flipped) == 1
     assert repr(look(place, READS)) == repr(look(whole, READS))
