@@ -36,6 +36,11 @@ export PATH=$HOME/venv/bin:$PATH
 umask 077
 export RAY_AUTH_MODE=token
 ray get-auth-token --generate > /dev/null # writes ~/.ray/auth_token, unless it exists
+chmod 600 ~/.ray/auth_token
+if [ "$(stat -c %a ~/.ray/auth_token)" != 600 ]; then
+    echo "others may read ~/.ray/auth_token: the file system ignores chmod; use a home that does not" >&2
+    exit 1
+fi
 
 # These health checks detect a silent node within 10 s; Ray's defaults take over a minute.
 export RAY_health_check_initial_delay_ms=1000 RAY_health_check_period_ms=1000

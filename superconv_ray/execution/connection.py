@@ -15,10 +15,15 @@ from ray._private import ray_constants
 from ray._private.utils import read_ray_address
 from ray.exceptions import AuthenticationError
 
+from superconv_ray.execution import token_file
+
 ATTEMPTS_VARIABLE = "RAY_gcs_server_port_wait_time_s"
 """Ray's setting for how often it tries to reach a head, despite its name; 20 times by default."""
 UV_VARIABLE = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 """Ray's setting: whether `uv run` starts the workers of a driver that it started itself."""
+
+LOOPBACK_VARIABLE = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+"""Ray's setting, despite its name of other systems: whether it is for more than this machine."""
 
 ANSWER_SECONDS = 5.0
 """Time in which a head that is well accepts a connection."""
@@ -45,7 +50,7 @@ def connected(address: str | None, say: Callable[[str], None] = lambda _: None) 
         return
     if address:
         _check_reachable(address)
-    context = _connect(address or _own_if_stale())
+    context = _connect(address or _local_if_alone())
     logging.getLogger("ray").setLevel(logging.WARNING)
     try:
         with _head_watched(context.address_info["gcs_address"], say):
@@ -93,14 +98,16 @@ def _knock(address: str, seconds: float) -> None:
     socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
 
 
-def _own_if_stale() -> str | None:
-    """Return "local" if Ray's note of a cluster on this machine is stale, else None.
+def _local_if_alone() -> str | None:
+    """Return "local" if no Ray runs on this machine, else None, for Ray to find it.
 
     A cluster that was killed leaves its note behind, and Ray would try for minutes to connect.
     """
-    noted = read_ray_address()
-    if not noted or os.environ.get("RAY_ADDRESS"):
+    if os.environ.get("RAY_ADDRESS"):
         return None
+    noted = read_ray_address()
+    if not noted:
+        return "local"
     try:
         _knock(noted, ANSWER_SECONDS)
     except (OSError, ValueError):
@@ -143,6 +150,9 @@ def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
             setting = UV_VARIABLE, getattr(ray_constants, UV_VARIABLE, False)
             setattr(ray_constants, UV_VARIABLE, False)
             restored.callback(setattr, ray_constants, *setting)
+        if address == "local":
+            token_file.hide()
+            restored.enter_context(_on_loopback())
         try:
             return ray.init(
                 address=address,
@@ -153,6 +163,25 @@ def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
         except (ConnectionError, RuntimeError, AuthenticationError) as error:
             ray.shutdown()
             raise ConnectionError(_explained(address, error)) from error
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let a Ray that starts here listen on 127.0.0.1 only, as Ray does by itself on macOS.
+
+    On Linux it would listen on every address of this machine.
+    """
+    if LOOPBACK_VARIABLE in os.environ:
+        yield
+        return
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[LOOPBACK_VARIABLE] = "0"  # for the processes of that Ray
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        del os.environ[LOOPBACK_VARIABLE]
 
 
 def _explained(address: str | None, error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tomllib
@@ -307,6 +308,86 @@ def test_every_node_and_login_asks_for_the_token(cluster: str) -> None:
         assert re.match(r"export RAY_AUTH_MODE=token\b.*; ray start ", command)
     assert config(cluster)["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     assert any("RAY_AUTH_MODE=token' >> ~/.bashrc" in c for c in config(cluster)["setup_commands"])
+
+
+MAKE_TOKEN = "(umask 077; ray get-auth-token --generate > /dev/null)"
+
+
+@pytest.mark.parametrize(
+    "path", [*(f"clusters/{c}.yaml" for c in LAUNCHED), "README.md", "docs/guides/cluster.md"]
+)
+def test_the_commands_to_make_a_token_let_only_its_owner_read_it(path: str) -> None:
+    """Ray itself makes it for all to read, and keeps one that is there."""
+    told = (ROOT / path).read_text()
+    assert told.count("get-auth-token --generate") == told.count(MAKE_TOKEN) == 1
+    assert "chmod 600 ~/.ray/auth_token" in told.partition(MAKE_TOKEN)[2][:100]
+
+
+NO_CHMOD = "#!/bin/sh\n"
+"""In the place of chmod: a file system without modes."""
+
+
+def with_token(home: Path, mode: int | None, **programs: str) -> dict[str, str]:
+    """The environment of a login that has a token of this mode, and these programs."""
+    (home / ".ray").mkdir()
+    if mode is not None:
+        (home / ".ray/auth_token").write_text("a" * 64)
+        (home / ".ray/auth_token").chmod(mode)
+    (home / "venv/bin").mkdir(parents=True)
+    for name, source in programs.items():
+        (home / "venv/bin" / name).write_text(source)
+        (home / "venv/bin" / name).chmod(0o755)
+    return {"HOME": str(home), "PATH": f"{home}/venv/bin:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("cluster", LAUNCHED)
+def test_a_node_hides_the_token_that_it_was_sent_or_is_not_set_up(
+    cluster: str, tmp_path: Path
+) -> None:
+    (hide,) = [c for c in config(cluster)["setup_commands"] if "auth_token" in c]
+    environment = with_token(tmp_path, 0o644)
+    subprocess.run(["bash", "-c", hide], env=environment, check=True)
+    assert (tmp_path / ".ray/auth_token").stat().st_mode & 0o777 == 0o600
+    (tmp_path / ".ray/auth_token").chmod(0o644)
+    (tmp_path / "venv/bin/chmod").write_text(NO_CHMOD)
+    (tmp_path / "venv/bin/chmod").chmod(0o755)
+    failed = subprocess.run(["bash", "-c", hide], env=environment, check=False)
+    assert failed.returncode != 0
+
+
+SLURM = {
+    # Keeps a token that is there, as Ray does
+    "ray": """#!/bin/sh
+[ -e ~/.ray/auth_token ] || echo token > ~/.ray/auth_token
+""",
+    "scontrol": "#!/bin/sh\necho node1\n",
+    "srun": "#!/bin/sh\nstat -c %a ~/.ray/auth_token\n",
+}
+
+
+@pytest.mark.parametrize("mode", [None, 0o644, 0o600])
+def test_slurm_s_token_is_hidden_before_ray_starts_also_one_that_was_there(
+    mode: int | None, tmp_path: Path
+) -> None:
+    environment = with_token(tmp_path, mode, **SLURM)
+    assert slurm(environment) == (0, "600\n")
+
+
+def test_slurm_starts_nothing_where_the_token_cannot_be_hidden(tmp_path: Path) -> None:
+    environment = with_token(tmp_path, 0o644, **SLURM, chmod=NO_CHMOD)
+    assert slurm(environment) == (1, "")
+
+
+def slurm(environment: Mapping[str, str]) -> tuple[int, str]:
+    job = {"SLURM_JOB_NODELIST": "node1", "SLURM_JOB_NUM_NODES": "1", "SLURM_CPUS_PER_TASK": "1"}
+    run = subprocess.run(
+        ["bash", CLUSTERS / "slurm.sh", "study.py", "run"],
+        env={**environment, **job},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.returncode, run.stdout
 
 
 @pytest.mark.parametrize("cluster", LAUNCHED)

@@ -21,6 +21,7 @@ from superconv_ray.execution import connection
 from superconv_ray.execution.connection import connected
 
 ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 TOKEN, OTHER_TOKEN = "a" * 64, "b" * 64
 
 # A head of a version that does not exist, which serves only those who have its token.
@@ -162,7 +163,7 @@ def test_ray_client_is_refused_with_the_commands_to_use_instead(
 
 def test_the_note_of_a_cluster_that_was_killed_does_not_keep_a_study_waiting() -> None:
     """Ray would try for minutes to connect to where nobody listens any more."""
-    look = "from superconv_ray.execution import connection; print(connection._own_if_stale())"
+    look = "from superconv_ray.execution import connection; print(connection._local_if_alone())"
     with tempfile.TemporaryDirectory() as folder:  # of a short name, as sockets come into it
         note = Path(folder) / "ray" / "ray_current_cluster"
         note.parent.mkdir()
@@ -174,6 +175,59 @@ def test_the_note_of_a_cluster_that_was_killed_does_not_keep_a_study_waiting() -
             command, env=environment, capture_output=True, text=True, timeout=600, check=False
         )
     assert own.stdout == "local\n", own.stderr
+
+
+# A Ray as a study on one machine starts it, with a worker: where it and all that it started listen,
+# as /proc has addresses, and who may read its token.
+LOCAL = """
+import os, stat, sys
+from pathlib import Path
+import ray
+from superconv_ray.execution.connection import connected
+from tests import patient_ray
+
+patient_ray.be_patient(dashboard=True)
+
+def family(pid):
+    yield pid
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            yield from family(child)
+
+def sockets(pid):
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            yield os.readlink(descriptor).removeprefix("socket:[").removesuffix("]")
+        except OSError:
+            pass
+
+with connected(None):
+    ray.get(ray.remote(lambda: 0).remote())
+    own = {socket for pid in family(os.getpid()) for socket in sockets(pid)}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, address, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and inode in own:
+                print(address.rpartition(":")[0])
+print(oct(stat.S_IMODE((Path.home() / ".ray/auth_token").stat().st_mode)))
+"""
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc")
+def test_a_local_ray_listens_on_loopback_only_and_hides_its_token(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="rc", dir="/tmp") as folder:
+        environment = {**without_auth(), "HOME": str(tmp_path), "RAY_TMPDIR": folder}
+        environment.pop("RAY_ADDRESS", None)
+        command = [sys.executable, "-c", LOCAL]
+        own = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+    assert own.returncode == 0, own.stderr
+    *addresses, mode = own.stdout.split()
+    assert len(addresses) > 5
+    assert set(addresses) <= LOOPBACK
+    assert mode == "0o600"
 
 
 def test_a_head_that_stops_responding_is_reported_once_with_advice(

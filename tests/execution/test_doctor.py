@@ -94,6 +94,20 @@ def test_every_problem_and_warning_has_advice() -> None:
     assert all(finding.advice for finding in bad)
 
 
+# Token
+
+
+@pytest.mark.parametrize(("asks", "level"), [(True, "problem"), (False, "warning")])
+def test_a_token_that_others_can_read_is_reported_with_its_node(asks: bool, level: str) -> None:
+    seen = replace(NODE, token=asks, exposed_token="/home/me/.ray/auth_token (mode 0644)")
+    (finding,) = access.token_files(cluster(replace(NODE, name="n0"), seen))
+    assert finding.level == level
+    assert finding.text.startswith(
+        "others on n1 can read /home/me/.ray/auth_token (mode 0644): whoever has the token can"
+    )
+    assert finding.advice.startswith("chmod 600 it")
+
+
 # Versions
 
 

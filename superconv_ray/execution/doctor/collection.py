@@ -37,6 +37,7 @@ def collect(
     with connected(address):
         survey = Survey()
         survey.ask_versions()
+        survey.ask_token_files()
         place = survey.ask_store(files) if files else None
         sent = survey.ask_dataset(dataset, data_dir) if dataset else None
         survey.ask_machines()

@@ -55,6 +55,7 @@ class NodeFacts:
         error: What the question raised on the node.
         versions: "Python", "superconv_ray", "torch", "Ray" to version.
         token: Whether the node asks for Ray's token.
+        exposed_token: The token's file and its mode, if others on the node can read it.
         clock_ahead: Seconds by which its clock is at least ahead of the driver's.
         store: The store as the node sees it.
         dataset: Digest of the data set that the node received through Ray's object store.
@@ -71,6 +72,7 @@ class NodeFacts:
     error: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     token: bool = False
+    exposed_token: str | None = None
     clock_ahead: float = 0.0
     store: StoreView | None = None
     dataset: str | None = None

@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.readers import load_dataset
+from superconv_ray.execution import token_file
 from superconv_ray.execution.doctor import node as on_node
 from superconv_ray.execution.doctor.facts import (
     DatasetOnDriver,
@@ -56,6 +57,10 @@ class Survey:
         """Ask for versions and token. As the first question, it starts a worker on every node."""
         self._ask("versions", on_node.versions)
         self._ask("token", is_token_auth_enabled)
+
+    def ask_token_files(self) -> None:
+        """Ask whether others can read the token."""
+        self._ask("exposed_token", token_file.exposed)
 
     def ask_machines(self) -> None:
         """Ask for hardware."""

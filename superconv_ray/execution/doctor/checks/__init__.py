@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superconv_ray.execution.doctor.checks.access import dashboard, token
+from superconv_ray.execution.doctor.checks.access import dashboard, token, token_files
 from superconv_ray.execution.doctor.checks.data import dataset, store, store_space
 from superconv_ray.execution.doctor.checks.finding import Finding
 from superconv_ray.execution.doctor.checks.hardware import cores, disks, gpus, precision
@@ -13,7 +13,7 @@ _ALL = (
     *(answers, versions, clocks),
     *(store, store_space, dataset),
     *(cores, gpus, precision, disks),
-    *(token, dashboard),
+    *(token, token_files, dashboard),
 )
 
 

@@ -18,12 +18,27 @@ def token(cluster: Cluster) -> Iterator[Finding]:
             "warning",
             "token",
             f"Ray asks for no token on {listed(without)}: whoever reaches its ports can run code",
-            "set RAY_AUTH_MODE=token on every node and client (`ray get-auth-token --generate`)",
+            "set RAY_AUTH_MODE=token on every node and client "
+            "(`(umask 077; ray get-auth-token --generate)`)",
         )
     elif answered:
         required = all(node.token for node in answered)
         text = "required on every node" if required else "none, but only this machine reaches Ray"
         yield Finding("ok", "token", text)
+
+
+def token_files(cluster: Cluster) -> Iterator[Finding]:
+    """Check that nobody else can read the token."""
+    for node in cluster.nodes:
+        if node.exposed_token:
+            yield Finding(
+                "problem" if node.token else "warning",
+                "token",
+                f"others on {node.name} can read {node.exposed_token}: whoever has the token can "
+                "run code on every node",
+                "chmod 600 it there and where `ray up` was called; if others may have read it, "
+                "remove it, generate another and restart the cluster",
+            )
 
 
 def dashboard(cluster: Cluster) -> Iterator[Finding]:
