@@ -109,7 +109,7 @@ def _keep_intact(files: Files, name: str) -> str | None:
         source = SealedFile(files, name)
     except DamagedFileError:
         return "its trials are trained again"
-    rows, _ = scan_intact(TABLES[folder], source)
+    rows = scan_intact(TABLES[folder], source)
     kept, ids = sorted(rows["trial_id"].unique().to_pylist()), ids_in(source)
     if len(kept) == len(ids):
         return None

@@ -7,6 +7,7 @@ between two row groups. Other Parquet files, such as a study's members, are writ
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -158,15 +159,13 @@ def scan_intact(
     source: SealedFile,
     condition: pc.Expression | None = None,
     columns: Sequence[str] | None = None,
-) -> tuple[pa.Table, DamagedFileError | None]:
-    """Read a compact file without its damaged row groups; return the error of one of these, too."""
-    found, damage = [], None
+) -> pa.Table:
+    """Read a compact file without its damaged row groups."""
+    found = [_rows(table, [], condition, columns)]
     for group in _fragment(source).split_by_row_group():
-        try:
+        with contextlib.suppress(DamagedFileError):
             found.append(_rows(table, [group], condition, columns))
-        except DamagedFileError as error:
-            damage = error
-    return pa.concat_tables([*found, _rows(table, [], condition, columns)]), damage
+    return pa.concat_tables(found)
 
 
 def _fragment(source: pa.NativeFile | SealedFile) -> ds.ParquetFileFragment:
@@ -219,10 +218,9 @@ def check_form(files: Files, name: str, source: pa.NativeFile | SealedFile) -> N
         StoreError: Its columns are those of another version of the package.
     """
     metadata = pq.read_metadata(source)
-    folder, _, base = name.partition("/")
-    if metadata.num_rows == 0 or (
-        folder == "trials" and PART.match(base) and metadata.num_rows > 1
-    ):
+    folder = name.partition("/")[0]
+    most = 1 if folder == "trials" and not is_compact(name) else metadata.num_rows
+    if not 1 <= metadata.num_rows <= most:
         raise DamagedFileError.of(files, name, f"it holds {metadata.num_rows} rows")
     kinds = {field.name: field.type for field in TABLES[folder]}
     for field in metadata.schema.to_arrow_schema():

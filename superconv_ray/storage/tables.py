@@ -197,7 +197,7 @@ def read_compact(
         return scan(table, [SealedFile(files, name)], condition, columns)
     except DamagedFileError as error:
         warn_left_out(error)
-    return scan_intact(table, SealedFile(files, name), condition, columns)[0]
+    return scan_intact(table, SealedFile(files, name), condition, columns)
 
 
 # Conditions

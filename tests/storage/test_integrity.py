@@ -8,13 +8,16 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
+from superconv_ray.storage import schema
 from superconv_ray.storage.compaction import compact
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.integrity import DamagedFileWarning, set_aside_damaged
+from superconv_ray.storage.parquet_files import TABLES, write_part
 from superconv_ray.storage.seal import DamagedFileError
 from superconv_ray.storage.store import Store, StoreError
 from superconv_ray.storage.writing import StoreWriter
@@ -199,3 +202,28 @@ def test_a_file_that_may_not_be_read_is_no_damage_but_an_error_with_the_way_out(
             look("one")
         assert not isinstance(raised.value, DamagedFileError)
     assert name.partition("/")[2] in names(store, folder)
+
+
+@pytest.mark.parametrize(("folder", "count"), [("trials", 0), ("trials", 2), ("curves", 0)])
+def test_a_finished_trial_has_one_row_and_a_curve_with_rows_or_is_damaged(
+    store: Store, folder: str, count: int
+) -> None:
+    (trial,) = write(store, 1)
+    name = f"{folder}/{trial.id}.parquet"
+    rows = [{"trial_id": trial.id}] * count
+    write_part(store.files, name, schema.to_table(rows, TABLES[folder]))
+    (line,) = set_aside_damaged(store.files, "one")
+    assert line.startswith(f"{name} in the store {store.files.place} is damaged: it holds {count} ")
+    assert_holds(store)
+
+
+@pytest.mark.parametrize("column", [{"surprise": [1]}, {"steps": ["ten"]}])
+def test_a_file_with_columns_of_another_version_is_refused_and_stays_where_it_is(
+    store: Store, column: dict[str, list[object]]
+) -> None:
+    (trial,) = write(store, 1)
+    name = f"trials/{trial.id}.parquet"
+    write_part(store.files, name, pa.table({"trial_id": [trial.id], **column}))
+    with pytest.raises(StoreError, match=rf"^{name} in .* has a column '{next(iter(column))}' of"):
+        set_aside_damaged(store.files, "one")
+    assert names(store, "trials") == [f"{trial.id}.parquet"]
