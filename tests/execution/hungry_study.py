@@ -1,8 +1,15 @@
-"""A study for a test of want of memory: its model takes more in every training step."""
+"""A study for a test of want of memory: its model takes more in every training step.
 
+The file `eating` next to this one appears when it begins to.
+"""
+
+import os
+from pathlib import Path
 from typing import Any
 
 import torch
+from ray._common.utils import get_system_memory
+from ray._private.utils import get_used_memory
 from torch import Tensor
 
 from superconv_ray import Arm, Study, Trial, iterations, main
@@ -11,7 +18,9 @@ from superconv_ray.models.small_cnn import SmallCNN
 from tests.patient_ray import be_patient
 
 BITE_BYTES = 128 * 2**20
-MEAL_BYTES = 10 * 2**30
+THRESHOLD = "RAY_memory_usage_threshold"
+SPARE_BYTES = 2 * 2**30
+"""How far memory in use may exceed the limit at which Ray acts."""
 ATTEMPTS = 1
 
 
@@ -22,8 +31,10 @@ class Hungry(SmallCNN):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
+            Path(__file__).with_name("eating").touch()
             self.eaten.append(torch.ones(BITE_BYTES, dtype=torch.uint8))
-            if len(self.eaten) * BITE_BYTES >= MEAL_BYTES:
+            limit = float(os.environ[THRESHOLD]) * get_system_memory()
+            if get_used_memory() > limit + SPARE_BYTES:
                 raise RuntimeError("nobody minds")
         return super().forward(x)
 
@@ -32,7 +43,7 @@ study = Study(
     name="hungry",
     base=Trial(dataset="digits", data_count=100, batch_size=16, model="hungry"),
     arms={"hungry": Arm(policy="constant", max_lr=0.05)},
-    budget=iterations(100),
+    budget=iterations(1000),
     seeds=1,
     models={"hungry": Hungry},
 )
