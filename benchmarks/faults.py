@@ -90,7 +90,7 @@ def benchmark(given: argparse.Namespace, folder: Path) -> tuple[bool, list[Figur
         Whether all of them are zero, and the figures to save.
     """
     tally = Tally()
-    files = inject_damage(tally, given.flips, given.seed, given.jobs, folder)
+    flips, files = inject_damage(tally, given.flips, given.seed, given.jobs, folder)
     sleep = inject_sleep(tally, given.meetings, given.seed, folder)
     runs = [*inject_kills(tally, folder), *sleep]
     total = {name: tally.total(name) for name in COUNTED}
@@ -98,11 +98,13 @@ def benchmark(given: argparse.Namespace, folder: Path) -> tuple[bool, list[Figur
         f"{tally.faults.total()} faults: silent wrong answers {total['wrong']}, "
         f"lost {total['lost']}, duplicated {total['duplicated']}, crashed {total['crashed']}"
     )
-    return not sum(total.values()), figures(tally, files, runs)
+    return not sum(total.values()), figures(tally, flips, files, runs)
 
 
-def inject_damage(tally: Tally, flips: int, seed: int, jobs: int, folder: Path) -> list[str]:
-    """Damage files. Return the kinds of files."""
+def inject_damage(
+    tally: Tally, flips: int, seed: int, jobs: int, folder: Path
+) -> tuple[int, list[str]]:
+    """Damage files. Return the number of flipped bits, and the kinds of files."""
     samples = make_samples(folder / "samples")
     faults = make_faults(samples, flips, seed)
     kinds = list(dict.fromkeys(fault.kind for fault in faults))
@@ -111,7 +113,7 @@ def inject_damage(tally: Tally, flips: int, seed: int, jobs: int, folder: Path) 
         tally.add(fault.kind, fault, findings)
         if number == len(faults) or faults[number].kind != fault.kind:
             print(tally.line(fault.kind), flush=True)
-    return kinds
+    return sum(fault.how == "flip" for fault in faults), kinds
 
 
 def inject_kills(tally: Tally, folder: Path) -> Iterator[str]:
@@ -140,17 +142,26 @@ def inject_sleep(tally: Tally, meetings: int, seed: int, folder: Path) -> Iterat
     yield kind
 
 
-def figures(tally: Tally, files: Sequence[str], runs: Sequence[str]) -> list[Figure]:
-    """The counts of a run of the benchmark."""
+def figures(tally: Tally, flips: int, files: Sequence[str], runs: Sequence[str]) -> list[Figure]:
+    """The counts of a run of the benchmark.
+
+    Args:
+        tally: All counts.
+        flips: Number of flipped bits among the damages.
+        files: Kinds of files that were damaged.
+        runs: Kinds of disturbed runs.
+    """
     kills = [kind for kind in runs if kind.startswith("kills")]
     sleepers = [kind for kind in runs if kind not in kills]
+    others = _sum(tally, files) - flips
     return [
-        Figure(f"files damaged, of {len(files)} kinds", _sum(tally, files), ""),
+        Figure(f"bits flipped in files of {len(files)} kinds", flips, ""),
+        Figure("files with zeroed sectors, cut off or emptied", others, ""),
         Figure("runs killed, at every operation that changes the store", _sum(tally, kills), ""),
         Figure("drivers stopped for longer than their lease", _sum(tally, sleepers), ""),
-        Figure("silent wrong answers", tally.total("wrong"), ""),
+        Figure("silent wrong answers after all of these", tally.total("wrong"), ""),
         Figure("trials lost", tally.total("lost"), ""),
-        Figure("trials duplicated", tally.total("duplicated"), ""),
+        Figure("trials trained twice", tally.total("duplicated"), ""),
         Figure("errors that do not name the damaged file", tally.total("crashed"), ""),
     ]
 

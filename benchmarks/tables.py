@@ -52,15 +52,17 @@ def long_table() -> str:
     """Every saved figure, grouped by benchmark."""
     lines = []
     for name, record in records().items():
-        if not record["figures"]:
-            continue
-        script = f"benchmarks/{name}.py"
-        lines += [f"## {name.replace('_', ' ').capitalize()}", ""]
-        lines += [f"`{script}`; {source(record)}; {versions(record)}.", ""]
-        lines += [*table(record["figures"]), ""]
-        if "note" in record:
-            lines += [record["note"], ""]
+        if record["figures"]:
+            lines += [f"## {name.replace('_', ' ').capitalize()}", "", *saved(name)]
     return "\n".join(lines)
+
+
+def saved(name: str) -> list[str]:
+    """Lines of Markdown: a benchmark's figures, and how they were measured."""
+    record = records()[name]
+    note = [record["note"], ""] if "note" in record else []
+    measured = f"`benchmarks/{name}.py`; {source(record)}; {versions(record)}."
+    return [measured, "", *table(record["figures"]), "", *note]
 
 
 def short_table() -> str:

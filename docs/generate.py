@@ -11,7 +11,7 @@ import pyarrow as pa
 from click.testing import CliRunner
 
 from benchmarks.recording import records
-from benchmarks.tables import long_table, source
+from benchmarks.tables import long_table, saved, source
 from superconv_ray import analysis
 from superconv_ray.cli.app import app
 from superconv_ray.report import charts
@@ -100,6 +100,9 @@ def write_pages(folder: Path) -> None:
         "command_line.md": command_line(),
         "benchmarks.md": long_table(),
         "quickstart.md": quickstart(),
+        "interruptions.md": "\n".join(
+            line for name in ("faults", "chaos") if name in records() for line in saved(name)
+        ),
     }
     folder.mkdir(exist_ok=True)
     for name, text in pages.items():

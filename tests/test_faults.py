@@ -143,5 +143,5 @@ def test_figures_count_faults_and_not_findings() -> None:
         "duplicated": 0,
         "crashed": 0,
     }
-    values = [figure.value for figure in figures(tally, ["definition"], ["sleepers"])]
-    assert values == [2, 0, 1, 1, 1, 0, 0]
+    values = [figure.value for figure in figures(tally, 1, ["definition"], ["sleepers"])]
+    assert values == [1, 1, 0, 1, 1, 1, 0, 0]
