@@ -21,12 +21,20 @@ def source_text(definition: Any) -> str:
         OSError, TypeError: The source is not available, or this is neither function nor class.
     """
     if not isinstance(definition, type):
-        return inspect.getsource(definition)
+        return _of_function(definition)
     codes = list(_codes(definition))
     found = _around(codes, definition.__name__)
     if not codes and definition.__module__ == "__main__":
         found = _in_last_cell(definition)
     return found or inspect.getsource(definition)
+
+
+def _of_function(function: Any) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code and code.co_filename == "<string>":
+        # From Python 3.13 on, `inspect` takes the text of `python -c` for that of code made by exec
+        raise OSError(f"the source of {code.co_name!r}, which was made by exec, is not available")
+    return inspect.getsource(function)
 
 
 def _around(codes: Iterable[CodeType], name: str) -> str | None:
