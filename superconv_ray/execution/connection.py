@@ -163,6 +163,15 @@ def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
         except (ConnectionError, RuntimeError, AuthenticationError) as error:
             ray.shutdown()
             raise ConnectionError(_explained(address, error)) from error
+        except Exception as error:  # Ray has no class of its own for this
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            raise ConnectionError(
+                "Ray did not start in time, most likely because other programs keep this machine "
+                "busy: repeat the command when they have ended, or add --local, which trains in "
+                "one process without Ray"
+            ) from error
 
 
 @contextlib.contextmanager

@@ -258,6 +258,17 @@ def test_a_head_that_stops_responding_is_reported_once_with_advice(
     assert line.endswith("restart the cluster and repeat the command")
 
 
+def test_a_ray_that_starts_too_slowly_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error, a plain Exception, advises to look at Ray's own logs."""
+
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup. This could happen because")
+
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(ConnectionError, match=r"did not start in time.* or add --local"):
+        connection._connect("local")
+
+
 @pytest.mark.parametrize(
     ("address", "variable", "replicated"),
     [("local", None, False), ("10.0.0.1:6379", None, True), ("local", "1", True)],
