@@ -22,7 +22,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     Raises:
         ValueError: The device has no TF32, and "tf32" is asked for.
     """
-    if precision == "tf32" and not (device.type == "cuda" and torch.cuda.is_tf32_supported()):
+    if precision == "tf32" and not _has_tf32(device):
         raise ValueError(
             f"precision must be one of 'auto', 'fp32', 'bf16' on {device_name(device)}, which has "
             "no TF32 (NVIDIA GPUs have it from Ampere on), got 'tf32'"
@@ -37,6 +37,13 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     else:
         fast = False
     return "bf16" if fast else "fp32"
+
+
+def _has_tf32(device: torch.device) -> bool:
+    # torch.cuda.is_tf32_supported() is public, but torch 2.6 does not have it.
+    if device.type != "cuda" or torch.version.hip is not None:
+        return False
+    return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 @dataclass(frozen=True)

@@ -121,9 +121,15 @@ def test_tf32_is_refused_where_the_device_has_none() -> None:
         new_run(make_trial(precision="tf32"))
 
 
-@pytest.mark.parametrize("has_it", [True, False])
-def test_tf32_needs_a_gpu_that_has_it(has_it: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_tf32_supported", lambda: has_it)
+@pytest.mark.parametrize(
+    ("capability", "hip", "has_it"),
+    [((9, 0), None, True), ((8, 0), None, True), ((7, 5), None, False), ((9, 4), "6.2", False)],
+)
+def test_tf32_needs_a_gpu_that_has_it(
+    capability: tuple[int, int], hip: str | None, has_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda _: capability)
+    monkeypatch.setattr("torch.version.hip", hip)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "Tesla T4")
     numerics.device_name.cache_clear()
     gpu = torch.device("cuda", 0)
