@@ -26,7 +26,8 @@ It counts the faults after which something was
     lost        A finished trial was not found although its files are whole, or was not there after
                 the next run
     duplicated  A trial was trained again although its files are whole; or is twice in an answer;
-                or two drivers were let in at a time
+                or two drivers were let in at a time. (A driver that wakes up in the middle of a
+                trial may end it, although another one has ended it meanwhile)
     crashed     A reader or a run ended with an error that does not name the damaged file
 
 Readers are `trials()`, `curves()`, `studies()`, `members()`, `failures()` and so on, `status`,

@@ -150,8 +150,12 @@ class Disturbed:
 def _misdeeds(
     place: str, log: Log, finished: Collection[str], *, may_be_refused: bool = False
 ) -> list[Finding]:
-    """What a run may not do: crash, hang, be refused, or train and keep what is finished."""
+    """What a run may not do: crash, hang, be refused, or begin to train what is finished.
+
+    A driver that wakes up in the middle of a trial may end it: it cannot know that another one has
+    ended the trial meanwhile.
+    """
     lines = [*log.of("crashed"), *log.of("hung"), *([] if may_be_refused else log.of("refused"))]
     found = [Finding("crashed", f"{place}: {line[-300:]}") for line in lines]
-    twice = set(log.of("trained")) & set(log.of("kept")) & set(finished)
+    twice = set(log.of("began")) & set(log.of("trained")) & set(finished)
     return found + [Finding("duplicated", f"{place}: trained {id_} again") for id_ in twice]

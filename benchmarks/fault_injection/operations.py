@@ -24,6 +24,8 @@ import torch
 from pyarrow import fs
 
 from benchmarks.fault_injection.stores import plan, run
+from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution.worker import Worker
 from superconv_ray.storage import filesystem, lease
 from superconv_ray.storage.opening import open_filesystem
 from superconv_ray.storage.writing import StoreWriter
@@ -101,7 +103,7 @@ class _WatchedStream:
 
 @dataclass(frozen=True)
 class Log:
-    """What a driver did, in order: ("trained", id), ("kept", id), ("stopped", number), ..."""
+    """What a driver did, in order: ("began", id), ("trained", id), ("kept", id), ..."""
 
     events: tuple[tuple[str, str], ...]
 
@@ -177,7 +179,7 @@ def _parted(line: str) -> tuple[str, str, str]:
 def _server() -> Any:
     """Processes forked from one that has imported everything and runs no threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "superconv_ray.execution.worker"])
+    context.set_forkserver_preload([__name__])
     return context
 
 
@@ -202,7 +204,7 @@ def _drive(store: Path, log: Path, seeds: int, at: int | None, number: int) -> N
 @contextmanager
 def _watched(note: Callable[[str, object], None], at: int | None, number: int) -> Iterator[None]:
     """Let the store of this process be watched."""
-    opened, write = open_filesystem, StoreWriter.write_result
+    opened, start, write = open_filesystem, Worker.start, StoreWriter.write_result
 
     numbers = itertools.count(1)  # of all threads, and of every time that the store is opened
 
@@ -219,6 +221,10 @@ def _watched(note: Callable[[str, object], None], at: int | None, number: int) -
         if path.parent.name == "trials" and not path.name.startswith("compact-"):
             note("kept", path.stem)
 
+    def start_trial(self: Worker, trial: CompleteTrial) -> None:
+        note("began", trial.id)
+        start(self, trial)
+
     def write_result(self: StoreWriter, trial: Any, *args: Any, **options: Any) -> None:
         note("trained", trial.id)
         write(self, trial, *args, **options)
@@ -229,6 +235,7 @@ def _watched(note: Callable[[str, object], None], at: int | None, number: int) -
             "open_filesystem",
             lambda uri: (WatchedFilesystem(begin, renamed), opened(uri)[1]),
         ),
+        mock.patch.object(Worker, "start", start_trial),
         mock.patch.object(StoreWriter, "write_result", write_result),
         mock.patch.object(lease, "EXPIRY_SECONDS", LEASE_SECONDS),
         mock.patch.object(lease, "RENEWAL_SECONDS", LEASE_SECONDS / 5),

@@ -52,7 +52,11 @@ class SharedTrials:
         self._look_at = 0.0
 
     def next(self) -> CompleteTrial | Signal:
-        """Return the next trial, or why there is none."""
+        """Return the next trial, or why there is none.
+
+        Raises:
+            StudyInUseError: Another driver has taken this study over.
+        """
         if self._aside and time.monotonic() >= self._look_at:
             self._look()
         while True:
@@ -64,6 +68,7 @@ class SharedTrials:
             if trial.id in self._found:
                 self._ended(trial, self._found.pop(trial.id))
             elif trial.id in self._own:
+                self._claims.held.check_if_overdue()  # or a driver that wakes up may train it again
                 return trial
             else:
                 self._aside[trial.id] = trial

@@ -106,6 +106,7 @@ class Lease:
         self._store = files
         self._study = study
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
+        self._renewed_at = time.time()  # goes on while the machine sleeps, unlike other clocks
         self._watched: dict[str, tuple[Claim, float]] = {}  # claim file -> first seen, and when
 
     def take(self) -> None:
@@ -139,6 +140,16 @@ class Lease:
             StoreError: The store cannot be written.
         """
         write_json(self.files, self.claim, self._content())
+        self._renewed_at = time.time()
+
+    def check_if_overdue(self) -> None:
+        """Check it if it was not renewed in time, as after a sleep; otherwise this costs nothing.
+
+        Raises:
+            StudyInUseError: Another driver has taken over.
+        """
+        if abs(time.time() - self._renewed_at) > 2 * RENEWAL_SECONDS:
+            self.check()
 
     def check(self) -> None:
         """Raise a StudyInUseError if another driver has taken over."""

@@ -25,9 +25,13 @@ class TrialClaims:
 
     Args:
         held: The driver's lease.
+
+    Attributes:
+        held: The same.
     """
 
     def __init__(self, held: Lease) -> None:
+        self.held = held
         self._files: Files = held.files
         self._folder = held.folder
         self._study = held.folder.split("/")[1]

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 
+from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution.sharing import SharedTrials
+from superconv_ray.storage import lease as lease_module
+from superconv_ray.storage.filesystem import Files
+from superconv_ray.storage.lease import EXPIRY_SECONDS, StudyInUseError, lease
+from superconv_ray.storage.trial_claims import TrialClaims
 from tests.execution.drivers import PATIENCE, driver, wait_for
+from tests.storage.stored import make_trial
 
 
 @pytest.fixture
@@ -85,3 +96,28 @@ def test_trials_of_a_driver_that_is_killed_are_trained_by_the_one_that_waits(
     assert trained(output) == 5  # all but the first, which came before
     assert "0 trials trained, 6 found" in superconv("run", sleepy_study, "--store", store).output
     assert_same_results(store, never_interrupted)
+
+
+class Ready:
+    """A planner whose trials are all ready."""
+
+    def __init__(self, *trials: CompleteTrial) -> None:
+        self.ready = deque(trials)
+
+    def next(self) -> CompleteTrial:
+        return self.ready.popleft()
+
+
+def test_a_driver_that_wakes_up_after_it_was_replaced_begins_no_trial_that_it_claimed_before(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Files(store)
+    planner: Any = Ready(make_trial(1), make_trial(2))
+    with lease(files, "one") as asleep:
+        shared = SharedTrials(planner, TrialClaims(asleep), lambda _: lambda _: None, print, print)
+        assert shared.next() == make_trial(1)
+        os.utime(files.path(asleep.claim), (time.time() - EXPIRY_SECONDS - 5,) * 2)
+        with lease(files, "one"):
+            monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.0)  # it is overdue now
+            with pytest.raises(StudyInUseError, match="another run has taken over"):
+                shared.next()
