@@ -223,24 +223,15 @@ class Files:
             self.delete(name)
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the finished files in a subfolder, sorted.
-
-        Azure lists a file that is being written as an empty one. Elsewhere an empty file has lost
-        its content, and is listed, so that whoever reads it finds that it is damaged.
-        """
-        may_be_empty = self.filesystem.type_name != "abfs"
-        return sorted(
-            info.base_name
-            for info in self._infos(folder)
-            if (info.size or may_be_empty) and not info.base_name.endswith(".tmp")
-        )
+        """Return the names of the finished files in a subfolder, sorted."""
+        return sorted(info.base_name for info in self._finished(folder))
 
     def times(self, folder: str) -> dict[str, float | None]:
         """Return when each file of a subfolder was written, in seconds by the store's clock.
 
         None: the filesystem does not know.
         """
-        infos = [info for info in self._infos(folder) if info.size]
+        infos = self._finished(folder)
         return {i.base_name: i.mtime_ns / 1e9 if i.mtime_ns else None for i in infos}
 
     def tree(self, folder: str) -> dict[str, tuple[int, int | None]]:
@@ -251,8 +242,7 @@ class Files:
         root = self.root.strip("/")
         return {
             info.path.strip("/").removeprefix(root).strip("/"): (info.size, info.mtime_ns)
-            for info in self._infos(folder, recursive=True)
-            if info.size and not info.base_name.endswith(".tmp")
+            for info in self._finished(folder, recursive=True)
         }
 
     def remove_unfinished(self, folder: str, older_than: timedelta) -> None:
@@ -263,6 +253,19 @@ class Files:
         for info in self._infos(folder):
             if info.base_name.endswith(".tmp") and info.mtime_ns and info.mtime_ns < before:
                 self.delete(f"{folder}/{info.base_name}")
+
+    def _finished(self, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+        """The finished files of a folder.
+
+        Azure lists a file that is being written as an empty one. Elsewhere an empty file has lost
+        its content, and is listed, so that whoever reads it finds that it is damaged.
+        """
+        may_be_empty = self.filesystem.type_name != "abfs"
+        return [
+            info
+            for info in self._infos(folder, recursive=recursive)
+            if (info.size or may_be_empty) and not info.base_name.endswith(".tmp")
+        ]
 
     def _infos(self, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
         selector: Any = fs.FileSelector(

@@ -119,7 +119,7 @@ def test_a_file_that_is_no_claim_is_ignored(files: Files, content: bytes) -> Non
         assert "notes.txt" in claims(files)
 
 
-@pytest.mark.parametrize("content", [b"no json", b"[]", b"{}"])
+@pytest.mark.parametrize("content", [b"no json", b"[]", b"{}", b""])
 def test_a_damaged_claim_keeps_others_out_until_it_expires(files: Files, content: bytes) -> None:
     path = leave(files, own_claim())
     path.write_bytes(content)
