@@ -14,7 +14,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,11 +154,12 @@ class Driver:
     def wait_until_stopped(self) -> bool:
         """Wait until it is stopped, or ends. Return whether it is stopped."""
         until = time.monotonic() + PATIENCE
-        while self._process.is_alive() and time.monotonic() < until:
-            state = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-            if state[0] == "T":
-                return True
-            time.sleep(0.01)
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            while self._process.is_alive() and time.monotonic() < until:
+                if stat.read_text().rpartition(")")[2].split()[0] == "T":
+                    return True
+                time.sleep(0.01)
         return False
 
     def wake(self) -> None:
