@@ -264,9 +264,12 @@ def test_a_ray_that_starts_too_slowly_is_explained(monkeypatch: pytest.MonkeyPat
     def init(**_: object) -> None:
         raise Exception("The current node timed out during startup. This could happen because")
 
+    ended: list[bool] = []
     monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.shutdown", lambda: ended.append(True))  # of other tests' Ray as well
     with pytest.raises(ConnectionError, match=r"did not start in time.* or add --local"):
         connection._connect("local")
+    assert ended == [True]
 
 
 @pytest.mark.parametrize(
