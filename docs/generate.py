@@ -100,9 +100,7 @@ def write_pages(folder: Path) -> None:
         "command_line.md": command_line(),
         "benchmarks.md": long_table(),
         "quickstart.md": quickstart(),
-        "interruptions.md": "\n".join(
-            line for name in ("faults", "chaos") if name in records() for line in saved(name)
-        ),
+        "interruptions.md": "\n".join([*saved("faults"), *saved("chaos")]),
     }
     folder.mkdir(exist_ok=True)
     for name, text in pages.items():
