@@ -25,6 +25,9 @@ UV_VARIABLE = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 LOOPBACK_VARIABLE = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
 """Ray's setting, despite its name of other systems: whether it is for more than this machine."""
 
+TOO_SLOW = "timed out during startup"
+"""What Ray says, in a plain Exception, if its own processes take too long to start."""
+
 ANSWER_SECONDS = 5.0
 """Time in which a head that is well accepts a connection."""
 HEAD_SECONDS = 5.0
@@ -160,18 +163,12 @@ def _connect(address: str | None) -> ray.runtime_context.RuntimeContext:
                 log_to_driver=False,
                 logging_level="error",  # not Ray's hints for operators, such as on tokens
             )
-        except (ConnectionError, RuntimeError, AuthenticationError) as error:
-            ray.shutdown()
-            raise ConnectionError(_explained(address, error)) from error
-        except Exception as error:  # Ray has no class of its own for this
-            if "timed out during startup" not in str(error):
+        except Exception as error:
+            known = isinstance(error, (ConnectionError, RuntimeError, AuthenticationError))
+            if not known and TOO_SLOW not in str(error):
                 raise
             ray.shutdown()
-            raise ConnectionError(
-                "Ray did not start in time, most likely because other programs keep this machine "
-                "busy: repeat the command when they have ended, or add --local, which trains in "
-                "one process without Ray"
-            ) from error
+            raise ConnectionError(_explained(address, error)) from error
 
 
 @contextlib.contextmanager
@@ -199,6 +196,12 @@ def _explained(address: str | None, error: BaseException) -> str:
     said = str(error) if error.__cause__ is None else f"{error}\n{error.__cause__}"
     if isinstance(error, AuthenticationError) or "InvalidAuthToken" in said:
         return f"no access to the {where}: {_token_problem(said)}"
+    if TOO_SLOW in said:
+        return (
+            "Ray did not start in time, most likely because other programs keep this machine "
+            "busy: repeat the command when they have ended, or add --local, which trains in "
+            "one process without Ray"
+        )
     versions = re.findall(r"Ray: (\S+)\s+Python: (\S+)", said)
     if len(versions) == 2:
         theirs, ours = (f"Ray {ray_} and Python {python}" for ray_, python in versions)

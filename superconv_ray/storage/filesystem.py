@@ -200,9 +200,7 @@ class Files:
     def add_folder(self, name: str) -> None:
         """Create a folder; an object store has none."""
         if not self.is_object_store:
-            self.patiently(
-                "written", lambda: self.filesystem.create_dir(self.path(name), recursive=True)
-            )
+            self.patiently("written", lambda: self._create_folder(self.path(name)))
 
     def remove_folder(self, name: str) -> None:
         """Remove a folder and what is in it; on a disk, at once for whoever writes there."""
