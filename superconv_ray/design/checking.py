@@ -10,7 +10,8 @@ from superconv_ray.data.catalog import DatasetFacts
 from superconv_ray.design import schedules
 from superconv_ray.design.choices import Tuned, Tuning
 from superconv_ray.design.plan import Cell, Point
-from superconv_ray.design.trial import Trial, check_field_names, number_type
+from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial_fields import check_field_names, number_type
 from superconv_ray.models import MODELS
 
 SET_BY_STUDY = {

@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 
 from superconv_ray.design.choices import Tuned, Tuning
-from superconv_ray.design.trial import number_type
+from superconv_ray.design.trial_fields import number_type
 
 STARTUP_FRACTION = 0.5
 """Fraction of a search, at most 10 trials, that is random before TPE models the scores. With TPE's

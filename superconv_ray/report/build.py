@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from superconv_ray.design.text import duration, point_text, value_text
-from superconv_ray.design.trial import field_names
+from superconv_ray.design.trial_fields import field_names
 from superconv_ray.report.content import Report
 from superconv_ray.report.sections import sections
 from superconv_ray.report.study_results import StudyResults

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from superconv_ray.design.trial import describe_fields
+from superconv_ray.design.trial_fields import describe_fields
 
 SCHEMA_VERSION = 2
 

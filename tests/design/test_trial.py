@@ -18,12 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superconv_ray.design import schedules, trial
-from superconv_ray.design.trial import (
-    CompleteTrial,
-    Trial,
+from superconv_ray.design.trial import CompleteTrial, Trial
+from superconv_ray.design.trial_fields import (
+    OPTIMIZERS,
     check_field_names,
     describe_fields,
     field_names,
+    schedule_fields,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -333,7 +334,7 @@ def test_a_trial_that_lacks_what_only_the_study_knows_cannot_be_completed(missin
 
 def test_completion_fills_in_the_defaults_of_one_cycle() -> None:
     full = TRAINING.complete()
-    assert {name: getattr(full, name) for name in trial.schedule_fields()} == {
+    assert {name: getattr(full, name) for name in schedule_fields()} == {
         "max_lr": 0.1,
         "div_factor": 10.0,
         "tail_fraction": 0.1,
@@ -412,7 +413,7 @@ def test_completion_sets_exactly_what_the_policy_uses(policy: str) -> None:
     )
     used = set(schedules.parameters(policy))
     full = everything.complete()
-    for name in trial.schedule_fields():
+    for name in schedule_fields():
         assert getattr(full, name) == (getattr(everything, name) if name in used else None)
 
 
@@ -458,7 +459,7 @@ def test_a_template_is_not_a_complete_trial() -> None:
 @given(
     st.sampled_from(sorted(schedules.POLICIES)),
     st.sampled_from(sorted(schedules.POLICIES)),
-    st.sampled_from(trial.OPTIMIZERS),
+    st.sampled_from(OPTIMIZERS),
 )
 def test_every_replacement_of_a_complete_trial_is_complete(
     before: str, after: str, optimizer: str
@@ -480,7 +481,7 @@ def test_the_schedule_is_that_of_the_policy_with_the_trials_settings() -> None:
 
 def test_unused_fields_name_the_setting_that_causes_them() -> None:
     sgd = Trial(policy="constant").unused_fields()
-    assert sgd.keys() == set(trial.schedule_fields()) - {"max_lr", "momentum"} | {
+    assert sgd.keys() == set(schedule_fields()) - {"max_lr", "momentum"} | {
         "beta2",
         "weight_decay_on",
     }
@@ -569,7 +570,7 @@ def test_the_id_does_not_change_with_fields_that_nothing_uses() -> None:
     )
 
 
-@pytest.mark.parametrize("field", sorted(set(trial.schedule_fields()) - {"max_lr", "momentum"}))
+@pytest.mark.parametrize("field", sorted(set(schedule_fields()) - {"max_lr", "momentum"}))
 def test_the_id_does_not_change_with_fields_that_the_policy_does_not_use(field: str) -> None:
     value = DETERMINING[field][1]
     for policy in schedules.POLICIES:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from superconv_ray.design.trial import Trial, describe_fields, field_names
+from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial_fields import describe_fields, field_names
 from superconv_ray.storage import schema
 
 TABLES = [schema.TRIALS, schema.CURVES, schema.MEMBERSHIPS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from superconv_ray.analysis import learning_curves, running_and_reestimated, schedule_table
-from superconv_ray.design.trial import schedule_fields
+from superconv_ray.design.trial_fields import schedule_fields
 from superconv_ray.report import charts
 from superconv_ray.report.charts.running import ESTIMATES
 from superconv_ray.report.content import Section
