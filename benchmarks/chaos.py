@@ -38,8 +38,9 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-from torch import Tensor, nn
+from torch import Tensor
 
+from benchmarks.models import Linear
 from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import Arm, Study, Trial, from_range_test, iterations, main, open_store
 
@@ -56,22 +57,14 @@ DIFFERS = ["train_seconds", "eval_seconds", "peak_memory_bytes", "finished_at", 
 """Columns that differ between two runs of a trial: time, place, and memory of the process."""
 
 
-class Slow(nn.Module):
+class Slow(Linear):
     """A linear model that sleeps in every training step."""
-
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
-        super().__init__()
-        channels, height, width = input_shape
-        self.norm = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels * height * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, after a pause in training."""
         if self.training:
             time.sleep(STEP_SECONDS)
-        logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
-        return logits
+        return super().forward(x)
 
 
 def study(trials: int = 60) -> Study:

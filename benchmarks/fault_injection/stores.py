@@ -10,8 +10,9 @@ from unittest import mock
 
 import numpy as np
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
+from benchmarks.models import Linear
 from superconv_ray import Arm, Dataset, Study, Trial, from_range_test, iterations
 from superconv_ray.data.batches import to_device
 from superconv_ray.design.building import make_plan
@@ -28,22 +29,6 @@ STEPS = 6
 SAVED_AT = 3
 """Step of the checkpoint in the unfinished store."""
 QUIET = Console(quiet=True)
-
-
-class Linear(nn.Module):
-    """A very small model with batch norm and dropout."""
-
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:
-        super().__init__()
-        channels, height, width = input_shape
-        self.norm = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels * height * width, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits."""
-        logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
-        return logits
 
 
 class Broken(Linear):
