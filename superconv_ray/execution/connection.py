@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -60,6 +61,9 @@ def connected(address: str | None, say: Callable[[str], None] = lambda _: None) 
             # A session is named after the process that started it.
             yield context.address_info["session_dir"].endswith(f"_{os.getpid()}")
     finally:
+        # Ray ends this process at once, with code 1, if a thread of it collects garbage with
+        # references to Ray's objects during the shutdown.
+        gc.collect()
         ray.shutdown()
 
 

@@ -254,7 +254,8 @@ def lease(files: Files, study: str) -> Iterator[Lease]:
                 held.renew()
             except StudyInUseError:
                 lost.set()
-                os.kill(os.getpid(), signal.SIGINT)
+                if not over.is_set():  # otherwise this driver is ending as it is
+                    os.kill(os.getpid(), signal.SIGINT)
                 return
             except StoreError:
                 pass  # while the store is away nobody else can take the study over either
@@ -262,16 +263,17 @@ def lease(files: Files, study: str) -> Iterator[Lease]:
     renewing = threading.Thread(target=renew, name="lease", daemon=True)
     renewing.start()
     try:
-        yield held
-    except KeyboardInterrupt:
+        try:
+            yield held
+        finally:
+            over.set()
+            renewing.join(timeout=1.0)  # the thread may be waiting for the store
+            with contextlib.suppress(StoreError):  # the claim expires by itself
+                held.give_up()
+    except KeyboardInterrupt:  # which the thread may have sent just before it was over
         if lost.is_set():
             held.check()
         raise
-    finally:
-        over.set()
-        renewing.join(timeout=1.0)  # the thread may be waiting for the store
-        with contextlib.suppress(StoreError):  # the claim expires by itself
-            held.give_up()
 
 
 def is_held(files: Files, claim: str) -> bool:

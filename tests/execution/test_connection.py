@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -9,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ray._private import ray_constants
@@ -256,6 +259,25 @@ def test_a_head_that_stops_responding_is_reported_once_with_advice(
     (line,) = said
     assert line.startswith(f"the head of the Ray cluster at {address} does not respond")
     assert line.endswith("restart the cluster and repeat the command")
+
+
+def test_no_garbage_is_left_when_ray_shuts_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray ends the process if another thread collects a reference to an object meanwhile."""
+
+    class Reference:
+        def __init__(self) -> None:
+            self.cycle = self
+
+    garbage: list[weakref.ref[Reference]] = []
+    left: list[Reference | None] = []
+    context = SimpleNamespace(address_info={"gcs_address": "127.0.0.1:1", "session_dir": "x"})
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr(connection, "_connect", lambda _: context)
+    monkeypatch.setattr(connection, "_head_watched", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr("ray.shutdown", lambda: left.extend(ref() for ref in garbage))
+    with connected("local"):
+        garbage.append(weakref.ref(Reference()))
+    assert left == [None]
 
 
 def test_a_ray_that_starts_too_slowly_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -325,3 +325,27 @@ def wait_until(condition: object, seconds: float = 300.0) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_a_takeover_that_is_noticed_at_the_very_end_is_no_ctrl_c(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ending = threading.Event(), threading.Event()
+
+    def renew(_: Lease) -> None:
+        asked.set()
+        ending.wait()
+        time.sleep(0.2)  # the driver waits for this thread by now
+        raise StudyInUseError("another run has taken over")
+
+    monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(Lease, "renew", renew)
+
+    def refused() -> None:
+        with lease(files, "one"):
+            asked.wait()
+            ending.set()
+            raise StudyInUseError("a write of the driver's own was refused")
+
+    with pytest.raises(StudyInUseError):
+        refused()
