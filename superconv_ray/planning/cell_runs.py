@@ -11,7 +11,8 @@ from superconv_ray.design.plan import Cell, Point
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.planning.selection import Choice, Role, choice_of
+from superconv_ray.planning.choice import Choice, Role
+from superconv_ray.planning.selection import choice_of
 from superconv_ray.planning.trial_queue import Stage, TrialQueue
 
 

@@ -1,0 +1,67 @@
+"""The choice of the settings that a cell leaves open: rounds of trials, then the settings.
+
+The trials of a choice are scored on labels held out of the cell's limited ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from superconv_ray.design.outcome import Outcome
+from superconv_ray.design.trial import CompleteTrial
+
+SCORE_COLUMN = "validation_accuracy"
+"""Column that scores a tuning trial; trainings are measured by the same accuracy on test labels."""
+LOSS_COLUMN = "validation_loss"
+
+Role = Literal["range_test", "tuning", "training"]
+
+
+class Choice(Protocol):
+    """The choice of a cell's open settings, round by round.
+
+    Attributes:
+        role: Purpose of its trials.
+        rule: Name of the rule that it chooses by.
+        size: Number of trials in all rounds.
+    """
+
+    role: Role
+    rule: str
+    size: int
+
+    def propose(self) -> tuple[CompleteTrial, ...]:
+        """Return the trials of the next round; none once the choice is made."""
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Take the outcomes of the round, in the order in which its trials were proposed.
+
+        Raises:
+            ValueError: The choice cannot continue with these outcomes.
+        """
+
+    def settings(self) -> dict[str, Any]:
+        """Return the chosen settings.
+
+        Raises:
+            ValueError: The outcomes do not suffice to choose.
+        """
+
+
+def reject_failed(outcomes: Sequence[Outcome], what: str) -> None:
+    """Refuse a round with a failed trial.
+
+    Raises:
+        ValueError: A trial failed.
+    """
+    if any(outcome.status == "failed" for outcome in outcomes):
+        raise ValueError(f"{what} of this cell failed; the next run tries it again")
+
+
+def held_out_score(outcome: Outcome) -> tuple[float, float]:
+    """Accuracy and loss of a trial; a diverged trial is worse than any other."""
+    if outcome.status == "diverged":
+        return 0.0, math.inf
+    return outcome.measurements[SCORE_COLUMN], outcome.measurements[LOSS_COLUMN]
