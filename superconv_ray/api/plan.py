@@ -17,7 +17,7 @@ from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, duration, html_table, text_table
 from superconv_ray.design.trial import Template
-from superconv_ray.execution.model_check import check_own_models
+from superconv_ray.execution.model_check import check_models
 
 if TYPE_CHECKING:
     from superconv_ray.api.stored import Stored
@@ -235,7 +235,7 @@ def plan_study(
         Exception: Whatever the user's own models and data functions raise.
     """
     plan = make_plan(study)
-    check_own_models(plan, {**DATASETS, **plan.datasets})
+    check_models(plan, {**DATASETS, **plan.datasets})
     if data_dir is not None:
         _check_data(plan, Path(data_dir))
     if store is None:

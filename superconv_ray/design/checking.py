@@ -12,7 +12,6 @@ from superconv_ray.design.choices import Tuned, Tuning
 from superconv_ray.design.plan import Cell, Point
 from superconv_ray.design.trial import Trial
 from superconv_ray.design.trial_fields import check_field_names, number_type
-from superconv_ray.models import MODELS
 
 SET_BY_STUDY = {
     "seed": "set the study's seeds instead",
@@ -87,18 +86,25 @@ def check_search(
         )
 
 
-def check_shape(template: Trial, facts: DatasetFacts, min_size: int) -> None:
-    """Reject a model or augmentation that does not suit the shape of the data."""
+def check_shape(template: Trial, facts: DatasetFacts, min_size: int | None) -> None:
+    """Reject a model or augmentation that does not suit the shape of the data.
+
+    Args:
+        template: The trial.
+        facts: Its data set.
+        min_size: Smallest height and width of images for its model; None if the model is the
+            user's own, which may take any inputs.
+    """
     shape = facts.input_shape
-    if len(shape) != 3 and (template.model in MODELS or template.augment != "none"):
-        name = "model" if template.model in MODELS else "augment"
+    if len(shape) != 3 and (min_size is not None or template.augment != "none"):
+        name = "augment" if min_size is None else "model"
         value = getattr(template, name)
         kind = f"vectors of {shape[0]} features" if len(shape) == 1 else "volumes"
         raise ValueError(
             f"{name} {value!r} needs images, but dataset {facts.name!r} holds {kind}; "
             "use a model of your own and augment='none'"
         )
-    if len(shape) == 3 and min(shape[1:]) < min_size:
+    if len(shape) == 3 and min_size is not None and min(shape[1:]) < min_size:
         raise ValueError(
             f"model {template.model!r} needs images of at least {min_size} x {min_size} pixels, "
             f"but those of dataset {facts.name!r} are {shape[1]} x {shape[2]}"

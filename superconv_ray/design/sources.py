@@ -12,7 +12,7 @@ from superconv_ray.design.source_text import source_text
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import unknown_name
 from superconv_ray.design.trial import Trial
-from superconv_ray.models import MODELS
+from superconv_ray.models import model_choices
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
@@ -34,8 +34,6 @@ class Sources:
         self._model_digests = {
             name: _source_digest(name, build) for name, build in study.models.items()
         }
-        self._min_sizes = {name: facts.min_size for name, facts in MODELS.items()}
-        self._min_sizes |= dict.fromkeys(study.models, 1)
 
     def resolve(self, trial: Trial) -> tuple[DatasetFacts, dict[str, Any]]:
         """Check a trial's data set and model; return the facts, and its label count and digests.
@@ -47,9 +45,7 @@ class Sources:
         facts = self.facts.get(trial.dataset)
         if facts is None:
             raise ValueError(unknown_name("dataset", trial.dataset, self.facts))
-        if trial.model not in self._min_sizes:
-            raise ValueError(unknown_name("model", trial.model, self._min_sizes))
-        check_shape(trial, facts, self._min_sizes[trial.model])
+        check_shape(trial, facts, self._min_size(trial.model))
         count, fraction = resolve_labels(trial, facts)
         return facts, {
             "data_count": count,
@@ -57,6 +53,15 @@ class Sources:
             "dataset_digest": self._dataset_digests.get(trial.dataset),
             "model_digest": self._model_digests.get(trial.model),
         }
+
+    def _min_size(self, model: str) -> int | None:
+        """Smallest height and width of images for a network; None for the user's own model."""
+        if model in self._model_digests:
+            return None
+        choices = model_choices(model)
+        if model not in choices:
+            raise ValueError(unknown_name("model", model, [*choices, *self._model_digests]))
+        return choices[model].min_size
 
 
 def _load_datasets(study: Study) -> dict[str, Dataset]:

@@ -16,7 +16,7 @@ from superconv_ray.design.seeds import AtLeast, seed_values
 from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.text import counted
 from superconv_ray.design.trial import Trial
-from superconv_ray.models import MODELS
+from superconv_ray.models import model_choices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,8 +103,9 @@ class Study:
         self._check_budget()
         for taken in self.datasets.keys() & DATASETS.keys():
             raise ValueError(f"datasets: {taken!r} is the name of a built-in data set")
-        for taken in self.models.keys() & MODELS.keys():
-            raise ValueError(f"models: {taken!r} is the name of a built-in model")
+        for name in self.models:
+            if name in model_choices(name):
+                raise ValueError(f"models: {name!r} is the name of a built-in model")
 
     def _check_types(self) -> None:
         if not isinstance(self.base, Trial):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from superconv_ray.data.catalog import DatasetFacts
 from superconv_ray.design.plan import Plan
+from superconv_ray.models import MODELS
 
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
@@ -18,8 +19,10 @@ _SHAPING = (
 """Settings on which it may depend whether a model can be trained."""
 
 
-def check_own_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> None:
-    """Train each of the user's models for a step, on made-up samples of its data sets' shapes.
+def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> None:
+    """Train each model that is not this package's own for a step, on made-up samples.
+
+    These are the user's models and torchvision's, most of which take images of certain shapes only.
 
     Args:
         plan: The study.
@@ -31,13 +34,13 @@ def check_own_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts])
     """
     own = plan.study.models
     templates = [cell.templates.pattern for cell in plan.cells]
-    wanted = [t for t in templates if t.model in own and t.dataset in datasets]
+    wanted = [t for t in templates if t.model not in MODELS and t.dataset in datasets]
     distinct = {tuple(getattr(t, name) for name in _SHAPING): t for t in wanted}
     for key in sorted(distinct, key=repr):
         from superconv_ray.training.check import check_model
 
         template = distinct[key]
-        check_model(own[template.model], template, datasets[template.dataset])
+        check_model(own.get(template.model, template.model), template, datasets[template.dataset])
 
 
 def check_precisions(plan: Plan, device: str) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
 from superconv_ray.execution.compactor import Compactor
-from superconv_ray.execution.model_check import check_own_models, check_precisions
+from superconv_ray.execution.model_check import check_models, check_precisions
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.record import StudyRecord
 from superconv_ray.execution.recovery import recorded_outcomes
@@ -169,7 +169,7 @@ def _load_inputs(run: Run, options: RunOptions) -> _Inputs:
 
     run.progress.phase("loading data")
     datasets = _load_datasets(run.planner, options)
-    check_own_models(run.planner.plan, datasets)
+    check_models(run.planner.plan, datasets)
     return _Inputs(datasets, callbacks)
 
 

@@ -11,13 +11,14 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MODELS", "ModelFacts", "build_model"]
+__all__ = ["MODELS", "TORCHVISION", "ModelFacts", "build_model", "model_choices"]
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,42 @@ class ModelFacts:
 # normalize a batch of one otherwise. The same goes for the small CNN at half the input.
 MODELS: Mapping[str, ModelFacts] = MappingProxyType(
     {
+        "bottleneck56": ModelFacts("superconv_ray.models.bottleneck:bottleneck56", min_size=5),
+        "densenet40": ModelFacts("superconv_ray.models.densenet:DenseNet40", min_size=8),
         "lenet": ModelFacts("superconv_ray.models.lenet:LeNet", min_size=13),
+        "resnet8": ModelFacts("superconv_ray.models.resnet:resnet8", min_size=5),
         "resnet20": ModelFacts("superconv_ray.models.resnet:resnet20", min_size=5),
         "resnet32": ModelFacts("superconv_ray.models.resnet:resnet32", min_size=5),
         "resnet44": ModelFacts("superconv_ray.models.resnet:resnet44", min_size=5),
         "resnet56": ModelFacts("superconv_ray.models.resnet:resnet56", min_size=5),
         "resnet110": ModelFacts("superconv_ray.models.resnet:resnet110", min_size=5),
+        "resnext56": ModelFacts("superconv_ray.models.bottleneck:resnext56", min_size=5),
         "small_cnn": ModelFacts("superconv_ray.models.small_cnn:SmallCNN", min_size=4),
+        "wide32": ModelFacts("superconv_ray.models.wide_resnet:Wide32", min_size=5),
+        "wrn28_10": ModelFacts("superconv_ray.models.wide_resnet:wrn28_10", min_size=5),
     }
 )
+"""This package's own networks by name."""
+
+TORCHVISION = "torchvision:"
+"""Prefix of the names of torchvision's classifiers, such as "torchvision:resnet18"."""
+
+
+@cache
+def model_choices(like: str) -> Mapping[str, ModelFacts]:
+    """Return the networks that a name may mean: torchvision's if it has their prefix, or `MODELS`.
+
+    Torchvision, and with it torch, is imported only for a name with the prefix.
+    """
+    if not like.startswith(TORCHVISION):
+        return MODELS
+    from superconv_ray.models import torchvision_models
+
+    return {
+        TORCHVISION + name: ModelFacts(f"{torchvision_models.__name__}:{name}", min_size=1)
+        for name in torchvision_models.torchvision_names()
+    }
+
 
 _SIGNATURE = "(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module"
 
@@ -62,7 +90,8 @@ def build_model(
     Weights are drawn from torch's current default generator, which the caller seeds.
 
     Args:
-        model: a name in `MODELS`, or a callable that takes `input_shape`, `classes` and `dropout`
+        model: a name in `MODELS`, the name of a torchvision classifier such as
+            "torchvision:resnet18", or a callable that takes `input_shape`, `classes` and `dropout`
             as keywords.
         input_shape: (channels, height, width) of one image; or (channels, depth, height, width) or
             (features,), which only the user's own models take.
@@ -76,21 +105,22 @@ def build_model(
         ValueError: an unknown name, or images that are too small for a built-in network.
         TypeError: a callable that does not take the three keywords, or returns no `nn.Module`.
     """
-    if isinstance(model, str) and model not in MODELS:
-        near = get_close_matches(model, MODELS, n=1)
+    arguments = {"input_shape": input_shape, "classes": classes, "dropout": dropout}
+    if not isinstance(model, str):
+        return _build_own(model, arguments)
+    choices = model_choices(model)
+    if model not in choices:
+        near = get_close_matches(model, choices, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"model must be one of {', '.join(map(repr, MODELS))} or a callable, "
+            f"model must be one of {', '.join(map(repr, choices))} or a callable, "
             f"got {model!r}{hint}"
         )
-    arguments = {"input_shape": input_shape, "classes": classes, "dropout": dropout}
-    if isinstance(model, str):
-        return _build_builtin(model, arguments)
-    return _build_own(model, arguments)
+    return _build_builtin(model, choices[model], arguments)
 
 
-def _build_builtin(name: str, arguments: Mapping[str, Any]) -> nn.Module:
-    facts, shape = MODELS[name], arguments["input_shape"]
+def _build_builtin(name: str, facts: ModelFacts, arguments: Mapping[str, Any]) -> nn.Module:
+    shape = arguments["input_shape"]
     if len(shape) != 3:
         raise ValueError(
             f"input_shape must be (channels, height, width) for model {name!r}, got {shape}"

@@ -7,7 +7,18 @@ from functools import partial
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-__all__ = ["Block", "ResNet", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]
+from superconv_ray.models.initialization import initialize_as_caffe
+
+__all__ = [
+    "Block",
+    "ResNet",
+    "resnet8",
+    "resnet20",
+    "resnet32",
+    "resnet44",
+    "resnet56",
+    "resnet110",
+]
 
 
 class ResNet(nn.Module):
@@ -20,9 +31,8 @@ class ResNet(nn.Module):
     although batch norm cancels it: those counts include them.
 
     Source: architectures/Resnet{20,56,110}Cifar.prototxt and Resnet56Dropout.prototxt of
-    lnsmith54/super-convergence. Convolutions start from Caffe's "msra" (normal, std sqrt(2 /
-    fan_in)), the fully connected layer from its "xavier" (uniform within sqrt(3 / fan_in)), biases
-    from zero. `build_model` checks the arguments.
+    lnsmith54/super-convergence; weights as `initialize_as_caffe`. `build_model` checks the
+    arguments.
 
     Raises:
         ValueError: `depth` is not 6n+2 with n at least 1.
@@ -41,14 +51,7 @@ class ResNet(nn.Module):
         self.stage2 = _stage(32, n, dropout, downsample=True)
         self.stage3 = _stage(64, n, dropout, downsample=True)
         self.fc = nn.Linear(64, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
-        # With gain 1 this bound is Caffe's sqrt(3 / fan_in).
-        nn.init.kaiming_uniform_(self.fc.weight, nonlinearity="linear")
-        nn.init.zeros_(self.fc.bias)
+        initialize_as_caffe(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (n, classes) of inputs (n, channels, height, width)."""
@@ -60,6 +63,7 @@ class ResNet(nn.Module):
         return logits
 
 
+resnet8 = partial(ResNet, depth=8)
 resnet20 = partial(ResNet, depth=20)
 resnet32 = partial(ResNet, depth=32)
 resnet44 = partial(ResNet, depth=44)

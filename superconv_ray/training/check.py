@@ -24,7 +24,8 @@ def check_model(source: ModelSource, template: Trial, dataset: Dataset | Dataset
         dataset: What the model is to be trained on, of which only the shape counts.
 
     Raises:
-        ValueError: It has nothing to train, or its logits are not [n, classes].
+        ValueError: It has nothing to train, its logits are not [n, classes], or it is built in and
+            does not suit the inputs.
         Exception: Whatever the user's own code raises.
     """
     run = TrainingRun(_one_step(template, dataset.classes), _zeros(dataset), source)
@@ -41,7 +42,15 @@ def check_model(source: ModelSource, template: Trial, dataset: Dataset | Dataset
             )
 
     run.model.register_forward_hook(check_logits)
-    run.train(pause=lambda: True)
+    try:
+        run.train(pause=lambda: True)
+    except RuntimeError as error:
+        if not isinstance(source, str):
+            raise  # the user's own code
+        raise ValueError(
+            f"model {source!r} cannot be trained on inputs [n, "
+            f"{', '.join(map(str, dataset.input_shape))}]: {error}"
+        ) from None
 
 
 def _one_step(template: Trial, classes: int) -> CompleteTrial:

@@ -41,7 +41,7 @@ def test_an_unknown_data_set_is_rejected_with_the_known_ones(
 
 def test_an_unknown_model_is_rejected_with_the_known_ones() -> None:
     message = error(base=base(model="resnet-20"), models={"mine": own_model})
-    assert message.startswith("arm 'one_cycle': model must be one of 'lenet', 'resnet20',")
+    assert message.startswith("arm 'one_cycle': model must be one of 'bottleneck56', ")
     assert message.endswith(
         "'mine' or given to the study as models={...}, got 'resnet-20'; did you mean 'resnet20'?"
     )

@@ -41,13 +41,19 @@ def test_importing_the_names_imports_no_torch() -> None:
 
 def test_the_builtin_names() -> None:
     assert sorted(MODELS) == [
+        "bottleneck56",
+        "densenet40",
         "lenet",
         "resnet110",
         "resnet20",
         "resnet32",
         "resnet44",
         "resnet56",
+        "resnet8",
+        "resnext56",
         "small_cnn",
+        "wide32",
+        "wrn28_10",
     ]
     assert MODELS["lenet"] == ModelFacts("superconv_ray.models.lenet:LeNet", min_size=13)
 
@@ -72,7 +78,11 @@ def test_smaller_than_min_size_is_rejected(name: str) -> None:
         build_model(name, input_shape=(1, least - 1, 40), classes=10, dropout=0.0)
 
 
-@pytest.mark.parametrize("name", ["lenet", "resnet20", "small_cnn"])
+SMALL = ["bottleneck56", "densenet40", "lenet", "resnet20", "small_cnn", "wide32"]
+"""One of every kind."""
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_one_seed_gives_one_set_of_weights_and_another_seed_another(name: str) -> None:
     weights = []
     for seed in (1, 1, 2):
@@ -82,7 +92,7 @@ def test_one_seed_gives_one_set_of_weights_and_another_seed_another(name: str) -
     assert not torch.equal(weights[0], weights[2])
 
 
-@pytest.mark.parametrize("name", ["lenet", "resnet20", "small_cnn"])
+@pytest.mark.parametrize("name", SMALL)
 def test_dropout_changes_neither_the_weights_drawn_nor_their_names(name: str) -> None:
     states = []
     for dropout in (0.0, 0.5):
@@ -97,9 +107,9 @@ def test_an_unknown_name_lists_the_names_and_hints_at_the_nearest() -> None:
     with pytest.raises(ValueError, match="model must be one of") as caught:
         build("resnet19", 32)
     assert str(caught.value) == (
-        "model must be one of 'lenet', 'resnet20', 'resnet32', 'resnet44', 'resnet56', "
-        "'resnet110', 'small_cnn' or a callable, got 'resnet19'; "
-        "did you mean 'resnet110'?"
+        "model must be one of 'bottleneck56', 'densenet40', 'lenet', 'resnet8', 'resnet20', "
+        "'resnet32', 'resnet44', 'resnet56', 'resnet110', 'resnext56', 'small_cnn', 'wide32', "
+        "'wrn28_10' or a callable, got 'resnet19'; did you mean 'resnet110'?"
     )
 
 

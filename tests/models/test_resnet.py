@@ -42,7 +42,7 @@ def test_parameters_are_those_of_the_paper(name: str, parameters: int) -> None:
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
-@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+@pytest.mark.parametrize("depth", [8, 20, 32, 44, 56, 110])
 def test_depth_counts_the_layers_with_weights(depth: int) -> None:
     model = build_model(f"resnet{depth}", input_shape=(3, 32, 32), classes=10, dropout=0.0)
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]

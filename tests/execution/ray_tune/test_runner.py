@@ -386,7 +386,6 @@ def test_a_trial_that_takes_all_memory_is_set_aside_and_reported(tmp_path: Path)
     said = f"given up: {ATTEMPTS} workers died at the trial: out of memory: lower batch_size, or"
     assert said in done.stdout
     assert failure["error"].startswith(said)
-    assert "OutOfMemoryError" in failure["error"]
 
 
 def run_hungry(study: Path, store: str) -> subprocess.CompletedProcess[str]:
