@@ -15,11 +15,16 @@ from superconv_ray.design.plan import Plan
 from superconv_ray.design.study import Study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from superconv_ray.planning.planner import Planner
     from superconv_ray.storage.store import Store
 
 Kind = tuple[str, str, int]
 """Model, data set and batch size: what the time of a step depends on."""
+KIND_COLUMNS = ("model", "dataset", "batch_size")
+PACE_COLUMNS = (*KIND_COLUMNS, "steps", "train_seconds", "eval_seconds", "status")
+"""Columns of the trials from which the time of a step is measured."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,13 @@ def study_status(study: Study, store: str | Path) -> Stored:
 
 def look_up(plan: Plan, store: Store) -> Stored:
     """Return what a store has of a plan; see `study_status`."""
-    from superconv_ray.execution.recovery import recorded_outcomes
+    from superconv_ray.execution.recovery import OUTCOME_COLUMNS, recorded_outcomes
     from superconv_ray.planning.planner import Planner
     from superconv_ray.storage.versions import difference_note
 
-    planner = Planner(plan, recorded_outcomes(store, plan))
+    # Read once for both uses: this takes most of the time in a large store.
+    trials = store.trials(columns=[*dict.fromkeys((*OUTCOME_COLUMNS, *PACE_COLUMNS))])
+    planner = Planner(plan, recorded_outcomes(store, plan, trials=trials))
     if store.definitions(plan.study.name):
         store.members(plan.study.name)  # the planner knows them; a damaged table should be named
     own = {member.trial_id for member in planner.memberships}
@@ -76,26 +83,25 @@ def look_up(plan: Plan, store: Store) -> Stored:
         diverged=Counter(planner.outcomes.values())["diverged"],
         failures={id_: found["error"] for id_, found in store.failures().items() if id_ in own},
         left=planner.left,
-        seconds_left=_seconds_left(planner, store),
+        seconds_left=_seconds_left(planner, trials),
         note=difference_note(store, define(plan)),
     )
 
 
-def _seconds_left(planner: Planner, store: Store) -> float | None:
+def _seconds_left(planner: Planner, trials: pd.DataFrame) -> float | None:
     steps: defaultdict[Kind, float] = defaultdict(float)
     for stage in chain.from_iterable(planner.expected()):
         trial = stage.trial
         steps[trial.model, trial.dataset, trial.batch_size] += stage.count * trial.steps
-    paces = _step_seconds(store) if steps else {}
+    paces = _step_seconds(trials) if steps else {}
     if any(kind not in paces for kind in steps):
         return None
     return sum(count * paces[kind] for kind, count in steps.items())
 
 
-def _step_seconds(store: Store) -> Mapping[Kind, float]:
+def _step_seconds(trials: pd.DataFrame) -> Mapping[Kind, float]:
     """Median seconds of an optimizer step, evaluations included, of the trials in a store."""
-    by = ["model", "dataset", "batch_size"]
-    trials = store.trials(columns=[*by, "steps", "train_seconds", "eval_seconds", "status"])
+    by = list(KIND_COLUMNS)
     trials = trials[trials["status"] == "completed"]
     seconds = (trials["train_seconds"] + trials["eval_seconds"]) / trials["steps"]
     frame = trials[by].assign(pace=seconds).groupby(by, as_index=False)["pace"].median()

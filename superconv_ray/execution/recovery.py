@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Plan
@@ -13,9 +13,20 @@ from superconv_ray.planning.choice import LOSS_COLUMN, SCORE_COLUMN
 from superconv_ray.planning.range_test_choice import READ_COLUMN
 from superconv_ray.storage.store import Store
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURED = (SCORE_COLUMN, LOSS_COLUMN, "test_accuracy")
+OUTCOME_COLUMNS = ("trial_id", "status", *MEASURED)
+"""Columns of the trials that outcomes are made of."""
+
 
 def recorded_outcomes(
-    store: Store, plan: Plan, ids: Collection[str] | None = None
+    store: Store,
+    plan: Plan,
+    ids: Collection[str] | None = None,
+    *,
+    trials: pd.DataFrame | None = None,
 ) -> Callable[[str], Outcome | None]:
     """Read the outcomes of a plan's trials, with the measurements by which its planner decides.
 
@@ -23,6 +34,7 @@ def recorded_outcomes(
         store: Where to read.
         plan: Whose trials.
         ids: Only these trials; None: all.
+        trials: The store's trials with their `OUTCOME_COLUMNS`, if they have been read already.
 
     Returns:
         A function from trial id to outcome; None for trials that the store does not have.
@@ -32,11 +44,12 @@ def recorded_outcomes(
         finished &= frozenset(ids)
     if not finished:
         return lambda _: None
-    measured = [SCORE_COLUMN, LOSS_COLUMN, "test_accuracy"]
-    frame = store.trials(columns=["trial_id", "status", *measured], ids=finished if ids else None)
+    columns = list(OUTCOME_COLUMNS)
+    if trials is None:
+        trials = store.trials(columns=columns, ids=finished if ids else None)
     outcomes = {}
-    for trial_id, status, *values in frame.itertuples(index=False):
-        known = {name: v for name, v in zip(measured, values, strict=True) if not math.isnan(v)}
+    for trial_id, status, *values in trials[columns].itertuples(index=False):
+        known = {name: v for name, v in zip(MEASURED, values, strict=True) if not math.isnan(v)}
         outcomes[trial_id] = Outcome(status, known)
     tests = {trial.id for cell in plan.cells for trial in cell.range_tests or ()} & finished
     if tests:
