@@ -47,7 +47,7 @@ def make_plan(study: Study) -> Plan:
             cells = tuple(_plan_cell(study, arm, settings, sources) for arm in study.arms)
             points.append(Point(settings, cells))
         check_all_differ(points)
-    return Plan(study, tuple(points), sources.datasets)
+    return Plan(study, tuple(points), sources.datasets, sources.functions)
 
 
 @contextlib.contextmanager

@@ -11,13 +11,14 @@ from superconv_ray.design import schedules
 from superconv_ray.design.choices import Tuned, Tuning
 from superconv_ray.design.plan import Cell, Point
 from superconv_ray.design.trial import Trial
-from superconv_ray.design.trial_fields import check_field_names, number_type
+from superconv_ray.design.trial_fields import check_field_names, function_fields, number_type
 
 SET_BY_STUDY = {
     "seed": "set the study's seeds instead",
     "steps": "set the study's budget instead",
     "dataset_digest": "it is computed from the study's datasets",
     "model_digest": "it is computed from the study's models",
+    **{f"{name}_digest": f"it is computed from {name}" for name in function_fields()},
 }
 """Trial fields that neither base, sweep nor arm may set, and where they come from."""
 
@@ -26,8 +27,9 @@ _SHAPES_THE_BUDGET = ("batch_size", "data_count", "data_fraction", "validation_f
 
 def check_base(base: Trial) -> None:
     """Reject a base that sets what the study computes."""
+    computed = {f"{name}_digest" for name in base.own_functions()}
     for name, instead in SET_BY_STUDY.items():
-        if value := getattr(base, name):
+        if (value := getattr(base, name)) and name not in computed:
             raise ValueError(f"base: {name!r} cannot be set, {instead}; got {name}={value!r}")
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from superconv_ray.design.budget import Budget
 from superconv_ray.design.choices import FromRangeTest, Tuned
+from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.text import call_text
 
@@ -81,6 +82,8 @@ class StudyDefinition:
         tuning: Fields of `Tuning`, if a setting is tuned.
         models: Digest of the source of each of the user's own models.
         datasets: Digest of the content of each of the user's own data sets.
+        functions: Digest of the source of each of the user's own functions among the settings, by
+            field and name, such as "loss my_loss".
         cells: Every arm at every point.
         trials: Number of trials, as far as known.
         provenance: Where, when and with what the study was last run.
@@ -98,6 +101,7 @@ class StudyDefinition:
     tuning: Settings | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
     cells: Sequence[CellDefinition] = ()
     trials: int = 0
     provenance: Provenance = field(default_factory=Provenance)
@@ -112,6 +116,8 @@ class StudyDefinition:
         asked = {name: getattr(self, name) for name in _ASKED}
         asked["sweep"] = sorted(map(_canonical, self.sweep))
         asked["seeds"] = sorted(self.seeds)
+        if self.functions:
+            asked["functions"] = self.functions
         return hashlib.sha256(_canonical(asked).encode()).hexdigest()[:16]
 
     def difference(self, earlier: StudyDefinition) -> list[str]:
@@ -152,7 +158,7 @@ _ASKED = (
     *("purpose", "base", "arms", "sweep", "budget", "seeds", "further_seeds", "tuning"),
     *("models", "datasets"),
 )
-"""Fields that the digest covers."""
+"""Fields that the digest covers, and `functions` if there are any."""
 
 
 def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None) -> StudyDefinition:
@@ -165,11 +171,13 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
     """
     study = plan.study
     used = [cell.templates.pattern for cell in plan.cells]
+    digests = {f"{name}_digest" for name in study.base.own_functions()}
+    base = {name: v for name, v in study.base.own_settings().items() if name not in digests}
     return StudyDefinition(
         name=study.name,
         question=study.question,
         purpose=plan.purpose,
-        base=readable(study.base.own_settings()),
+        base=readable(base),
         arms={name: readable(arm.settings) for name, arm in study.arms.items()},
         sweep=readable(study.sweep.points),
         budget=readable(study.budget),
@@ -178,6 +186,7 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
         tuning=asdict(study.tuning) if any(cell.search for cell in plan.cells) else None,
         models={trial.model: trial.model_digest for trial in used if trial.model_digest},
         datasets={trial.dataset: trial.dataset_digest for trial in used if trial.dataset_digest},
+        functions={" ".join(key): own.digest for key, own in plan.functions.items()},
         cells=[
             CellDefinition(number, cell.arm, readable(cell.point))
             for number, cell in enumerate(plan.cells)
@@ -194,6 +203,8 @@ def readable(value: Any) -> Any:
     ``{"tuned": {"low": 0.01, "high": 10, "log": true}}``.
     """
     match value:
+        case OwnFunction():
+            return str(value)
         case None | str() | bool() | int() | float():
             return value
         case Mapping():
@@ -242,9 +253,10 @@ def _changes(new: StudyDefinition, old: StudyDefinition) -> Iterator[tuple[str, 
     for label, own, others in (
         ("models", new.models, old.models),
         ("datasets", new.datasets, old.datasets),
+        ("functions", new.functions, old.functions),
     ):
         yield from _changed_names(label, own, others)
-        what = "source" if label == "models" else "content"
+        what = "content" if label == "datasets" else "source"
         for name in [name for name in others if own.get(name, others[name]) != others[name]]:
             yield "alters", f"{label}: the {what} of {name} changed"
 

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
+from superconv_ray.design.own_functions import OwnFunction, named
 from superconv_ray.design.text import did_you_mean
 
 
@@ -29,7 +30,10 @@ class Rule:
 
     def check(self, name: str, value: Any) -> None:
         """Raise a `ValueError` that names the field, the rule and the value, if it is broken."""
-        if not self.holds(value):
+        if isinstance(value, OwnFunction):
+            if value in self.choices:
+                raise ValueError(f"{name}: {value!r} is the name of a built-in one; rename yours")
+        elif not self.holds(value):
             hint = did_you_mean(value, self.choices)
             raise ValueError(f"{name} must be {self.text}, got {value!r}{hint}")
 
@@ -67,17 +71,20 @@ class FieldType:
     Attributes:
         plain: The type without the None; for a tuple, its origin.
         optional: Whether None is allowed.
+        functions: Whether a function of the user's is allowed, which becomes an `OwnFunction`.
     """
 
     plain: type
     optional: bool
+    functions: bool = False
 
     @classmethod
     def of(cls, declared: Any) -> FieldType:
         """Return the type that an annotation declares."""
         members = get_args(declared) if isinstance(declared, UnionType) else (declared,)
         plain = next(member for member in members if member is not NoneType)
-        return cls(get_origin(plain) or plain, NoneType in members)
+        functions = any(get_origin(member) is Callable for member in members)
+        return cls(get_origin(plain) or plain, NoneType in members, functions)
 
     @property
     def name(self) -> str:
@@ -106,6 +113,9 @@ class FieldType:
             return int(value)
         elif plain is int and isinstance(value, Real) and float(value).is_integer():
             return int(float(value))
+        elif isinstance(value, OwnFunction) or callable(value):
+            if self.functions:
+                return named(name, value)
         elif plain is str and isinstance(value, str):
             return str(value)
         elif plain is tuple and isinstance(value, (tuple, list)):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from superconv_ray.design.choices import FromRangeTest, Tuned
+from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.study import Study
 from superconv_ray.design.trial import CompleteTrial, Template
@@ -116,12 +117,14 @@ class Plan:
         study: The study.
         points: The points of its sweep.
         datasets: The user's own data sets by name, loaded.
+        functions: The user's own functions among the settings, by field and name.
         purpose: "lr_find" if only range tests are planned; see `range_tests_alone`.
     """
 
     study: Study
     points: tuple[Point, ...]
     datasets: Mapping[str, Dataset]
+    functions: Mapping[tuple[str, str], OwnFunction] = field(default_factory=dict)
     purpose: Literal["study", "lr_find"] = "study"
 
     @cached_property

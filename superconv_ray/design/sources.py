@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
 from superconv_ray.design.checking import check_shape, resolve_labels
-from superconv_ray.design.source_text import source_text
+from superconv_ray.design.own_functions import OwnFunction, source_digest
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import unknown_name
 from superconv_ray.design.trial import Trial
@@ -24,6 +23,8 @@ class Sources:
     Attributes:
         facts: Facts on each data set by name.
         datasets: The user's own data sets by name, loaded.
+        functions: The user's own functions among the settings of the trials resolved so far, by
+            field and name.
     """
 
     def __init__(self, study: Study) -> None:
@@ -32,16 +33,18 @@ class Sources:
         self.facts: Mapping[str, DatasetFacts] = {**DATASETS, **own}
         self._dataset_digests = {name: data.digest() for name, data in self.datasets.items()}
         self._model_digests = {
-            name: _source_digest(name, build) for name, build in study.models.items()
+            name: source_digest(f"models: {name!r}", build) for name, build in study.models.items()
         }
+        self.functions: dict[tuple[str, str], OwnFunction] = {}
 
     def resolve(self, trial: Trial) -> tuple[DatasetFacts, dict[str, Any]]:
         """Check a trial's data set and model; return the facts, and its label count and digests.
 
         Raises:
-            ValueError: Unknown data set or model, images that do not suit the model, or an
-                impossible number of labels.
+            ValueError: Unknown data set or model, images that do not suit the model, an impossible
+                number of labels, or two functions of one name.
         """
+        self._note_functions(trial)
         facts = self.facts.get(trial.dataset)
         if facts is None:
             raise ValueError(unknown_name("dataset", trial.dataset, self.facts))
@@ -63,6 +66,16 @@ class Sources:
             raise ValueError(unknown_name("model", model, [*choices, *self._model_digests]))
         return choices[model].min_size
 
+    def _note_functions(self, trial: Trial) -> None:
+        for field, function in trial.own_functions().items():
+            known = self.functions.setdefault((field, function), function)
+            if known.digest != function.digest:
+                raise ValueError(
+                    f"{field}: two different functions are named {str(function)!r}; rename one, "
+                    "because results are kept by name (functions made by another function can be "
+                    "given a __name__ each)"
+                )
+
 
 def _load_datasets(study: Study) -> dict[str, Dataset]:
     """Load the user's own data sets; numpy is imported only if there are any."""
@@ -77,15 +90,3 @@ def _load_datasets(study: Study) -> dict[str, Dataset]:
                 f"got {type(loaded[name]).__name__}"
             )
     return loaded
-
-
-def _source_digest(name: str, build: Callable[..., Any]) -> str:
-    """Hash a model's source text, so that an edited model is a new trial."""
-    try:
-        return hashlib.sha256(source_text(build).encode()).hexdigest()[:16]
-    except (OSError, TypeError):
-        raise ValueError(
-            f"models: {name!r} must be a function or class whose source can be read, because trial "
-            "ids change with it: define it in a file, or in a notebook cell without a cell magic; "
-            f"got {build!r}"
-        ) from None

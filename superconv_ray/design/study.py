@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.budget import Budget, check_budget
 from superconv_ray.design.choices import Tuned, Tuning
+from superconv_ray.design.own_functions import named
 from superconv_ray.design.seeds import AtLeast, seed_values
 from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.text import counted
@@ -38,7 +39,7 @@ class Arm:
     """
 
     def __init__(self, **settings: Any) -> None:
-        self.settings: Mapping[str, Any] = settings
+        self.settings: Mapping[str, Any] = {n: named(n, value) for n, value in settings.items()}
 
     def __repr__(self) -> str:
         return f"Arm({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from superconv_ray.design.own_functions import named
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -85,7 +87,9 @@ def _columns(where: str, values: Mapping[str, Iterable[Any]]) -> dict[str, Seque
     for name, column in values.items():
         if isinstance(column, str) or not isinstance(column, Iterable):
             raise ValueError(f"{where}: {name} must be a sequence of values, got {column!r}")
-        columns[name] = column if isinstance(column, range) else tuple(column)
+        if not isinstance(column, range):
+            column = tuple(named(f"{where}: {name}", value) for value in column)
+        columns[name] = column
         if not columns[name]:
             raise ValueError(f"{where}: {name} must have at least one value, got none")
     return columns

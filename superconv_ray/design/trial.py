@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from superconv_ray.design import schedules
+from superconv_ray.design.own_functions import OwnFunction, digest_of
 from superconv_ray.design.text import trial_name
 from superconv_ray.design.trial_fields import (
     TrialFields,
     check_field_names,
     declared_fields,
     field_names,
+    function_fields,
     schedule_fields,
 )
 
@@ -25,6 +28,9 @@ RESULTS_VERSION = 1
 differently, so that old rows are never mistaken for new ones."""
 
 ADAPTIVE_OPTIMIZERS = frozenset({"adam", "adamw"})
+IMPLIED: Mapping[str, Any] = MappingProxyType({"loss": "cross_entropy", "label_smoothing": 0.0})
+"""Defaults that ids leave out: what trials did before there was a choice. Rows that were written
+then have null for them."""
 DEFAULT_BN_MOMENTUM = 0.1
 """PyTorch's default."""
 
@@ -56,6 +62,10 @@ class Trial(TrialFields):
     def __post_init__(self) -> None:
         for name in declared_fields():
             self._set(name, getattr(self, name))
+        for name in function_fields():
+            given = getattr(self, f"{name}_digest")
+            if given and given != digest_of(getattr(self, name)):
+                raise ValueError(f"{name}_digest cannot be set, it is computed; got {given!r}")
         self._finish()
 
     def _set(self, name: str, value: Any) -> None:
@@ -67,7 +77,9 @@ class Trial(TrialFields):
         object.__setattr__(self, name, value)
 
     def _finish(self) -> None:
-        """Check the rules that span two fields, unless the policy uses neither."""
+        """Compute the digests; check rules that span two fields, unless the policy uses neither."""
+        for name in function_fields():
+            object.__setattr__(self, f"{name}_digest", digest_of(getattr(self, name)))
         if self.bn_momentum is not None and self.bn_momentum_steps is not None:
             raise ValueError(
                 "set bn_momentum or bn_momentum_steps and leave the other None; got bn_momentum="
@@ -142,6 +154,8 @@ class Trial(TrialFields):
         unused = dict.fromkeys(_fields_unused_by(self.policy), "policy")
         if self.optimizer not in ADAPTIVE_OPTIMIZERS:
             unused["beta2"] = "optimizer"
+        if self.loss not in (None, "cross_entropy"):
+            unused["label_smoothing"] = "loss"
         if not self.weight_decay:
             unused["weight_decay_on"] = "weight_decay"
         if self.ghost_batch_size == self.batch_size:
@@ -152,6 +166,11 @@ class Trial(TrialFields):
         """Map field names to values, in the order of declaration."""
         names = self.__dataclass_fields__
         return dict(zip(names, _values(tuple(names))(self), strict=True))
+
+    def own_functions(self) -> dict[str, OwnFunction]:
+        """Map field names to the user's own functions among the settings."""
+        values = ((name, getattr(self, name)) for name in function_fields())
+        return {name: value for name, value in values if isinstance(value, OwnFunction)}
 
     def identity(self) -> tuple[Any, ...]:
         """Values that determine the result: equal for complete trials with equal ids."""
@@ -220,6 +239,7 @@ class CompleteTrial(Template):
 
     def _defaults(self) -> dict[str, Any]:
         return {
+            **IMPLIED,
             **schedules.parameters(self.policy),
             "bn_momentum": _bn_momentum(self.bn_momentum_steps, self.steps),
             "beta2": 0.999,
@@ -233,10 +253,12 @@ class CompleteTrial(Template):
         """20 hex digits of a SHA-256 of everything that determines the result.
 
         ``data_fraction`` is left out: it only says how ``data_count`` was requested. Fields that
-        are None or off are left out as well. ``deterministic=True`` is part of it even where a CPU
-        gives the same bits without: a row that was computed without it cannot promise what it does.
+        are None, off, or as in `IMPLIED` are left out as well. ``deterministic=True`` is part of it
+        even where a CPU gives the same bits without: a row that was computed without it cannot
+        promise what it does.
         """
-        determining = self.own_settings()
+        implied = IMPLIED.items()
+        determining = dict(item for item in self.own_settings().items() if item not in implied)
         determining.pop("data_fraction", None)
         text = json.dumps({"version": RESULTS_VERSION, **determining}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -26,10 +26,12 @@ from superconv_ray.design.fields import (
     one_of,
     setting,
 )
+from superconv_ray.design.own_functions import NameOrFunction
 from superconv_ray.design.text import did_you_mean
 
 OPTIMIZERS = ("sgd", "nesterov", "adam", "adamw")
 DECAYED = ("all", "weights")
+LOSSES = ("cross_entropy",)
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 TAILS = ("step", "linear")
 
@@ -65,6 +67,13 @@ class TrialFields:
         COUNT, "samples that BN normalizes together in training; default: the whole batch"
     )
     # Optimization
+    loss: NameOrFunction | None = setting(
+        one_of(LOSSES), "what training minimizes, or your own function; default: cross_entropy"
+    )
+    label_smoothing: float | None = setting(
+        SHARE, "weight of the uniform distribution in the targets of cross_entropy; default: 0"
+    )
+    loss_digest: str | None = setting(NAME, "hash of the source of the user's own loss")
     optimizer: str = setting(one_of(OPTIMIZERS), "update rule", "sgd")
     beta2: float | None = setting(SHARE, "Adam's second decay rate; the first is the momentum")
     weight_decay: float = setting(NOT_NEGATIVE, "L2 coefficient (adamw: decoupled)", 0.0)
@@ -124,6 +133,12 @@ def schedule_fields() -> tuple[str, ...]:
     """Names of the fields that parametrize learning-rate policies."""
     names = (name for policy in schedules.POLICIES for name in schedules.parameters(policy))
     return tuple(dict.fromkeys(names))
+
+
+@cache
+def function_fields() -> tuple[str, ...]:
+    """Names of the fields that take the user's own functions; each has a ``<field>_digest``."""
+    return tuple(name for name, (kind, _) in declared_fields().items() if kind.functions)
 
 
 def check_field_names(names: Mapping[str, object], where: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from superconv_ray.data.catalog import DatasetFacts
 from superconv_ray.design.plan import Plan
+from superconv_ray.design.trial_fields import function_fields
 from superconv_ray.models import MODELS
 
 if TYPE_CHECKING:
@@ -14,19 +15,20 @@ if TYPE_CHECKING:
 
 _SHAPING = (
     *("model", "dataset", "dropout", "ghost_batch_size"),
-    *("precision", "deterministic", "optimizer"),
+    *("precision", "deterministic", "optimizer", *function_fields()),
 )
 """Settings on which it may depend whether a model can be trained."""
 
 
 def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> None:
-    """Train each model that is not this package's own for a step, on made-up samples.
+    """Train for a step, on made-up samples, wherever code is used that is not this package's own.
 
-    These are the user's models and torchvision's, most of which take images of certain shapes only.
+    This is the user's models and functions, and torchvision's models, most of which take images of
+    certain shapes only.
 
     Args:
         plan: The study.
-        datasets: Data sets by name; models are checked for these only.
+        datasets: Data sets by name; the code is checked for these only.
 
     Raises:
         ValueError, TypeError: See `check_model`.
@@ -34,7 +36,11 @@ def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> 
     """
     own = plan.study.models
     templates = [cell.templates.pattern for cell in plan.cells]
-    wanted = [t for t in templates if t.model not in MODELS and t.dataset in datasets]
+    wanted = [
+        t
+        for t in templates
+        if t.dataset in datasets and (t.model not in MODELS or t.own_functions())
+    ]
     distinct = {tuple(getattr(t, name) for name in _SHAPING): t for t in wanted}
     for key in sorted(distinct, key=repr):
         from superconv_ray.training.check import check_model

@@ -1,4 +1,4 @@
-"""Sends the user's models to other machines as code, and checks that they load there."""
+"""Sends the user's models and functions to other machines as code; checks that they load there."""
 
 from __future__ import annotations
 
@@ -8,21 +8,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from torch import nn
 
-Model = Callable[..., nn.Module]
+from superconv_ray.design.plan import Plan
+
+Code = Callable[..., Any]
+
+
+def code_of(plan: Plan) -> dict[str, Code]:
+    """Return the user's own models and functions that a plan uses, by what messages call them."""
+    models = {f"model {name!r}": build for name, build in plan.study.models.items()}
+    functions = {f"{field} {name!r}": own.function for (field, name), own in plan.functions.items()}
+    return {**models, **functions}
 
 
 @contextlib.contextmanager
-def shipped_by_value(models: Iterable[Model]) -> Iterator[None]:
-    """Pickle the modules of the user's models by value: other machines lack the study's folder.
+def shipped_by_value(code: Iterable[Code]) -> Iterator[None]:
+    """Pickle the modules of the user's code by value: other machines lack the study's folder.
 
     cloudpickle does so by itself with what `__main__`, and so a notebook's cell, defines.
     """
-    names = {_module_of(model) for model in models}
+    names = {_module_of(definition) for definition in code}
     modules = [sys.modules[name] for name in names if name in sys.modules]
     own = [m for m in modules if m.__name__ != "__main__" and not _is_installed(m)]
     for module in own:
@@ -34,11 +43,11 @@ def shipped_by_value(models: Iterable[Model]) -> Iterator[None]:
             ray.cloudpickle.unregister_pickle_by_value(module)
 
 
-def _module_of(model: Model) -> str:
-    """Return the name of the module that defines a model; of a partial, that of its function."""
-    while isinstance(model, partial):
-        model = model.func
-    return str(getattr(model, "__module__", "__main__"))
+def _module_of(definition: Code) -> str:
+    """Return the name of the module that defines it; of a partial, that of its function."""
+    while isinstance(definition, partial):
+        definition = definition.func
+    return str(getattr(definition, "__module__", "__main__"))
 
 
 def _is_installed(module: ModuleType) -> bool:
@@ -48,15 +57,18 @@ def _is_installed(module: ModuleType) -> bool:
     return "site-packages" in parts or "dist-packages" in parts or file is None
 
 
-def check_models_load(models: Mapping[str, Model]) -> None:
-    """Load the user's models once on every node.
+def check_code_loads(code: Mapping[str, Code]) -> None:
+    """Load the user's models and functions once on every node.
+
+    Args:
+        code: By what messages call them; see `code_of`.
 
     Raises:
         ValueError: A node cannot load one; says which, why, and what to do.
     """
-    if not models:
+    if not code:
         return
-    contents = {name: ray.cloudpickle.dumps(model) for name, model in models.items()}
+    contents = {name: ray.cloudpickle.dumps(definition) for name, definition in code.items()}
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
     answers = [
         _load.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True)).remote(
@@ -68,8 +80,8 @@ def check_models_load(models: Mapping[str, Model]) -> None:
         if problem:
             raise ValueError(
                 f"{problem} on host {host}: install what it needs on every node, for example in "
-                "setup_commands of the cluster file. The model's own file travels by itself, but "
-                "not what it imports, unless `ray job submit --working-dir` sends it"
+                "setup_commands of the cluster file. The file that defines it travels by itself, "
+                "but not what that imports, unless `ray job submit --working-dir` sends it"
             )
 
 
@@ -84,5 +96,5 @@ def _load(contents: Mapping[str, bytes]) -> tuple[str, str | None]:
             pickle.loads(content)
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            return platform.node(), f"model {name!r} cannot be loaded ({what})"
+            return platform.node(), f"{name} cannot be loaded ({what})"
     return platform.node(), None

@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.text import counted, did_you_mean
+from superconv_ray.design.trial import IMPLIED
 from superconv_ray.storage import schema, tables
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.filesystem_errors import StoreError as StoreError
@@ -118,14 +119,16 @@ class Store:
         """
         only = None if ids is None else frozenset(ids)
         if study is None:
-            return _to_pandas(read_table(self.files, "trials", filters, columns, only))
+            return _with_implied(
+                _to_pandas(read_table(self.files, "trials", filters, columns, only))
+            )
         members = self.members(study)
         own = frozenset(members["trial_id"])
         wanted = columns and ["trial_id", *(c for c in columns if c != "trial_id")]
         only = own if only is None else own & only
         table = read_table(self.files, "trials", filters, wanted, only)
         # A trial that several studies share keeps the data_fraction that the first one asked for.
-        rows = _to_pandas(table).drop(columns="data_fraction", errors="ignore")
+        rows = _with_implied(_to_pandas(table)).drop(columns="data_fraction", errors="ignore")
         return members.merge(rows, on="trial_id", how="inner")
 
     def curves(
@@ -243,6 +246,14 @@ def earlier_table(study: str, digest: str) -> str:
 
 def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
     return frozenset(name.removesuffix(suffix) for name in names if name.endswith(suffix))
+
+
+def _with_implied(trials: pd.DataFrame) -> pd.DataFrame:
+    """Fill in settings for which there was no choice when the row was written."""
+    for name, value in IMPLIED.items():
+        if name in trials:
+            trials[name] = trials[name].fillna(value)
+    return trials
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

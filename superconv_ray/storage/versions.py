@@ -11,9 +11,12 @@ import dataclasses
 import pandas as pd
 
 from superconv_ray.design.definition import StudyDefinition
+from superconv_ray.design.trial_fields import field_names
 from superconv_ray.storage.filesystem_errors import StoreError
 from superconv_ray.storage.store import Store
 
+DIGESTS = [name for name in field_names() if name.endswith("_digest")]
+"""Columns with the digests of the user's own models, data sets and functions."""
 DIFFERENCES_SHOWN = 3
 """Differences that a note of one line names; the rest it counts."""
 
@@ -49,7 +52,7 @@ def check_definition(
     is_lr_find = definition.purpose == current.purpose == "lr_find"
     if replace or is_lr_find or definition.extends(current):
         return difference
-    finished = store.trials(definition.name, columns=["model_digest", "dataset_digest"])
+    finished = store.trials(definition.name, columns=DIGESTS)
     if finished.empty or definition.extends(_with_sources_of(finished, current)):
         return difference
     lines = "\n".join(f"  {line}" for line in difference)
@@ -62,15 +65,16 @@ def check_definition(
 
 
 def _with_sources_of(finished: pd.DataFrame, definition: StudyDefinition) -> StudyDefinition:
-    """The definition without models and data sets of which no trial is finished.
+    """The definition without models, data sets and functions of which no trial is finished.
 
     A model that always raised may be mended: no result is of what it was before.
     """
-    used = set(finished["model_digest"]) | set(finished["dataset_digest"])
+    used = {digest for column in DIGESTS for digest in finished[column].unique()}
     return dataclasses.replace(
         definition,
         models={name: own for name, own in definition.models.items() if own in used},
         datasets={name: own for name, own in definition.datasets.items() if own in used},
+        functions={name: own for name, own in definition.functions.items() if own in used},
     )
 
 

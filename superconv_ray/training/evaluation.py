@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from superconv_ray.data.batches import prepare
 from superconv_ray.training.batch_norm import reestimated_statistics
+from superconv_ray.training.losses import Loss
 from superconv_ray.training.samples import Part, Samples
 
 EVAL_BATCH = 1_000
@@ -31,6 +31,7 @@ class Evaluator:
 
     model: nn.Module
     samples: Samples
+    loss: Loss
 
     def scores(self, part: Part, probe_count: int | None) -> Scores:
         """Evaluate all samples of a part.
@@ -53,7 +54,7 @@ class Evaluator:
         for indices in torch.split(part.indices, EVAL_BATCH):
             logits = self._logits(part.inputs, indices)
             y = part.labels.index_select(0, indices)
-            total[0] += F.cross_entropy(logits, y, reduction="sum").cpu()
+            total[0] += self.loss.total(logits, y).cpu()
             total[1] += (logits.argmax(1) == y).sum().cpu()
         self.model.train()
         loss, accuracy = (total / len(part.indices)).tolist()

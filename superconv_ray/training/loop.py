@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from superconv_ray.data.batches import ResidentDataset
@@ -23,14 +22,13 @@ from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training.evaluation import Evaluator, Scores
 from superconv_ray.training.hessian_free import HessianFreeEstimate
+from superconv_ray.training.losses import LIMIT_COUNT, Loss
 from superconv_ray.training.model import ModelSource, build_trial_model
 from superconv_ray.training.numerics import Hardware, Numerics, resolve_precision
 from superconv_ray.training.optimizers import build_optimizer, set_rates, trainable
 from superconv_ray.training.randomness import own_randomness, seed_step
 from superconv_ray.training.samples import Part, select_samples
 
-DIVERGENCE_FACTOR = 10.0
-"""A run has diverged if its loss is not finite, or is this many times that of guessing, ln C."""
 CHECK_INTERVAL = 16
 """Steps between checks of the loss: each check makes the CPU wait for the GPU."""
 PROGRESS = (
@@ -67,7 +65,10 @@ class TrainingRun:
         self._samples = select_samples(trial, data)
         self.model = build_trial_model(model, trial, data.train_inputs, self._classes)
         self._optimizer = build_optimizer(trial, self.model)
-        self._evaluator = Evaluator(self.model, self._samples)
+        self._loss = Loss(trial)
+        known = self._samples.probe.first(LIMIT_COUNT).targets()
+        self._loss_limit = self._loss.limit(known, self._classes)
+        self._evaluator = Evaluator(self.model, self._samples, self._loss)
         self._hessian_free = (
             HessianFreeEstimate(trainable(self.model), trial.hessian_free_interval)
             if trial.hessian_free_interval
@@ -96,7 +97,7 @@ class TrainingRun:
                 x, y = self._samples.batches.batch(self.step)
                 with self._numerics.autocast():
                     logits = self.model(x)
-                    loss = F.cross_entropy(logits, y)
+                    loss = self._loss.mean(logits, y)
                 self._optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 self._update_weights(lr)
@@ -138,7 +139,7 @@ class TrainingRun:
         """Fetch the sums from the device, and decide whether the run has diverged."""
         loss, correct = self._pending.tolist()
         mean = loss / self._pending_steps
-        self.diverged = not mean <= DIVERGENCE_FACTOR * math.log(self._classes)  # True for NaN
+        self.diverged = not mean <= self._loss_limit  # True for NaN
         self._window[0] += loss
         self._window[1] += correct
         self._window[2] += self._pending_steps

@@ -34,6 +34,10 @@ class Part:
         """The first `count` samples, or all; they are as balanced as the whole."""
         return Part(self.inputs, self.labels, self.indices[:count])
 
+    def targets(self) -> Tensor:
+        """Labels of its samples, in its order."""
+        return self.labels.index_select(0, self.indices)
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:

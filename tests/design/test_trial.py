@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from superconv_ray.design.trial_fields import (
     check_field_names,
     describe_fields,
     field_names,
+    function_fields,
     schedule_fields,
 )
 
@@ -67,6 +69,9 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "bn_momentum": (FRACTION, [0.0, 1.1]),
     "bn_momentum_steps": (POSITIVE, [0.0, -1.0, NAN, INF]),
     "ghost_batch_size": (COUNT, [0, -1]),
+    "loss": ("one of 'cross_entropy'", ["hinge"]),
+    "label_smoothing": (SHARE, [1.0, -0.1]),
+    "loss_digest": (NAME, [""]),
     "optimizer": ("one of 'sgd', 'nesterov', 'adam', 'adamw'", ["lion"]),
     "beta2": (SHARE, [1.0]),
     "weight_decay": (NOT_NEGATIVE, [-1e-4, NAN, INF]),
@@ -97,6 +102,11 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "seed": (SEED, [-1, 2**31]),
 }
 
+
+def own_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(outputs, targets) / 2
+
+
 # Field -> a trial in which it matters, as changes of TRAINING, and another value for it.
 DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "dataset": ({}, "mnist"),
@@ -111,6 +121,8 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "bn_momentum": ({}, 0.01),
     "bn_momentum_steps": ({}, 10),
     "ghost_batch_size": ({}, 32),
+    "loss": ({}, own_loss),
+    "label_smoothing": ({}, 0.1),
     "optimizer": ({}, "nesterov"),
     "beta2": ({"optimizer": "adam"}, 0.99),
     "weight_decay": ({}, 1e-4),
@@ -147,7 +159,8 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
 
 def test_every_field_is_covered_by_these_tests() -> None:
     assert set(REJECTED) == set(field_names())
-    assert set(DETERMINING) == set(field_names()) - {"data_fraction"}
+    computed = {f"{name}_digest" for name in function_fields()}
+    assert set(DETERMINING) == set(field_names()) - {"data_fraction"} - computed
 
 
 @pytest.mark.parametrize(
@@ -589,6 +602,7 @@ def test_setting_a_default_explicitly_does_not_change_the_id() -> None:
 
 def test_the_id_hashes_the_settings_that_are_not_none() -> None:
     settings = {name: value for name, value in TRAINING.complete().settings().items() if value}
+    assert settings.pop("loss") == "cross_entropy"  # implied: there was no choice at first
     settings |= {"dropout": 0.0, "weight_decay": 0.0, "validation_fraction": 0.0}
     settings |= {"seed": 0, "subset_seed": 0}
     text = json.dumps({"version": trial.RESULTS_VERSION, **settings}, sort_keys=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from rich.console import Console
 
-from superconv_ray import Arm, Study, Trial, iterations, open_store
+from superconv_ray import Arm, Study, Trial, from_range_test, iterations, open_store
 from superconv_ray.design.building import make_plan
-from superconv_ray.execution.model_transport import check_models_load, shipped_by_value
+from superconv_ray.execution.model_transport import check_code_loads, shipped_by_value
 from superconv_ray.execution.session import RunOptions, run_plan
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -27,6 +27,12 @@ class Head(nn.Linear):
 NET = """
 from torch import nn
 from layers_of_mine import Head
+
+def half(outputs, targets):
+    return halved(nn.functional.cross_entropy(outputs, targets))
+
+def halved(loss):
+    return loss / 2
 
 def plain(*, input_shape, classes, dropout):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
@@ -48,7 +54,7 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]
 
 def test_a_model_of_a_module_that_only_the_driver_has_travels_as_code(net: ModuleType) -> None:
     with shipped_by_value([net.plain]):
-        check_models_load({"net": net.plain})
+        check_code_loads({"net": net.plain})
 
 
 def test_a_package_that_a_node_lacks_is_named_before_anything_is_trained(
@@ -69,3 +75,23 @@ def test_a_package_that_a_node_lacks_is_named_before_anything_is_trained(
     with pytest.raises(ValueError, match=expected):
         run_plan(make_plan(study), RunOptions(store=store_uri), Console(quiet=True))
     assert len(open_store(store_uri).trials()) == 0
+
+
+def test_functions_that_only_the_driver_has_give_the_numbers_of_a_local_run(
+    net: ModuleType, tmp_path: Path, assert_same_results: Callable[[str, str], None]
+) -> None:
+    study = Study(
+        name="halved",
+        base=Trial(dataset="digits", data_count=60, batch_size=16, loss=net.half),
+        arms={"one_cycle": Arm(max_lr=from_range_test(steps=10, points=5))},
+        budget=iterations(4),
+        seeds=1,
+    )
+    uris = [str(tmp_path / place) for place in ("ray", "local")]
+    for uri in uris:
+        options = RunOptions(store=uri, local=uri.endswith("local"))
+        assert run_plan(make_plan(study), options, Console(quiet=True)).trained == 2
+    assert_same_results(*uris)
+    trials = open_store(uris[0]).trials("halved")
+    assert [*trials["loss"]] == ["half", "half"]
+    assert trials["loss_digest"].nunique() == 1

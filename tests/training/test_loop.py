@@ -14,12 +14,8 @@ from torch import Tensor, nn
 
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training import numerics
-from superconv_ray.training.loop import (
-    CHECK_INTERVAL,
-    DIVERGENCE_FACTOR,
-    TrainingRun,
-    row_steps,
-)
+from superconv_ray.training.loop import CHECK_INTERVAL, TrainingRun, row_steps
+from superconv_ray.training.losses import DIVERGENCE_FACTOR
 from tests.training.made import (
     ROW_STEPS,
     STEPS,
@@ -79,6 +75,7 @@ def test_cut_off_after_every_single_step_it_ends_as_if_never_cut_off(variant: st
 @example(variant="adam", cuts={15, 16, 17})
 @example(variant="nesterov", cuts={39})
 @example(variant="bf16", cuts={40})
+@example(variant="own loss", cuts={20})
 @example(variant="diverging", cuts={1, 16, 28})
 def test_cut_off_at_any_steps_it_ends_as_if_never_cut_off(variant: str, cuts: set[int]) -> None:
     trial = make_trial(**VARIANTS[variant])

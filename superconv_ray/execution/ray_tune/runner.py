@@ -13,7 +13,7 @@ from superconv_ray.execution.capacity import RoomWatch, cluster_nodes
 from superconv_ray.execution.connection import connected
 from superconv_ray.execution.doctor.collection import check_before_run, smallest_gpu_bytes
 from superconv_ray.execution.interruption import sigterm_is_ctrl_c
-from superconv_ray.execution.model_transport import check_models_load, shipped_by_value
+from superconv_ray.execution.model_transport import check_code_loads, code_of, shipped_by_value
 from superconv_ray.execution.packing import (
     SHAPE,
     Amount,
@@ -55,16 +55,16 @@ def run_ray(
     Raises:
         ConnectionError: No cluster answers at the address.
         ValueError: No node has room for such a trial, a node would spoil the study (see
-            `check_before_run`), or a node cannot load one of the user's models.
+            `check_before_run`), or a node cannot load the user's code.
         StoreError: The store cannot be written any more.
         KeyboardInterrupt: Ctrl-C was pressed; trials in progress have been saved.
     """
-    progress, models = run.progress, run.planner.plan.study.models
+    progress, code = run.progress, code_of(run.planner.plan)
     with (
         connected(address, progress.warn) as fixed_size,
         sigterm_is_ctrl_c(),
         tune_environment(),
-        shipped_by_value(models.values()),
+        shipped_by_value(code.values()),
         tempfile.TemporaryDirectory() as scratch,
     ):
         gpus = gpus_per_trial
@@ -73,7 +73,7 @@ def run_ray(
         job = make_job(gpus != 0)
         check_before_run(job.store)
         if not fixed_size:  # otherwise this machine is the only node
-            check_models_load(models)
+            check_code_loads(code)
         store = open_store(job.store)
         packing = packing_for(store, cpus_per_trial, 1.0 if gpus is None else gpus)
         room = RoomWatch(packing.largest_request(), progress.warn)
