@@ -44,7 +44,7 @@ def tables(trials: pd.DataFrame, curves: pd.DataFrame) -> Mapping[str, pd.DataFr
     """Return the cost of following each rule, and what the range tests show."""
     from superconv_ray.analysis import join_range_tests, range_test_table, rule_costs
 
-    shown = ["labels", "seeds", "peak_accuracy", "peak_lr", "low", "high", "verdict", "advice"]
+    shown = ["labels", "seeds", "max_lr", "peak_lr", "low", "high", "verdict", "advice"]
     return {
         "rules: how far from the best max_lr, and what that costs": rule_costs(trials, curves),
         "the range tests": range_test_table(join_range_tests(trials, curves))[shown],

@@ -130,16 +130,16 @@ class LRFind:
 
     @property
     def max_lr(self) -> float:
-        """The learning rate at the peak of accuracy, which a study's trainings would use.
+        """The recommended learning rate, which a study's trainings would use.
 
         Raises:
             ValueError: The study has several cells; see `table`.
         """
-        return float(self._only_row()["peak_lr"])
+        return float(self._only_row()["max_lr"])
 
     @property
     def verdict(self) -> str:
-        """What kind of range test it is: "plateau", "peak", "diverges", "too noisy", ...
+        """What kind of range test it is: "plateau", "peak", "collapse", "too noisy", ...
 
         Raises:
             ValueError: As `max_lr`.

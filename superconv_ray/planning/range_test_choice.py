@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from superconv_ray.analysis.range_tests.reading import (
-    RangeTestCurve,
-    accuracy_peak,
-    measured_rows,
-)
+from superconv_ray.analysis.range_tests.reading import RangeTestCurve, measured_rows
+from superconv_ray.analysis.range_tests.top import recommended_max_lr
 from superconv_ray.design.choices import FromRangeTest
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
@@ -44,9 +42,14 @@ class RangeTestChoice:
 
     def settings(self) -> dict[str, Any]:
         """See `Choice`."""
-        return {"max_lr": accuracy_peak([_accuracy_curve(test) for test in self._outcomes])}
+        return {"max_lr": recommended_max_lr([_accuracy_curve(test) for test in self._outcomes])}
 
 
 def _accuracy_curve(test: Outcome) -> RangeTestCurve:
-    rows = measured_rows(test.curve, diverged=test.status == "diverged")
-    return [row["lr"] for row in rows], [row[READ_COLUMN] for row in rows]
+    diverged = test.status == "diverged"
+    rows = measured_rows(test.curve, diverged=diverged)
+    return RangeTestCurve(
+        rates=[row["lr"] for row in rows],
+        accuracy=[row[READ_COLUMN] for row in rows],
+        lost=test.curve[-1]["lr"] if diverged else math.nan,
+    )

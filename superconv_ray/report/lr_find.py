@@ -76,12 +76,14 @@ def _sentences(row: Mapping[Any, Any], titles: Mapping[int, str]) -> Iterator[st
     peak = interval_text(row["peak_lr"], row["low"], row["high"], "g")
     yield (
         f"{row['labels']} accuracy peaks at {100 * row['peak_accuracy']:.1f} % at LR {peak}; it is "
-        f"at least 95 % of that from LR {row['plateau_low']:g} to {row['plateau_high']:g} "
-        f"({row['plateau_decades']:.2f} decades)"
+        f"at least 95 % of that from LR {row['plateau_low']:g} to {row['plateau_high']:g}, a "
+        f"factor of {row['plateau_ratio']:.2g} ({row['plateau_decades']:.2f} decades), with "
+        f"{100 * row['share_inside']:.0f} % of the measurements there; raggedness "
+        f"{100 * row['raggedness']:.1f} points"
     )
-    if row["diverged"]:
-        lost = counted(row["diverged"], "seed")
-        yield f"diverged: {lost}, the first at LR {row['divergence_lr']:g}"
+    if row["collapsed"]:
+        lost = counted(row["collapsed"], "seed")
+        yield f"collapsed: {lost}, the first at LR {row['collapse_lr']:g}"
     if not math.isnan(row["regularization_low"]):
         yield (
             f"regularization by the learning rate: from LR {row['regularization_low']:g} to "

@@ -133,7 +133,7 @@ def test_the_advice_is_an_object(found: LRFind) -> None:
     assert found.verdict in get_args(Verdict)
     assert f"{found.max_lr:g}" in found.advice
     assert list(found.rates) == list(RULES)
-    assert found.rates["accuracy_peak"] == found.max_lr
+    assert found.rates["plateau_middle"] == found.max_lr
     assert len(found.table) == 1
     assert {"lr", "accuracy"} <= set(found.curves.columns)
 
@@ -144,7 +144,7 @@ def test_its_text_is_what_the_command_prints(found: LRFind) -> None:
         "range test linear of Linear on points_on_a_line: 200 labels, LR 0 to 3, 40 steps, 2 seeds "
         f"verdict: {found.verdict}. "
     )
-    assert "<td>accuracy_peak</td>" in found._repr_html_()
+    assert "<td>plateau_middle</td>" in found._repr_html_()
 
 
 def test_it_is_plotted_and_saved(found: LRFind, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_without_the_optional_packages_only_the_table_is_printed(
         monkeypatch.delitem(sys.modules, name)
     result = lr_find()
     assert result.exit_code == 0
-    assert "\naccuracy_peak " in result.stdout
+    assert "\nplateau_middle " in result.stdout
     assert result.stdout.endswith(
         "no chart: altair is missing; pip install 'superconv_ray[report]'\n"
     )

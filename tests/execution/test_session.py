@@ -233,7 +233,7 @@ def test_the_study_is_recorded_with_its_definition_and_all_its_trials(store_uri:
     assert (definition.seeds, definition.trials) == ((0, 1), 6)
     members = store.members("tiny")
     assert set(members["trial_id"]) == set(trained_at(store_uri))
-    assert set(members["chosen_by"].dropna()) == {"accuracy_peak"}
+    assert set(members["chosen_by"].dropna()) == {"plateau_middle"}
 
 
 def test_finished_trials_are_compacted_into_one_file_a_table(store_uri: str) -> None:

@@ -114,10 +114,10 @@ def test_trainings_become_ready_when_the_last_of_their_range_tests_ends() -> Non
 def test_max_lr_is_read_from_the_mean_of_the_replicates() -> None:
     planner = Planner(plan_of({"a": READ}))
     first, second = taken(planner)
-    # Tents at 0.2 and 0.6 make a plateau between them, and smoothing rounds off its edges.
+    # Tents at 0.2 and 0.6 make a plateau between them, whose middle is sqrt(0.2 * 0.6).
     planner.tell(first.id, peak_at(0.2))
     planner.tell(second.id, peak_at(0.6))
-    assert {trial.max_lr for trial in taken(planner)} == {0.3}
+    assert {trial.max_lr for trial in taken(planner)} == {0.346}
 
 
 def test_a_cell_does_not_wait_for_the_range_tests_of_another() -> None:
@@ -157,7 +157,7 @@ def test_memberships_say_what_was_chosen_and_from_what() -> None:
         *(read.id, "a", 0, 1.0),
         role="training",
         chosen=("max_lr",),
-        chosen_by="accuracy_peak",
+        chosen_by="plateau_middle",
         chosen_from=(test.id,),
     )
     assert set(planner.memberships) == {*before, unlocked}
@@ -241,9 +241,9 @@ def test_a_diverged_range_test_blocks_nothing_and_its_rates_are_avoided() -> Non
     planner = Planner(plan_of({"a": READ}))
     first, second = taken(planner)
     planner.tell(first.id, peak_at(0.8))
-    # Lost from 0.6 on: the mean is 0.6 at 0.4, 0.7 at 0.5, then 0.4; of three, 0.6 and 0.567.
+    # Lost from 0.6 on, where the first one is still rising.
     planner.tell(second.id, Outcome("diverged", curve=tent(0.8, RATES[:6])))
-    assert {trial.max_lr for trial in taken(planner)} == {0.4}
+    assert {trial.max_lr for trial in taken(planner)} == {0.3}
     assert planner.blocked == []
 
 
@@ -255,7 +255,7 @@ def test_divergence_between_the_points_of_a_curve_does_not_block_a_cell() -> Non
     planner.tell(second.id, Outcome("diverged", curve=tent(0.4, [*RATES[:7], 0.74])))
     planner.tell(third.id, Outcome("diverged", curve=tent(0.4, [*RATES[:8], 0.83])))
     assert planner.blocked == []
-    assert {trial.max_lr for trial in taken(planner)} == {0.4}
+    assert {trial.max_lr for trial in taken(planner)} == {0.37}  # half of 0.74
 
 
 def test_range_tests_that_diverge_at_once_block_their_cell_with_a_reason() -> None:

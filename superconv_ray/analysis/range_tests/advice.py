@@ -2,122 +2,105 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
-
-import numpy as np
+from typing import Literal
 
 from superconv_ray.analysis.range_tests.frames import RangeTest
-from superconv_ray.analysis.range_tests.reading import (
-    NO_INTERVAL,
-    NO_REGULARIZATION,
-    LRInterval,
-    Regularization,
-    peak_interval,
-    plateau,
-    regularization,
-    smoothed_accuracy,
-    smoothing_window,
-)
+from superconv_ray.analysis.range_tests.noise import Noise
+from superconv_ray.analysis.range_tests.top import SAFETY, Top
 
-PLATEAU_DECADES = 0.5
-"""Least width of a plateau: its largest rate is about 3 times its smallest."""
-NOISE_FACTOR = 4.0
-"""The smoothed accuracy must span this many times the points' deviation from it."""
-NOISE_DECADES = 1.0
-"""A peak that is not on a plateau is unknown if its interval is wider than this."""
+WIDE = 10**0.5
+"""Least ratio of a plateau's largest rate to its smallest."""
+WIDE_TO_THE_END = 2.0
+"""The same where the test ends before the plateau does: it is wider than what is seen of it."""
+LARGEST_SPREAD = 1.4
+"""The test tells a rate if noise changes it by less than this factor in 90 % of redrawn curves."""
 
-Verdict = Literal["plateau", "peak", "diverges", "too noisy", "not bracketed", "nothing measured"]
+Verdict = Literal["plateau", "peak", "collapse", "too noisy", "not bracketed", "nothing measured"]
 
 
-class Reading(NamedTuple):
-    """What the accuracies and losses of a range test show; NaN where they show nothing."""
+def judge(test: RangeTest, noise: Noise) -> tuple[Verdict, str]:
+    """Return the verdict on a range test, and advice on what to do next.
 
-    peak_accuracy: float
-    peak_lr: float
-    interval: LRInterval
-    plateau: LRInterval
-    regularization: Regularization
-    divergence_lr: float
-    noisy: bool
-    end: Literal["", "lower", "upper"]
-    """The end of the test at which the peak lies, if any."""
-
-
-def read(test: RangeTest, generator: np.random.Generator) -> Reading:
-    """Read a range test; the generator draws the bootstrap samples of the peak's interval."""
-    if not test.reached:
-        return Reading(
-            *(math.nan, math.nan, NO_INTERVAL, NO_INTERVAL, NO_REGULARIZATION),
-            *(test.divergence_lr, False, ""),
-        )
-    rates, smoothed = smoothed_accuracy(test.rates, test.accuracy)
-    peak, margin = int(np.argmax(smoothed)), smoothing_window(len(test.rates))
-    noise = float((test.accuracy[test.positive] - smoothed).std())
-    interval = peak_interval(test.rates, test.accuracies, generator)
-    flat = plateau(rates, smoothed)
-    unknown = interval.decades > NOISE_DECADES and not (
-        flat.low <= interval.low and interval.high <= flat.high
-    )
-    diverged_below_peak = test.divergence_lr <= rates[peak]
-    at_upper_end = peak >= len(rates) - margin and math.isnan(test.divergence_lr)
-    return Reading(
-        peak_accuracy=float(smoothed[peak]),
-        peak_lr=float(rates[peak]),
-        interval=interval,
-        plateau=flat,
-        regularization=regularization(test.rates, test.train_loss, test.held_out_loss),
-        divergence_lr=test.divergence_lr,
-        noisy=bool(np.ptp(smoothed) <= NOISE_FACTOR * noise or unknown or diverged_below_peak),
-        end="upper" if at_upper_end else "lower" if peak < margin else "",
-    )
-
-
-def judge(test: RangeTest, reading: Reading) -> tuple[Verdict, str]:
-    """Return the verdict on a range test, and advice on what to do next."""
-    last = test.rates[-1] if len(test.rates) else math.nan
+    Args:
+        test: The range test.
+        noise: From `read_noise`.
+    """
     if not test.reached:
         return "nothing measured", (
             "Every run diverged before it measured an accuracy at a learning rate > 0. Lower both "
             "ends of the test."
         )
-    if reading.noisy:
-        return "too noisy", (
-            "The rise of the accuracy, or the place of its peak, cannot be told from noise, or a "
-            "seed diverged below the peak. Run more seeds, more steps or more held-out labels."
-        )
-    if reading.end == "upper":
-        return "not bracketed", (
-            f"Accuracy is highest at the upper end of the test, {last:.3g}: raise that end."
-        )
-    if reading.end == "lower":
-        return "not bracketed", (
-            f"Accuracy is highest at the lower end of the test, {reading.peak_lr:.3g}: lower that "
-            "end, or take more steps."
-        )
-    verdict: Verdict = "peak"
-    if reading.plateau.decades >= PLATEAU_DECADES:
-        verdict = "plateau"
-    elif math.isfinite(reading.divergence_lr):
-        verdict = "diverges"
-    return verdict, " ".join(_advise(test, reading, reaches_end=reading.plateau.high == last))
+    verdict = _verdict(test, noise)
+    return verdict, " ".join(_sentences(test, noise, verdict))
 
 
-def _advise(test: RangeTest, reading: Reading, *, reaches_end: bool) -> Iterator[str]:
-    """Yield the rates to use, and each reservation about them."""
-    peak = reading.peak_lr
-    yield (
-        f"Use max_lr={peak:.3g}; for one cycle min_lr={peak / 20:.2g} to {peak / 10:.2g} "
-        f"(max_lr/20 to /10), for triangular cycles {peak / 4:.2g} to {peak / 3:.2g} "
-        "(max_lr/4 to /3)."
+def _verdict(test: RangeTest, noise: Noise) -> Verdict:
+    plateau, measured = test.top.plateau, test.rates[test.positive]
+    ratio = plateau.ratio
+    starts, ends = plateau.low == measured[0], plateau.high == measured[-1]
+    if _doubt(test.top, noise):
+        return "too noisy"
+    if starts and ratio < WIDE:
+        return "not bracketed"
+    if test.top.collapse_lr < SAFETY * plateau.high:  # a later one is a slow fall
+        return "collapse"
+    if ratio >= (WIDE_TO_THE_END if ends else WIDE):
+        return "plateau"
+    return "not bracketed" if ends else "peak"
+
+
+def _doubt(top: Top, noise: Noise) -> str:
+    """Why the test cannot tell a rate; empty if it can."""
+    if noise.flat:
+        return "The differences of accuracy between learning rates may be noise."
+    if top.collapse_lr <= top.plateau.low:
+        return "A replicate collapses at a rate below the plateau of the others."
+    if noise.broken:
+        return "The best accuracies lie at separate learning rates, with worse ones between them."
+    if noise.spread > LARGEST_SPREAD:
+        return f"Noise may change the rate that is read by a factor of {noise.spread:.1f}."
+    return ""
+
+
+def _sentences(test: RangeTest, noise: Noise, verdict: Verdict) -> Iterator[str]:
+    """Yield one max_lr, why it is that, and what to do next."""
+    top, low, high = test.top, *test.rates[test.positive][[0, -1]]
+    lr = top.max_lr
+    guess = f"Until then, max_lr={lr:g} is a guess."
+    use = (
+        f"Use max_lr={lr:g}; for one cycle min_lr={lr / 20:.2g} to {lr / 10:.2g} (max_lr/20 to "
+        f"/10), for triangular cycles {lr / 4:.2g} to {lr / 3:.2g} (max_lr/4 to /3)."
     )
-    if reaches_end and math.isnan(reading.divergence_lr):
-        yield "The plateau reaches the end of the test: raise that end to see how wide it is."
-    if math.isfinite(reading.divergence_lr):
-        yield f"The first seed diverges at {reading.divergence_lr:.3g}: stay well below."
-    if len(test.accuracies) == 1:
-        yield "One seed has no interval: run several."
+    if verdict == "too noisy":
+        yield from (
+            _doubt(top, noise),
+            "Run more seeds, more steps or more held-out labels.",
+            guess,
+        )
+    elif verdict == "not bracketed" and top.plateau.high == high:
+        yield f"Accuracy is still best at the upper end of the test, {high:.3g}: raise that end."
+        yield guess
+    elif verdict == "not bracketed":
+        yield (
+            f"Accuracy is already best at the lower end of the test, {low:.3g}: lower that end, or "
+            "take more steps."
+        )
+        yield guess
+    elif verdict == "collapse":
+        yield use
+        yield f"Accuracy collapses at LR {top.collapse_lr:.3g}; max_lr is at most half of that."
+    elif verdict == "plateau":
+        yield use
+        yield (
+            "Super-convergence is possible: accuracy stays within 5 % of its best up to LR "
+            f"{top.plateau.high:.3g}."
+        )
+        if top.plateau.high == high:
+            yield "The test ends there: raise that end to see how far the plateau goes."
+    else:
+        yield use
+        yield "Accuracy has a distinct peak there."
     if test.labels == "test":
         yield (
             "These accuracies are on test labels: compare them with a published figure, but do not "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from superconv_ray.analysis.frames import CURVES, require_columns
-from superconv_ray.analysis.range_tests.reading import divergence_rate, measured_rows
+from superconv_ray.analysis.range_tests.reading import NO_INTERVAL, measured_rows
+from superconv_ray.analysis.range_tests.robust import robust_accuracy
+from superconv_ray.analysis.range_tests.top import Top, read_top
 from superconv_ray.analysis.statistics.intervals import Floats
 
 LABELS = ("validation", "test")
@@ -77,15 +80,16 @@ class RangeTest:
         return np.asarray(self.held_out_losses.mean(axis=0))
 
     @cached_property
-    def divergence(self) -> Floats:
-        """The rate at which each replicate diverged, NaN for those that did not."""
-        left = np.array([divergence_rate(self.rates, loss) for loss in self.train_losses])
-        return np.asarray(np.fmin(left, self.lost))
+    def robust(self) -> Floats:
+        """Mean over replicates without its spikes, shape [points]; see `robust_accuracy`."""
+        return robust_accuracy(self.accuracies)
 
-    @property
-    def divergence_lr(self) -> float:
-        """The lowest rate at which a replicate diverged, or NaN."""
-        return float(np.fmin.reduce(self.divergence))
+    @cached_property
+    def top(self) -> Top:
+        """Peak, plateau, collapse and recommended max_lr; NaN if no accuracy was `reached`."""
+        if not self.reached:
+            return Top(math.nan, math.nan, NO_INTERVAL, self.lost, math.nan)
+        return read_top(self.rates, self.accuracies, self.lost)
 
 
 def range_tests(

@@ -1,9 +1,9 @@
 """LR range tests as tables: frames in, frames out.
 
 A *group* is one range test with its replicates, which differ only in their seeds. Accuracies are
-those with re-estimated BN statistics, smoothed and averaged over replicates as described in
-`superconv_ray.analysis.range_tests.reading`. A replicate that diverged counts as accuracy 0 from
-there on.
+those with re-estimated BN statistics, without their spikes and averaged over replicates as
+described in `superconv_ray.analysis.range_tests.robust`. A replicate that diverged counts as
+accuracy 0 from there on.
 
 A group that has held-out labels is read on them (`labels` is "validation"): use it to choose
 max_lr. The others are read on test labels ("test"): compare them with a published figure, but do
@@ -20,22 +20,26 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.range_tests import lr_rules
-from superconv_ray.analysis.range_tests.advice import judge, read
+from superconv_ray.analysis.range_tests.advice import judge
 from superconv_ray.analysis.range_tests.frames import RangeTest, range_tests
+from superconv_ray.analysis.range_tests.noise import read_noise
 from superconv_ray.analysis.range_tests.reading import (
-    accuracy_peak,
     finite_part,
+    regularization,
     rise_point,
     slow_point,
-    smoothed_accuracy,
+    smooth,
+    smoothing_window,
     three_digits,
 )
 from superconv_ray.analysis.statistics.intervals import SEED
 
+OWN = "superconv_ray, docs/statistics.md"
 SMITH = "Smith 2017, arXiv 1506.01186, section 3.3"
 FASTAI = "fastai lr_find"
 LIGHTNING = "Lightning lr_find"
 RULES = {
+    "plateau_middle": OWN,
     "accuracy_peak": SMITH,
     "accuracy_slows": SMITH,
     "accuracy_rises": SMITH,
@@ -56,12 +60,15 @@ def range_test_table(curves: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFra
         by: Columns that distinguish groups, such as ``["dataset", "data_count"]``.
 
     Returns:
-        One row per group. Columns: `by`; labels; seeds; peak_accuracy, peak_lr (Smith's max_lr) and
-        its bootstrap interval over seeds, low to high; plateau_low, plateau_high, plateau_decades
-        (the rates around the peak with at least 95 % of its accuracy); diverged (number of seeds)
-        and divergence_lr (the lowest rate at which one did); regularization_low,
-        regularization_high, train_loss_change and held_out_loss_change (the widest interval over
-        which training loss rises while held-out loss falls, and both changes); verdict; advice.
+        One row per group. Columns: `by`; labels; seeds; max_lr (the recommended rate, which a
+        study's trainings use); peak_accuracy, peak_lr and its 95 % interval, low to high;
+        plateau_low, plateau_high, plateau_ratio, plateau_decades (from the first to the last rate
+        with at least 95 % of the peak's accuracy), share_inside (of the measured accuracies
+        between them, how many are that high) and raggedness (their mean distance from the robust
+        curve, as a fraction); collapsed (number of seeds) and collapse_lr (the lowest rate at which
+        one collapsed or diverged); regularization_low, regularization_high, train_loss_change and
+        held_out_loss_change (the widest interval over which training loss rises while held-out loss
+        falls, and both changes); verdict; advice.
         Rates have three digits. A value that the test does not give is NaN, and `advice` says why.
 
     Raises:
@@ -75,21 +82,25 @@ def range_test_table(curves: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFra
 
 def _row(test: RangeTest, generator: np.random.Generator) -> dict[str, Any]:
     """A row of `range_test_table`, without its key."""
-    reading = read(test, generator)
-    verdict, advice = judge(test, reading)
-    regular = reading.regularization
+    top, noise = test.top, read_noise(test, generator)
+    regular = regularization(test.rates, test.train_loss, test.held_out_loss)
+    verdict, advice = judge(test, noise)
     return {
         "labels": test.labels,
         "seeds": len(test.accuracies),
-        "peak_accuracy": reading.peak_accuracy,
-        "peak_lr": three_digits(reading.peak_lr),
-        "low": three_digits(reading.interval.low),
-        "high": three_digits(reading.interval.high),
-        "plateau_low": three_digits(reading.plateau.low),
-        "plateau_high": three_digits(reading.plateau.high),
-        "plateau_decades": reading.plateau.decades,
-        "diverged": int(np.isfinite(test.divergence).sum()),
-        "divergence_lr": three_digits(reading.divergence_lr),
+        "max_lr": top.max_lr,
+        "peak_accuracy": top.peak_accuracy,
+        "peak_lr": three_digits(top.peak_lr),
+        "low": three_digits(noise.peak.low),
+        "high": three_digits(noise.peak.high),
+        "plateau_low": three_digits(top.plateau.low),
+        "plateau_high": three_digits(top.plateau.high),
+        "plateau_ratio": top.plateau.ratio,
+        "plateau_decades": top.plateau.decades,
+        "share_inside": noise.share_inside,
+        "raggedness": noise.raggedness,
+        "collapsed": int(np.isfinite(top.collapses).sum()),
+        "collapse_lr": three_digits(top.collapse_lr),
         "regularization_low": three_digits(regular.low),
         "regularization_high": three_digits(regular.high),
         "train_loss_change": regular.train_loss_change,
@@ -107,7 +118,7 @@ def mean_curves(curves: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
         by: Columns that distinguish groups.
 
     Returns:
-        One row per group and rate > 0. Columns: `by`, labels, lr, accuracy, smoothed_accuracy,
+        One row per group and rate > 0. Columns: `by`, labels, lr, accuracy, robust_accuracy,
         train_loss, held_out_loss. Losses are NaN from the first rate on at which a seed diverged.
 
     Raises:
@@ -116,12 +127,11 @@ def mean_curves(curves: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     frames = []
     for key, test in range_tests(curves, by):
         if test.reached:
-            rates, smoothed = smoothed_accuracy(test.rates, test.accuracy)
             columns = {
                 "labels": test.labels,
-                "lr": rates,
+                "lr": test.rates[test.positive],
                 "accuracy": test.accuracy[test.positive],
-                "smoothed_accuracy": smoothed,
+                "robust_accuracy": test.robust[test.positive],
                 "train_loss": test.train_loss[test.positive],
                 "held_out_loss": test.held_out_loss[test.positive],
             }
@@ -163,12 +173,15 @@ def _suggest(test: RangeTest) -> dict[str, tuple[float, str]]:
     """Rate and note of every rule; empty if nothing was measured."""
     if not test.reached:
         return {}
-    rates, smoothed = smoothed_accuracy(test.rates, test.accuracy)
+    rates, robust = test.rates[test.positive], test.robust[test.positive]
+    # The robust curve has steps, which have no slope.
+    smoothed = smooth(robust, smoothing_window(len(robust)))
     slow = slow_point(rates, test.accuracy[test.positive], smoothed)
     return {
-        "accuracy_peak": (accuracy_peak([(test.rates, test.accuracy)]), ""),
+        "plateau_middle": (test.top.max_lr, ""),
+        "accuracy_peak": (three_digits(test.top.peak_lr), ""),
         "accuracy_slows": (slow.lr, f"accuracy {slow.sign}"),
-        "accuracy_rises": (rise_point(rates, smoothed), ""),
+        "accuracy_rises": (rise_point(rates, robust), ""),
         **_suggest_by_loss(test),
     }
 

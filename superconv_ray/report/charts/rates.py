@@ -25,7 +25,12 @@ from superconv_ray.report.charts.parts import (
     y_of,
 )
 
-FAMILIES = {"Smith": theme.VERMILLION, "fastai": theme.BLUE, "Lightning": theme.GREEN}
+FAMILIES = {
+    "superconv_ray": theme.ORANGE,
+    "Smith": theme.VERMILLION,
+    "fastai": theme.BLUE,
+    "Lightning": theme.GREEN,
+}
 """Color of a rule by the first word of its source."""
 ACCURACY_HEIGHT, LOSS_HEIGHT, RULE_HEIGHT, COST_HEIGHT = 200, 160, 22, 26
 
@@ -101,7 +106,7 @@ def _one_test(
 ) -> alt.VConcatChart:
     rates = pd.concat([curve["lr"], rules["lr"]])
     place = _Place(rates)
-    diverged = "; dashed: a seed diverges" if row["diverged"] else ""
+    diverged = "; dashed: a seed collapses" if row["collapsed"] else ""
     told = f"verdict: {row['verdict']}; shaded: at least 95 % of the peak accuracy{diverged}"
     heading = alt.TitleParams(wrapped(title), subtitle=wrapped(told), anchor="start")
     panels = {
@@ -139,16 +144,16 @@ LR = alt.Tooltip("lr:Q", title="learning rate", format=".3~g")
 
 
 def _marked(row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
-    """The plateau, and the rate at which a seed first diverged."""
+    """The plateau, and the rate at which a seed first collapsed."""
     edges = pd.DataFrame({"lr": [row["plateau_low"]], "end": [row["plateau_high"]]})
     shade = alt.Chart(inline(edges)).mark_rect(color=theme.GREEN, opacity=0.15)
     told = [
         alt.Tooltip("lr:Q", title="plateau from", format=".3~g"),
         alt.Tooltip("end:Q", title="to", format=".3~g"),
     ]
-    lost = alt.Chart(inline(pd.DataFrame({"lr": [row["divergence_lr"]]}).dropna()))
+    lost = alt.Chart(inline(pd.DataFrame({"lr": [row["collapse_lr"]]}).dropna()))
     dashed = lost.mark_rule(color=theme.VERMILLION, strokeDash=[5, 4])
-    first = alt.Tooltip("lr:Q", title="a seed diverges at", format=".3~g")
+    first = alt.Tooltip("lr:Q", title="a seed collapses at", format=".3~g")
     return [
         shade.encode(x=place.along(), x2="end:Q", tooltip=told),
         dashed.encode(x=place.along(), tooltip=first),
@@ -160,7 +165,7 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[a
         {
             "lr": curve["lr"],
             "accuracy": PERCENT * curve["accuracy"],
-            "smoothed": PERCENT * curve["smoothed_accuracy"],
+            "robust": PERCENT * curve["robust_accuracy"],
         }
     )
     peak = pd.DataFrame(
@@ -168,22 +173,22 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[a
             "lr": [row["peak_lr"]],
             "low": [row["low"]],
             "high": [row["high"]],
-            "smoothed": [PERCENT * row["peak_accuracy"]],
+            "robust": [PERCENT * row["peak_accuracy"]],
         }
     )
     peak["text"] = interval_texts(peak, ".3g", "lr")
     peak["label"] = f"peak {row['peak_lr']:g}"
     title = f"{row['labels']} accuracy (%)"
-    y = y_of("smoothed", title)
+    y = y_of("robust", title)
     measured, found = alt.Chart(inline(rows)), alt.Chart(inline(peak))
     accuracies = [
         LR,
         alt.Tooltip("accuracy:Q", title=title, format=".1f"),
-        alt.Tooltip("smoothed:Q", title="smoothed (%)", format=".1f"),
+        alt.Tooltip("robust:Q", title="without spikes (%)", format=".1f"),
     ]
     told = [
         alt.Tooltip("text:N", title="peak at learning rate"),
-        alt.Tooltip("smoothed:Q", title=title, format=".1f"),
+        alt.Tooltip("robust:Q", title=title, format=".1f"),
     ]
     return [
         measured.mark_circle(color=theme.BLUE, opacity=0.35, size=18).encode(

@@ -69,3 +69,8 @@ def cut(accuracy: Sequence[float], points: int, noticed_at: float, seed: int) ->
     rows = curve([*accuracy[:points], 0.1], seed, status="diverged", rates=rates)
     rows.loc[points, ["train_loss", "validation_loss"]] = math.nan
     return rows
+
+
+def slope(rise: int) -> npt.NDArray[np.float64]:
+    """An accuracy that rises to 0.9 and falls slowly to 0.8."""
+    return np.interp(np.arange(POINTS), [0, rise, POINTS - 1], [0.1, 0.9, 0.8])

@@ -56,7 +56,7 @@ def cost_of(frame: pd.DataFrame, rule: str) -> Any:
 
 def test_a_rule_costs_what_the_best_rate_has_over_its_own() -> None:
     given = trials()
-    row = cost_of(rule_costs(given, curves(given, 10**-0.5)), "accuracy_peak")
+    row = cost_of(rule_costs(given, curves(given, 10**-0.5)), "plateau_middle")
     assert row.lr == pytest.approx(0.316, abs=0.02)
     assert row.best_max_lr == 0.1
     assert row.decades == pytest.approx(math.log10(row.lr / 0.1))
@@ -69,21 +69,21 @@ def test_a_rule_costs_what_the_best_rate_has_over_its_own() -> None:
 
 def test_the_best_rate_itself_costs_nothing() -> None:
     given = trials()
-    row = cost_of(rule_costs(given, curves(given, 0.1)), "accuracy_peak")
+    row = cost_of(rule_costs(given, curves(given, 0.1)), "plateau_middle")
     assert abs(row.decades) < 0.03
     assert row.cost == pytest.approx(0.0, abs=0.005)
 
 
 def test_a_rate_outside_of_the_trained_ones_has_no_cost_and_says_so() -> None:
     given = trials()
-    row = cost_of(rule_costs(given, curves(given, 5.0)), "accuracy_peak")
+    row = cost_of(rule_costs(given, curves(given, 5.0)), "plateau_middle")
     assert math.isnan(row.cost)
     assert "trained only from 0.01 to 1" in row.note
 
 
 def test_one_seed_has_a_cost_but_no_interval() -> None:
     given = trials(seeds=1)
-    row = cost_of(rule_costs(given, curves(given, 0.3)), "accuracy_peak")
+    row = cost_of(rule_costs(given, curves(given, 0.3)), "plateau_middle")
     assert row.cost > 0
     assert math.isnan(row.low)
 

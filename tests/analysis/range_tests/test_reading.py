@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -10,16 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superconv_ray.analysis.range_tests.reading import (
-    accuracy_peak,
-    divergence_rate,
-    mean_curve,
+    RangeTestCurve,
     measured_rows,
-    peak_interval,
-    plateau,
     regularization,
     rise_point,
     slow_point,
     smooth,
+    stacked_curves,
 )
 
 TENTHS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
@@ -59,7 +54,7 @@ def test_smoothing_stays_between_the_extremes_and_does_not_know_directions(
     assert smooth(values[::-1], window)[::-1] == pytest.approx(smoothed, abs=1e-12)
 
 
-# Averaging replicates
+# Replicates
 
 
 @pytest.mark.parametrize("rows", [["a", "b", "noticed"], np.arange(6.0).reshape(3, 2)])
@@ -70,106 +65,41 @@ def test_the_last_row_of_a_diverged_run_measures_nothing(rows: Any) -> None:
     assert len(measured_rows(kept[:1], diverged=True)) == 0
 
 
-def test_replicates_are_averaged() -> None:
-    rates, accuracy = mean_curve([([0.1, 0.2], [0.4, 0.6]), ([0.1, 0.2], [0.2, 0.8])])
+def test_replicates_are_stacked() -> None:
+    curves = [RangeTestCurve([0.1, 0.2], [0.4, 0.6]), RangeTestCurve([0.1, 0.2], [0.2, 0.8])]
+    rates, accuracies = stacked_curves(curves)
     assert rates.tolist() == [0.1, 0.2]
-    assert accuracy == pytest.approx([0.3, 0.7])
+    assert accuracies.tolist() == [[0.4, 0.6], [0.2, 0.8]]
 
 
 def test_a_replicate_that_ended_early_counts_as_accuracy_zero_from_there_on() -> None:
-    curves = [([0.1], [0.4]), ([0.1, 0.2, 0.3], [0.2, 0.8, 0.9]), ([], [])]
-    rates, accuracy = mean_curve(curves)
+    curves = [
+        RangeTestCurve([0.1], [0.4]),
+        RangeTestCurve([0.1, 0.2, 0.3], [0.2, 0.8, 0.9]),
+        RangeTestCurve([], []),
+    ]
+    rates, accuracies = stacked_curves(curves)
     assert rates.tolist() == [0.1, 0.2, 0.3]
-    assert accuracy == pytest.approx([0.2, 0.8 / 3, 0.3])
+    assert accuracies.tolist() == [[0.4, 0, 0], [0.2, 0.8, 0.9], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("missing", [float("nan"), None])
 def test_an_accuracy_that_is_missing_counts_as_zero(missing: float | None) -> None:
-    _, accuracy = mean_curve([([0.1, 0.2], [missing, 0.6])])  # type: ignore[list-item]
-    assert accuracy.tolist() == [0.0, 0.6]
+    accuracy: Any = [missing, 0.6]
+    _, accuracies = stacked_curves([RangeTestCurve([0.1, 0.2], accuracy)])
+    assert accuracies.tolist() == [[0.0, 0.6]]
 
 
 def test_replicates_on_different_rates_are_rejected() -> None:
+    curves = [RangeTestCurve([0.1, 0.2], [0.4, 0.6]), RangeTestCurve([0.1, 0.3], [0.2, 0.8])]
     with pytest.raises(ValueError, match="replicates of a range test must share their learning"):
-        mean_curve([([0.1, 0.2], [0.4, 0.6]), ([0.1, 0.3], [0.2, 0.8])])
+        stacked_curves(curves)
 
 
-@pytest.mark.parametrize("curves", [[], [([], [])]])
-def test_a_range_test_without_a_point_is_rejected(curves: list[tuple[list[float], ...]]) -> None:
+@pytest.mark.parametrize("curves", [[], [RangeTestCurve([], [])]])
+def test_a_range_test_without_a_point_is_rejected(curves: list[RangeTestCurve]) -> None:
     with pytest.raises(ValueError, match="must have at least one curve row, got none"):
-        accuracy_peak(curves)  # type: ignore[arg-type]
-
-
-# The peak
-
-
-def test_max_lr_is_the_rate_of_the_highest_accuracy() -> None:
-    tent = [0.1, 0.2, 0.3, 0.4, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1]
-    assert accuracy_peak([(TENTHS, tent)]) == 0.5
-
-
-def test_a_curve_that_only_rises_peaks_at_its_end() -> None:
-    assert accuracy_peak([(TENTHS, TENTHS)]) == 1.0
-
-
-def test_a_single_lucky_point_is_smoothed_away() -> None:
-    # Averages of three: 0.5 at the spike (0.2), (0.6 + 0.7 + 0.6) / 3 = 0.63 on the hill (0.7).
-    accuracy = [0.3, 0.9, 0.3, 0.4, 0.5, 0.6, 0.7, 0.6, 0.5, 0.4]
-    assert accuracy_peak([(TENTHS, accuracy)]) == 0.7
-
-
-def test_the_window_is_a_tenth_of_the_points() -> None:
-    # 50 points: five are averaged. A spike of four loses to a hill of five (0.8 against 0.85),
-    # which it would not if three were.
-    accuracy = np.zeros(50)
-    accuracy[10:14] = 1.0
-    accuracy[30:35] = 0.85
-    assert accuracy_peak([(np.arange(1, 51), accuracy)]) == 33
-
-
-@given(st.integers(0, 100), st.integers(3, 80))
-def test_of_equal_peaks_the_smallest_rate_is_taken(hits: int, points: int) -> None:
-    # A flat curve has no peak but rounding errors.
-    rates = np.linspace(0.01, 3.0, points)
-    assert accuracy_peak([(rates, [hits / 100] * points)]) == 0.01
-
-
-def test_of_two_equal_hills_the_one_at_the_smaller_rate_is_taken() -> None:
-    accuracy = [0.1, 0.7, 0.8, 0.7, 0.1, 0.1, 0.7, 0.8, 0.7, 0.1]
-    assert accuracy_peak([(TENTHS, accuracy)]) == 0.3
-
-
-def test_a_rate_at_which_a_replicate_is_lost_is_not_chosen_for_those_left() -> None:
-    rates = [1, 2, 3, 4, 5]
-    lucky, lost = [0.1, 0.5, 0.6, 0.9, 0.9], [0.1, 0.5, 0.6]
-    # mean 0.1 0.5 0.6 0.45 0.45, of three: 0.1 0.4 0.517 0.5 0.45
-    assert accuracy_peak([(rates, lucky), (rates[:3], lost)]) == 3
-    assert accuracy_peak([(rates, lucky)]) == 5
-
-
-def test_a_range_test_may_begin_at_zero_but_no_training_can_use_it() -> None:
-    assert accuracy_peak([([0, 0.1, 0.2], [0.9, 0.2, 0.1])]) == 0.1
-    with pytest.raises(ValueError, match="must reach a learning rate > 0 before it diverges"):
-        accuracy_peak([([0], [0.1])])
-
-
-def test_max_lr_has_three_digits() -> None:
-    assert accuracy_peak([([0.0123456], [0.5])]) == 0.0123
-    assert accuracy_peak([([2.99999], [0.5])]) == 3.0
-
-
-accuracies = st.lists(st.integers(0, 200).map(lambda hits: hits / 200), min_size=20, max_size=20)
-
-
-@given(st.lists(accuracies, min_size=2, max_size=5), st.randoms(use_true_random=False))
-def test_the_order_of_replicates_does_not_matter(
-    replicates: list[list[float]], random: Random
-) -> None:
-    rates = np.linspace(0.1, 2.0, 20)
-    shuffled = random.sample(replicates, len(replicates))
-    assert accuracy_peak([(rates, row) for row in shuffled]) == accuracy_peak(
-        [(rates, row) for row in replicates]
-    )
+        stacked_curves(curves)
 
 
 # Smoothing many curves at once
@@ -179,55 +109,7 @@ def test_the_last_axis_is_smoothed() -> None:
     assert smooth([[0, 3, 6], [6, 3, 3]], 3) == pytest.approx(np.array([[0, 3, 6], [6, 4, 3]]))
 
 
-# The interval of the peak
-
-
-def test_replicates_that_agree_have_an_interval_of_no_width() -> None:
-    tent = [0.1, 0.2, 0.3, 0.4, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1]
-    assert peak_interval(np.array(TENTHS), np.array([tent, tent]), np.random.default_rng(0)) == (
-        0.5,
-        0.5,
-    )
-
-
-def test_replicates_that_disagree_span_the_interval() -> None:
-    early = [0.1, 0.8, 0.9, 0.8, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
-    interval = peak_interval(
-        np.array(TENTHS), np.array([early, early[::-1]]), np.random.default_rng(0)
-    )
-    # a quarter of the resamples is the early one twice, a quarter the late one
-    assert interval == (0.3, 0.8)
-
-
-def test_one_replicate_has_no_interval() -> None:
-    assert np.isnan(
-        peak_interval(np.array(TENTHS), np.array([TENTHS]), np.random.default_rng(0))
-    ).all()
-
-
-@given(st.lists(accuracies, min_size=2, max_size=4), st.integers(0, 5))
-def test_an_interval_is_made_of_rates_and_repeats_with_its_seed(
-    replicates: list[list[float]], seed: int
-) -> None:
-    rates, matrix = np.linspace(0.1, 2.0, 20), np.array(replicates)
-    interval = peak_interval(rates, matrix, np.random.default_rng(seed))
-    assert interval.low <= interval.high
-    assert set(interval) <= set(rates)
-    assert interval == peak_interval(rates, matrix, np.random.default_rng(seed))
-
-
-# Plateau, beginning of the rise, end of the growth
-
-
-def test_the_plateau_is_what_lies_around_the_peak_above_95_percent_of_it() -> None:
-    smoothed = np.array([0.1, 0.78, 0.5, 0.77, 0.79, 0.8, 0.76, 0.75, 0.8, 0.1])
-    assert plateau(np.array(TENTHS), smoothed) == (0.4, 0.7)  # 0.95 * 0.8 = 0.76
-
-
-def test_a_plateau_may_reach_both_ends_of_the_test() -> None:
-    whole = plateau(np.array([0.1, 1.0, 10.0]), np.array([0.79, 0.8, 0.79]))
-    assert whole == (0.1, 10.0)
-    assert whole.decades == pytest.approx(2)
+# Beginning of the rise, end of the growth
 
 
 def test_accuracy_rises_where_it_has_gained_a_tenth_of_its_whole_gain() -> None:
@@ -254,29 +136,6 @@ def test_growth_ends_where_accuracy_slows_is_ragged_or_falls(
 ) -> None:
     found = slow_point(DECADES, np.array(accuracy or smoothed), np.array(smoothed))
     assert found == (lr, sign)
-
-
-# Divergence
-
-
-@pytest.mark.parametrize(
-    ("loss", "lr"),
-    [
-        # of three: 2, 1.4, 1.07, 0.6, 0.4, 0.4, 1.6, 2.2, 3.9, 4. Best 0.4: 1.6 is not above four
-        # times that, 2.2 is, and has lost more than half of 2 - 0.4
-        ([2, 1.2, 1, 1, -0.2, 0.4, 1, 3.4, 2.2, 4], 0.8),
-        ([2, 1, 0.5, 0.1, 0.1, 9, 9, 9, 0.1, 0.1], math.nan),  # it comes back
-        ([2, 1, 0.5, 0.1, 0.1, 0.1, 0.6, 0.6, 0.6, 0.6], math.nan),  # fourfold, but small
-        ([2, 1.9, 1.8, 1.7, 1.6, 1.6, 1.7, 1.8, 2.2, 2.4], math.nan),  # all is lost, but not much
-        ([2, 1, 0.5, math.nan, 9, 9, 9, 9, 9, 9], math.nan),  # what follows is not looked at
-        ([math.nan] * 10, math.nan),
-    ],
-)
-def test_a_run_diverges_where_its_loss_has_left_its_best_and_lost_half_of_the_gain(
-    loss: list[float], lr: float
-) -> None:
-    found = divergence_rate(np.array(TENTHS), np.array(loss, dtype=np.float64))
-    assert found == pytest.approx(lr, nan_ok=True)
 
 
 # Regularization by the learning rate
@@ -315,16 +174,3 @@ def test_the_published_figure_4_shows_regularization() -> None:
     assert (found.low, found.high) == (0.05, 2.0)  # a rate of 0 is none
     assert found.train_loss_change == pytest.approx(0.117 * 39 / 40)
     assert found.held_out_loss_change == pytest.approx(-0.216 * 39 / 40)
-
-
-@pytest.mark.parametrize(
-    ("peak_lr", "peak", "at_3", "reaches_the_end"),
-    [(1.2, 0.816, 0.784, True), (1.5, 0.831, 0.785, False), (2.3, 0.518, 0.408, False)],
-    ids=["CIFAR-10, 5k iterations", "CIFAR-10, 20k", "CIFAR-100, 20k"],
-)
-def test_a_published_test_is_on_its_plateau_at_3_if_it_keeps_95_percent_there(
-    peak_lr: float, peak: float, at_3: float, reaches_the_end: bool
-) -> None:
-    rates = np.linspace(0.05, 3, 60)
-    accuracy = np.interp(rates, [0, peak_lr, 3], [0, peak, at_3])
-    assert (plateau(rates, accuracy).high == 3) == reaches_the_end
