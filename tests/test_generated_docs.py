@@ -13,7 +13,7 @@ from superconv_ray import analysis
 from superconv_ray.cli.app import app
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.schedules import POLICIES, RANGE_TESTS
-from superconv_ray.design.trial_fields import OPTIMIZERS
+from superconv_ray.design.update_rules import OPTIMIZERS
 from superconv_ray.models import MODELS
 from superconv_ray.report import charts
 from superconv_ray.storage import schema

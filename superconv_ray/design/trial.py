@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -22,18 +23,28 @@ from superconv_ray.design.trial_fields import (
     function_fields,
     schedule_fields,
 )
+from superconv_ray.design.update_rules import OPTIMIZERS
 
 RESULTS_VERSION = 1
 """Part of every id. Raise it when a change of this package makes the same settings train
 differently, so that old rows are never mistaken for new ones."""
 
-ADAPTIVE_OPTIMIZERS = frozenset({"adam", "adamw"})
-IMPLIED: Mapping[str, Any] = MappingProxyType({"loss": "cross_entropy", "label_smoothing": 0.0})
+IMPLIED: Mapping[str, Any] = MappingProxyType(
+    {
+        "loss": "cross_entropy",
+        "label_smoothing": 0.0,
+        "lr_placement": "outside",
+        "peak_fraction": 0.5,
+        "anneal": "linear",
+        "cycle_end": "min_lr",
+    }
+)
 """Defaults that ids leave out: what trials did before there was a choice. Rows that were written
 then have null for them."""
 DEFAULT_BN_MOMENTUM = 0.1
 """PyTorch's default."""
 
+NEED_MOMENTUM = frozenset({"nesterov", "schedule_free_sgd", "schedule_free_adamw"})
 
 _Kind = TypeVar("_Kind", bound="Trial")
 
@@ -100,8 +111,8 @@ class Trial(TrialFields):
             raise ValueError(f"start_lr must be < max_lr ({self.max_lr}), got {self.start_lr}")
         if self.policy == "range_test_exponential" and self.start_lr == 0:
             raise ValueError("start_lr must be > 0 for policy 'range_test_exponential', got 0.0")
-        if self.optimizer == "nesterov" and self.momentum == 0:
-            raise ValueError("momentum must be > 0 for optimizer 'nesterov', got 0.0")
+        if self.optimizer in NEED_MOMENTUM and self.momentum == 0:
+            raise ValueError(f"momentum must be > 0 for optimizer {self.optimizer!r}, got 0.0")
         if (
             "min_momentum" in used
             and self.momentum is not None
@@ -111,6 +122,13 @@ class Trial(TrialFields):
             raise ValueError(
                 f"min_momentum must be <= momentum ({self.momentum}), got {self.min_momentum}"
             )
+        if "cooldown_fraction" in used and self.cooldown_fraction is not None:
+            longest = 1 - (self.warmup_fraction or 0.0)
+            if self.cooldown_fraction > longest:
+                raise ValueError(
+                    f"cooldown_fraction must be <= {longest:g}, what warmup_fraction leaves, "
+                    f"got {self.cooldown_fraction}"
+                )
 
     @property
     def kind(self) -> Literal["range_test", "training"]:
@@ -152,10 +170,12 @@ class Trial(TrialFields):
     def unused_fields(self) -> dict[str, str]:
         """Map every field that the run ignores to the field whose value causes that."""
         unused = dict.fromkeys(_fields_unused_by(self.policy), "policy")
-        if self.optimizer not in ADAPTIVE_OPTIMIZERS:
-            unused["beta2"] = "optimizer"
         if self.loss not in (None, "cross_entropy"):
             unused["label_smoothing"] = "loss"
+        if self.cycle_end == "final_lr":
+            unused.setdefault("tail", "cycle_end")
+        for name in _fields_unused_by_optimizer(self.optimizer):
+            unused.setdefault(name, "optimizer")
         if not self.weight_decay:
             unused["weight_decay_on"] = "weight_decay"
         if self.ghost_batch_size == self.batch_size:
@@ -220,7 +240,7 @@ class CompleteTrial(Template):
         subset_seed: int
         bn_momentum: float
         max_lr: float
-        momentum: float
+        momentum: float | None
         eval_interval: int
 
     def complete(self, **settings: Any) -> CompleteTrial:
@@ -242,7 +262,7 @@ class CompleteTrial(Template):
             **IMPLIED,
             **schedules.parameters(self.policy),
             "bn_momentum": _bn_momentum(self.bn_momentum_steps, self.steps),
-            "beta2": 0.999,
+            "beta2": OPTIMIZERS[self.optimizer].beta2,
             "weight_decay_on": "all",
             "subset_seed": self.seed,
             "eval_interval": max(1, self.steps // 20),
@@ -257,22 +277,33 @@ class CompleteTrial(Template):
         even where a CPU gives the same bits without: a row that was computed without it cannot
         promise what it does.
         """
-        implied = IMPLIED.items()
+        implied = implied_by(self.policy).items()
         determining = dict(item for item in self.own_settings().items() if item not in implied)
         determining.pop("data_fraction", None)
         text = json.dumps({"version": RESULTS_VERSION, **determining}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def schedule(self) -> Callable[[int], schedules.Rates]:
-        """Return learning rate and momentum as a function of the step, which counts from 0."""
+        """Return learning rate and momentum as a function of the step, which counts from 0.
+
+        Momentum is NaN if the optimizer has none.
+        """
         used = ("steps", *schedules.parameters(self.policy))
-        return partial(
-            schedules.POLICIES[self.policy], **{name: getattr(self, name) for name in used}
-        )
+        settings = {name: getattr(self, name) for name in used}
+        if self.momentum is None:
+            settings["momentum"] = math.nan
+        return partial(schedules.POLICIES[self.policy], **settings)
 
     def described(self) -> str:
         """Return one line that names the trial: its id and its main settings."""
         return f"trial {self.id}: {trial_name(self.settings())}"
+
+
+@cache
+def implied_by(policy: str) -> Mapping[str, Any]:
+    """Return the defaults that ids leave out: `IMPLIED`, and no warm-up where there was none."""
+    came_later = policy in ("piecewise", "constant", "inv")
+    return IMPLIED | ({"warmup_fraction": 0.0} if came_later else {})
 
 
 def _bn_momentum(momentum_steps: float | None, steps: int) -> float:
@@ -298,3 +329,15 @@ def _values(names: tuple[str, ...]) -> attrgetter[tuple[Any, ...]]:
 def _fields_unused_by(policy: str) -> tuple[str, ...]:
     used = schedules.parameters(policy)
     return tuple(name for name in schedule_fields() if name not in used)
+
+
+@cache
+def _fields_unused_by_optimizer(optimizer: str) -> tuple[str, ...]:
+    facts = OPTIMIZERS[optimizer]
+    used = {
+        "momentum": facts.momentum is not None,
+        "min_momentum": facts.momentum is not None and facts.momentum_varies,
+        "beta2": facts.beta2 is not None,
+        "lr_placement": facts.lr_placement,
+    }
+    return tuple(name for name, is_used in used.items() if not is_used)

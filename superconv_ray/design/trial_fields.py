@@ -28,12 +28,16 @@ from superconv_ray.design.fields import (
 )
 from superconv_ray.design.own_functions import NameOrFunction
 from superconv_ray.design.text import did_you_mean
+from superconv_ray.design.update_rules import OPTIMIZERS
 
-OPTIMIZERS = ("sgd", "nesterov", "adam", "adamw")
 DECAYED = ("all", "weights")
 LOSSES = ("cross_entropy",)
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
-TAILS = ("step", "linear")
+ANNEALS = ("linear", "cosine")
+CYCLE_ENDS = ("min_lr", "final_lr")
+TAILS = ("step", "linear", "cosine")
+COOLDOWNS = ("linear", "1-sqrt", "cosine")
+LR_PLACEMENTS = ("outside", "inside")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,9 +78,18 @@ class TrialFields:
         SHARE, "weight of the uniform distribution in the targets of cross_entropy; default: 0"
     )
     loss_digest: str | None = setting(NAME, "hash of the source of the user's own loss")
-    optimizer: str = setting(one_of(OPTIMIZERS), "update rule", "sgd")
-    beta2: float | None = setting(SHARE, "Adam's second decay rate; the first is the momentum")
-    weight_decay: float = setting(NOT_NEGATIVE, "L2 coefficient (adamw: decoupled)", 0.0)
+    optimizer: str = setting(one_of(tuple(OPTIMIZERS)), "update rule", "sgd")
+    beta2: float | None = setting(
+        SHARE, "decay rate of averaged squared gradients; the first rate of Adam is the momentum"
+    )
+    lr_placement: str | None = setting(
+        one_of(LR_PLACEMENTS),
+        "where SGD's learning rate enters: 'inside' the momentum buffer, as in Caffe; or "
+        "'outside', as in PyTorch",
+    )
+    weight_decay: float = setting(
+        NOT_NEGATIVE, "L2 coefficient; decoupled for adamw, muon and schedule_free_adamw", 0.0
+    )
     weight_decay_on: str | None = setting(
         one_of(DECAYED), "'weights' spares biases and normalization parameters; default: 'all'"
     )
@@ -98,6 +111,12 @@ class TrialFields:
     momentum: float | None = setting(SHARE, "momentum at the smallest learning rate")
     min_momentum: float | None = setting(SHARE, "momentum at max_lr")
     div_factor: float | None = setting(DIVISOR, "max_lr / min_lr")
+    peak_fraction: float | None = setting(SHARE, "fraction of 1cycle's cycle that rises to max_lr")
+    anneal: str | None = setting(one_of(ANNEALS), "shape of 1cycle's rise and fall")
+    cycle_end: str | None = setting(
+        one_of(CYCLE_ENDS),
+        "where 1cycle's cycle ends: 'final_lr' is the rate of the tail",
+    )
     final_div_factor: float | None = setting(DIVISOR, "min_lr / learning rate of the tail")
     tail_fraction: float | None = setting(SHARE, "fraction of the run after the cycle")
     tail: str | None = setting(one_of(TAILS), "shape of 1cycle's tail")
@@ -110,7 +129,10 @@ class TrialFields:
     decay_factor: float | None = setting(FRACTION, "piecewise's factor at each milestone")
     inv_gamma: float | None = setting(NOT_NEGATIVE, "g of lr = max_lr (1 + g step)^-p")
     inv_power: float | None = setting(NOT_NEGATIVE, "p of lr = max_lr (1 + g step)^-p")
+    decay_power: float | None = setting(POSITIVE, "p of lr = max_lr (1 - fraction done)^p")
     warmup_fraction: float | None = setting(SHARE, "fraction of the run that warms up linearly")
+    cooldown_fraction: float | None = setting(FRACTION, "fraction of the run that wsd cools down")
+    cooldown: str | None = setting(one_of(COOLDOWNS), "shape of wsd's cooldown")
     # Measurement
     eval_interval: int | None = setting(COUNT, "steps between curve rows; default: steps / 20")
     eval_count: int | None = setting(

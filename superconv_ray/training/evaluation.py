@@ -33,20 +33,23 @@ class Evaluator:
     samples: Samples
     loss: Loss
 
-    def scores(self, part: Part, probe_count: int | None) -> Scores:
+    def scores(
+        self, part: Part, probe_count: int | None, *, only_reestimated: bool = False
+    ) -> Scores:
         """Evaluate all samples of a part.
 
         Args:
             part: What to evaluate.
             probe_count: Training samples to re-estimate BN statistics on; None: all of the probe.
+            only_reestimated: Evaluate with re-estimated BN statistics alone, because the running
+                ones are of other weights.
         """
-        loss, accuracy = self._evaluate(part)
-        reestimated = accuracy
+        found = None if only_reestimated else self._evaluate(part)
         probe = self.samples.probe.first(probe_count)
         with reestimated_statistics(self.model, lambda: self._show(probe)) as has_statistics:
-            if has_statistics:
-                _, reestimated = self._evaluate(part)
-        return Scores(loss, accuracy, reestimated)
+            again = self._evaluate(part) if found is None or has_statistics else found
+        loss, accuracy = found or again
+        return Scores(loss, accuracy, again[1])
 
     def _evaluate(self, part: Part) -> tuple[float, float]:
         self.model.eval()

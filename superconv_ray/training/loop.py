@@ -25,7 +25,12 @@ from superconv_ray.training.hessian_free import HessianFreeEstimate
 from superconv_ray.training.losses import LIMIT_COUNT, Loss
 from superconv_ray.training.model import ModelSource, build_trial_model
 from superconv_ray.training.numerics import Hardware, Numerics, resolve_precision
-from superconv_ray.training.optimizers import build_optimizer, set_rates, trainable
+from superconv_ray.training.optimizers import (
+    build_optimizer,
+    evaluated_weights,
+    set_rates,
+    trainable,
+)
 from superconv_ray.training.randomness import own_randomness, seed_step
 from superconv_ray.training.samples import Part, select_samples
 
@@ -182,8 +187,9 @@ class TrainingRun:
         self.eval_seconds += time.perf_counter() - started
 
     def _scores(self, part: Part, probe_count: int | None) -> Scores:
-        with self._numerics.autocast():
-            return self._evaluator.scores(part, probe_count)
+        with self._numerics.autocast(), evaluated_weights(self._optimizer) as are_others:
+            # Running BN statistics are of the weights that are trained.
+            return self._evaluator.scores(part, probe_count, only_reestimated=are_others)
 
     def _hessian_free_columns(self) -> dict[str, float]:
         if self._hessian_free is None:

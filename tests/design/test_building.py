@@ -183,6 +183,7 @@ def test_a_range_test_differs_from_its_training_only_in_schedule_and_measurement
         assert differing == {
             *("policy", "max_lr", "start_lr", "steps"),
             *("div_factor", "final_div_factor", "tail_fraction", "tail"),
+            *("peak_fraction", "anneal", "cycle_end"),
             *("validation_fraction", "eval_interval", "eval_count"),
         }
         assert test.eval_count == RANGE_TEST_EVAL_COUNT

@@ -159,7 +159,9 @@ def test_a_setting_that_an_arm_does_not_use_is_rejected(arm: Arm, message: str) 
 
 def test_a_setting_that_the_policy_ignores_is_rejected_with_those_it_uses() -> None:
     message = error(arms={"a": Arm(policy="piecewise", div_factor=5)})
-    assert message.endswith(", which uses max_lr, milestones, decay_factor, momentum")
+    assert message.endswith(
+        ", which uses max_lr, milestones, decay_factor, warmup_fraction, momentum"
+    )
 
 
 def test_a_setting_that_only_some_points_use_is_allowed() -> None:

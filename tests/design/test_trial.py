@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import pickle
 import subprocess
@@ -21,13 +22,13 @@ from hypothesis import strategies as st
 from superconv_ray.design import schedules, trial
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.design.trial_fields import (
-    OPTIMIZERS,
     check_field_names,
     describe_fields,
     field_names,
     function_fields,
     schedule_fields,
 )
+from superconv_ray.design.update_rules import OPTIMIZERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,9 +73,10 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "loss": ("one of 'cross_entropy'", ["hinge"]),
     "label_smoothing": (SHARE, [1.0, -0.1]),
     "loss_digest": (NAME, [""]),
-    "optimizer": ("one of 'sgd', 'nesterov', 'adam', 'adamw'", ["lion"]),
+    "optimizer": (f"one of {', '.join(map(repr, OPTIMIZERS))}", ["lion"]),
     "beta2": (SHARE, [1.0]),
     "weight_decay": (NOT_NEGATIVE, [-1e-4, NAN, INF]),
+    "lr_placement": ("one of 'outside', 'inside'", ["within"]),
     "weight_decay_on": ("one of 'all', 'weights'", ["biases"]),
     "batch_size": (COUNT, [0]),
     "steps": (COUNT, [0, 2**63]),
@@ -87,7 +89,13 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "div_factor": (DIVISOR, [0.5, INF]),
     "final_div_factor": (DIVISOR, [0.0, NAN]),
     "tail_fraction": (SHARE, [1.0]),
-    "tail": ("one of 'step', 'linear'", ["x"]),
+    "tail": ("one of 'step', 'linear', 'cosine'", ["x"]),
+    "peak_fraction": (SHARE, [1.0, -0.1]),
+    "anneal": ("one of 'linear', 'cosine'", ["x"]),
+    "cycle_end": ("one of 'min_lr', 'final_lr'", ["zero"]),
+    "decay_power": (POSITIVE, [0.0]),
+    "cooldown_fraction": (FRACTION, [0.0, 1.1]),
+    "cooldown": ("one of 'linear', '1-sqrt', 'cosine'", ["x"]),
     "start_lr": (NOT_NEGATIVE, [-0.1, INF]),
     "cycles": (COUNT, [0]),
     "exp_range_gamma": (FRACTION, [0.0, 1.01]),
@@ -125,6 +133,7 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "label_smoothing": ({}, 0.1),
     "optimizer": ({}, "nesterov"),
     "beta2": ({"optimizer": "adam"}, 0.99),
+    "lr_placement": ({}, "inside"),
     "weight_decay": ({}, 1e-4),
     "weight_decay_on": ({"weight_decay": 1e-4}, "weights"),
     "batch_size": ({}, 64),
@@ -139,6 +148,12 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "final_div_factor": ({}, 100),
     "tail_fraction": ({}, 0.2),
     "tail": ({}, "linear"),
+    "peak_fraction": ({}, 0.3),
+    "anneal": ({}, "cosine"),
+    "cycle_end": ({}, "final_lr"),
+    "decay_power": ({"policy": "power"}, 3.0),
+    "cooldown_fraction": ({"policy": "wsd"}, 0.3),
+    "cooldown": ({"policy": "wsd"}, "1-sqrt"),
     "start_lr": ({"policy": "range_test_linear"}, 0.01),
     "cycles": ({"policy": "triangular"}, 2),
     "exp_range_gamma": ({"policy": "exp_range"}, 0.999),
@@ -258,6 +273,24 @@ def test_min_momentum_is_at_most_the_momentum() -> None:
         Trial(momentum=0.8, min_momentum=0.85)
 
 
+@pytest.mark.parametrize("optimizer", ["schedule_free_sgd", "schedule_free_adamw"])
+def test_schedule_free_optimizers_need_momentum(optimizer: str) -> None:
+    with pytest.raises(ValueError, match=f"momentum must be > 0 for optimizer '{optimizer}'"):
+        Trial(optimizer=optimizer, momentum=0)
+
+
+def test_the_cooldown_does_not_begin_before_the_warm_up_ends() -> None:
+    assert Trial(policy="wsd", warmup_fraction=0.5, cooldown_fraction=0.5).cooldown_fraction == 0.5
+    with pytest.raises(ValueError, match=r"^cooldown_fraction must be") as caught:
+        Trial(policy="wsd", warmup_fraction=0.25, cooldown_fraction=0.8)
+    assert str(caught.value) == (
+        "cooldown_fraction must be <= 0.75, what warmup_fraction leaves, got 0.8"
+    )
+    with pytest.raises(ValueError, match=r"cooldown_fraction must be <= 0\.1"):
+        replace(TRAINING, policy="wsd", warmup_fraction=0.9).complete()  # by default 0.2
+    assert Trial(policy="cosine", warmup_fraction=0.9, cooldown_fraction=0.9)
+
+
 def test_ghost_batches_divide_the_batch() -> None:
     assert Trial(batch_size=1000, ghost_batch_size=125).ghost_batch_size == 125
     for size in (48, 256):
@@ -350,6 +383,9 @@ def test_completion_fills_in_the_defaults_of_one_cycle() -> None:
     assert {name: getattr(full, name) for name in schedule_fields()} == {
         "max_lr": 0.1,
         "div_factor": 10.0,
+        "peak_fraction": 0.5,
+        "anneal": "linear",
+        "cycle_end": "min_lr",
         "tail_fraction": 0.1,
         "tail": "step",
         "final_div_factor": 1000.0,
@@ -362,7 +398,10 @@ def test_completion_fills_in_the_defaults_of_one_cycle() -> None:
         "decay_factor": None,
         "inv_gamma": None,
         "inv_power": None,
+        "decay_power": None,
         "warmup_fraction": None,
+        "cooldown_fraction": None,
+        "cooldown": None,
     }
     assert (full.eval_interval, full.subset_seed) == (10, 0)  # 200 steps / 20; the seed
     assert (full.beta2, full.weight_decay_on) == (None, None)  # sgd without weight decay
@@ -423,6 +462,12 @@ def test_completion_sets_exactly_what_the_policy_uses(policy: str) -> None:
         inv_gamma=0.1,
         inv_power=0.2,
         warmup_fraction=0.1,
+        peak_fraction=0.3,
+        anneal="cosine",
+        cycle_end="min_lr",
+        decay_power=3.0,
+        cooldown_fraction=0.3,
+        cooldown="1-sqrt",
     )
     used = set(schedules.parameters(policy))
     full = everything.complete()
@@ -472,7 +517,7 @@ def test_a_template_is_not_a_complete_trial() -> None:
 @given(
     st.sampled_from(sorted(schedules.POLICIES)),
     st.sampled_from(sorted(schedules.POLICIES)),
-    st.sampled_from(OPTIMIZERS),
+    st.sampled_from(sorted(OPTIMIZERS)),
 )
 def test_every_replacement_of_a_complete_trial_is_complete(
     before: str, after: str, optimizer: str
@@ -494,10 +539,11 @@ def test_the_schedule_is_that_of_the_policy_with_the_trials_settings() -> None:
 
 def test_unused_fields_name_the_setting_that_causes_them() -> None:
     sgd = Trial(policy="constant").unused_fields()
-    assert sgd.keys() == set(schedule_fields()) - {"max_lr", "momentum"} | {
+    assert sgd.keys() == set(schedule_fields()) - {"max_lr", "momentum", "warmup_fraction"} | {
         "beta2",
         "weight_decay_on",
     }
+    assert Trial(cycle_end="final_lr").unused_fields()["tail"] == "cycle_end"
     assert (sgd["cycles"], sgd["beta2"], sgd["weight_decay_on"]) == (
         "policy",
         "optimizer",
@@ -509,6 +555,31 @@ def test_unused_fields_name_the_setting_that_causes_them() -> None:
         "batch_size"
     )
     assert "ghost_batch_size" not in Trial(batch_size=64, ghost_batch_size=32).unused_fields()
+
+
+def test_momentum_is_cleared_where_the_optimizer_has_none() -> None:
+    full = replace(TRAINING, optimizer="adagrad").complete()
+    assert (full.momentum, full.min_momentum) == (None, None)
+    assert full.id == replace(TRAINING, optimizer="adagrad", momentum=0.5).complete().id
+    rates = full.schedule()(3)
+    assert rates.lr == TRAINING.complete().schedule()(3).lr
+    assert math.isnan(rates.momentum)
+
+
+@pytest.mark.parametrize("optimizer", ["schedule_free_sgd", "schedule_free_adamw"])
+def test_momentum_is_constant_where_the_optimizer_cannot_vary_it(optimizer: str) -> None:
+    full = replace(TRAINING, optimizer=optimizer).complete()
+    assert (full.momentum, full.min_momentum) == (0.95, None)
+    assert {full.schedule()(step).momentum for step in range(200)} == {0.95}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_default_of_beta2_is_that_of_the_optimizer(optimizer: str) -> None:
+    facts = OPTIMIZERS[optimizer]
+    assert replace(TRAINING, optimizer=optimizer).complete().beta2 == facts.beta2
+    unused = Trial(optimizer=optimizer, weight_decay=0.1).unused_fields()
+    assert ("beta2" in unused) == (facts.beta2 is None)
+    assert ("lr_placement" in unused) == (optimizer not in ("sgd", "nesterov"))
 
 
 # Ids
@@ -600,9 +671,31 @@ def test_setting_a_default_explicitly_does_not_change_the_id() -> None:
     assert TRAINING.complete().id == TRAINING.complete().id
 
 
+@pytest.mark.parametrize(
+    ("policy", "name", "value"),
+    [
+        ("one_cycle", "peak_fraction", 0.5),
+        ("one_cycle", "anneal", "linear"),
+        ("one_cycle", "cycle_end", "min_lr"),
+        ("constant", "warmup_fraction", 0.0),
+        ("piecewise", "warmup_fraction", 0.0),
+        ("inv", "warmup_fraction", 0.0),
+        ("one_cycle", "lr_placement", "outside"),
+    ],
+)
+def test_naming_a_default_that_came_later_does_not_change_the_id(
+    policy: str, name: str, value: Any
+) -> None:
+    plain = replace(TRAINING, policy=policy).complete()
+    written = replace(TRAINING, policy=policy, **{name: value}).complete()
+    assert written == plain
+    assert written.id == plain.id
+
+
 def test_the_id_hashes_the_settings_that_are_not_none() -> None:
     settings = {name: value for name, value in TRAINING.complete().settings().items() if value}
-    assert settings.pop("loss") == "cross_entropy"  # implied: there was no choice at first
+    for name, value in trial.IMPLIED.items():  # there was no choice at first
+        assert settings.pop(name, 0.0) == value
     settings |= {"dropout": 0.0, "weight_decay": 0.0, "validation_fraction": 0.0}
     settings |= {"seed": 0, "subset_seed": 0}
     text = json.dumps({"version": trial.RESULTS_VERSION, **settings}, sort_keys=True)

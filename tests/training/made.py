@@ -80,14 +80,22 @@ def exactly(record: Mapping[str, Any]) -> dict[str, str]:
 def everything(run: TrainingRun) -> dict[str, Any]:
     """All of a run that must be equal, bit for bit, to that of another one."""
     state = torch.load(io.BytesIO(run.state()), weights_only=True)
-    moments = state["optimizer"]["state"]
     return {
         "step": run.step,
         "rows": rows(run),
         "weights": {name: bits(value) for name, value in run.model.state_dict().items()},
-        "moments": {(i, k): bits(v) for i in moments for k, v in moments[i].items()},
+        "moments": all_bits(state["optimizer"]),
         "outcome": measured(run.outcome()),
     }
+
+
+def all_bits(value: Any) -> Any:
+    """Nested containers, with tensors as bytes."""
+    if isinstance(value, dict):
+        return {key: all_bits(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [all_bits(item) for item in value]
+    return bits(value)
 
 
 def weight(run: TrainingRun, name: str) -> Any:
@@ -187,6 +195,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "nesterov": {"optimizer": "nesterov", "weight_decay": 1e-3, "weight_decay_on": "weights"},
     "adam": {"optimizer": "adam", "max_lr": 0.01, "dropout": 0.2},
     "adamw": {"optimizer": "adamw", "max_lr": 0.01, "weight_decay": 0.1, "augment": "crop"},
+    "caffe": {"lr_placement": "inside", "weight_decay": 1e-3},
+    "adagrad": {"optimizer": "adagrad", "max_lr": 0.05, "weight_decay": 1e-3},
+    "adadelta": {"optimizer": "adadelta", "max_lr": 1.0},
+    "rmsprop": {"optimizer": "rmsprop", "max_lr": 0.003, "dropout": 0.2},
+    "muon": {"optimizer": "muon", "max_lr": 0.02, "weight_decay": 0.1},
+    "schedule-free sgd": {"optimizer": "schedule_free_sgd", "policy": "constant"},
+    "schedule-free adamw": {
+        "optimizer": "schedule_free_adamw",
+        "policy": "constant",
+        "warmup_fraction": 0.2,
+        "max_lr": 0.01,
+        "weight_decay": 0.1,
+        "dropout": 0.2,
+    },
     "bf16": {"precision": "bf16", "dropout": 0.3, "augment": "flip"},
     "ghost batches": {"ghost_batch_size": 4, "precision": "bf16", "dropout": 0.2},
     "hessian-free": {"hessian_free_interval": 3, "dropout": 0.2},

@@ -52,7 +52,11 @@ def test_another_seed_gives_other_weights_subset_and_curve() -> None:
 
 
 @pytest.mark.parametrize(
-    "variant", ["dropout and augmentation", "nesterov", "adamw", "ghost batches", "hessian-free"]
+    "variant",
+    [
+        *("dropout and augmentation", "nesterov", "adamw", "ghost batches", "hessian-free"),
+        *("caffe", "muon", "schedule-free adamw"),
+    ],
 )
 def test_cut_off_after_every_single_step_it_ends_as_if_never_cut_off(variant: str) -> None:
     trial = make_trial(**VARIANTS[variant])

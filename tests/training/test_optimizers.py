@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from superconv_ray.training.optimizers import build_optimizer, eager, set_rates
+from superconv_ray.training.eager import eager
+from superconv_ray.training.optimizers import build_optimizer, set_rates
 from tests.training.made import (
     SoftmaxRegression,
     batches_by_hand,
@@ -109,8 +111,9 @@ def test_training_imports_nothing_of_torchs_compiler() -> None:
     look = (
         "import sys\n"
         "from tests.training.made import make_trial, new_run\n"
-        "for optimizer in ('sgd', 'adam'):\n"
-        "    run = new_run(make_trial(optimizer=optimizer))\n"
+        "from superconv_ray.design.update_rules import OPTIMIZERS\n"
+        "for optimizer in OPTIMIZERS:\n"
+        "    run = new_run(make_trial(optimizer=optimizer, steps=2))\n"
         "    run.train()\n"
         "    run.restore(run.state())\n"
         "    run.outcome()\n"
@@ -152,27 +155,75 @@ def softmax_gradient(
     return float(loss), p.T @ x, p.sum(0)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "setting"),
+    [
+        ("rmsprop", "momentum"),
+        ("adadelta", "rho"),
+        ("schedule_free_sgd", "momentum"),
+    ],
+)
+def test_momentum_is_set_as_what_it_is_to_the_optimizer(optimizer: str, setting: str) -> None:
+    trial = make_trial(optimizer=optimizer)
+    built = build_optimizer(trial, new_run(trial).model)
+    set_rates(built, 0.3, 0.7)
+    assert [(g["lr"], g[setting]) for g in built.param_groups] == [(0.3, 0.7)]
+
+
+def test_momentum_is_set_for_both_parts_of_muon() -> None:
+    trial = make_trial(optimizer="muon")
+    built = build_optimizer(trial, new_run(trial).model)
+    set_rates(built, 0.3, 0.7)
+    assert [(g["lr"], g.get("momentum"), g.get("betas")) for g in built.param_groups] == [
+        (0.3, None, (0.7, 0.95)),
+        (0.3, 0.7, None),
+    ]
+
+
+def test_an_optimizer_without_momentum_records_none() -> None:
+    run = trained(make_trial(optimizer="adagrad", steps=2))
+    assert [math.isnan(row["momentum"]) for row in run.curve] == [True, True]
+
+
+Update = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+
+def _pytorchs_update(
+    v: npt.NDArray[Any], g: npt.NDArray[Any], lr: float, momentum: float, optimizer: str
+) -> Update:
+    """Velocity, and what is taken from the weights, as torch.optim.SGD's documentation says."""
+    v = momentum * v + g
+    return v, lr * (g + momentum * v if optimizer == "nesterov" else v)
+
+
+def _caffes_update(
+    v: npt.NDArray[Any], g: npt.NDArray[Any], lr: float, momentum: float, optimizer: str
+) -> Update:
+    """The same as in Caffe's sgd_solver.cpp and nesterov_solver.cpp."""
+    before, v = v, momentum * v + lr * g
+    return v, (1 + momentum) * v - momentum * before if optimizer == "nesterov" else v
+
+
 SCHEDULES: dict[str, dict[str, Any]] = {
     "constant": {"policy": "constant"},
     "one_cycle": {"policy": "one_cycle", "steps": 12},
     "momentum of exactly 0": {"policy": "triangular", "steps": 10, "min_momentum": 0.0},
+    "lr of 0 at first": {"policy": "range_test_linear", "steps": 10, "min_momentum": 0.5},
 }
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov"])
-@pytest.mark.parametrize(
-    "schedule_name",
-    [
-        "constant",
-        "one_cycle",
-        "momentum of exactly 0",
-    ],
-)
+@pytest.mark.parametrize("placement", ["outside", "inside"])
+@pytest.mark.parametrize("schedule_name", SCHEDULES)
 def test_the_steps_of_sgd_are_those_of_a_loop_written_in_numpy(
-    optimizer: str, schedule_name: str
+    optimizer: str, placement: str, schedule_name: str
 ) -> None:
     trial = make_trial(
-        optimizer=optimizer, weight_decay=0.01, eval_interval=1, **SCHEDULES[schedule_name]
+        optimizer=optimizer,
+        lr_placement=placement,
+        weight_decay=0.01,
+        eval_interval=1,
+        **SCHEDULES[schedule_name],
     )
     run = new_run(trial, SoftmaxRegression)
     parameters = [p.detach().double().numpy().copy() for p in run.model.parameters()]
@@ -187,9 +238,9 @@ def test_the_steps_of_sgd_are_those_of_a_loop_written_in_numpy(
         losses.append(loss)
         for i, gradient in enumerate(gradients):
             gradient = gradient + 0.01 * parameters[i]
-            velocity[i] = momentum * velocity[i] + gradient if step else gradient
-            update = gradient + momentum * velocity[i] if optimizer == "nesterov" else velocity[i]
-            parameters[i] -= lr * update
+            update = _pytorchs_update if placement == "outside" else _caffes_update
+            velocity[i], change = update(velocity[i], gradient, lr, momentum, optimizer)
+            parameters[i] -= change
     run.train(pause=lambda: run.step == 10)
     for got, expected in zip(run.model.parameters(), parameters, strict=True):
         np.testing.assert_allclose(got.detach().numpy(), expected, rtol=1e-4, atol=1e-6)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from superconv_ray.analysis.frames import finished_trainings, joined, placed
 from superconv_ray.design.schedules import POLICIES, parameters
+from superconv_ray.design.trial import implied_by
 
 MOST_STEPS = 200
 
@@ -26,7 +27,7 @@ def schedule_table(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
             each number of labels.
 
     Returns:
-        Columns: `by`, arm, step (0-based), lr, momentum.
+        Columns: `by`, arm, step (0-based), lr, momentum (NaN if the optimizer has none).
 
     Raises:
         TypeError: `trials` is no frame.
@@ -44,7 +45,7 @@ def schedule_table(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
         policy, steps, given = settings.pop()
         at = np.unique(np.linspace(0, steps - 1, min(MOST_STEPS, steps)).round().astype(int))
         rates = [POLICIES[policy](int(i), steps=steps, **dict(given)) for i in at]
-        found = pd.DataFrame(rates).assign(step=at)
+        found = pd.DataFrame(rates, dtype=float).assign(step=at)
         frames.append(placed(found, [*by, "arm"], key))
     columns = [*by, "arm", "step", "lr", "momentum"]
     return joined(frames, columns)
@@ -53,8 +54,10 @@ def schedule_table(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
 def _settings(row: Mapping[Any, Any]) -> tuple[str, int, tuple[tuple[str, Any], ...]]:
     """Policy, steps, and the settings of the policy in a trial's row."""
     policy = str(row["policy"])
-    given = ((name, _plain(row[name])) for name in parameters(policy))
-    return policy, int(row["steps"]), tuple(given)
+    given = {name: _plain(row[name]) for name in parameters(policy)}
+    # Rows from before there was a choice have null for what is implied now.
+    given |= {name: v for name, v in implied_by(policy).items() if given.get(name, v) is None}
+    return policy, int(row["steps"]), tuple(given.items())
 
 
 def _plain(value: Any) -> Any:

@@ -55,7 +55,7 @@ def schedules(
         alt.Tooltip("lr:Q", title="learning rate", format=".3~g"),
         alt.Tooltip("momentum:Q", format=".3~g"),
     ]
-    once = rows.groupby(["arm", "step"])["momentum"].nunique().max() == 1
+    once = rows.groupby(["arm", "step"])["momentum"].nunique().max() <= 1
     look = arm_encodings(arms, rows["arm"])
     plain = arm_encodings(arms, rows["arm"], legend=False)
     rates = _lines(look, "lr", "learning rate", tooltip)

@@ -1,0 +1,64 @@
+"""The policies by name, and their settings."""
+
+import functools
+import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from superconv_ray.design.schedules.cycles import exp_range, one_cycle, triangular, triangular2
+from superconv_ray.design.schedules.decays import (
+    constant,
+    cosine,
+    inv,
+    linear,
+    piecewise,
+    power,
+    rex,
+    wsd,
+)
+from superconv_ray.design.schedules.range_tests import range_test_exponential, range_test_linear
+from superconv_ray.design.schedules.rates import Policy
+
+POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
+    {
+        "one_cycle": one_cycle,
+        "range_test_linear": range_test_linear,
+        "range_test_exponential": range_test_exponential,
+        "triangular": triangular,
+        "triangular2": triangular2,
+        "exp_range": exp_range,
+        "piecewise": piecewise,
+        "constant": constant,
+        "inv": inv,
+        "cosine": cosine,
+        "linear": linear,
+        "power": power,
+        "rex": rex,
+        "wsd": wsd,
+    }
+)
+"""All policies by name."""
+
+RANGE_TESTS: Final = frozenset({"range_test_linear", "range_test_exponential"})
+"""Policies that search for a learning rate instead of training a network well."""
+
+# The marker of `inspect` is one object per process, so `is` still works after pickling.
+REQUIRED: Final[object] = inspect.Parameter.empty
+"""Marks a parameter without a default in `parameters`."""
+
+
+@functools.cache
+def parameters(policy: str) -> Mapping[str, object]:
+    """Map the settings that a policy uses, except `steps`, to their default or `REQUIRED`.
+
+    Raises:
+        ValueError: There is no policy of that name.
+    """
+    if policy not in POLICIES:
+        choices = ", ".join(map(repr, sorted(POLICIES)))
+        raise ValueError(f"policy must be one of {choices}, got {policy!r}")
+    settings = inspect.signature(POLICIES[policy]).parameters
+    return MappingProxyType(
+        {name: it.default for name, it in settings.items() if name not in ("step", "steps")}
+    )
