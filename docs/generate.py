@@ -14,6 +14,8 @@ from benchmarks.recording import records
 from benchmarks.tables import long_table, saved, source
 from superconv_ray import analysis
 from superconv_ray.cli.app import app
+from superconv_ray.design.schedules import POLICIES, REQUIRED, parameters
+from superconv_ray.design.update_rules import OPTIMIZERS
 from superconv_ray.report import charts
 from superconv_ray.storage import schema
 
@@ -87,6 +89,32 @@ def quickstart() -> str:
     return "\n".join([title, "", "```text", *record["output"], "```", ""])
 
 
+def policies() -> str:
+    """What each policy does, and its settings with their defaults, as Markdown."""
+    rows = []
+    for name, policy in POLICIES.items():
+        summary = (policy.__doc__ or "").partition("\n")[0]
+        settings = ", ".join(
+            f"`{setting}`" + ("" if default is REQUIRED else f" {default}")
+            for setting, default in parameters(name).items()
+        )
+        rows.append(f"| `{name}` | {summary} | {settings} |")
+    return "\n".join(
+        ["| policy | what it does | settings and defaults |", "|---|---|---|", *rows, ""]
+    )
+
+
+def optimizers() -> str:
+    """What each optimizer makes of the settings of a trial, as Markdown."""
+    rows = [
+        f"| `{name}` | {facts.momentum or 'not used'} | {facts.beta2 or 'not used'} "
+        f"| {facts.weight_decay} |"
+        for name, facts in OPTIMIZERS.items()
+    ]
+    head = ["| optimizer | `momentum` is | default `beta2` | `weight_decay` |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
+
+
 def write_pages(folder: Path) -> None:
     """Write all generated parts; a file that would not change is left alone.
 
@@ -100,6 +128,8 @@ def write_pages(folder: Path) -> None:
         "command_line.md": command_line(),
         "benchmarks.md": long_table(),
         "quickstart.md": quickstart(),
+        "policies.md": policies(),
+        "optimizers.md": optimizers(),
         "interruptions.md": "\n".join([*saved("faults"), *saved("chaos")]),
     }
     folder.mkdir(exist_ok=True)

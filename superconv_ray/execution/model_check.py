@@ -21,10 +21,10 @@ _SHAPING = (
 
 
 def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> None:
-    """Train for a step, on made-up samples, wherever code is used that is not this package's own.
+    """Train for a step, on made-up samples, wherever that may fail.
 
-    This is the user's models and functions, and torchvision's models, most of which take images of
-    certain shapes only.
+    This is with the user's models and functions; with torchvision's models, most of which take
+    images of certain shapes only; and with an optimizer that an older torch does not have.
 
     Args:
         plan: The study.
@@ -39,7 +39,8 @@ def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> 
     wanted = [
         t
         for t in templates
-        if t.dataset in datasets and (t.model not in MODELS or t.own_functions())
+        if t.dataset in datasets
+        and (t.model not in MODELS or t.own_functions() or t.optimizer == "muon")
     ]
     distinct = {tuple(getattr(t, name) for name in _SHAPING): t for t in wanted}
     for key in sorted(distinct, key=repr):

@@ -124,7 +124,7 @@ _FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 """Rules whose step is one kernel on CPUs and GPUs alike."""
 
 
-def _rule(trial: CompleteTrial) -> tuple[type[Any], dict[str, Any]]:
+def _rule(trial: CompleteTrial) -> tuple[Any, dict[str, Any]]:
     """Return the class of an optimizer, and its settings except rates and weight decay."""
     momentum, beta2 = trial.momentum, trial.beta2
     match trial.optimizer:

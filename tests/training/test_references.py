@@ -119,7 +119,7 @@ def test_muon_takes_the_filters_of_a_convolution_as_the_rows_of_a_matrix() -> No
     filters = run.model.get_parameter("conv2.weight")
     before = filters.detach().clone()
     matrix = nn.Parameter(before.contiguous().flatten(1).clone())
-    reference = torch.optim.Muon(
+    reference: Any = torch.optim.Muon(
         [matrix], lr=0.02, weight_decay=0.0, momentum=0.9, adjust_lr_fn="match_rms_adamw"
     )
     optimizer = build_optimizer(trial, run.model)
