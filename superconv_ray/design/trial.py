@@ -303,7 +303,7 @@ class CompleteTrial(Template):
 def implied_by(policy: str) -> Mapping[str, Any]:
     """Return the defaults that ids leave out: `IMPLIED`, and no warm-up where there was none."""
     came_later = policy in ("piecewise", "constant", "inv")
-    return IMPLIED | ({"warmup_fraction": 0.0} if came_later else {})
+    return {**IMPLIED, "warmup_fraction": 0.0} if came_later else IMPLIED
 
 
 def _bn_momentum(momentum_steps: float | None, steps: int) -> float:
