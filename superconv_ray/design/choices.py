@@ -33,10 +33,10 @@ def from_range_test(
     """Let every cell find its max_lr with LR range tests, one per seed (Smith, 1506.01186, §3.3).
 
     max_lr is the middle of the learning rates at which the validation accuracy, without its spikes
-    and averaged over the seeds, is at least 95 % of its best; near a collapse it is at most half of
-    that rate. Batch-norm statistics are re-estimated at every point, because the running ones lag
-    behind. Accuracy is measured on labels held out of the cell's own limited labels, never on test
-    labels. The trainings that follow use all of the limited labels.
+    and averaged over the seeds, is at least 95 % of its best; near a collapse it is at most two
+    thirds of that rate. Batch-norm statistics are re-estimated at every point, because the running
+    ones lag behind. Accuracy is measured on labels held out of the cell's own limited labels, never
+    on test labels. The trainings that follow use all of the limited labels.
 
     Args:
         high: Learning rate at the end of the test.

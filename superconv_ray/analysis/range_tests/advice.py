@@ -7,13 +7,14 @@ from typing import Literal
 
 from superconv_ray.analysis.range_tests.frames import RangeTest
 from superconv_ray.analysis.range_tests.noise import Noise
+from superconv_ray.analysis.range_tests.robust import window
 from superconv_ray.analysis.range_tests.top import SAFETY, Top
 
 WIDE = 10**0.5
 """Least ratio of a plateau's largest rate to its smallest."""
 WIDE_TO_THE_END = 2.0
 """The same where the test ends before the plateau does: it is wider than what is seen of it."""
-LARGEST_SPREAD = 1.4
+LARGEST_SPREAD = 1.3
 """The test tells a rate if noise changes it by less than this factor in 90 % of redrawn curves."""
 
 Verdict = Literal["plateau", "peak", "collapse", "too noisy", "not bracketed", "nothing measured"]
@@ -38,7 +39,7 @@ def judge(test: RangeTest, noise: Noise) -> tuple[Verdict, str]:
 def _verdict(test: RangeTest, noise: Noise) -> Verdict:
     plateau, measured = test.top.plateau, test.rates[test.positive]
     ratio = plateau.ratio
-    starts, ends = plateau.low == measured[0], plateau.high == measured[-1]
+    starts, ends = plateau.low == measured[0], _reaches_end(test)
     if _doubt(test.top, noise):
         return "too noisy"
     if starts and ratio < WIDE:
@@ -48,6 +49,11 @@ def _verdict(test: RangeTest, noise: Noise) -> Verdict:
     if ratio >= (WIDE_TO_THE_END if ends else WIDE):
         return "plateau"
     return "not bracketed" if ends else "peak"
+
+
+def _reaches_end(test: RangeTest) -> bool:
+    """Whether the plateau goes on to the end; a dip there of half a window is taken for a spike."""
+    return bool(test.top.plateau.high >= test.rates[-1 - window(len(test.rates)) // 2])
 
 
 def _doubt(top: Top, noise: Noise) -> str:
@@ -78,7 +84,7 @@ def _sentences(test: RangeTest, noise: Noise, verdict: Verdict) -> Iterator[str]
             "Run more seeds, more steps or more held-out labels.",
             guess,
         )
-    elif verdict == "not bracketed" and top.plateau.high == high:
+    elif verdict == "not bracketed" and _reaches_end(test) and top.plateau.low > low:
         yield f"Accuracy is still best at the upper end of the test, {high:.3g}: raise that end."
         yield guess
     elif verdict == "not bracketed":
@@ -89,14 +95,16 @@ def _sentences(test: RangeTest, noise: Noise, verdict: Verdict) -> Iterator[str]
         yield guess
     elif verdict == "collapse":
         yield use
-        yield f"Accuracy collapses at LR {top.collapse_lr:.3g}; max_lr is at most half of that."
+        yield (
+            f"Accuracy collapses at LR {top.collapse_lr:.3g}; max_lr is at most two thirds of that."
+        )
     elif verdict == "plateau":
         yield use
         yield (
             "Super-convergence is possible: accuracy stays within 5 % of its best up to LR "
             f"{top.plateau.high:.3g}."
         )
-        if top.plateau.high == high:
+        if _reaches_end(test):
             yield "The test ends there: raise that end to see how far the plateau goes."
     else:
         yield use

@@ -24,8 +24,10 @@ NEIGHBORHOOD = 2
 """Blocks that a drawn block of noise may come from, to each side: spikes are more frequent at large
 rates, and must stay there."""
 SPREAD_LEVELS = (0.05, 0.95)
-FLAT_FACTOR = 4.0
-"""The robust accuracy must span this many times the median deviation of the measured one."""
+FLAT_FACTOR = 2.5
+"""The robust accuracy must span this many times the median step between neighboring measurements.
+Of 180 simulated tests that learn nothing, 98 % stay below 2.2; real shapes start at 2.6 where every
+second row is in a dip."""
 
 
 class Noise(NamedTuple):
@@ -81,11 +83,17 @@ def read_noise(test: RangeTest, generator: np.random.Generator) -> Noise:
     return Noise(
         peak=LRInterval(float(possible[0]), float(possible[-1])),
         spread=float(max(high / top.max_lr, top.max_lr / low)),
-        flat=bool(np.ptp(robust) <= FLAT_FACTOR * np.median(distance)),
+        flat=_is_flat(robust, measured),
         broken=bool(np.median(robust[inside]) < enough),
         share_inside=float((measured[:, inside] >= enough).mean()),
         raggedness=float(distance[:, inside].mean()),
     )
+
+
+def _is_flat(robust: Floats, measured: Floats) -> bool:
+    """Whether the robust accuracy [n] varies no more than neighbors of [replicates, n] differ."""
+    steps = np.abs(np.diff(measured, axis=1))[measured[:, 1:] > 0]
+    return not len(steps) or bool(np.ptp(robust) <= FLAT_FACTOR * np.median(steps))
 
 
 def redrawn(accuracies: Floats, draws: int, generator: np.random.Generator) -> Floats:

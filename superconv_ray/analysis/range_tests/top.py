@@ -35,7 +35,7 @@ COLLAPSE_SHARE = 0.75
 """Accuracy has collapsed where it stays below this share of the peak's, and below the middle of its
 rise, soon after the plateau. The published CIFAR-100 test, which falls to 79 % of its peak, does
 not collapse; a test with two classes that falls from 70 % to chance does."""
-SAFETY = 2.0
+SAFETY = 1.5
 """max_lr is at most the rate of collapse divided by this: the test crosses a rate in a few steps,
 while a training spends hundreds of steps there."""
 
@@ -70,7 +70,7 @@ def recommended_max_lr(curves: Sequence[RangeTestCurve]) -> float:
     The plateau is all rates whose robust accuracy is at least 95 % of the best, and its middle is
     the geometric one. Around a distinct peak that is the peak (Smith's max_lr). On a broad, nearly
     flat top the place of the highest point is chance, and the middle is not. If a replicate
-    collapses or diverges, max_lr is at most half of that rate.
+    collapses or diverges, max_lr is at most two thirds of that rate.
 
     The rate is rounded to 3 significant digits: a curve is no more precise, and a trial's id must
     not depend on the last bits.

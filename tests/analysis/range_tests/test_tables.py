@@ -119,7 +119,7 @@ def test_seeds_that_all_diverge_are_read_up_to_there() -> None:
     rising = step(59).tolist()
     row = only_row(pd.concat([cut(rising, 40, 0.5, 0), cut(rising, 42, 0.7, 1)]))
     assert (row.collapsed, row.collapse_lr, row.verdict) == (2, 0.5, "collapse")
-    assert row.max_lr == 0.25
+    assert row.max_lr == 0.333
 
 
 def test_runs_that_diverge_at_once_say_that_nothing_was_measured() -> None:
