@@ -22,7 +22,7 @@ from superconv_ray.models import MODELS
 if TYPE_CHECKING:
     from superconv_ray.api.lr_find import lr_find
     from superconv_ray.api.plan import StudyPlan
-    from superconv_ray.api.run import IncompleteRunWarning, RunResult
+    from superconv_ray.api.run import IncompleteRunWarning, RunResult, StudyWarning
     from superconv_ray.cli.app import main
     from superconv_ray.data.dataset import Dataset
     from superconv_ray.report.study_results import StudyResults
@@ -38,6 +38,7 @@ _LAZY = {
     "StoreError": "storage.store",
     "StudyPlan": "api.plan",
     "StudyResults": "report.study_results",
+    "StudyWarning": "api.run",
     "lr_find": "api.lr_find",
     "main": "cli.app",
     "open_store": "storage.store",
@@ -57,6 +58,7 @@ __all__ = [
     "Study",
     "StudyPlan",
     "StudyResults",
+    "StudyWarning",
     "Trial",
     "Tuning",
     "at_least",

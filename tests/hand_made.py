@@ -13,6 +13,22 @@ from superconv_ray.storage.store import Store
 from superconv_ray.storage.writing import StoreWriter
 
 NAME = "hand_made"
+TRAINING_CURVE = ({"step": 100},)
+
+
+def range_test_curve(peak: int) -> list[dict[str, Any]]:
+    """Ten points of a range test, at rates 0.1 to 1; accuracy is highest at one of them."""
+    return [
+        {
+            "step": 10 * point,
+            "lr": point / 10,
+            "train_loss": 1.0,
+            "validation_loss": 1.0,
+            "validation_accuracy": 0.9 - 0.05 * abs(point - peak),
+            "validation_accuracy_reestimated": 0.9 - 0.05 * abs(point - peak),
+        }
+        for point in range(1, 11)
+    ]
 
 
 class HandMade:
@@ -41,11 +57,13 @@ class HandMade:
         role: str = "training",
         status: Status = "completed",
         measured: dict[str, Any] | None = None,
-        curve: Iterable[Mapping[str, Any]] = ({"step": 100},),
+        curve: Iterable[Mapping[str, Any]] | None = None,
         chosen: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         """A finished trial; its arm tells it from that of others by its max_lr."""
+        if curve is None:
+            curve = range_test_curve(5) if role == "range_test" else TRAINING_CURVE
         trial = Trial(
             **{
                 "steps": 100,

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superconv_ray.api.run import IncompleteRunWarning, incomplete_text, run_planned
+from superconv_ray.api.run import IncompleteRunWarning, incomplete_text, run_planned, warn_of
 from superconv_ray.design.budget import iterations
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import FromRangeTest, from_range_test
@@ -37,6 +37,7 @@ def lr_find(
     *,
     model: ModelSource | None = None,
     data: DataSource | None = None,
+    optimizer: str | None = None,
     data_fraction: float | None = None,
     batch_size: int | None = None,
     seeds: int | None = None,
@@ -54,6 +55,7 @@ def lr_find(
         model: Name of a built-in model, or a callable as in `Study.models`. Default: small_cnn.
         data: Name of a built-in data set, a `Dataset`, or a function that loads one. Default:
             digits.
+        optimizer: Name of an optimizer, such as "sgd" or "adamw". Default: sgd.
         data_fraction: Fraction of the labels to use, in (0, 1].
         batch_size: Samples per step.
         seeds: Number of replicates. Default: the study's, or 3.
@@ -66,6 +68,7 @@ def lr_find(
         ValueError, TypeError, OSError: As `Study.run`.
 
     Warns:
+        StudyWarning: A linear test is too short for its span.
         IncompleteRunWarning: Range tests failed.
     """
     names = from_range_test.__kwdefaults__
@@ -73,10 +76,15 @@ def lr_find(
     reading = from_range_test(**{name: options.pop(name) for name in [*names] if name in options})
     if test_labels:
         reading = replace(reading, validation_fraction=0.0)
-    changes = {"data_fraction": data_fraction, "batch_size": batch_size}
+    changes = {
+        "optimizer": optimizer,
+        "data_fraction": data_fraction,
+        "batch_size": batch_size,
+    }
     study, given = _with_sources(study, model, data)
     found = lr_find_study(study, {**changes, **given}, reading, seeds)
     plan = range_tests_alone(make_plan(found))
+    warn_of(plan, stacklevel=3)
     summary = run_planned(plan, store, **options)
     if summary.failed or summary.blocked:
         warnings.warn(incomplete_text(summary), IncompleteRunWarning, stacklevel=2)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.building import make_plan
+from superconv_ray.design.cautions import cautions
 from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.seeds import AtLeast
@@ -200,6 +201,7 @@ class StudyPlan:
         )
 
     def _notes(self) -> Iterator[str]:
+        yield from (f"warning: {caution}" for caution in cautions(self.plan))
         fast = self.steps * SHORT_STEP
         if self.trials >= LARGE or fast >= LONG:
             yield (

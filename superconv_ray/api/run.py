@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from superconv_ray.design.building import make_plan
+from superconv_ray.design.cautions import cautions
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.study import Study
@@ -22,6 +23,10 @@ from superconv_ray.storage.versions import difference_note
 
 class IncompleteRunWarning(UserWarning):
     """Trials of a run failed, or could not start because others did."""
+
+
+class StudyWarning(UserWarning):
+    """The study can run, but may not answer well; see `cautions`."""
 
 
 class OtherSettingsWarning(UserWarning):
@@ -58,13 +63,22 @@ def run_study(
         KeyboardInterrupt: The run was interrupted. The next run continues where it stopped.
 
     Warns:
+        StudyWarning: The study may not answer well. It is issued before anything is trained.
         IncompleteRunWarning: Trials failed. The results are those of the other trials; the next run
             tries the failed ones again.
     """
-    summary = run_planned(make_plan(study), store, progress=progress, **options)
+    plan = make_plan(study)
+    warn_of(plan, stacklevel=4)
+    summary = run_planned(plan, store, progress=progress, **options)
     if summary.failed or summary.blocked:
         warnings.warn(incomplete_text(summary), IncompleteRunWarning, stacklevel=3)
     return RunResult(str(store), study.name, summary)
+
+
+def warn_of(plan: Plan, stacklevel: int) -> None:
+    """Issue a `StudyWarning` for each reservation about a plan."""
+    for caution in cautions(plan):
+        warnings.warn(caution, StudyWarning, stacklevel)
 
 
 def run_planned(

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 @click.argument("study", type=Path, required=False, metavar="[STUDY.py]")
 @click.option("--dataset", help="Used instead of the study's. Default without a study: digits.")
 @click.option("--model", help="Used instead of the study's. Default without a study: small_cnn.")
+@click.option("--optimizer", help="Used instead of the study's. Default without a study: sgd.")
 @click.option("--data-fraction", type=float, help="Fraction of the labels, in (0, 1].")
 @click.option("--batch-size", type=int, help="Samples per step.")
 @click.option("--seeds", type=int, help="Number of range tests. Default without a study: 3.")
-@click.option("--high", default=3.0, show_default=True, help="Learning rate at the end.")
+@click.option("--high", type=float, help="Learning rate at the end. Default: 10, or 3 if linear.")
 @click.option(
-    "--low", type=float, help="Learning rate at the start. Default: 0, or 1e-5 if exponential."
+    "--low", type=float, help="Learning rate at the start. Default: 1e-4, or 0 if linear."
 )
-@click.option("--scale", default="linear", show_default=True, help="linear or exponential.")
+@click.option("--scale", default="exponential", show_default=True, help="linear or exponential.")
 @click.option(
     "--steps", type=int, help="Length. Default: a quarter of the study's budget, or 500 steps."
 )

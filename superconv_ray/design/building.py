@@ -15,11 +15,12 @@ from superconv_ray.design.checking import (
     check_all_differ,
     check_base,
     check_cell_settings,
+    check_own_seeds,
     check_search,
     check_unused,
     training_count,
 )
-from superconv_ray.design.choices import FromRangeTest, Tuned
+from superconv_ray.design.choices import FromRangeTest, Tuned, Tuning
 from superconv_ray.design.plan import Cell, Plan, Point, Search, describe_cell
 from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.sources import Sources
@@ -158,5 +159,9 @@ def _range_tests(
         eval_interval=max(1, steps // reading.points),
         eval_count=RANGE_TEST_EVAL_COUNT,
     )
-    seeds = study.seed_values()[: study.first_seeds()]
-    return Replicates(test, seeds, template.subset_seed).complete()
+    measured = study.seed_values()[: study.first_seeds()]
+    own = range(Tuning.FIRST_SEED, Tuning.FIRST_SEED + len(measured))
+    check_own_seeds(own, study.seed_values(), "from_range_test()")
+    # Other weights and another batch order, but the limited labels that the trainings have.
+    subsets = measured if template.subset_seed is None else template.subset_seed
+    return Replicates(test, own, subsets).complete()

@@ -79,13 +79,18 @@ def check_search(
             raise ValueError(
                 f"{name!r} cannot be tuned, because the budget in steps depends on it; sweep it"
             )
-    if shared := [seed for seed in tuning.seed_values() if seed in seeds]:
-        raise ValueError(f"seeds must be < {tuning.FIRST_SEED} with tuned(...), got {shared[0]}")
+    check_own_seeds(tuning.seed_values(), seeds, "tuned(...)")
     if template.validation_fraction:
         raise ValueError(
             "validation_fraction must be 0 with tuned(...): tuning holds out labels by itself, and "
             f"the trainings are measured on test labels; got {template.validation_fraction}"
         )
+
+
+def check_own_seeds(choosing: Iterable[int], seeds: Container[int], what: str) -> None:
+    """Reject seeds of trainings that also choose a setting."""
+    if shared := [seed for seed in choosing if seed in seeds]:
+        raise ValueError(f"seeds must be < {Tuning.FIRST_SEED} with {what}, got {shared[0]}")
 
 
 def check_shape(template: Trial, facts: DatasetFacts, min_size: int | None) -> None:

@@ -12,7 +12,7 @@ class FromRangeTest:
     """A max_lr that comes from the cell's own LR range tests; see `from_range_test`."""
 
     high: float
-    low: float | None
+    low: float
     steps: int | None
     scale: Literal["linear", "exponential"]
     validation_fraction: float
@@ -21,12 +21,17 @@ class FromRangeTest:
     rule: ClassVar[str] = "plateau_middle"
 
 
+SPANS = {"exponential": (1e-4, 10.0), "linear": (0.0, 3.0)}
+"""Learning rates that a test covers unless its user says otherwise. The exponential span begins
+below what AdamW needs and ends above what SGD survives; the linear one is Smith & Topin's."""
+
+
 def from_range_test(
     *,
-    high: float = 3.0,
+    high: float | None = None,
     low: float | None = None,
     steps: int | None = None,
-    scale: Literal["linear", "exponential"] = "linear",
+    scale: Literal["linear", "exponential"] = "exponential",
     validation_fraction: float = 0.2,
     points: int = 50,
 ) -> FromRangeTest:
@@ -36,13 +41,16 @@ def from_range_test(
     and averaged over the seeds, is at least 95 % of its best; near a collapse it is at most two
     thirds of that rate. Batch-norm statistics are re-estimated at every point, because the running
     ones lag behind. Accuracy is measured on labels held out of the cell's own limited labels, never
-    on test labels. The trainings that follow use all of the limited labels.
+    on test labels. The tests have seeds of their own, so that no training repeats the weights and
+    the batch order that chose its rate; see `Tuning.FIRST_SEED`. The trainings that follow use all
+    of the limited labels.
 
     Args:
-        high: Learning rate at the end of the test.
-        low: Learning rate at the beginning; None means 0 (linear) or 1e-5 (exponential).
+        high: Learning rate at the end of the test; None means 10 (exponential) or 3 (linear).
+        low: Learning rate at the beginning; None means 1e-4 (exponential) or 0 (linear).
         steps: Length of a test; None means a quarter of the budget, but at least 100.
-        scale: How the learning rate grows.
+        scale: How the learning rate grows. A linear test of a few hundred steps passes the small
+            rates before anything is learned, and reads a max_lr that is too large.
         validation_fraction: Fraction of the limited labels to hold out, in (0, 1).
         points: Number of accuracy measurements along the way.
 
@@ -60,7 +68,12 @@ def from_range_test(
         raise ValueError(
             f"from_range_test: scale must be one of 'linear', 'exponential', got {scale!r}"
         )
-    return FromRangeTest(high, low, steps, scale, validation_fraction, points)
+    start, end = SPANS[scale]
+    return FromRangeTest(
+        end if high is None else high,
+        start if low is None else low,
+        *(steps, scale, validation_fraction, points),
+    )
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,7 @@ class Tuning:
     seed: int = 0
 
     FIRST_SEED: ClassVar[int] = 2**30
-    """First seed of the replicates: no study uses seeds this large for what it measures."""
+    """First seed of what chooses: no study uses seeds this large for what it measures."""
 
     def __post_init__(self) -> None:
         for name in ("trials", "replicates", "parallel"):

@@ -20,13 +20,13 @@ class Replicates(Sequence[T_co], Generic[T_co]):
     Attributes:
         pattern: What they have in common; its own seed is 0.
         seeds: The seed of each.
-        subset_seed: The seed of the limited labels, if all of them train on the same; None if each
-            draws its own.
+        subset_seed: The seed of the limited labels, if all of them train on the same; a seed for
+            each; or None if each draws the labels of its own seed.
     """
 
     pattern: T_co
     seeds: Sequence[int]
-    subset_seed: int | None
+    subset_seed: int | Sequence[int] | None
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -37,10 +37,16 @@ class Replicates(Sequence[T_co], Generic[T_co]):
     def __getitem__(self, place: slice) -> Replicates[T_co]: ...
     def __getitem__(self, place: int | slice) -> T_co | Replicates[T_co]:
         if isinstance(place, slice):
-            return replace(self, seeds=self.seeds[place])
-        seed = self.seeds[place]
-        own = isinstance(self.pattern, CompleteTrial) and self.subset_seed is None
-        return self.pattern.changed(seed=seed, subset_seed=seed if own else self.subset_seed)
+            subsets = self.subset_seed
+            if isinstance(subsets, Sequence):
+                subsets = subsets[place]
+            return replace(self, seeds=self.seeds[place], subset_seed=subsets)
+        seed, subset = self.seeds[place], self.subset_seed
+        if isinstance(subset, Sequence):
+            subset = subset[place]
+        elif subset is None and isinstance(self.pattern, CompleteTrial):
+            subset = seed
+        return self.pattern.changed(seed=seed, subset_seed=subset)
 
     def complete(self, **chosen: Any) -> Replicates[CompleteTrial]:
         """Return the trials with the settings that their cell has chosen."""

@@ -204,6 +204,7 @@ class Study:
             OSError: The store, the data set or the cluster cannot be reached.
 
         Warns:
+            StudyWarning: The study can run, but may not answer well.
             IncompleteRunWarning: Trials failed. The results are those of the others, and
                 `RunResult.summary` counts both.
         """

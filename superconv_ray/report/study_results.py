@@ -126,6 +126,19 @@ class StudyResults:
         return self.store.curves(self.name)
 
     @cached_property
+    def range_tests(self) -> pd.DataFrame:
+        """Range tests that chose a max_lr: `range_test_table` by arm and cell; may be empty."""
+        from superconv_ray.analysis import join_range_tests, range_test_table
+
+        trials = self.trials
+        trials = trials[trials["kind"].eq("range_test") & trials["role"].ne("training")]
+        if trials.empty:
+            return pd.DataFrame(columns=["arm", "cell", "verdict"])
+        ids = sorted(set(trials["trial_id"]))
+        curves = self.store.curves(self.name, filters=[("trial_id", "in", ids)])
+        return range_test_table(join_range_tests(trials, curves), ["arm", "cell"])
+
+    @cached_property
     def failures(self) -> Mapping[str, Mapping[str, Any]]:
         """Error and settings of each failed trial, by trial id."""
         members = set(self.store.members(self.name)["trial_id"])

@@ -12,10 +12,18 @@ from superconv_ray.analysis import arm_summary
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE
-from superconv_ray.design.text import counted, in_words, percent_interval, place_text
+from superconv_ray.design.text import (
+    counted,
+    in_words,
+    percent_interval,
+    place_text,
+    point_text,
+)
 from superconv_ray.report.study_results import NOTABLE, StudyResults
 
 VERDICTS = {SUPER_CONVERGES: "beats {}", DOES_NOT: "does not beat {}", UNDECIDED: "is undecided"}
+NOT_BRACKETED = "not bracketed"
+"""Verdict on a range test whose accuracy is highest at one of its ends."""
 MOST_POINTS = 6
 """More points than these are counted instead of enumerated."""
 
@@ -60,8 +68,23 @@ def caveats(results: StudyResults) -> Iterator[str]:
     precisions = sorted(set(results.trainings["precision_used"].dropna()))
     if len(precisions) > 1:
         yield f"Trainings ran in {in_words(precisions)}: arms may differ by precision alone."
+    yield from _not_bracketed(results)
     if len(results.trainings) and results.open_trials:
         yield f"Not finished: {counted(results.open_trials, 'trial')}, so the verdict may change."
+
+
+def _not_bracketed(results: StudyResults) -> Iterator[str]:
+    """Arms whose max_lr was read at an end of its range tests."""
+    table = results.range_tests
+    points = {cell.cell: point_text(cell.point) for cell in results.definition.cells}
+    for arm, rows in table[table["verdict"] == NOT_BRACKETED].groupby("arm", sort=False):
+        places = [points[cell] for cell in rows["cell"]]
+        of = f"{len(rows)} of {counted(int(table['arm'].eq(arm).sum()), 'point')}"
+        where = in_words(places) if all(places) and len(places) <= MOST_POINTS else of
+        yield (
+            f"max_lr of {arm} is not bracketed at {where}: accuracy is highest at an end of the "
+            "range tests. Widen them with from_range_test(low=..., high=...), or take more steps."
+        )
 
 
 def _stale_statistics(results: StudyResults) -> Iterator[str]:

@@ -54,7 +54,9 @@ def test_without_a_study_the_default_trial_is_tested_and_named_after_it() -> Non
     found = plan_of(default_study({}))
     assert found.study.name == "lr_find_digits_small_cnn"
     trials = distinct(found)
-    assert [(t.seed, t.steps, t.batch_size) for t in trials] == [(s, 500, 128) for s in range(3)]
+    assert [(t.seed, t.steps, t.batch_size) for t in trials] == [
+        (2**30 + s, 500, 128) for s in range(3)
+    ]
     assert default_study({"model": "lenet", "dataset": "mnist"}).name == "mnist_lenet"
 
 
@@ -141,7 +143,8 @@ def test_the_advice_is_an_object(found: LRFind) -> None:
 def test_its_text_is_what_the_command_prints(found: LRFind) -> None:
     text = " ".join(repr(found).split())  # it is wrapped
     assert text.startswith(
-        "range test linear of Linear on points_on_a_line: 200 labels, LR 0 to 3, 40 steps, 2 seeds "
+        "range test exponential of Linear on points_on_a_line: 200 labels, LR 0.0001 to 10, "
+        "40 steps, 2 seeds "
         f"verdict: {found.verdict}. "
     )
     assert "<td>plateau_middle</td>" in found._repr_html_()

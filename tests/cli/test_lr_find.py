@@ -50,8 +50,8 @@ def test_one_command_runs_the_tests_prints_every_rule_and_draws(
     assert result.exit_code == 0, result.stderr
     assert "study lr_find_digits_small_cnn: 2 trials trained, 0 found" in result.stdout
     assert (
-        "range test linear of small_cnn on digits: 144 labels, LR 0 to 3, 20 steps, 2\n"
-        "seeds\nverdict: " in result.stdout
+        "range test exponential of small_cnn on digits: 144 labels, LR 0.0001 to 10, 20 steps, 2 "
+        "seeds verdict: " in " ".join(result.stdout.split())
     )
     for rule in RULES:
         assert f"\n{rule} " in result.stdout
@@ -76,7 +76,7 @@ def test_other_flags_replace_the_study_of_an_earlier_run(
     assert lr_find().exit_code == 0
     result = lr_find("--high", 1.0)
     assert result.exit_code == 0, result.stderr
-    assert "LR 0 to 1, 20 steps, 2 seeds" in " ".join(result.stdout.split())
+    assert "LR 0.0001 to 1, 20 steps, 2 seeds" in " ".join(result.stdout.split())
     definitions = open_store(store_uri).definitions("lr_find_digits_small_cnn")
     assert [definition.purpose for definition in definitions] == ["lr_find", "lr_find"]
     trials = open_store(store_uri).trials("lr_find_digits_small_cnn")
@@ -92,9 +92,21 @@ def test_each_point_of_a_study_is_reported(
     result = superconv("lr-find", path, *flags)
     assert result.exit_code == 0, result.stderr
     for count in (60, 100):
-        assert f"on digits: {count} labels, LR 0" in result.stdout
+        assert f"on digits: {count} labels, LR 0.0001" in result.stdout
     assert result.stdout.count("verdict: ") == 2
-    assert "on digits: 100 labels" in chart.read_text()
+    assert "digits: 100" in chart.read_text()
+
+
+def test_the_optimizer_is_a_flag(lr_find: Callable[..., Result], store_uri: str) -> None:
+    assert lr_find("--optimizer", "adamw").exit_code == 0
+    trials = open_store(store_uri).trials("lr_find_digits_small_cnn")
+    assert set(trials["optimizer"]) == {"adamw"}
+
+
+def test_a_linear_test_that_is_too_short_is_warned_of_first(lr_find: Callable[..., Result]) -> None:
+    result = lr_find("--scale", "linear", "--max-trials", 0)
+    assert result.stderr.startswith("warning: a linear range test of 20 steps from 0 to 3 passes")
+    assert "give it 1,000 steps" in result.stderr
 
 
 def test_test_labels_repeat_a_published_chart(lr_find: Callable[..., Result]) -> None:
@@ -127,7 +139,7 @@ def test_without_a_finished_test_the_output_says_so(lr_find: Callable[..., Resul
     [
         (["--model", "smal_cnn"], "got 'smal_cnn'; did you mean 'small_cnn'?"),
         (["--scale", "log"], "scale must be one of 'linear', 'exponential', got 'log'"),
-        (["--low", 5], "start_lr must be < max_lr (3.0), got 5.0"),
+        (["--low", 50], "start_lr must be < max_lr (10.0), got 50.0"),
         (["--seeds", 0], "seeds must be at least one, got 0"),
         (["--chart", "lr.jpg"], "a chart file must end in .png, .svg, .pdf, .html, got 'lr.jpg'"),
         (["missing.py"], "no study file missing.py"),

@@ -59,11 +59,7 @@ def test_all_arms_share_seeds_subsets_and_budget_at_every_point() -> None:
         assert [trial.subset_seed for trial in complete] == [4, 9, 2]
         assert {trial.steps for trial in complete} == {400}
         if cell.reading:
-            assert [(test.seed, test.subset_seed) for test in range_tests_of(cell)] == [
-                (4, 4),
-                (9, 9),
-                (2, 2),
-            ]
+            assert [test.subset_seed for test in range_tests_of(cell)] == [4, 9, 2]
     by_point = {
         tuple(cell.point.items()): {trial.data_count for trial in cell.templates}
         for cell in plan.cells
@@ -181,13 +177,13 @@ def test_a_range_test_differs_from_its_training_only_in_schedule_and_measurement
             f.name for f in fields(Trial) if getattr(test, f.name) != getattr(training, f.name)
         }
         assert differing == {
-            *("policy", "max_lr", "start_lr", "steps"),
+            *("seed", "policy", "max_lr", "start_lr", "steps"),
             *("div_factor", "final_div_factor", "tail_fraction", "tail"),
             *("peak_fraction", "anneal", "cycle_end"),
             *("validation_fraction", "eval_interval", "eval_count"),
         }
         assert test.eval_count == RANGE_TEST_EVAL_COUNT
-        assert (test.policy, test.max_lr, test.start_lr) == ("range_test_linear", 2.0, 0.0)
+        assert (test.policy, test.max_lr) == ("range_test_exponential", 2.0)
         assert test.complete() == test
 
 
@@ -208,10 +204,30 @@ def test_a_range_test_has_the_momentum_of_its_training(
     }
 
 
-def test_an_exponential_range_test_covers_the_requested_range() -> None:
-    reading = from_range_test(scale="exponential", low=1e-4, high=1.0)
+@pytest.mark.parametrize(
+    ("reading", "policy", "low", "high"),
+    [
+        (from_range_test(), "range_test_exponential", 1e-4, 10.0),
+        (from_range_test(low=1e-3, high=1.0), "range_test_exponential", 1e-3, 1.0),
+        (from_range_test(scale="linear"), "range_test_linear", 0.0, 3.0),
+    ],
+)
+def test_a_range_test_covers_the_requested_range(
+    reading: Any, policy: str, low: float, high: float
+) -> None:
     test = range_tests_of(the_cell(arms={"a": Arm(max_lr=reading)}))[0]
-    assert (test.policy, test.start_lr, test.max_lr) == ("range_test_exponential", 1e-4, 1.0)
+    assert (test.policy, test.start_lr, test.max_lr) == (policy, low, high)
+
+
+def test_range_tests_have_seeds_of_their_own() -> None:
+    cell = the_cell(arms={"a": Arm(max_lr=from_range_test())}, seeds=(4, 9))
+    assert [test.seed for test in range_tests_of(cell)] == [2**30, 2**30 + 1]
+    shared = base(subset_seed=3)
+    cell = the_cell(base=shared, arms={"a": Arm(max_lr=from_range_test())}, seeds=(4, 9))
+    assert [test.subset_seed for test in range_tests_of(cell)] == [3, 3]
+    assert error(arms={"a": Arm(max_lr=from_range_test())}, seeds=(0, 2**30)) == (
+        "arm 'a': seeds must be < 1073741824 with from_range_test(), got 1073741824"
+    )
 
 
 @pytest.mark.parametrize("fraction", [0.02, 0.1, 1.0])

@@ -78,7 +78,7 @@ def test_a_batch_larger_than_what_the_range_test_trains_on_is_rejected() -> None
         (Arm(momentum=0.95), Arm(div_factor=10)),
         (Arm(tail="step"), Arm(eval_interval=20)),
         (Arm(weight_decay=0), Arm(weight_decay=-0.0)),
-        (Arm(max_lr=from_range_test()), Arm(max_lr=from_range_test(high=3))),
+        (Arm(max_lr=from_range_test()), Arm(max_lr=from_range_test(high=10))),
         (Arm(optimizer="adam"), Arm(optimizer="adam", beta2=0.999)),
         (Arm(data_fraction=0.01), Arm(data_count=500)),
     ],
@@ -231,7 +231,7 @@ def test_a_setting_that_would_fail_after_the_range_tests_is_rejected_before_them
     [
         (from_range_test(steps=0), "steps must be an integer in [1, 2**63), got 0"),
         (from_range_test(high=-1), "max_lr must be finite and > 0, got -1.0"),
-        (from_range_test(low=3.0), "start_lr must be < max_lr (3.0), got 3.0"),
+        (from_range_test(low=10.0), "start_lr must be < max_lr (10.0), got 10.0"),
     ],
 )
 def test_an_impossible_range_test_is_rejected(reading: Any, message: str) -> None:

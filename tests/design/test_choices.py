@@ -9,7 +9,8 @@ from superconv_ray.design.choices import FromRangeTest, Tuned, Tuning, from_rang
 
 
 def test_a_range_test_has_defaults_that_can_be_changed() -> None:
-    assert from_range_test() == FromRangeTest(3.0, None, None, "linear", 0.2, 50)
+    assert from_range_test() == FromRangeTest(10.0, 1e-4, None, "exponential", 0.2, 50)
+    assert from_range_test(scale="linear") == FromRangeTest(3.0, 0.0, None, "linear", 0.2, 50)
     assert from_range_test(
         high=1, low=1e-4, steps=200, scale="exponential", validation_fraction=0.5, points=20
     ) == FromRangeTest(1, 1e-4, 200, "exponential", 0.5, 20)

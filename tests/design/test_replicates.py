@@ -46,3 +46,10 @@ def test_a_cell_of_a_million_seeds_holds_one_trial() -> None:
     assert len(trainings) == 1_000_000
     assert trainings.pattern.seed == 0
     assert trainings[123_456].seed == trainings[123_456].subset_seed == 123_456
+
+
+def test_each_may_have_a_subset_of_its_own() -> None:
+    made = Replicates(TEMPLATE.complete(max_lr=0.3), range(30, 33), (7, 8, 9))
+    assert [(trial.seed, trial.subset_seed) for trial in made] == [(30, 7), (31, 8), (32, 9)]
+    assert list(made[1:]) == list(made)[1:]
+    assert made != Replicates(TEMPLATE.complete(max_lr=0.3), range(30, 33), (7, 8, 8))

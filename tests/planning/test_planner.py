@@ -83,13 +83,13 @@ def test_given_trials_come_first_seeds_first() -> None:
     planner = Planner(plan)
     assert names(taken(planner)) == [
         ("training", 718, 0.1, 0),  # 718.5, to the even one
-        ("range_test", 718, 3.0, 0),
+        ("range_test", 718, 10.0, 2**30 + 0),
         ("training", 1437, 0.1, 0),
-        ("range_test", 1437, 3.0, 0),
+        ("range_test", 1437, 10.0, 2**30 + 0),
         ("training", 718, 0.1, 1),
-        ("range_test", 718, 3.0, 1),
+        ("range_test", 718, 10.0, 2**30 + 1),
         ("training", 1437, 0.1, 1),
-        ("range_test", 1437, 3.0, 1),
+        ("range_test", 1437, 10.0, 2**30 + 1),
     ]
     assert planner.next() is Signal.WAIT
 
@@ -401,7 +401,7 @@ def test_range_tests_alone_are_all_that_runs_even_where_arms_and_points_share_th
     planner = Planner(alone)
     trials = taken(planner)
     assert names(trials) == [
-        ("range_test", count, 3.0, seed) for seed in (0, 1) for count in (359, 718, 1437)
+        ("range_test", count, 10.0, 2**30 + seed) for seed in (0, 1) for count in (359, 718, 1437)
     ]
     for trial in trials:
         planner.tell(trial.id, Outcome("completed", {"validation_accuracy": 0.5 + trial.seed / 9}))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from superconv_ray.report.verdict import verdict
+from superconv_ray.report.verdict import caveats, verdict
 from superconv_ray.storage.store import Store, open_store
-from tests.hand_made import HandMade
+from tests.hand_made import HandMade, range_test_curve
 
 MEANING = (
     "Gaps are in points of test accuracy. one_cycle beats a baseline where the gap's interval lies "
@@ -84,6 +84,22 @@ def test_an_unfinished_study_has_a_caveat(store: Store) -> None:
     study.to_come = 1
     last = verdict(study.results())[-1]
     assert last == "Not finished: 1 trial, so the verdict may change."
+
+
+def test_a_max_lr_that_was_read_at_an_end_of_its_range_tests_has_a_caveat(store: Store) -> None:
+    counts = (72, 144, 288)
+    study = HandMade(store, ("a", "b"), *({"data_count": count} for count in counts))
+    for point, (count, peak) in enumerate(zip(counts, (10, 5, 1), strict=True)):
+        for arm in ("a", "b"):
+            study.add(arm, 0.9, point=point, data_count=count)
+        curve = range_test_curve(peak)
+        study.add("a", 0.5, point=point, role="range_test", curve=curve, data_count=count)
+    (said,) = [text for text in caveats(study.results()) if "bracketed" in text]
+    assert said == (
+        "max_lr of a is not bracketed at 72 labels and 288 labels: accuracy is highest at an end "
+        "of the range tests. Widen them with from_range_test(low=..., high=...), or take more "
+        "steps."
+    )
 
 
 def test_accuracies_that_show_stale_batch_norm_statistics_are_pointed_out(store: Store) -> None:
