@@ -8,12 +8,14 @@ from typing import Literal
 from superconv_ray.analysis.range_tests.frames import RangeTest
 from superconv_ray.analysis.range_tests.noise import Noise
 from superconv_ray.analysis.range_tests.robust import window
-from superconv_ray.analysis.range_tests.top import SAFETY, Top
+from superconv_ray.analysis.range_tests.top import Top
 
-WIDE = 10**0.5
+WIDE = 2.5
 """Least ratio of a plateau's largest rate to its smallest."""
 WIDE_TO_THE_END = 2.0
 """The same where the test ends before the plateau does: it is wider than what is seen of it."""
+NEAR = 1.75
+"""A collapse is the verdict within this factor of the plateau's end. A later one is a slow fall."""
 LARGEST_SPREAD = 1.3
 """The test tells a rate if noise changes it by less than this factor in 90 % of redrawn curves."""
 
@@ -44,7 +46,7 @@ def _verdict(test: RangeTest, noise: Noise) -> Verdict:
         return "too noisy"
     if starts and ratio < WIDE:
         return "not bracketed"
-    if test.top.collapse_lr < SAFETY * plateau.high:  # a later one is a slow fall
+    if test.top.collapse_lr < NEAR * plateau.high:
         return "collapse"
     if ratio >= (WIDE_TO_THE_END if ends else WIDE):
         return "plateau"

@@ -146,15 +146,15 @@ def plateau_middles(rates: Floats, robust: Floats, collapse_lr: float) -> Floats
 def _collapse(rates: Floats, robust: Floats, lost: float) -> float:
     """The rate from which on a replicate's accuracy has collapsed; NaN if it does not.
 
-    A collapse is abrupt: it takes at most a window of `closing`. A slow fall is the other side of a
-    peak.
+    A collapse is abrupt and lasts: it takes at most a window of `closing`, and at least as many
+    points follow. A slow fall is the other side of a peak, and a short one at the end is a spike.
 
     Args:
         rates: Shape [n].
         robust: Shape [n], the closing of the replicate.
         lost: The rate at which it was found to have diverged, or NaN.
     """
-    within = window(len(rates))
+    width = window(len(rates))
     if math.isfinite(lost):  # the zeros that follow are no measurements
         measured = max(1, measured_end(robust))
         rates, robust = rates[:measured], robust[:measured]
@@ -162,5 +162,6 @@ def _collapse(rates: Floats, robust: Floats, lost: float) -> float:
     middle = (robust[: peak + 1].min() + robust[peak]) / 2
     standing = np.flatnonzero(robust >= min(middle, COLLAPSE_SHARE * robust[peak]))
     collapse = int(standing[-1]) + 1
-    abrupt = collapse - plateau_ends(robust)[1] <= within
-    return float(rates[collapse]) if collapse < len(rates) and abrupt else float(lost)
+    abrupt = collapse - plateau_ends(robust)[1] <= width
+    lasts = len(rates) - collapse >= width
+    return float(rates[collapse]) if abrupt and lasts else float(lost)
