@@ -11,7 +11,7 @@ from superconv_ray.design.trial_fields import field_names
 from superconv_ray.report.content import Report
 from superconv_ray.report.sections import sections
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.report.verdict import verdict
+from superconv_ray.report.verdict import caveats, details, headline, stale_statistics, trends
 
 
 def build_report(results: StudyResults) -> Report:
@@ -21,7 +21,9 @@ def build_report(results: StudyResults) -> Report:
         study=results.name,
         question=results.question,
         state=results.state,
-        verdict=verdict(results),
+        headline=headline(results),
+        findings=(*trends(results), *caveats(results), *stale_statistics(results)),
+        details=(*details(results),),
         sections=sections(results),
         code=_preamble(results),
         provenance=_provenance(results),
@@ -98,4 +100,15 @@ def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataF
     alike = {name for name in trials.columns if texts[name].nunique() == 1}
     known = [name for name in field_names() if name in alike and trials[name].notna().any()]
     settings = {name: value_text(trials[name].iloc[0]) for name in known}
-    return settings, trials.drop(columns=[*alike - {"trial_id"}])
+    varying = [name for name in trials.columns if name not in alike]
+    first = [name for name in _first_columns(results) if name in varying]
+    others = [name for name in varying if name not in (*first, "trial_id")]
+    return settings, trials[[*first, *others, "trial_id"]]
+
+
+def _first_columns(results: StudyResults) -> list[str]:
+    """Columns by which people know a trial, and what it reached."""
+    return [
+        *("arm", *results.axes, "seed", "role", "status"),
+        *("test_accuracy", "validation_accuracy", "max_lr"),
+    ]

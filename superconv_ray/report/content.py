@@ -38,8 +38,10 @@ class Report:
         study: Name of the study.
         question: The question it asks; may be empty.
         state: Progress of the study, in a sentence.
-        verdict: The answer in plain words, one sentence each.
-        sections: In reading order.
+        headline: The answer in a sentence.
+        findings: What else the study finds, and what limits it, a sentence each.
+        details: The answer at each point, a sentence each.
+        sections: In reading order. The first one with a chart shows the answer.
         code: Python that reads `trials`, `curves` and `trainings`, which the sections use.
         provenance: Settings, versions, machines and times: label to text.
         settings: Settings that all trials share: field to text.
@@ -50,13 +52,20 @@ class Report:
     study: str
     question: str
     state: str
-    verdict: tuple[str, ...]
+    headline: str
+    findings: tuple[str, ...]
+    details: tuple[str, ...]
     sections: tuple[Section, ...]
     code: str
     provenance: Mapping[str, str]
     settings: Mapping[str, str]
     failures: Mapping[str, str]
     trials: pd.DataFrame
+
+    @property
+    def answer(self) -> Section | None:
+        """The section whose chart shows the answer, if there is one."""
+        return next((section for section in self.sections if section.chart is not None), None)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -26,12 +25,6 @@ NOT_BRACKETED = "not bracketed"
 """Verdict on a range test whose accuracy is highest at one of its ends."""
 MOST_POINTS = 6
 """More points than these are counted instead of enumerated."""
-
-
-def verdict(results: StudyResults) -> tuple[str, ...]:
-    """Which arm is better where, whether gains grow with fewer labels, and caveats."""
-    parts = (_details(results), caveats(results), _stale_statistics(results))
-    return (headline(results), *chain.from_iterable(parts))
 
 
 def headline(results: StudyResults) -> str:
@@ -87,7 +80,7 @@ def _not_bracketed(results: StudyResults) -> Iterator[str]:
         )
 
 
-def _stale_statistics(results: StudyResults) -> Iterator[str]:
+def stale_statistics(results: StudyResults) -> Iterator[str]:
     """Arms whose accuracies reflect stale running averages of batch norm, not generalization."""
     trainings = results.trainings
     apart = (trainings["accuracy_reestimated"] - trainings["accuracy"]).abs()
@@ -100,7 +93,8 @@ def _stale_statistics(results: StudyResults) -> Iterator[str]:
         )
 
 
-def _details(results: StudyResults) -> Iterator[str]:
+def details(results: StudyResults) -> Iterator[str]:
+    """Which arm is better where, and by how much."""
     if results.trainings.empty:
         return
     if len(results.arms) == 1:
@@ -116,8 +110,6 @@ def _details(results: StudyResults) -> Iterator[str]:
         f"gap's interval lies above 0, and does not where it lies below +{100 * MARGIN:g}, the "
         "smallest gain that counts."
     )
-    if "data_count" in results.axes:
-        yield from _trends(results)
 
 
 def _best(results: StudyResults) -> str:
@@ -147,7 +139,10 @@ def _numbers(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
     return f"at {place_text(row, axes)} {gap}" if axes else gap
 
 
-def _trends(results: StudyResults) -> Iterator[str]:
+def trends(results: StudyResults) -> Iterator[str]:
+    """Whether the first arm's gains grow as labels become scarce, if a study asks that."""
+    if len(results.arms) < 2 or "data_count" not in results.axes:
+        return
     arm, others, table = results.arms[0], results.axes_but_labels, results.trend
     for kind, words in ((GROWS, "grows"), (FALLS, "falls")):
         found = [

@@ -307,12 +307,25 @@ def test_the_page_follows_the_systems_theme_and_the_readers_choice(
     assert paper() == (other, other)
 
 
+@pytest.mark.parametrize("width", [1100, 1400])
+def test_the_answer_and_its_chart_are_on_the_first_screen(show: Open, width: int) -> None:
+    shown = show(made.report(), width=width)
+    drawn(shown)
+    answer = shown.locator("#the-answer")
+    headline, chart = answer.locator(".headline"), answer.locator("figure .drawing").first
+    for part in (headline, chart):
+        box: Any = part.bounding_box()
+        assert box["y"] + box["height"] <= 800
+    assert headline.bounding_box()["x"] < chart.bounding_box()["x"]  # type: ignore[index]
+    assert answer.get_by_text("At 18,000 labels").is_hidden()  # the details are folded
+
+
 def test_user_text_stays_text(show: Open) -> None:
     shown = show(made.hostile())
     drawn(shown)
     assert shown.title() == f"{made.HOSTILE} – superconv_ray"
     assert shown.locator("h1").inner_text() == made.HOSTILE
-    assert shown.locator("h2").nth(1).inner_text() == made.HOSTILE
+    assert shown.locator("h2").first.inner_text() == made.HOSTILE
     table = trials_table(shown)
     assert column(table, made.HOSTILE) == [made.HOSTILE, "&" + made.HOSTILE]
     table.get_by_label("Filter").fill("<img")
@@ -416,7 +429,7 @@ def follow(shown: Page, address: str, versions: list[str]) -> None:
     shown.goto(address)
     shown.get_by_text("This is version 1.").wait_for()
     section: Any = shown.locator("#tuning")
-    section.locator("summary").click()
+    section.get_by_text("Numbers").click()
     section.evaluate("part => scrollTo({top: part.offsetTop + 50, behavior: 'instant'})")
     shown.clock.fast_forward(3_100)
     shown.get_by_text("it reloads when trials end").wait_for(state="attached")
@@ -424,5 +437,5 @@ def follow(shown: Page, address: str, versions: list[str]) -> None:
     shown.clock.fast_forward(3_100)
     shown.get_by_text("This is version 2.").wait_for(state="attached")
     shown.wait_for_load_state("load")  # only then its script has run
-    assert section.locator("details").get_attribute("open") is not None
+    assert section.locator("details").first.get_attribute("open") is not None
     assert abs(section.bounding_box()["y"] + 50) < 5

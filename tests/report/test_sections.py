@@ -125,7 +125,7 @@ def test_every_section_says_what_it_shows(name: str, reports: Callable[[str], Re
 def test_the_sample_of_the_repository_is_reported_in_full() -> None:
     store = open_store(Path(__file__).parents[2] / "studies" / "results")
     report = build_report(StudyResults(store, store.studies()[0]))
-    assert report.verdict[0] == (
+    assert report.headline == (
         "one_cycle beats piecewise at 2 of 5 points, cosine at none of 5 points and linear at "
         "none of 5 points."
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
-from superconv_ray.report.verdict import caveats, verdict
+from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.verdict import caveats, details, headline, stale_statistics, trends
 from superconv_ray.storage.store import Store, open_store
 from tests.hand_made import HandMade, range_test_curve
 
@@ -12,6 +15,12 @@ MEANING = (
     "Gaps are in points of test accuracy. one_cycle beats a baseline where the gap's interval lies "
     "above 0, and does not where it lies below +0.5, the smallest gain that counts."
 )
+
+
+def sentences(results: StudyResults) -> tuple[str, ...]:
+    """All that the page says; it folds the details away."""
+    parts = (details(results), trends(results), caveats(results), stale_statistics(results))
+    return (headline(results), *chain.from_iterable(parts))
 
 
 @pytest.fixture
@@ -32,15 +41,15 @@ def two_arms(store: Store, *gaps: tuple[float, ...], labels: tuple[int, ...] = (
 
 def test_a_gain_has_its_interval(store: Store) -> None:
     # Gaps 1, 2, 3 points: s = 1, half width t(0.975, 2) / sqrt(3) = 2.484.
-    headline, numbers, meaning, *_ = verdict(two_arms(store, (0.01, 0.02, 0.03)).results())
-    assert headline == "one_cycle beats cosine at none of 1 point."
+    first, numbers, meaning, *_ = sentences(two_arms(store, (0.01, 0.02, 0.03)).results())
+    assert first == "one_cycle beats cosine at none of 1 point."
     assert numbers == "one_cycle is undecided (+2.0 [-0.5, +4.5])."
     assert meaning == MEANING
 
 
 def test_a_gain_that_grows_with_fewer_labels_is_stated(store: Store) -> None:
     study = two_arms(store, (0.01, 0.011, 0.012), (0.05, 0.052, 0.054), labels=(1000, 100))
-    said = verdict(study.results())
+    said = sentences(study.results())
     assert said[0] == "one_cycle beats cosine at 2 of 2 points."
     # Slopes 4.0, 4.1, 4.2 points a tenth: s = 0.1, half width 0.248.
     assert said[3] == (
@@ -55,34 +64,34 @@ def test_a_gain_that_grows_with_fewer_labels_is_stated(store: Store) -> None:
 
 
 def test_a_negative_result_is_stated(store: Store) -> None:
-    said = verdict(two_arms(store, (-0.02, -0.021, -0.022)).results())
+    said = sentences(two_arms(store, (-0.02, -0.021, -0.022)).results())
     assert said[0] == "one_cycle beats cosine at none of 1 point."
     assert said[1].startswith("one_cycle does not beat cosine (-2.1 [")
 
 
 def test_one_seed_supports_no_claim(store: Store) -> None:
-    said = verdict(two_arms(store, (0.2,)).results())
+    said = sentences(two_arms(store, (0.2,)).results())
     assert "With one seed there are no intervals, so no gap can be told from chance." in said
 
 
 def test_one_arm_has_its_accuracy_and_no_comparison(store: Store) -> None:
     study = HandMade(store, ("a",))
     study.add("a", 0.9)
-    assert verdict(study.results()) == (
+    assert sentences(study.results()) == (
         "a is the only arm with finished trainings, so there is no comparison.",
         "Its test accuracy is 90.0 [one seed] %.",
     )
 
 
-def test_without_a_training_there_is_no_verdict(store: Store) -> None:
-    (said,) = verdict(HandMade(store, ("a",)).results())
+def test_without_a_training_there_is_no_sentences(store: Store) -> None:
+    (said,) = sentences(HandMade(store, ("a",)).results())
     assert said == "No training has finished yet, so there is no verdict."
 
 
 def test_an_unfinished_study_has_a_caveat(store: Store) -> None:
     study = two_arms(store, (0.01, 0.02))
     study.to_come = 1
-    last = verdict(study.results())[-1]
+    last = sentences(study.results())[-1]
     assert last == "Not finished: 1 trial, so the verdict may change."
 
 
@@ -106,7 +115,7 @@ def test_accuracies_that_show_stale_batch_norm_statistics_are_pointed_out(store:
     study = HandMade(store, ("a", "b"))
     study.add("a", 0.900, measured={"test_accuracy_reestimated": 0.905})
     study.add("b", 0.623, measured={"test_accuracy_reestimated": 0.824})
-    assert verdict(study.results())[-1] == (
+    assert sentences(study.results())[-1] == (
         "Beware of b: with re-estimated BN statistics accuracies differ by up to 20.1 points, on "
         "average over an arm."
     )

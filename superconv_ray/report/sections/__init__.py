@@ -12,12 +12,12 @@ from superconv_ray.report.sections import chosen, compared, swept, trained
 from superconv_ray.report.study_results import StudyResults
 
 SECTIONS: tuple[Callable[[StudyResults], Iterator[Section]], ...] = (
+    swept.speed,
     compared.gaps,
     compared.trend,
     compared.accuracy,
     compared.undecided,
     swept.scaling,
-    swept.speed,
     swept.balance,
     swept.batch_size,
     trained.batch_norm,
