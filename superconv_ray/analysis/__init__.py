@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from superconv_ray.analysis.scaling.fits import compare_scaling, scaling_band, scaling_fits
     from superconv_ray.analysis.settings.optimum import optimum, optimum_shift
     from superconv_ray.analysis.settings.search import searched
+    from superconv_ray.analysis.time_to_accuracy import time_to_accuracy
 
 _LAZY = {
     "comparison.arms": ("arm_summary", "effort", "generalization_gap"),
@@ -48,6 +49,7 @@ _LAZY = {
     "scaling.fits": ("compare_scaling", "scaling_band", "scaling_fits"),
     "settings.optimum": ("optimum", "optimum_shift"),
     "settings.search": ("searched",),
+    "time_to_accuracy": ("time_to_accuracy",),
 }
 _MODULE = {name: module for module, names in _LAZY.items() for name in names}
 
@@ -75,6 +77,7 @@ __all__ = [
     "speedup",
     "step_seconds",
     "suggestions",
+    "time_to_accuracy",
 ]
 
 

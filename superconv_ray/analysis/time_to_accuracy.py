@@ -1,0 +1,105 @@
+"""In how many steps every arm reaches the accuracy that a long baseline ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from superconv_ray.analysis.frames import baselines_of
+from superconv_ray.analysis.reach import DRAWS, first_reached
+from superconv_ray.analysis.statistics.intervals import TAILS
+from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
+
+COLUMNS = ["arm", "long_steps", "target", "steps", "factor", "low", "high", "censored"]
+
+
+def time_to_accuracy(
+    trials: pd.DataFrame,
+    arm: str | Sequence[str],
+    baseline: str,
+    by: Sequence[str] = (),
+    value: str = "test_accuracy",
+) -> pd.DataFrame:
+    """Factor by which an arm needs fewer steps than a long baseline, to its final accuracy.
+
+    This is super-convergence as the paper reports it: a short run ends where a much longer usual
+    one does (arXiv 1708.07120v3, figure 1: 92.4 % after 10,000 iterations against 91.2 % after
+    80,000). The target is the baseline's mean accuracy at its largest budget. Every point of an
+    arm's curve is a run of its own, stretched to its budget; between neighboring budgets the mean
+    is interpolated as in `first_reached`.
+
+    The 95 % interval contains the percentiles of the factor over redrawn means of both
+    (`redrawn_means`: paired by seed and subset). It fails where the arm's curve is flat. The best
+    of an arm's noisy budgets is biased upwards, which favors arms with many budgets.
+
+    Args:
+        trials: As from ``open_store(...).trials(study)``, of a study that sweeps its budget.
+            Finished trainings count, a diverged one with what it measured.
+        arm: Name or names of the arms.
+        baseline: Name of the arm whose longest run sets the target.
+        by: Columns that distinguish curves, such as ``["data_count"]``.
+        value: Column to reach; more of it is better.
+
+    Returns:
+        One row per arm. Columns: `by`, arm, long_steps (the baseline's largest budget), target (its
+        mean there), steps (in which the arm gets there), factor = long_steps / steps with low and
+        high, censored, seeds (of the arm), note. If censored is "<", the arm never gets there, and
+        the factor is an upper bound from its largest budget. If ">", it is better with its smallest
+        budget already, and the factor is a lower bound. An open end of an interval is 0 or inf.
+        Unknown values are NaN; the note says why.
+
+    Raises:
+        TypeError: `trials` is no frame.
+        ValueError: As `speedup`.
+    """
+    arms = baselines_of(baseline, arm)
+    rows: list[tuple[object, ...]] = []
+    for key, curves in arm_curves(trials, [*arms, baseline], "steps", by, value):
+        if baseline not in curves:
+            continue
+        run = [name for name in arms if name in curves]
+        rows += [(*key, name, *_row(curves[name], curves[baseline])) for name in run]
+    return pd.DataFrame(rows, columns=[*by, *COLUMNS, "seeds", "note"])
+
+
+def _row(arm: ReplicateCurve, baseline: ReplicateCurve) -> tuple[object, ...]:
+    """The columns of a row from long_steps on."""
+    first, last, long = arm.axis[0], arm.axis[-1], baseline.axis[-1]
+    target = baseline.means[-1]
+    if baseline.lost[-1]:
+        note = f"every training of the baseline diverged at {long:,.0f} steps"
+        return (long, target, *[np.nan] * 4, "", arm.counts.min(), note)
+    ((found,),) = first_reached(arm.axis, arm.means[np.newaxis], np.array([[target]]))
+    own, targets = redrawn_means([arm, baseline], DRAWS)
+    reached = first_reached(arm.axis, own, targets[:, -1:])[:, 0]
+    # An order statistic: a censored draw is infinite or 0 and must not be interpolated.
+    early, late = np.quantile(reached, TAILS, method="inverted_cdf")
+    with np.errstate(divide="ignore"):  # 0 steps: at most the smallest budget
+        low, high = long / late, long / early
+    if min(arm.counts.min(), baseline.counts[-1]) < 2:
+        low = high = np.nan
+    steps = float(np.clip(found, first, last))
+    return (
+        *(long, target, steps, long / steps),
+        *(min(low, long / first), max(high, long / last)),
+        "<" if found == np.inf else ">" if found == 0 else "",
+        arm.counts.min(),
+        _note(found, arm),
+    )
+
+
+def _note(found: float, arm: ReplicateCurve) -> str:
+    notes = []
+    if found == np.inf:
+        notes.append(f"does not get there by {arm.axis[-1]:,.0f} steps")
+    if found == 0:
+        notes.append(f"is already better after {arm.axis[0]:,.0f} steps")
+    if arm.lost.any():
+        notes.append(f"every training diverged at {arm.listed(arm.lost)}")
+    elif arm.divergences:
+        notes.append(arm.divergences)
+    if arm.counts.min() < 2:
+        notes.append("one seed: no interval")
+    return "; ".join(notes)
