@@ -71,9 +71,10 @@ def lr_find(
         StudyWarning: A linear test is too short for its span.
         IncompleteRunWarning: Range tests failed.
     """
-    names = from_range_test.__kwdefaults__
-    assert names is not None
-    reading = from_range_test(**{name: options.pop(name) for name in [*names] if name in options})
+    defaults = from_range_test.__kwdefaults__
+    assert defaults is not None
+    names = [name for name in defaults if name in options and name != "confirm"]  # nothing follows
+    reading = from_range_test(**{name: options.pop(name) for name in names})
     if test_labels:
         reading = replace(reading, validation_fraction=0.0)
     changes = {

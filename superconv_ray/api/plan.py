@@ -112,9 +112,9 @@ class StudyPlan:
     def steps(self) -> int:
         """Optimizer steps of all trials, at most."""
         searched = (
-            self._tuning_of(cell) * cell.search.templates.pattern.steps
+            self._tuning_of(cell) * tried.pattern.steps
             for cell in self.plan.cells
-            if cell.search
+            if (tried := cell.confirmations or (cell.search and cell.search.templates))
         )
         return sum(len(trials) * trials.pattern.steps for trials in self._distinct) + sum(searched)
 
@@ -159,8 +159,9 @@ class StudyPlan:
         return self.plan.distinct()
 
     def _tuning_of(self, cell: Cell) -> int:
-        tuning = self.plan.study.tuning
-        return tuning.total_trials if cell.search else 0
+        if cell.reading and cell.confirmations:
+            return cell.reading.confirm * len(cell.confirmations)
+        return self.plan.study.tuning.total_trials if cell.search else 0
 
     def _planned(self, cell: Cell) -> PlannedCell:
         first = cell.templates.pattern
@@ -263,7 +264,7 @@ def _check_data(plan: Plan, data_dir: Path) -> None:
 
 def _how_chosen(cell: Cell) -> str:
     if cell.reading:
-        return "range test"
+        return "range test, confirmed" if cell.reading.confirm else "range test"
     tuned = ", ".join(cell.search.space) if cell.search else ""
     if cell.search and "max_lr" in cell.search.space:
         return f"tuned ({tuned})" if len(cell.search.space) > 1 else "tuned"

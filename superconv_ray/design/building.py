@@ -86,7 +86,11 @@ def _plan_cell(study: Study, arm: str, point: Mapping[str, Any], sources: Source
         if reading:
             tests = _range_tests(template, study, point, reading, facts)
             templates.complete(max_lr=reading.high)
-            return Cell(arm, point, templates, range_tests=tests, reading=reading)
+            confirmations = None
+            if reading.confirm:
+                held_out = _held_out(template, study, point, reading.validation_fraction, facts)
+                confirmations = Replicates(held_out, tests.seeds, tests.subset_seed)
+            return Cell(arm, point, templates, tests, reading, confirmations)
         return Cell(arm, point, templates)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{describe_cell(arm, point)}: {error}") from None
@@ -120,6 +124,18 @@ def _steps(
     return study.budget_at(point).steps(count, trial.batch_size)
 
 
+def _held_out(
+    template: Template,
+    study: Study,
+    point: Mapping[str, Any],
+    fraction: float,
+    facts: DatasetFacts,
+) -> Template:
+    """Return a training that is scored on some of its labels, with the budget for the others."""
+    held_out = template.changed(validation_fraction=fraction)
+    return held_out.changed(steps=_steps(held_out, held_out.data_count, study, point, facts))
+
+
 def _search(
     template: Template,
     study: Study,
@@ -130,9 +146,7 @@ def _search(
     """Plan a cell's tuning trials: like its trainings, but scored on held-out labels."""
     tuning = study.tuning
     check_search(space, template, study.seed_values(), tuning)
-    held_out = template.changed(validation_fraction=tuning.validation_fraction)
-    steps = _steps(held_out, held_out.data_count, study, point, facts)
-    held_out = held_out.changed(steps=steps)
+    held_out = _held_out(template, study, point, tuning.validation_fraction, facts)
     return Search(space, Replicates(held_out, tuning.seed_values(), held_out.subset_seed))
 
 
@@ -144,9 +158,8 @@ def _range_tests(
     facts: DatasetFacts,
 ) -> Replicates[CompleteTrial]:
     """Plan a cell's LR range tests: its data and model, scored on held-out labels."""
-    held_out = template.changed(validation_fraction=reading.validation_fraction)
-    quarter = _steps(held_out, held_out.data_count, study, point, facts) // 4
-    steps = max(100, quarter) if reading.steps is None else reading.steps
+    held_out = _held_out(template, study, point, reading.validation_fraction, facts)
+    steps = max(100, held_out.steps // 4) if reading.steps is None else reading.steps
     training = template.complete(max_lr=reading.high)
     test = held_out.changed(
         # Momentum falls while the learning rate rises, as in the training (1803.09820, section 4.3)

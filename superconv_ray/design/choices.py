@@ -17,10 +17,26 @@ class FromRangeTest:
     scale: Literal["linear", "exponential"]
     validation_fraction: float
     points: int
+    confirm: int
 
-    rule: ClassVar[str] = "plateau_middle"
+    READING: ClassVar[str] = "plateau_middle"
+
+    @property
+    def rule(self) -> str:
+        """What chooses max_lr, in words."""
+        return f"{self.READING}, confirmed" if self.confirm else self.READING
+
+    def candidates(self, max_lr: float) -> tuple[float, ...]:
+        """Return the rates to confirm: the one that was read, and others around it, ascending."""
+        middle = (self.confirm - 1) / 2
+        return tuple(
+            float(f"{max_lr * CONFIRM_RATIO ** (place - middle):.3g}")
+            for place in range(self.confirm)
+        )
 
 
+CONFIRM_RATIO = 3.0
+"""Ratio of neighboring rates that are confirmed."""
 SPANS = {"exponential": (1e-4, 10.0), "linear": (0.0, 3.0)}
 """Learning rates that a test covers unless its user says otherwise. The exponential span begins
 below what AdamW needs and ends above what SGD survives; the linear one is Smith & Topin's."""
@@ -34,6 +50,7 @@ def from_range_test(
     scale: Literal["linear", "exponential"] = "exponential",
     validation_fraction: float = 0.2,
     points: int = 50,
+    confirm: int = 0,
 ) -> FromRangeTest:
     """Let every cell find its max_lr with LR range tests, one per seed (Smith, 1506.01186, §3.3).
 
@@ -53,6 +70,9 @@ def from_range_test(
             rates before anything is learned, and reads a max_lr that is too large.
         validation_fraction: Fraction of the limited labels to hold out, in (0, 1).
         points: Number of accuracy measurements along the way.
+        confirm: Number of rates, such as 3, that are then tried in full trainings, each with as
+            many as there are tests. They lie around the rate that was read, each 3 times the one
+            before, and the best on held-out labels is taken. 0: take what was read.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -68,11 +88,16 @@ def from_range_test(
         raise ValueError(
             f"from_range_test: scale must be one of 'linear', 'exponential', got {scale!r}"
         )
+    if isinstance(confirm, bool) or not isinstance(confirm, int) or confirm < 0 or confirm == 1:
+        raise ValueError(
+            "from_range_test: confirm must be 0, or a number of rates >= 2 of which one is chosen; "
+            f"got {confirm!r}"
+        )
     start, end = SPANS[scale]
     return FromRangeTest(
         end if high is None else high,
         start if low is None else low,
-        *(steps, scale, validation_fraction, points),
+        *(steps, scale, validation_fraction, points, confirm),
     )
 
 

@@ -44,6 +44,8 @@ class Cell:
         templates: The trainings, one per seed, without the settings that the cell chooses.
         range_tests: The tests that max_lr is read from, if `reading` is set.
         reading: How to read max_lr from the range tests; None if it is not read.
+        confirmations: The trainings on fewer labels that confirm what was read, without max_lr;
+            None if it is taken as it was read.
         search: How to search for the tuned settings; None if there are none.
     """
 
@@ -52,6 +54,7 @@ class Cell:
     templates: Replicates[Template]
     range_tests: Replicates[CompleteTrial] | None = None
     reading: FromRangeTest | None = None
+    confirmations: Replicates[Template] | None = None
     search: Search | None = None
 
     @property
@@ -92,7 +95,7 @@ class Cell:
         if self.search:
             tuning = self.search.templates.complete(**self._largest)
             return tuning, frozenset(self.search.space.items())
-        return self.trainings_with(**self._largest), self.range_tests
+        return self.trainings_with(**self._largest), self.range_tests, self.confirmations
 
 
 def describe_cell(arm: str, point: Mapping[str, Any]) -> str:

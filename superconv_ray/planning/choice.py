@@ -60,6 +60,12 @@ def reject_failed(outcomes: Sequence[Outcome], what: str) -> None:
         raise ValueError(f"{what} of this cell failed; the next run tries it again")
 
 
+def mean_score(outcomes: Sequence[Outcome]) -> tuple[float, float]:
+    """Mean accuracy of replicates, then their negative mean loss, which breaks ties."""
+    accuracies, losses = zip(*map(held_out_score, outcomes), strict=True)
+    return sum(accuracies) / len(outcomes), -sum(losses) / len(outcomes)
+
+
 def held_out_score(outcome: Outcome) -> tuple[float, float]:
     """Accuracy and loss of a trial; a diverged trial is worse than any other."""
     if outcome.status == "diverged":

@@ -10,8 +10,9 @@ from superconv_ray.analysis.range_tests.reading import RangeTestCurve, measured_
 from superconv_ray.analysis.range_tests.top import recommended_max_lr
 from superconv_ray.design.choices import FromRangeTest
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.planning.choice import Role, reject_failed
+from superconv_ray.design.replicates import Replicates
+from superconv_ray.design.trial import CompleteTrial, Template
+from superconv_ray.planning.choice import Role, mean_score, reject_failed
 
 READ_COLUMN = "validation_accuracy_reestimated"
 """Curve column that a range test is read from. Batch norm's running statistics lag behind weights
@@ -20,29 +21,60 @@ to row (NOTES.md)."""
 
 
 class RangeTestChoice:
-    """max_lr from the replicates of one LR range test, all in one round."""
+    """max_lr from the replicates of an LR range test, then from trainings around what was read.
 
-    role: Role = "range_test"
+    The tests are one round. The trainings that confirm, if there are any, are another one; they
+    count as tuning.
 
-    def __init__(self, reading: FromRangeTest, tests: tuple[CompleteTrial, ...]) -> None:
+    Args:
+        reading: How to read the tests, and how many rates to confirm.
+        tests: The replicates of the test.
+        confirmations: The trainings that confirm a rate, without it; None: take what was read.
+    """
+
+    def __init__(
+        self,
+        reading: FromRangeTest,
+        tests: Sequence[CompleteTrial],
+        confirmations: Replicates[Template] | None,
+    ) -> None:
+        self.role: Role = "range_test"
         self.rule = reading.rule
-        self.size = len(tests)
-        self._to_propose = tests
-        self._outcomes: Sequence[Outcome] = ()
+        self.size = len(tests) + reading.confirm * len(confirmations or ())
+        self._reading = reading
+        self._tests = tests
+        self._confirmations = confirmations
+        self._rates: tuple[float, ...] = ()  # to choose from; one once the choice is made
 
     def propose(self) -> tuple[CompleteTrial, ...]:
-        """Return all range tests, then none; see `Choice`."""
-        proposed, self._to_propose = self._to_propose, ()
-        return proposed
+        """Return all range tests, then all trainings that confirm, then none; see `Choice`."""
+        if not self._rates:
+            return tuple(self._tests)
+        if self._confirmations is None or self.role == "tuning":
+            return ()
+        self.role = "tuning"
+        return tuple(t for lr in self._rates for t in self._confirmations.complete(max_lr=lr))
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """See `Choice`."""
+        if self._rates:
+            self._confirm(outcomes)
+            return
         reject_failed(outcomes, "a range test")
-        self._outcomes = outcomes
+        max_lr = recommended_max_lr([_accuracy_curve(test) for test in outcomes])
+        self._rates = self._reading.candidates(max_lr) or (max_lr,)
 
     def settings(self) -> dict[str, Any]:
         """See `Choice`."""
-        return {"max_lr": recommended_max_lr([_accuracy_curve(test) for test in self._outcomes])}
+        return {"max_lr": self._rates[0]}
+
+    def _confirm(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep the rate with the best mean held-out accuracy; the loss breaks ties."""
+        reject_failed(outcomes, "a training that confirms a rate")
+        seeds = len(outcomes) // len(self._rates)
+        parts = [outcomes[start : start + seeds] for start in range(0, len(outcomes), seeds)]
+        _, best = max((mean_score(part), lr) for part, lr in zip(parts, self._rates, strict=True))
+        self._rates = (best,)
 
 
 def _accuracy_curve(test: Outcome) -> RangeTestCurve:

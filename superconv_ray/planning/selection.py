@@ -18,7 +18,7 @@ def choice_of(cell: Cell, tuning: Tuning) -> Choice | None:
     if cell.search:
         return SearchChoice(cell.search, tuning)
     if cell.reading and cell.range_tests:
-        return RangeTestChoice(cell.reading, tuple(cell.range_tests))
+        return RangeTestChoice(cell.reading, cell.range_tests, cell.confirmations)
     return None
 
 

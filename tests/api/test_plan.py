@@ -56,6 +56,15 @@ def test_tuning_trials_are_counted_with_their_replicates() -> None:
     assert plan.cells[0].max_lr == "tuned"
 
 
+def test_trainings_that_confirm_a_rate_are_counted_as_tuning() -> None:
+    arms = {"a": Arm(max_lr=from_range_test(steps=10, confirm=3))}
+    plan = study(arms=arms).plan()
+    # At each of 2 points: 2 range tests of 10 steps, 3 x 2 trainings that confirm, and 2 trainings
+    assert (plan.range_tests, plan.tuning_trials, plan.trainings) == (4, 12, 4)
+    assert plan.steps == 4 * 10 + (12 + 4) * 20
+    assert (plan.cells[0].max_lr, plan.cells[0].choosing) == ("range test, confirmed", 2 + 6)
+
+
 def test_seeds_that_may_be_added_are_a_range() -> None:
     plan = study(seeds=at_least(2, up_to=5)).plan()
     assert plan.cells[0].trainings == (2, 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,17 @@ class Broken(nn.Module):
         if self.training and len(x) > 2:  # not when it is tried
             raise RuntimeError("no luck")
         return self.linear(x.flatten(1))  # type: ignore[no-any-return]
+
+
+def test_a_rate_that_is_confirmed_is_found_again(store_uri: str) -> None:
+    confirmed = Arm(max_lr=from_range_test(steps=10, confirm=2))
+    study = replace(STUDY, arms={"one_cycle": confirmed}, seeds=1)
+    first, second = (study.run(store_uri, local=True, progress=False) for _ in range(2))
+    counts = [(r.summary.trained, r.summary.found, r.summary.left) for r in (first, second)]
+    assert counts == [(1 + 2 + 1, 0, 0), (0, 4, 0)]
+    tried = first.trials[first.trials["role"] == "tuning"]
+    best = tried[tried["validation_accuracy"] == tried["validation_accuracy"].max()]
+    assert set(first.trainings["max_lr"]) <= set(best["max_lr"])
 
 
 def test_a_run_returns_the_results_and_says_how_it_went(store_uri: str) -> None:

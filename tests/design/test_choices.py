@@ -9,17 +9,36 @@ from superconv_ray.design.choices import FromRangeTest, Tuned, Tuning, from_rang
 
 
 def test_a_range_test_has_defaults_that_can_be_changed() -> None:
-    assert from_range_test() == FromRangeTest(10.0, 1e-4, None, "exponential", 0.2, 50)
-    assert from_range_test(scale="linear") == FromRangeTest(3.0, 0.0, None, "linear", 0.2, 50)
+    assert from_range_test() == FromRangeTest(10.0, 1e-4, None, "exponential", 0.2, 50, 0)
+    assert from_range_test(scale="linear") == FromRangeTest(3.0, 0.0, None, "linear", 0.2, 50, 0)
     assert from_range_test(
-        high=1, low=1e-4, steps=200, scale="exponential", validation_fraction=0.5, points=20
-    ) == FromRangeTest(1, 1e-4, 200, "exponential", 0.5, 20)
+        high=1,
+        low=1e-3,
+        steps=200,
+        scale="exponential",
+        validation_fraction=0.5,
+        points=20,
+        confirm=3,
+    ) == FromRangeTest(1, 1e-3, 200, "exponential", 0.5, 20, 3)
 
 
 @pytest.mark.parametrize("value", [0, 1, -0.2, 1.5])
 def test_a_range_test_is_read_on_held_out_labels(value: float) -> None:
     with pytest.raises(ValueError, match=rf"validation_fraction must be in \(0, 1\).*{value}$"):
         from_range_test(validation_fraction=value)
+
+
+@pytest.mark.parametrize(("confirm", "rates"), [(0, ()), (2, (0.173, 0.52)), (3, (0.1, 0.3, 0.9))])
+def test_the_rates_to_confirm_lie_around_the_one_that_was_read(
+    confirm: int, rates: tuple[float, ...]
+) -> None:
+    assert from_range_test(confirm=confirm).candidates(0.3) == rates
+
+
+@pytest.mark.parametrize("confirm", [1, -1, 2.0, True])
+def test_a_confirmation_chooses_among_rates(confirm: Any) -> None:
+    with pytest.raises(ValueError, match=rf"confirm must be 0, or a number.*got {confirm}$"):
+        from_range_test(confirm=confirm)
 
 
 def test_a_range_test_needs_enough_points_to_show_a_peak() -> None:

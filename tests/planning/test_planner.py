@@ -120,6 +120,56 @@ def test_max_lr_is_read_from_the_mean_of_the_replicates() -> None:
     assert {trial.max_lr for trial in taken(planner)} == {0.346}
 
 
+CONFIRMED = Arm(policy="one_cycle", max_lr=from_range_test(confirm=3))
+
+
+def held_out(accuracy: float, loss: float = 1.0) -> Outcome:
+    return Outcome("completed", {"validation_accuracy": accuracy, "validation_loss": loss})
+
+
+def test_trainings_on_held_out_labels_confirm_what_was_read() -> None:
+    planner = Planner(plan_of({"a": CONFIRMED}))
+    for test in taken(planner):
+        planner.tell(test.id, peak_at(0.3))
+    tried = taken(planner)
+    assert names(tried) == [
+        ("training", 1437, lr, 2**30 + seed) for lr in (0.1, 0.3, 0.9) for seed in (0, 1)
+    ]
+    assert {(trial.validation_fraction, trial.steps) for trial in tried} == {(0.2, 40)}
+    assert planner.left == 6 + 2
+    # Means of 0.5, 0.75 and 0.75; the smaller loss decides between the last two.
+    outcomes = [
+        *(held_out(0.5), held_out(0.5)),
+        *(held_out(0.875), held_out(0.625)),
+        *(held_out(0.75, 0.9), held_out(0.75)),
+    ]
+    for trial, outcome in zip(tried, outcomes, strict=True):
+        planner.tell(trial.id, outcome)
+    trainings = taken(planner)
+    assert names(trainings) == [("training", 1437, 0.9, 0), ("training", 1437, 0.9, 1)]
+    roles = [(member.role, member.chosen_by) for member in planner.memberships]
+    assert roles == [
+        *[("range_test", None)] * 2,
+        *[("tuning", None)] * 6,
+        *[("training", "plateau_middle, confirmed")] * 2,
+    ]
+    assert {len(member.chosen_from) for member in planner.memberships[-2:]} == {2 + 6}
+
+
+def test_a_rate_that_diverges_is_not_confirmed() -> None:
+    planner = Planner(plan_of({"a": CONFIRMED}, seeds=1))
+    (test,) = taken(planner)
+    planner.tell(test.id, peak_at(0.3))
+    low, middle, high = taken(planner)
+    for trial, outcome in (
+        (high, Outcome("diverged")),
+        (middle, held_out(0.1)),
+        (low, held_out(0.2)),
+    ):
+        planner.tell(trial.id, outcome)
+    assert names(taken(planner)) == [("training", 1437, 0.1, 0)]
+
+
 def test_a_cell_does_not_wait_for_the_range_tests_of_another() -> None:
     plan = plan_of({"a": READ}, grid(data_fraction=(0.5, 1.0)))
     planner = Planner(plan)
