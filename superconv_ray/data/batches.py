@@ -15,6 +15,7 @@ from torch import Tensor
 
 from superconv_ray.data.catalog import AUGMENTATIONS, Augment
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.own_augmentation import OwnAugmentation
 from superconv_ray.data.seeds import derive_seed
 
 CROP_PADDING = 4  # pixels on each side, as in He et al., arXiv 1512.03385, section 4.2
@@ -157,7 +158,7 @@ class TrainingBatches:
         indices: int64, the samples of `inputs` to train on.
         batch_size: Samples per batch, >= 1; may exceed the number of indices.
         seed: Seed of the order and of the augmentation.
-        augment: See `augment`.
+        augment: See `augment`; or the user's own, for which `batch` seeds torch's generators.
         statistics: See `input_statistics`.
 
     Raises:
@@ -172,20 +173,21 @@ class TrainingBatches:
         *,
         batch_size: int,
         seed: int,
-        augment: Augment,
+        augment: Augment | OwnAugmentation,
         statistics: Statistics,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be >= 1, got {batch_size}")
         if len(indices) == 0:
             raise ValueError("indices must not be empty")
-        _check_augment(augment, inputs.ndim)
+        self._own = augment if isinstance(augment, OwnAugmentation) else None
+        self._augment: Augment = "none" if isinstance(augment, OwnAugmentation) else augment
+        _check_augment(self._augment, inputs.ndim)
         self._inputs = inputs
         self._labels = labels
         self._indices = indices.cpu()
         self._batch_size = batch_size
         self._seed = seed
-        self._augment: Augment = augment
         self._statistics = statistics
         self._order_generator = torch.Generator()
         self._augment_generator = torch.Generator(inputs.device)
@@ -196,11 +198,17 @@ class TrainingBatches:
         if step < 0:
             raise ValueError(f"step must be >= 0, got {step}")
         chosen = self._samples(step)
-        x = prepare(self._inputs.index_select(0, chosen), self._statistics)
+        x, y = self._inputs.index_select(0, chosen), self._labels.index_select(0, chosen)
+        seed = derive_seed(self._seed, "augment", step)
+        if self._own:
+            torch.manual_seed(seed)
+            x = self._own.standardized(prepare(self._own.stored(x), self._statistics))
+        else:
+            x = prepare(x, self._statistics)
         if self._augment != "none":
-            self._augment_generator.manual_seed(derive_seed(self._seed, "augment", step))
+            self._augment_generator.manual_seed(seed)
             x = augment(x, self._augment, self._augment_generator)
-        return x, self._labels.index_select(0, chosen)
+        return x, y
 
     def _samples(self, step: int) -> Tensor:
         size = len(self._indices)

@@ -9,6 +9,7 @@ from superconv_ray.data.allocation import split_counts
 from superconv_ray.data.catalog import DatasetFacts
 from superconv_ray.design import schedules
 from superconv_ray.design.choices import Tuned, Tuning
+from superconv_ray.design.own_functions import digest_of
 from superconv_ray.design.plan import Cell, Point
 from superconv_ray.design.trial import Trial
 from superconv_ray.design.trial_fields import check_field_names, function_fields, number_type
@@ -103,7 +104,9 @@ def check_shape(template: Trial, facts: DatasetFacts, min_size: int | None) -> N
             user's own, which may take any inputs.
     """
     shape = facts.input_shape
-    if len(shape) != 3 and (min_size is not None or template.augment != "none"):
+    augment = template.augment
+    needs_images = augment != "none" and digest_of(augment) is None
+    if len(shape) != 3 and (min_size is not None or needs_images):
         name = "augment" if min_size is None else "model"
         value = getattr(template, name)
         kind = f"vectors of {shape[0]} features" if len(shape) == 1 else "volumes"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Self, TypeAlias
 
+from superconv_ray.design.pipelines import is_pipeline, pipeline_digest, pipeline_name
 from superconv_ray.design.source_text import source_text
 
 NameOrFunction: TypeAlias = str | Callable[..., Any]
@@ -23,7 +24,8 @@ class OwnFunction(str):
     """Name of a function of the user's that carries the function.
 
     Args:
-        function: Defined with ``def`` or ``class``, so that it has a name and a source.
+        function: Defined with ``def`` or ``class``, so that it has a name and a source; or a
+            pipeline of torchvision's transforms.
 
     Attributes:
         function: The function.
@@ -37,11 +39,15 @@ class OwnFunction(str):
 
     def __new__(cls, function: Callable[..., Any]) -> Self:
         """Return the function's name; see the class."""
-        if not (inspect.isfunction(function) or inspect.isclass(function)):
+        if is_pipeline(function):
+            name = pipeline_name(function)
+        elif not (inspect.isfunction(function) or inspect.isclass(function)):
             raise TypeError(f"{_KIND}, got {function!r}: define one that calls it")
-        if function.__name__ == "<lambda>":
+        elif function.__name__ == "<lambda>":
             raise TypeError(f"{_KIND}, got a lambda, which has no name: define it with def")
-        made = super().__new__(cls, function.__name__)
+        else:
+            name = function.__name__
+        made = super().__new__(cls, name)
         made.function = function
         return made
 
@@ -49,11 +55,14 @@ class OwnFunction(str):
     def digest(self) -> str:
         """16 hex digits of a SHA-256 over the function's source and the values it closes over.
 
-        The source of what it calls is not covered.
+        The source of what it calls is not covered. Of a pipeline, its transforms and their settings
+        are.
 
         Raises:
             ValueError: The source cannot be read, or an enclosed value is no number, text or code.
         """
+        if is_pipeline(self.function):
+            return pipeline_digest(str(self), self.function)
         return source_digest(repr(str(self)), self.function)
 
     def __reduce__(self) -> tuple[Any, ...]:

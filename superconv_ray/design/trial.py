@@ -23,7 +23,7 @@ from superconv_ray.design.trial_fields import (
     function_fields,
     schedule_fields,
 )
-from superconv_ray.design.update_rules import OPTIMIZERS
+from superconv_ray.design.update_rules import optimizer_facts
 
 RESULTS_VERSION = 1
 """Part of every id. Raise it when a change of this package makes the same settings train
@@ -169,12 +169,13 @@ class Trial(TrialFields):
 
     def unused_fields(self) -> dict[str, str]:
         """Map every field that the run ignores to the field whose value causes that."""
-        unused = dict.fromkeys(_fields_unused_by(self.policy), "policy")
+        used = schedules.parameters(self.policy)
+        unused = {name: "policy" for name in schedule_fields() if name not in used}
         if self.loss not in (None, "cross_entropy"):
             unused["label_smoothing"] = "loss"
-        if self.cycle_end == "final_lr":
+        if self.policy == "one_cycle" and self.cycle_end == "final_lr":
             unused.setdefault("tail", "cycle_end")
-        for name in _fields_unused_by_optimizer(self.optimizer):
+        for name in optimizer_facts(self.optimizer).unused_fields:
             unused.setdefault(name, "optimizer")
         if not self.weight_decay:
             unused["weight_decay_on"] = "weight_decay"
@@ -256,13 +257,24 @@ class CompleteTrial(Template):
         for name in ("bn_momentum_steps", *self.unused_fields()):
             object.__setattr__(self, name, None)
         Trial._finish(self)
+        if isinstance(self.policy, OwnFunction):
+            self._check_own_schedule(self.policy)
+
+    def _check_own_schedule(self, policy: OwnFunction) -> None:
+        low, high = schedules.check_run(policy, self._schedule_settings())
+        facts = optimizer_facts(self.optimizer)
+        if low < high and facts.momentum and not facts.momentum_varies:
+            raise ValueError(
+                f"policy {str(policy)!r} must keep momentum constant for optimizer "
+                f"{str(self.optimizer)!r}, got {low} to {high}"
+            )
 
     def _defaults(self) -> dict[str, Any]:
         return {
             **IMPLIED,
             **schedules.parameters(self.policy),
             "bn_momentum": _bn_momentum(self.bn_momentum_steps, self.steps),
-            "beta2": OPTIMIZERS[self.optimizer].beta2,
+            "beta2": optimizer_facts(self.optimizer).beta2,
             "weight_decay_on": "all",
             "subset_seed": self.seed,
             "eval_interval": max(1, self.steps // 20),
@@ -288,11 +300,16 @@ class CompleteTrial(Template):
 
         Momentum is NaN if the optimizer has none.
         """
+        if isinstance(self.policy, OwnFunction):
+            return partial(schedules.own_rates, self.policy, self._schedule_settings())
+        return partial(schedules.POLICIES[str(self.policy)], **self._schedule_settings())
+
+    def _schedule_settings(self) -> dict[str, Any]:
         used = ("steps", *schedules.parameters(self.policy))
         settings = {name: getattr(self, name) for name in used}
         if self.momentum is None:
             settings["momentum"] = math.nan
-        return partial(schedules.POLICIES[self.policy], **settings)
+        return settings
 
     def described(self) -> str:
         """Return one line that names the trial: its id and its main settings."""
@@ -323,21 +340,3 @@ def _determining() -> tuple[str, ...]:
 @cache
 def _values(names: tuple[str, ...]) -> attrgetter[tuple[Any, ...]]:
     return attrgetter(*names)
-
-
-@cache
-def _fields_unused_by(policy: str) -> tuple[str, ...]:
-    used = schedules.parameters(policy)
-    return tuple(name for name in schedule_fields() if name not in used)
-
-
-@cache
-def _fields_unused_by_optimizer(optimizer: str) -> tuple[str, ...]:
-    facts = OPTIMIZERS[optimizer]
-    used = {
-        "momentum": facts.momentum is not None,
-        "min_momentum": facts.momentum is not None and facts.momentum_varies,
-        "beta2": facts.beta2 is not None,
-        "lr_placement": facts.lr_placement,
-    }
-    return tuple(name for name, is_used in used.items() if not is_used)

@@ -55,7 +55,12 @@ class TrialFields:
         SHARE, "fraction of the limited labels held out for choosing hyper-parameters", 0.0
     )
     subset_seed: int | None = setting(SEED, "which limited labels are drawn; default: seed")
-    augment: str = setting(one_of(AUGMENTATIONS), "random augmentation of training images", "none")
+    augment: NameOrFunction = setting(
+        one_of(AUGMENTATIONS), "random augmentation of training images, or your own", "none"
+    )
+    augment_digest: str | None = setting(
+        NAME, "hash of the source or the settings of the user's own augmentation"
+    )
     # Model
     model: str = setting(NAME, "model, built in or given to the study", "small_cnn")
     model_digest: str | None = setting(NAME, "hash of the source of the user's own model")
@@ -78,7 +83,10 @@ class TrialFields:
         SHARE, "weight of the uniform distribution in the targets of cross_entropy; default: 0"
     )
     loss_digest: str | None = setting(NAME, "hash of the source of the user's own loss")
-    optimizer: str = setting(one_of(tuple(OPTIMIZERS)), "update rule", "sgd")
+    optimizer: NameOrFunction = setting(
+        one_of(tuple(OPTIMIZERS)), "update rule, or your own factory of one", "sgd"
+    )
+    optimizer_digest: str | None = setting(NAME, "hash of the source of the user's own optimizer")
     beta2: float | None = setting(
         SHARE, "decay rate of averaged squared gradients; the first rate of Adam is the momentum"
     )
@@ -106,7 +114,10 @@ class TrialFields:
         False,
     )
     # Schedule of learning rate and momentum; see `superconv_ray.design.schedules`
-    policy: str = setting(one_of(tuple(schedules.POLICIES)), "learning-rate policy", "one_cycle")
+    policy: NameOrFunction = setting(
+        one_of(tuple(schedules.POLICIES)), "learning-rate policy, or your own schedule", "one_cycle"
+    )
+    policy_digest: str | None = setting(NAME, "hash of the source of the user's own schedule")
     max_lr: float | None = setting(POSITIVE, "largest learning rate of the run")
     momentum: float | None = setting(SHARE, "momentum at the smallest learning rate")
     min_momentum: float | None = setting(SHARE, "momentum at max_lr")
@@ -150,11 +161,9 @@ def field_names() -> tuple[str, ...]:
     return tuple(f.name for f in fields(TrialFields))
 
 
-@cache
 def schedule_fields() -> tuple[str, ...]:
     """Names of the fields that parametrize learning-rate policies."""
-    names = (name for policy in schedules.POLICIES for name in schedules.parameters(policy))
-    return tuple(dict.fromkeys(names))
+    return schedules.fields_of_policies()
 
 
 @cache

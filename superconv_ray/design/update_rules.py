@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final, Literal
+
+from superconv_ray.design.own_functions import NameOrFunction, OwnFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,17 @@ class UpdateRuleFacts:
     weight_decay: Literal["L2", "decoupled"] = "L2"
     lr_placement: bool = False
     averages: bool = False
+
+    @cached_property
+    def unused_fields(self) -> tuple[str, ...]:
+        """Fields of a trial that the optimizer ignores."""
+        used = {
+            "momentum": self.momentum is not None,
+            "min_momentum": self.momentum is not None and self.momentum_varies,
+            "beta2": self.beta2 is not None,
+            "lr_placement": self.lr_placement,
+        }
+        return tuple(name for name, is_used in used.items() if not is_used)
 
 
 _HEAVY_BALL = "factor of the momentum buffer"
@@ -60,3 +74,10 @@ OPTIMIZERS: Final[Mapping[str, UpdateRuleFacts]] = MappingProxyType(
     }
 )
 """All built-in optimizers by name."""
+
+_OWN: Final = UpdateRuleFacts(momentum="set in groups that have momentum, betas or rho")
+
+
+def optimizer_facts(optimizer: NameOrFunction) -> UpdateRuleFacts:
+    """Facts about a built-in optimizer, or what holds for any of the user's own."""
+    return _OWN if isinstance(optimizer, OwnFunction) else OPTIMIZERS[str(optimizer)]

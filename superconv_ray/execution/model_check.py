@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from superconv_ray.data.catalog import DatasetFacts
 from superconv_ray.design.plan import Plan
+from superconv_ray.design.trial import Trial
 from superconv_ray.design.trial_fields import function_fields
 from superconv_ray.models import MODELS
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _SHAPING = (
     *("model", "dataset", "dropout", "ghost_batch_size"),
-    *("precision", "deterministic", "optimizer", *function_fields()),
+    *("precision", "deterministic", *(name for name in function_fields() if name != "policy")),
 )
 """Settings on which it may depend whether a model can be trained."""
 
@@ -40,7 +41,7 @@ def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> 
         t
         for t in templates
         if t.dataset in datasets
-        and (t.model not in MODELS or t.own_functions() or t.optimizer == "muon")
+        and (t.model not in MODELS or _trained_with(t) or t.optimizer == "muon")
     ]
     distinct = {tuple(getattr(t, name) for name in _SHAPING): t for t in wanted}
     for key in sorted(distinct, key=repr):
@@ -48,6 +49,11 @@ def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> 
 
         template = distinct[key]
         check_model(own.get(template.model, template.model), template, datasets[template.dataset])
+
+
+def _trained_with(template: Trial) -> set[str]:
+    """Fields with the user's own functions, except the schedule: plans have checked it."""
+    return template.own_functions().keys() - {"policy"}
 
 
 def check_precisions(plan: Plan, device: str) -> None:

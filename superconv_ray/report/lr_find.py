@@ -34,7 +34,7 @@ def cell_title(cell: Cell) -> str:
         f"LR {test.start_lr:g} to {test.max_lr:g}",
         f"{test.steps:,} steps",
     ]
-    schedule = test.policy.replace("_", " ")
+    schedule = str(test.policy).replace("_", " ")
     return f"{schedule} of {test.model} on {test.dataset}: {', '.join(settings)}"
 
 

@@ -10,9 +10,12 @@ from torch import nn
 from superconv_ray.data.batches import ResidentDataset
 from superconv_ray.data.catalog import DatasetFacts
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.training.loop import TrainingRun
 from superconv_ray.training.model import ModelSource
+from superconv_ray.training.randomness import own_randomness
+from superconv_ray.training.samples import select_samples
 
 
 def check_model(source: ModelSource, template: Trial, dataset: Dataset | DatasetFacts) -> None:
@@ -28,7 +31,10 @@ def check_model(source: ModelSource, template: Trial, dataset: Dataset | Dataset
             does not suit the inputs.
         Exception: Whatever the user's own code raises.
     """
-    run = TrainingRun(_one_step(template, dataset.classes), _zeros(dataset), source)
+    trial, samples = _one_step(template, dataset.classes), _zeros(dataset)
+    if isinstance(trial.augment, OwnFunction):
+        check_augmentation(trial, dataset)
+    run = TrainingRun(trial, samples, source)
 
     def check_logits(_: nn.Module, inputs: tuple[torch.Tensor, ...], logits: Any) -> None:
         count = len(inputs[0])
@@ -51,6 +57,47 @@ def check_model(source: ModelSource, template: Trial, dataset: Dataset | Dataset
             f"model {source!r} cannot be trained on inputs [n, "
             f"{', '.join(map(str, dataset.input_shape))}]: {error}"
         ) from None
+    if isinstance(trial.optimizer, OwnFunction):
+        _check_continuation(run, TrainingRun(trial, samples, source), trial.optimizer)
+
+
+def check_augmentation(trial: CompleteTrial, dataset: Dataset | DatasetFacts) -> None:
+    """Augment made-up samples twice from the same seed.
+
+    Raises:
+        ValueError: The results differ: the augmentation draws from another generator than torch's,
+            so that a run cannot continue as it was.
+        Exception: Whatever the user's own code raises.
+    """
+    channels, *space = dataset.input_shape
+    count = dataset.classes
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randint(256, (count, *space, channels), generator=generator, dtype=torch.uint8)
+    if isinstance(dataset, Dataset):
+        inputs = inputs.to(torch.from_numpy(dataset.train_inputs[:1].copy()).dtype)
+    made = ResidentDataset(inputs, torch.arange(count), inputs, torch.arange(count))
+    with own_randomness(torch.device("cpu")):
+        once, again = (select_samples(trial, made).batches for _ in range(2))
+        for step in range(4):
+            if not torch.equal(once.batch(step)[0], again.batch(step)[0]):
+                raise ValueError(
+                    f"augment {str(trial.augment)!r} must draw all random numbers from torch's "
+                    "default generators, which are seeded for each step: the same seed gave two "
+                    "different batches"
+                )
+
+
+def _check_continuation(run: TrainingRun, again: TrainingRun, optimizer: OwnFunction) -> None:
+    """Check that a run with the user's own optimizer continues from a checkpoint as it was."""
+    again.restore(run.state())
+    run.train()
+    again.train()
+    parameters = zip(run.model.parameters(), again.model.parameters(), strict=True)
+    if not all(torch.equal(one, other) for one, other in parameters):
+        raise ValueError(
+            f"optimizer {str(optimizer)!r} must continue from its state_dict as it was: after "
+            "load_state_dict the next step gave other weights"
+        )
 
 
 def _one_step(template: Trial, classes: int) -> CompleteTrial:

@@ -98,8 +98,8 @@ class TrainingRun:
             while not self.finished:
                 lr, momentum = schedule(self.step)
                 set_rates(self._optimizer, lr, momentum)
+                x, y = self._samples.batches.batch(self.step)  # may draw from the same generators
                 seed_step(self.device, self.trial.seed, self.step)  # for dropout
-                x, y = self._samples.batches.batch(self.step)
                 with self._numerics.autocast():
                     logits = self.model(x)
                     loss = self._loss.mean(logits, y)

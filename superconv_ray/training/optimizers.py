@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import nn
 
+from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training.composed import MuonWithAdamW, RateInsideMomentum
 from superconv_ray.training.eager import eager
@@ -44,10 +45,12 @@ def build_optimizer(trial: CompleteTrial, model: nn.Module) -> Optimizer:
     """Return the trial's update rule for a model; `set_rates` must be called before every step.
 
     Raises:
-        ValueError: This torch does not have the optimizer.
+        ValueError: This torch does not have the optimizer, or the user's own is none.
     """
-    check_available(trial.optimizer)
+    check_available(str(trial.optimizer))
     parameters = trainable(model)
+    if isinstance(trial.optimizer, OwnFunction):
+        return _own(trial, trial.optimizer, parameters)
     if trial.optimizer == "muon":
         return _muon(trial, parameters)
     rule, settings = _rule(trial)
@@ -150,6 +153,28 @@ def _rule(trial: CompleteTrial) -> tuple[Any, dict[str, Any]]:
 
             return AdamWScheduleFree, {"betas": (momentum, beta2)}
     raise ValueError(f"optimizer {trial.optimizer!r} is not built in")
+
+
+def _own(
+    trial: CompleteTrial, factory: OwnFunction, parameters: Sequence[nn.Parameter]
+) -> Optimizer:
+    """Call the user's factory. Its own weight decay stands unless the trial sets one."""
+    groups = _by_decay(trial, parameters) if trial.weight_decay else [{"params": [*parameters]}]
+    optimizer: Any = factory.function(groups)
+    names = ("param_groups", "zero_grad", "step", "state_dict", "load_state_dict")
+    if missing := [name for name in names if not hasattr(optimizer, name)]:
+        raise ValueError(
+            f"optimizer {str(factory)!r} must return an optimizer as torch.optim.Optimizer is one; "
+            f"a {type(optimizer).__name__} has no {', '.join(missing)}"
+        )
+    if not all("lr" in group for group in optimizer.param_groups):
+        raise ValueError(
+            f"optimizer {str(factory)!r} must have 'lr' in each of its param_groups: the schedule "
+            "sets it before every step"
+        )
+    if averages(optimizer):
+        optimizer.train()
+    return cast("Optimizer", optimizer)
 
 
 def _muon(trial: CompleteTrial, parameters: Sequence[nn.Parameter]) -> MuonWithAdamW:

@@ -15,7 +15,10 @@ from superconv_ray.data.batches import (
     input_statistics,
 )
 from superconv_ray.data.catalog import Augment
+from superconv_ray.data.own_augmentation import OwnAugmentation
 from superconv_ray.data.subsets import limited_subset
+from superconv_ray.design.own_functions import OwnFunction
+from superconv_ray.design.pipelines import is_pipeline
 from superconv_ray.design.trial import CompleteTrial
 
 PROBE_COUNT = 10_000
@@ -80,7 +83,7 @@ def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
             training,
             batch_size=trial.batch_size,
             seed=trial.seed,
-            augment=cast("Augment", trial.augment),
+            augment=_augmentation(trial),
             statistics=statistics,
         ),
         training_count=len(training),
@@ -89,3 +92,10 @@ def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
         held_out_name=name,
         statistics=statistics,
     )
+
+
+def _augmentation(trial: CompleteTrial) -> Augment | OwnAugmentation:
+    own = trial.augment
+    if isinstance(own, OwnFunction):
+        return OwnAugmentation(str(own), own.function, is_pipeline(own.function))
+    return cast("Augment", own)

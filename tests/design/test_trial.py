@@ -72,7 +72,9 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "ghost_batch_size": (COUNT, [0, -1]),
     "loss": ("one of 'cross_entropy'", ["hinge"]),
     "label_smoothing": (SHARE, [1.0, -0.1]),
-    "loss_digest": (NAME, [""]),
+    **dict.fromkeys(
+        ("loss_digest", "policy_digest", "optimizer_digest", "augment_digest"), (NAME, [""])
+    ),
     "optimizer": (f"one of {', '.join(map(repr, OPTIMIZERS))}", ["lion"]),
     "beta2": (SHARE, [1.0]),
     "weight_decay": (NOT_NEGATIVE, [-1e-4, NAN, INF]),

@@ -409,7 +409,7 @@ def adaptive(gap: Callable[[int], float]) -> list[int]:
     assert (planner.left, planner.total) == (12, 12)
     seeds: dict[str, list[int]] = {"cosine": [], "piecewise": []}
     while isinstance(trial := planner.next(), CompleteTrial):
-        seeds[trial.policy].append(trial.seed)
+        seeds[str(trial.policy)].append(trial.seed)
         accuracy = 0.5 + (gap(trial.seed) if trial.policy == "cosine" else 0.0)
         planner.tell(trial.id, Outcome("completed", {"test_accuracy": accuracy}))
     assert seeds["cosine"] == seeds["piecewise"]

@@ -26,6 +26,7 @@ from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.training.loop import (
     TrainingRun,
 )
+from tests.own_code import mirrored, noise, sign_descent
 
 CPU = torch.device("cpu")
 STEPS = 40
@@ -207,6 +208,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "warmup_fraction": 0.2,
         "max_lr": 0.01,
         "weight_decay": 0.1,
+        "dropout": 0.2,
+    },
+    "own code": {
+        "policy": mirrored,
+        "optimizer": sign_descent,
+        "augment": noise,
+        "max_lr": 0.01,
         "dropout": 0.2,
     },
     "bf16": {"precision": "bf16", "dropout": 0.3, "augment": "flip"},

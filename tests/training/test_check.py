@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from superconv_ray.data.catalog import DATASETS
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.design.trial import Trial
 from superconv_ray.training.check import check_model
+from tests.own_code import flip_and_shift, noise, plain, sign_descent
 from tests.training.made import SoftmaxRegression, make_trial, new_run, trained
 
 
@@ -125,3 +127,58 @@ def test_trying_a_model_leaves_the_random_state_alone() -> None:
     before = torch.get_rng_state()
     check("small_cnn", dropout=0.1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def draws_from_numpy(x: Tensor) -> Tensor:
+    return x + torch.from_numpy(np.random.default_rng().normal(size=x.shape)).float()
+
+
+def forgets(groups: Any) -> torch.optim.Optimizer:
+    """Its average of gradients is not part of its state."""
+
+    class Forgetful(torch.optim.Optimizer):
+        def __init__(self) -> None:
+            super().__init__(groups, {"lr": 0.1})
+            self.means: dict[Tensor, Tensor] = {}
+
+        @torch.no_grad()
+        def step(self) -> None:  # type: ignore[override]
+            for p in self.param_groups[0]["params"]:
+                mean = self.means.setdefault(p, torch.zeros_like(p))
+                mean.mul_(0.9).add_(p.grad)
+                p.sub_(mean, alpha=self.param_groups[0]["lr"])
+
+    return Forgetful()
+
+
+def no_optimizer(groups: Any) -> Any:
+    return groups
+
+
+def no_lr(groups: Any) -> Any:
+    optimizer = torch.optim.SGD(groups)
+    for group in optimizer.param_groups:
+        group["rate"] = group.pop("lr")
+    return optimizer
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"augment": draws_from_numpy}, "augment 'draws_from_numpy' must draw all random numbers"),
+        ({"optimizer": forgets}, "optimizer 'forgets' must continue from its state_dict as it was"),
+        ({"optimizer": no_optimizer}, "optimizer 'no_optimizer' must return an .* a list has no "),
+        ({"optimizer": no_lr}, "optimizer 'no_lr' must have 'lr' in each of its param_groups"),
+    ],
+)
+def test_own_code_with_which_a_run_could_not_continue_is_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        check("small_cnn", **settings)
+
+
+def test_own_code_that_keeps_the_rules_is_accepted() -> None:
+    check("small_cnn", optimizer=sign_descent, augment=noise, policy=plain, weight_decay=0.1)
+    check("small_cnn", augment=flip_and_shift())
+    check(SoftmaxRegression, optimizer=sign_descent)

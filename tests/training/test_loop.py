@@ -16,6 +16,7 @@ from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training import numerics
 from superconv_ray.training.loop import CHECK_INTERVAL, TrainingRun, row_steps
 from superconv_ray.training.losses import DIVERGENCE_FACTOR
+from tests.own_code import flip_and_shift, plain
 from tests.training.made import (
     ROW_STEPS,
     STEPS,
@@ -55,7 +56,7 @@ def test_another_seed_gives_other_weights_subset_and_curve() -> None:
     "variant",
     [
         *("dropout and augmentation", "nesterov", "adamw", "ghost batches", "hessian-free"),
-        *("caffe", "muon", "schedule-free adamw"),
+        *("caffe", "muon", "schedule-free adamw", "own code"),
     ],
 )
 def test_cut_off_after_every_single_step_it_ends_as_if_never_cut_off(variant: str) -> None:
@@ -70,6 +71,20 @@ def test_cut_off_after_every_single_step_it_ends_as_if_never_cut_off(variant: st
         if run.finished:
             break
     assert everything(run) == never_cut_off(variant)
+
+
+def test_cut_off_with_a_pipeline_of_torchvision_it_ends_as_if_never_cut_off() -> None:
+    trial = make_trial(policy=plain, augment=flip_and_shift(), dropout=0.2)
+    run = new_run(trial)
+    for cut in (13, 14):
+        run.train(pause=lambda run=run, cut=cut: run.step >= cut)  # type: ignore[misc]
+        state = run.state()
+        run = new_run(trial)
+        run.restore(state)
+    run.train()
+    uncut = trained(trial)
+    assert everything(run) == everything(uncut)
+    assert rows(uncut) != rows(trained(make_trial(policy=plain, dropout=0.2)))
 
 
 @settings(max_examples=8)

@@ -12,8 +12,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.training.eager import eager
 from superconv_ray.training.optimizers import build_optimizer, set_rates
+from tests.own_code import sign_descent
 from tests.training.made import (
     SoftmaxRegression,
     batches_by_hand,
@@ -247,3 +249,28 @@ def test_the_steps_of_sgd_are_those_of_a_loop_written_in_numpy(
     np.testing.assert_allclose([row["train_loss"] for row in run.curve], losses, rtol=1e-5)
     assert [row["lr"] for row in run.curve] == [schedule(step).lr for step in range(10)]
     assert [row["momentum"] for row in run.curve] == [schedule(s).momentum for s in range(10)]
+
+
+def test_an_own_optimizer_gets_its_rates_and_keeps_its_weight_decay_unless_one_is_set() -> None:
+    seen: list[tuple[float, float, float]] = []
+
+    def watched(groups: Any) -> torch.optim.Optimizer:
+        optimizer = sign_descent(groups)
+
+        def note(*_: Any) -> None:
+            (group,) = optimizer.param_groups
+            seen.append((group["lr"], group["momentum"], group["weight_decay"]))
+
+        optimizer.register_step_pre_hook(note)
+        return optimizer
+
+    trial = make_trial(policy="linear", max_lr=0.4, momentum=0.7, steps=4, optimizer=sign_descent)
+    own = OwnFunction(watched)
+    object.__setattr__(trial, "optimizer", own)
+    trained(trial)
+    assert seen == [pytest.approx((lr, 0.7, 0.01)) for lr in (0.4, 0.3, 0.2, 0.1)]
+    seen.clear()
+    trial = make_trial(steps=2, optimizer=sign_descent, weight_decay=0.3)
+    object.__setattr__(trial, "optimizer", own)
+    trained(trial)
+    assert [weight_decay for _, _, weight_decay in seen] == [0.3, 0.3]

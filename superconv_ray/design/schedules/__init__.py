@@ -11,10 +11,12 @@ Sources: Smith & Topin, arXiv 1708.07120 (1cycle); Smith, arXiv 1506.01186 (cycl
 and the range test); Smith, arXiv 1803.09820 (cyclical momentum). Caffe's iteration is our step.
 """
 
+from superconv_ray.design.schedules.own import check_run, own_rates
 from superconv_ray.design.schedules.policies import (
     POLICIES,
     RANGE_TESTS,
     REQUIRED,
+    fields_of_policies,
     parameters,
 )
 from superconv_ray.design.schedules.rates import Policy, Rates
@@ -25,5 +27,8 @@ __all__ = [
     "REQUIRED",
     "Policy",
     "Rates",
+    "check_run",
+    "fields_of_policies",
+    "own_rates",
     "parameters",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from superconv_ray.design.own_functions import NameOrFunction, OwnFunction
 from superconv_ray.design.schedules.cycles import exp_range, one_cycle, triangular, triangular2
 from superconv_ray.design.schedules.decays import (
     constant,
@@ -17,6 +18,7 @@ from superconv_ray.design.schedules.decays import (
     rex,
     wsd,
 )
+from superconv_ray.design.schedules.own import own_parameters
 from superconv_ray.design.schedules.range_tests import range_test_exponential, range_test_linear
 from superconv_ray.design.schedules.rates import Policy
 
@@ -48,13 +50,27 @@ REQUIRED: Final[object] = inspect.Parameter.empty
 """Marks a parameter without a default in `parameters`."""
 
 
-@functools.cache
-def parameters(policy: str) -> Mapping[str, object]:
+def parameters(policy: NameOrFunction) -> Mapping[str, object]:
     """Map the settings that a policy uses, except `steps`, to their default or `REQUIRED`.
 
     Raises:
-        ValueError: There is no policy of that name.
+        ValueError: There is no policy of that name, or the user's own schedule does not have the
+            parameters of one.
     """
+    if isinstance(policy, OwnFunction):
+        return own_parameters(policy.function, fields_of_policies())
+    return _built_in_parameters(str(policy))
+
+
+@functools.cache
+def fields_of_policies() -> tuple[str, ...]:
+    """Names of the settings of all policies."""
+    names = (name for policy in POLICIES for name in _built_in_parameters(policy))
+    return tuple(dict.fromkeys(names))
+
+
+@functools.cache
+def _built_in_parameters(policy: str) -> Mapping[str, object]:
     if policy not in POLICIES:
         choices = ", ".join(map(repr, sorted(POLICIES)))
         raise ValueError(f"policy must be one of {choices}, got {policy!r}")

@@ -72,12 +72,12 @@ def schedules(results: StudyResults) -> Iterator[Section]:
     given = results.trainings[["arm", "steps", *schedule_fields()]].map(str)
     alike = given.drop_duplicates()["arm"].is_unique
     by = [] if alike else results.axes
-    frame = schedule_table(results.trainings, by)
+    frame = schedule_table(results.trainings, by, results.curves)
     yield Section(
         name="schedules",
         title="Schedules",
         text="Learning rate and momentum of the trainings at each step.",
         frame=frame,
-        code=code_of(schedule_table, "trainings", by),
+        code=code_of(schedule_table, f"trainings, {by!r}, curves"),
         chart=drawn(charts.schedules, frame, results.all_arms, facet=by),
     )

@@ -47,6 +47,7 @@ from superconv_ray.execution.worker import Job
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.store import StoreError
 from tests.execution.hungry_study import ATTEMPTS
+from tests.own_code import mirrored, noise, sign_descent
 
 short_folder = partial(
     tempfile.TemporaryDirectory, prefix="rt", dir="/tmp", ignore_cleanup_errors=True
@@ -293,6 +294,9 @@ def mishaps(
         "broken": linear(find_cuda_broken_once),
     }
     arms = {name: Arm(model=name, policy="constant", max_lr=0.05) for name in models}
+    arms["dies_once"] = Arm(
+        model="dies_once", max_lr=0.05, policy=mirrored, optimizer=sign_descent, augment=noise
+    )
     given = study(arms={**arms, "in_order": study().arms["constant"]}, models=models, seeds=1)
     store, screen = str(folder / "store"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
