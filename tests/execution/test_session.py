@@ -170,10 +170,13 @@ def test_what_another_study_finishes_after_the_store_was_read_is_not_trained_aga
 ) -> None:
     others: list[RunSummary] = []
 
-    def build(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module:
+    def run_other_once() -> None:
         if not others:  # the models are checked between the reading and the first trial
             with torch.enable_grad():
                 others.append(run(study(name="other"), store_uri))
+
+    def build(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module:
+        run_other_once()
         return Linear(input_shape=input_shape, classes=classes, dropout=dropout)
 
     summary = run(two_models(build), store_uri)
@@ -294,9 +297,10 @@ def test_a_failure_is_tried_again_and_forgotten_on_success(
     tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
     disk = tmp_path / "disk"
+    works = disk.exists
 
     def build(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module:
-        if disk.exists():
+        if works():
             return Linear(input_shape=input_shape, classes=classes, dropout=dropout)
         return Broken(input_shape=input_shape, classes=classes, dropout=dropout)
 
