@@ -17,7 +17,12 @@ from superconv_ray.design.choices import FromRangeTest, from_range_test
 from superconv_ray.design.plan import Plan, range_tests_alone
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.trial import Trial
-from superconv_ray.report.lr_find import cell_title, range_tests_html, range_tests_text
+from superconv_ray.report.lr_find import (
+    cell_title,
+    chart_title,
+    range_tests_html,
+    range_tests_text,
+)
 
 if TYPE_CHECKING:
     import altair as alt
@@ -190,7 +195,8 @@ class LRFind:
             raise ValueError(f"no chart: the range tests of {self.study.name!r} measured nothing")
         from superconv_ray.report.charts import range_tests
 
-        return range_tests(self.table, self.rules, self.curves, self._titles())
+        titles = {index: chart_title(cell) for index, cell in enumerate(self._plan.cells)}
+        return range_tests(self.table, self.rules, self.curves, titles)
 
     def save(self, path: str | Path) -> None:
         """Write the chart to a file, whose ending says which kind: .png, .svg, .pdf or .html.

@@ -21,6 +21,8 @@ from superconv_ray.design.text import (
 if TYPE_CHECKING:
     import pandas as pd
 
+TITLED = ("model", "dataset", "data_count", "data_fraction")
+"""Columns of a point that a chart's title shows anyway."""
 RULE_COLUMNS = ("rule", "by", "LR", "sets", "note")
 
 
@@ -36,6 +38,14 @@ def cell_title(cell: Cell) -> str:
     ]
     schedule = str(test.policy).replace("_", " ")
     return f"{schedule} of {test.model} on {test.dataset}: {', '.join(settings)}"
+
+
+def chart_title(cell: Cell) -> str:
+    """Model, data set, labels and point of a cell of range tests; short enough for a line."""
+    test = cell.trainings.pattern
+    points = {name: value for name, value in cell.point.items() if name not in TITLED}
+    place = [f"{test.data_count:,} labels", *([point_text(points)] if points else [])]
+    return f"{test.model} on {test.dataset}, {', '.join(place)}"
 
 
 def range_tests_text(table: pd.DataFrame, rules: pd.DataFrame, titles: Mapping[int, str]) -> str:

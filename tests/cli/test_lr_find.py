@@ -94,7 +94,7 @@ def test_each_point_of_a_study_is_reported(
     for count in (60, 100):
         assert f"on digits: {count} labels, LR 0.0001" in result.stdout
     assert result.stdout.count("verdict: ") == 2
-    assert "digits: 100" in chart.read_text()
+    assert "digits, 100 labels" in chart.read_text()
 
 
 def test_the_optimizer_is_a_flag(lr_find: Callable[..., Result], store_uri: str) -> None:

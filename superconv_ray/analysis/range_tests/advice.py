@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -14,10 +15,10 @@ WIDE = 2.5
 """Least ratio of a plateau's largest rate to its smallest."""
 WIDE_TO_THE_END = 2.0
 """The same where the test ends before the plateau does: it is wider than what is seen of it."""
-NEAR = 1.75
-"""A collapse is the verdict within this factor of the plateau's end. A later one is a slow fall."""
 LARGEST_SPREAD = 1.3
-"""The test tells a rate if noise changes it by less than this factor in 90 % of redrawn curves."""
+"""The test tells a rate if noise changes it by less than this factor in 90 % of redrawn curves, or
+by less than half of the way from the middle of the plateau to its ends: then it does not matter."""
+
 
 Verdict = Literal["plateau", "peak", "collapse", "too noisy", "not bracketed", "nothing measured"]
 
@@ -46,7 +47,7 @@ def _verdict(test: RangeTest, noise: Noise) -> Verdict:
         return "too noisy"
     if starts and ratio < WIDE:
         return "not bracketed"
-    if test.top.collapse_lr < NEAR * plateau.high:
+    if math.isfinite(test.top.collapse_lr):
         return "collapse"
     if ratio >= (WIDE_TO_THE_END if ends else WIDE):
         return "plateau"
@@ -66,7 +67,7 @@ def _doubt(top: Top, noise: Noise) -> str:
         return "A replicate collapses at a rate below the plateau of the others."
     if noise.broken:
         return "The best accuracies lie at separate learning rates, with worse ones between them."
-    if noise.spread > LARGEST_SPREAD:
+    if noise.spread > max(LARGEST_SPREAD, top.plateau.ratio**0.25):
         return f"Noise may change the rate that is read by a factor of {noise.spread:.1f}."
     return ""
 

@@ -35,15 +35,19 @@ def window(points: int) -> int:
 def closing(values: Floats) -> Floats:
     """Take the running upper and then the running lower quantile; see the module.
 
-    At the ends the curve is mirrored. Spikes that leave a fifth of each window alone are removed.
-    A curve that only rises or only falls keeps its place.
+    Spikes that leave a fifth of each window alone are removed. A curve that only rises or only
+    falls keeps its place. Before its start the curve goes on as a line would, because a test starts
+    untrained and rises. After its end it is mirrored, so that a last point in a spike does not
+    count.
 
     Args:
         values: Shape [curves, n].
     """
     width = window(values.shape[1])
-    beyond = width // TRIM
-    return _ranked(_ranked(values, width - 1 - beyond, width), beyond, width)
+    before, beyond = width - 1, width // TRIM
+    longer = np.pad(values, ((0, 0), (before, 0)), mode="reflect", reflect_type="odd")
+    upper = _ranked(longer, width - 1 - beyond, width)
+    return _ranked(upper, beyond, width)[:, before:]
 
 
 def _ranked(values: Floats, rank: int, width: int) -> Floats:

@@ -34,7 +34,7 @@ from superconv_ray.analysis.range_tests.reading import (
 )
 from superconv_ray.analysis.statistics.intervals import SEED
 
-OWN = "superconv_ray, docs/statistics.md"
+OWN = "superconv_ray (docs/statistics.md)"
 SMITH = "Smith 2017, arXiv 1506.01186, section 3.3"
 FASTAI = "fastai lr_find"
 LIGHTNING = "Lightning lr_find"

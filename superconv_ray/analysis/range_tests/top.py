@@ -146,8 +146,9 @@ def plateau_middles(rates: Floats, robust: Floats, collapse_lr: float) -> Floats
 def _collapse(rates: Floats, robust: Floats, lost: float) -> float:
     """The rate from which on a replicate's accuracy has collapsed; NaN if it does not.
 
-    A collapse is abrupt and lasts: it takes at most a window of `closing`, and at least as many
-    points follow. A slow fall is the other side of a peak, and a short one at the end is a spike.
+    A collapse is abrupt and lasts: it takes at most half a window of `closing`, and at least a
+    window of points follows. A slow fall is the other side of a peak; a short one at the end is a
+    spike.
 
     Args:
         rates: Shape [n].
@@ -162,6 +163,6 @@ def _collapse(rates: Floats, robust: Floats, lost: float) -> float:
     middle = (robust[: peak + 1].min() + robust[peak]) / 2
     standing = np.flatnonzero(robust >= min(middle, COLLAPSE_SHARE * robust[peak]))
     collapse = int(standing[-1]) + 1
-    abrupt = collapse - plateau_ends(robust)[1] <= width
+    abrupt = collapse - plateau_ends(robust)[1] <= width // 2 + 1
     lasts = len(rates) - collapse >= width
     return float(rates[collapse]) if abrupt and lasts else float(lost)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.range_tests.tables import RULES
@@ -104,13 +106,9 @@ def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
 def _one_test(
     row: pd.Series[Any], rules: pd.DataFrame, curve: pd.DataFrame, title: str
 ) -> alt.VConcatChart:
-    rates = pd.concat([curve["lr"], rules["lr"]])
-    place = _Place(rates)
-    diverged = "; dashed: a seed collapses" if row["collapsed"] else ""
-    told = f"verdict: {row['verdict']}; shaded: at least 95 % of the peak accuracy{diverged}"
-    heading = alt.TitleParams(wrapped(title), subtitle=wrapped(told), anchor="start")
+    place = _Place(curve["lr"], rules["lr"])
     panels = {
-        ACCURACY_HEIGHT: _accuracy(curve, row, place),
+        ACCURACY_HEIGHT: [*_accuracy(curve, row, place), *_labels(row, place)],
         LOSS_HEIGHT: _losses(curve, row, place),
         RULE_HEIGHT * len(rules): _rules(rules, place),
     }
@@ -119,15 +117,35 @@ def _one_test(
         alt.layer(*marked, *layers, width=theme.WIDTH, height=height)
         for height, layers in panels.items()
     ]
+    heading = alt.TitleParams(wrapped(f"{title}: {row['verdict']}"), anchor="start")
     return stacked(*sized, spacing=6, title=heading)
 
 
 class _Place:
-    """The axis of learning rates that the panels of a test share."""
+    """The axis of learning rates that the panels of a test share: linear or logarithmic as it is.
 
-    def __init__(self, rates: pd.Series[float]) -> None:
-        self._scale = log_scale([rates.min() / 1.2, rates.max() * 1.5], room=0)
+    Args:
+        tested: The learning rates of the test.
+        ruled: Those of the rules.
+    """
+
+    def __init__(self, tested: pd.Series[float], ruled: pd.Series[float]) -> None:
+        rates = pd.concat([tested, ruled])
+        self._linear = len(tested) > 2 and np.allclose(
+            np.diff(tested, 2), 0, atol=1e-3 * rates.max()
+        )
+        if self._linear:
+            self._scale = alt.Scale(domain=[0, rates.max() * 1.05], nice=False)
+        else:
+            self._scale = log_scale([rates.min() / 1.2, rates.max() * 1.5], room=0)
         self._ticks = log_ticks(rates)
+
+    def share(self, lr: float) -> float:
+        """How far along the axis a rate is, from 0 to 1."""
+        low, high = self._scale.domain
+        if self._linear:
+            return float((lr - low) / (high - low))
+        return math.log(lr / low) / math.log(high / low)
 
     def along(self, column: str = "lr") -> alt.X:
         """The scale without an axis, for marks in the background."""
@@ -135,8 +153,8 @@ class _Place:
 
     def x(self, *, titled: bool = False) -> alt.X:
         """The axis; only the lowest panel has its title and labels."""
-        title = "learning rate (log scale)" if titled else None
-        axis = log_axis(self._ticks, labels=titled)
+        title = f"learning rate{'' if self._linear else ' (log scale)'}" if titled else None
+        axis = alt.Axis(labels=titled) if self._linear else log_axis(self._ticks, labels=titled)
         return alt.X("lr:Q", title=title, scale=self._scale, axis=axis)
 
 
@@ -144,20 +162,40 @@ LR = alt.Tooltip("lr:Q", title="learning rate", format=".3~g")
 
 
 def _marked(row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
-    """The plateau, and the rate at which a seed first collapsed."""
+    """The plateau, the recommended rate, and the rate at which a seed first collapsed."""
     edges = pd.DataFrame({"lr": [row["plateau_low"]], "end": [row["plateau_high"]]})
     shade = alt.Chart(inline(edges)).mark_rect(color=theme.GREEN, opacity=0.15)
     told = [
         alt.Tooltip("lr:Q", title="plateau from", format=".3~g"),
         alt.Tooltip("end:Q", title="to", format=".3~g"),
     ]
+    used = alt.Chart(inline(pd.DataFrame({"lr": [row["max_lr"]]})))
     lost = alt.Chart(inline(pd.DataFrame({"lr": [row["collapse_lr"]]}).dropna()))
-    dashed = lost.mark_rule(color=theme.VERMILLION, strokeDash=[5, 4])
-    first = alt.Tooltip("lr:Q", title="a seed collapses at", format=".3~g")
     return [
         shade.encode(x=place.along(), x2="end:Q", tooltip=told),
-        dashed.encode(x=place.along(), tooltip=first),
+        used.mark_rule(color=theme.GREEN, strokeWidth=2).encode(
+            x=place.along(), tooltip=alt.Tooltip("lr:Q", title="recommended max_lr")
+        ),
+        lost.mark_rule(color=theme.VERMILLION, strokeDash=[5, 4]).encode(
+            x=place.along(), tooltip=alt.Tooltip("lr:Q", title="a seed collapses at", format=".3~g")
+        ),
     ]
+
+
+def _labels(row: pd.Series[Any], place: _Place) -> Iterator[alt.Chart]:
+    """Names of the recommended rate and of the collapse, beside their lines and below the curve."""
+    lr, collapse = row["max_lr"], row["collapse_lr"]
+    yield _label(lr, f"max_lr {lr:g}", ACCURACY_HEIGHT - 10, place, right=place.share(lr) < 0.2)
+    if math.isfinite(collapse):
+        right = place.share(collapse) < 0.85
+        yield _label(collapse, "collapse", ACCURACY_HEIGHT // 2, place, right=right)
+
+
+def _label(lr: float, text: str, height: int, place: _Place, *, right: bool) -> alt.Chart:
+    label = alt.Chart(inline(pd.DataFrame({"lr": [lr], "text": [text]}))).mark_text(
+        align="left" if right else "right", dx=5 if right else -5, fontWeight="bold"
+    )
+    return label.encode(x=place.x(), y=alt.value(height), text="text:N")
 
 
 def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
@@ -177,7 +215,6 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[a
         }
     )
     peak["text"] = interval_texts(peak, ".3g", "lr")
-    peak["label"] = f"peak {row['peak_lr']:g}"
     title = f"{row['labels']} accuracy (%)"
     y = y_of("robust", title)
     measured, found = alt.Chart(inline(rows)), alt.Chart(inline(peak))
@@ -201,7 +238,6 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[a
         found.mark_point(color=theme.VERMILLION, filled=True, size=70, opacity=1).encode(
             x=place.x(), y=y, tooltip=told
         ),
-        found.mark_text(dy=14, fontWeight="bold").encode(x=place.x(), y=y, text="label:N"),
     ]
 
 

@@ -48,24 +48,18 @@ def test_lucky_points_do_not_count_unless_they_last() -> None:
 
 
 @given(st.lists(HITS, min_size=20, max_size=80))
-def test_a_curve_that_rises_or_falls_is_left_alone(values: list[float]) -> None:
+def test_a_curve_that_rises_is_left_alone_but_for_its_end(values: list[float]) -> None:
     rising = np.sort(values)
-    # At its ends a curve is mirrored, which blunts them.
-    blunt = window(len(rising))
-    inner = slice(blunt, -blunt)
+    inner = slice(len(rising) - window(len(rising)))
     assert closed(rising)[inner].tolist() == rising[inner].tolist()
-    assert closed(rising[::-1])[inner].tolist() == rising[::-1][inner].tolist()
+    falling = rising[::-1]
+    assert closed(falling)[inner].tolist() == falling[inner].tolist()
 
 
 @given(st.lists(HITS, min_size=1, max_size=80))
-def test_a_curve_stays_within_its_extremes_and_does_not_know_directions(
-    values: list[float],
-) -> None:
-    curve = np.array(values)
-    found = closed(curve)
-    assert curve.min() <= found.min() <= found.max() <= curve.max()
-    assert closed(curve[::-1])[::-1].tolist() == found.tolist()
-    assert set(found) <= set(curve)
+def test_a_curve_stays_within_its_extremes(values: list[float]) -> None:
+    found = closed(values)
+    assert min(values) - 1e-9 <= found.min() <= found.max() <= max(values) + 1e-9
 
 
 def test_the_end_of_a_replicate_stays_where_it_is() -> None:

@@ -50,11 +50,32 @@ def chart_of(curves: pd.DataFrame, title: str = "few labels") -> alt.VConcatChar
 def test_every_test_has_its_title_panels_and_rules(status: str) -> None:
     text = chart_of(range_tests(status, cells=2)).to_json()
     drawn = json.loads(text)
-    assert [test["title"]["text"] for test in drawn["vconcat"]] == [["few labels"], ["many labels"]]
+    verdict = "collapse" if status == "diverged" else "peak"
+    assert [test["title"]["text"] for test in drawn["vconcat"]] == [
+        [f"few labels: {verdict}"],
+        [f"many labels: {verdict}"],
+    ]
     assert [len(test["vconcat"]) for test in drawn["vconcat"]] == [3, 3]
-    for told in ("validation accuracy (%)", "cross-entropy (log scale)", "learning rate (log"):
+    for told in ("validation accuracy (%)", "cross-entropy (log scale)", "learning rate"):
         assert told in text
-    assert "dashed: a seed collapses" in text
+    assert ('"collapse"' in text) == (status == "diverged")
+
+
+def test_the_axis_is_the_one_of_the_sweep() -> None:
+    linear = range_tests()
+    exponential = linear.assign(lr=np.geomspace(1e-3, 3, POINTS).tolist() * 2)
+    for curves, title in ((linear, "learning rate"), (exponential, "learning rate (log scale)")):
+        assert Drawing(chart_of(curves)).texts.count(title) == 1
+    ticks = [float(text) for text in Drawing(chart_of(linear)).texts if text in ("0.0", "1.0")]
+    assert ticks == [0, 1]
+
+
+def test_the_recommended_rate_is_written_beside_its_line() -> None:
+    table, rules = range_test_table(range_tests()), suggestions(range_tests())
+    drawing = Drawing(chart_of(range_tests()))
+    assert f"max_lr {table['max_lr'].iloc[0]:g}" in drawing.texts
+    assert any("recommended max_lr" in told for told in drawing.marks("rule mark"))
+    assert rules["lr"].iloc[0] == table["max_lr"].iloc[0]
 
 
 def test_missing_values_are_left_out() -> None:
@@ -65,19 +86,19 @@ def test_missing_values_are_left_out() -> None:
 
 
 def test_peak_plateau_and_every_rules_rate_are_marked_with_tooltips() -> None:
-    table, rules = range_test_table(range_tests()), suggestions(range_tests())
+    rules = suggestions(range_tests())
     drawing = Drawing(chart_of(range_tests()))
-    assert f"peak {table['peak_lr'].iloc[0]:g}" in drawing.texts
+    peak = f"{range_test_table(range_tests())['peak_lr'].iloc[0]:.3g} ["
+    assert any(f"peak at learning rate: {peak}" in told for told in drawing.marks("point"))
     assert {f"{lr:.3g}" for lr in rules["lr"].dropna()} <= set(drawing.texts)
-    assert drawing.texts.count("learning rate (log scale)") == 1
     plateaus = [told for told in drawing.marks("rect mark") if "plateau from" in told]
     assert len(plateaus) == 3  # in every panel
 
 
 def test_a_long_title_is_wrapped() -> None:
-    title = "range test linear of small_cnn on digits, data_fraction=0.1: 144 labels, 100 steps"
+    title = "small_cnn on digits, 144 labels, batch_size=16, weight_decay=0.0001, dropout=0.2"
     heading = chart_of(range_tests(), title).to_dict()["vconcat"][0]["title"]["text"]
-    assert " ".join(heading) == title
+    assert " ".join(heading) == f"{title}: peak"
     assert max(map(len, heading)) <= 54
 
 
