@@ -195,7 +195,8 @@ def _label(lr: float, text: str, height: int, place: _Place, *, right: bool) -> 
     label = alt.Chart(inline(pd.DataFrame({"lr": [lr], "text": [text]}))).mark_text(
         align="left" if right else "right", dx=5 if right else -5, fontWeight="bold"
     )
-    return label.encode(x=place.x(), y=alt.value(height), text="text:N")
+    placed: alt.Chart = label.encode(x=place.x(), y=alt.value(height), text="text:N")
+    return placed
 
 
 def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
