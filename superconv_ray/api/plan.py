@@ -45,7 +45,7 @@ class PlannedCell:
         labels: Limited labels available to each training.
         steps: Optimizer steps of each training.
         max_lr: The maximum learning rate, or how it is chosen.
-        choosing: Trials that choose settings: range tests and tuning trials.
+        choosing: Range tests and tuning trials, which choose settings, the least and the most.
         trainings: Trainings, the least and the most.
     """
 
@@ -54,20 +54,19 @@ class PlannedCell:
     labels: int
     steps: int
     max_lr: str
-    choosing: int
+    choosing: tuple[int, int]
     trainings: tuple[int, int]
 
     def row(self) -> list[str]:
         """The cell as a row under `HEADINGS`."""
-        least, most = self.trainings
         return [
             self.arm,
             ", ".join(f"{name}={value}" for name, value in self.point.items()),
             f"{self.labels:,}",
             f"{self.steps:,}",
             self.max_lr,
-            str(self.choosing),
-            str(most) if least == most else f"{least}-{most}",
+            _from_to(*self.choosing),
+            _from_to(*self.trainings),
         ]
 
 
@@ -96,7 +95,7 @@ class StudyPlan:
     @cached_property
     def tuning_trials(self) -> int:
         """Number of trials that tune settings by search."""
-        return sum(self._tuning_of(cell) for cell in self.plan.cells)
+        return sum(_tuning_trials(cell, len(cell.templates)) for cell in self.plan.cells)
 
     @cached_property
     def trainings(self) -> int:
@@ -112,9 +111,9 @@ class StudyPlan:
     def steps(self) -> int:
         """Optimizer steps of all trials, at most."""
         searched = (
-            self._tuning_of(cell) * tried.pattern.steps
+            _tuning_trials(cell, len(cell.templates)) * tried.steps
             for cell in self.plan.cells
-            if (tried := cell.confirmations or (cell.search and cell.search.templates))
+            if (tried := cell.tried)
         )
         return sum(len(trials) * trials.pattern.steps for trials in self._distinct) + sum(searched)
 
@@ -158,21 +157,18 @@ class StudyPlan:
     def _distinct(self) -> list[Replicates[Template]]:
         return self.plan.distinct()
 
-    def _tuning_of(self, cell: Cell) -> int:
-        if cell.reading and cell.confirmations:
-            return cell.reading.confirm * len(cell.confirmations)
-        return self.plan.study.tuning.total_trials if cell.search else 0
-
     def _planned(self, cell: Cell) -> PlannedCell:
-        first = cell.templates.pattern
+        first, seeds = cell.templates.pattern, (self.plan.study.first_seeds(), len(cell.templates))
+        tests = len(cell.range_tests or ())
+        least, most = (tests + _tuning_trials(cell, number) for number in seeds)
         return PlannedCell(
             arm=cell.arm,
             point=cell.point,
             labels=first.data_count,
             steps=first.steps,
             max_lr=_how_chosen(cell),
-            choosing=len(cell.range_tests or ()) + self._tuning_of(cell),
-            trainings=(self.plan.study.first_seeds(), len(cell.templates)),
+            choosing=(least, most),
+            trainings=seeds,
         )
 
     def _title(self) -> str:
@@ -260,6 +256,18 @@ def _check_data(plan: Plan, data_dir: Path) -> None:
     named = {cell.templates.pattern.dataset for cell in plan.cells}
     for name in sorted(named - plan.datasets.keys()):
         load_dataset(name, data_dir, download=False)
+
+
+def _tuning_trials(cell: Cell, seeds: int) -> int:
+    """Tuning trials of a cell with that many seeds."""
+    if cell.reading and cell.confirmations:
+        return cell.reading.confirm * len(cell.confirmations)
+    tuning = cell.search.tuning if cell.search else None
+    return tuning.searches(seeds) * tuning.total_trials if tuning else 0
+
+
+def _from_to(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least}-{most}"
 
 
 def _how_chosen(cell: Cell) -> str:

@@ -147,7 +147,16 @@ def _search(
     tuning = study.tuning
     check_search(space, template, study.seed_values(), tuning)
     held_out = _held_out(template, study, point, tuning.validation_fraction, facts)
-    return Search(space, Replicates(held_out, tuning.seed_values(), held_out.subset_seed))
+    trained = training_count(
+        facts, held_out.data_count, held_out.validation_fraction, held_out.batch_size
+    )
+    return Search(
+        space=space,
+        template=held_out,
+        subset_seed=held_out.subset_seed,
+        held_out=held_out.data_count - trained,
+        tuning=tuning,
+    )
 
 
 def _range_tests(
@@ -174,7 +183,7 @@ def _range_tests(
     )
     measured = study.seed_values()[: study.first_seeds()]
     own = range(Tuning.FIRST_SEED, Tuning.FIRST_SEED + len(measured))
-    check_own_seeds(own, study.seed_values(), "from_range_test()")
+    check_own_seeds(study.seed_values(), "from_range_test()")
     # Other weights and another batch order, but the limited labels that the trainings have.
     subsets = measured if template.subset_seed is None else template.subset_seed
     return Replicates(test, own, subsets).complete()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from superconv_ray.data.allocation import split_counts
@@ -70,7 +70,7 @@ def check_unused(own: Mapping[str, Any], point: Mapping[str, Any], template: Tri
 
 
 def check_search(
-    space: Mapping[str, Tuned], template: Trial, seeds: Container[int], tuning: Tuning
+    space: Mapping[str, Tuned], template: Trial, seeds: Iterable[int], tuning: Tuning
 ) -> None:
     """Reject a search of settings that cannot be tuned, or one that sees what is measured."""
     for name in space:
@@ -80,7 +80,7 @@ def check_search(
             raise ValueError(
                 f"{name!r} cannot be tuned, because the budget in steps depends on it; sweep it"
             )
-    check_own_seeds(tuning.seed_values(), seeds, "tuned(...)")
+    check_own_seeds(seeds, "tuned(...)")
     if template.validation_fraction:
         raise ValueError(
             "validation_fraction must be 0 with tuned(...): tuning holds out labels by itself, and "
@@ -88,10 +88,10 @@ def check_search(
         )
 
 
-def check_own_seeds(choosing: Iterable[int], seeds: Container[int], what: str) -> None:
-    """Reject seeds of trainings that also choose a setting."""
-    if shared := [seed for seed in choosing if seed in seeds]:
-        raise ValueError(f"seeds must be < {Tuning.FIRST_SEED} with {what}, got {shared[0]}")
+def check_own_seeds(seeds: Iterable[int], what: str) -> None:
+    """Reject seeds of trainings among those of trials that choose a setting."""
+    if large := [seed for seed in seeds if seed >= Tuning.FIRST_SEED]:
+        raise ValueError(f"seeds must be < {Tuning.FIRST_SEED} with {what}, got {large[0]}")
 
 
 def check_shape(template: Trial, facts: DatasetFacts, min_size: int | None) -> None:

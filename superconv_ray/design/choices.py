@@ -144,15 +144,22 @@ class Tuning:
 
     Attributes:
         trials: Combinations of settings to try.
+        per_seed: Whether every replicate of a cell has a search of its own, on its own subset of
+            labels. The noise of the searches is then part of what differs between replicates, so
+            intervals and tests include it. If False, a cell searches once for all of its seeds,
+            which costs less: the noise of the search is then in no interval, and every comparison
+            says so.
         replicates: Trainings of each combination, with different seeds; the score is their mean
             accuracy.
         validation_fraction: Fraction of the limited labels to hold out for scoring, in (0, 1).
         parallel: Combinations proposed at a time, without knowledge of one another's scores. Fixed
             rather than set by the number of free slots, so that every run proposes the same.
-        seed: Seed of the search. All cells share it, so they start from the same combinations.
+        seed: Seed of the searches. All cells share it, so that the searches of a replicate start
+            from the same combinations for every arm.
     """
 
     trials: int = 16
+    per_seed: bool = True
     replicates: int = 1
     validation_fraction: float = 0.2
     parallel: int = 4
@@ -160,12 +167,16 @@ class Tuning:
 
     FIRST_SEED: ClassVar[int] = 2**30
     """First seed of what chooses: no study uses seeds this large for what it measures."""
+    SEED_STRIDE: ClassVar[int] = 2**20
+    """Distance between the seeds of a combination's replicates, in a search of one seed."""
 
     def __post_init__(self) -> None:
         for name in ("trials", "replicates", "parallel"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"tuning: {name} must be an integer >= 1, got {value!r}")
+        if not isinstance(self.per_seed, bool):
+            raise TypeError(f"tuning: per_seed must be True or False, got {self.per_seed!r}")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"tuning: validation_fraction must be in (0, 1), got {self.validation_fraction!r}"
@@ -173,9 +184,22 @@ class Tuning:
 
     @property
     def total_trials(self) -> int:
-        """Tuning trials per cell: every replicate of every combination."""
+        """Tuning trials per search: every replicate of every combination."""
         return self.trials * self.replicates
 
-    def seed_values(self) -> range:
-        """Return the seeds of the replicates."""
-        return range(self.FIRST_SEED, self.FIRST_SEED + self.replicates)
+    def searches(self, seeds: int) -> int:
+        """Return how many searches a cell with that many seeds makes."""
+        return seeds if self.per_seed else 1
+
+    def seeds_for(self, seed: int | None) -> tuple[int, ...]:
+        """Return the seeds of a combination's replicates.
+
+        Args:
+            seed: The seed of the trainings that the search is for; None if it is for all seeds.
+        """
+        if seed is None:
+            return tuple(range(self.FIRST_SEED, self.FIRST_SEED + self.replicates))
+        return tuple(
+            self.FIRST_SEED + (seed + self.SEED_STRIDE * replicate) % self.FIRST_SEED
+            for replicate in range(self.replicates)
+        )

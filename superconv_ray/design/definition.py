@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from superconv_ray.design.budget import Budget
-from superconv_ray.design.choices import FromRangeTest, Tuned
+from superconv_ray.design.choices import FromRangeTest, Tuned, Tuning
 from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.text import call_text
@@ -183,7 +183,7 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
         budget=readable(study.budget),
         seeds=list(study.seed_values()),
         further_seeds=asdict(study.seeds) if isinstance(study.seeds, AtLeast) else None,
-        tuning=asdict(study.tuning) if any(cell.search for cell in plan.cells) else None,
+        tuning=_tuning(study.tuning) if any(cell.search for cell in plan.cells) else None,
         models={trial.model: trial.model_digest for trial in used if trial.model_digest},
         datasets={trial.dataset: trial.dataset_digest for trial in used if trial.dataset_digest},
         functions={" ".join(key): own.digest for key, own in plan.functions.items()},
@@ -194,6 +194,11 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
         trials=trials,
         provenance=provenance or Provenance(),
     )
+
+
+def _tuning(tuning: Tuning) -> Settings:
+    """The fields of `Tuning` that are not off: a definition without `per_seed` searches once."""
+    return {name: value for name, value in asdict(tuning).items() if value is not False}
 
 
 def readable(value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from superconv_ray.design.choices import FromRangeTest, Tuned
+from superconv_ray.design.choices import FromRangeTest, Tuned, Tuning
 from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.study import Study
@@ -19,19 +19,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Search:
-    """The search of a cell's tuned settings.
+    """The searches of a cell's tuned settings: one per seed, or one for all seeds.
 
     Attributes:
         space: Trial field -> range in which it is tuned.
-        templates: One per replicate; they hold out labels for scoring and lack the tuned settings.
+        template: Its trials: they hold out labels for scoring and lack the tuned settings.
+        subset_seed: Seed of the limited labels, if all trials of the study use the same.
+        held_out: Number of labels that are held out for scoring.
+        tuning: Effort.
     """
 
     space: Mapping[str, Tuned]
-    templates: Replicates[Template]
+    template: Template
+    subset_seed: int | None
+    held_out: int
+    tuning: Tuning
 
-    def trials_at(self, settings: Mapping[str, Any]) -> Sequence[CompleteTrial]:
-        """Return the trials that score a combination of tuned settings, one per replicate."""
-        return self.templates.complete(**settings)
+    def trials_at(self, settings: Mapping[str, Any], seed: int | None) -> Sequence[CompleteTrial]:
+        """Return the trials that score a combination of tuned settings, one per replicate.
+
+        Args:
+            settings: The combination.
+            seed: The seed of the training that the search is for, whose subset of labels the
+                trials use; None if the search is for all seeds.
+        """
+        subset_seed = seed if self.subset_seed is None else self.subset_seed
+        seeds = self.tuning.seeds_for(seed)
+        return Replicates(self.template, seeds, subset_seed).complete(**settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,18 @@ class Cell:
             return tuple(sorted(self.search.space))
         return ("max_lr",) if self.reading else ()
 
+    @property
+    def tried(self) -> Template | None:
+        """What the cell tries settings with, on held-out labels; None if it tries none."""
+        if self.confirmations:
+            return self.confirmations.pattern
+        return self.search.template if self.search else None
+
+    @property
+    def chooses_per_seed(self) -> bool:
+        """Whether every seed has a choice of its own, instead of one that all seeds share."""
+        return self.search is not None and self.search.tuning.per_seed
+
     def trainings_with(self, **chosen: Any) -> Replicates[CompleteTrial]:
         """Return the trainings with the settings that the cell has chosen."""
         return self.templates.complete(**chosen)
@@ -93,8 +119,8 @@ class Cell:
     def signature(self) -> Hashable:
         """Return a value that is equal for cells that would run the same trials."""
         if self.search:
-            tuning = self.search.templates.complete(**self._largest)
-            return tuning, frozenset(self.search.space.items())
+            tuning = self.search.template.complete(**self._largest)
+            return tuning.identity(), frozenset(self.search.space.items())
         return self.trainings_with(**self._largest), self.range_tests, self.confirmations
 
 

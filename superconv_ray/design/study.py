@@ -141,7 +141,8 @@ class Study:
         """Count the trials before any is made: a million takes a minute, a billion no machine."""
         points, arms, seeds = len(self.sweep), len(self.arms), len(self.seed_values())
         searches = sum(_is_tuned(arm) for arm in self.arms.values())
-        trials = points * (arms * seeds + searches * self.tuning.total_trials)
+        tuned = searches * self.tuning.searches(seeds) * self.tuning.total_trials
+        trials = points * (arms * seeds + tuned)
         if trials > self.trial_limit:
             tuning = f" + {counted(self.tuning.total_trials, 'tuning trial')} a search"
             raise ValueError(

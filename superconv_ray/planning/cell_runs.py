@@ -1,9 +1,8 @@
-"""Cells and points on their way through a run: choices first, then trainings, then more seeds."""
+"""Points and their cells during a run: which seeds run, and what each needs first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from superconv_ray.analysis.statistics.sequential import sign_decided
 from superconv_ray.design.outcome import Outcome
@@ -11,34 +10,9 @@ from superconv_ray.design.plan import Cell, Point
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.planning.choice import Choice, Role
+from superconv_ray.planning.choice_runs import ChoiceRun, Membership
 from superconv_ray.planning.selection import choice_of
 from superconv_ray.planning.trial_queue import Stage, TrialQueue
-
-
-@dataclass(frozen=True)
-class Membership:
-    """A trial's part in a study: one row of the study's table.
-
-    Attributes:
-        trial_id: Id of the trial.
-        arm: Name of the arm.
-        cell: Index of the cell in the plan.
-        data_fraction: Fraction of labels that the study asked for.
-        role: Purpose of the trial: to choose settings, or to be measured.
-        chosen: Names of the training's settings that were chosen by experiment.
-        chosen_by: The rule that chose them.
-        chosen_from: Ids of the trials that they were chosen from.
-    """
-
-    trial_id: str
-    arm: str
-    cell: int
-    data_fraction: float | None
-    role: Role
-    chosen: tuple[str, ...] = ()
-    chosen_by: str | None = None
-    chosen_from: tuple[str, ...] = ()
 
 
 class PointRun:
@@ -62,7 +36,7 @@ class PointRun:
         self.seeds = study.first_seeds()
         self.further = len(point.cells[0].templates) - self.seeds
         self.cells = [
-            CellRun(index, cell, choice_of(cell, study.tuning), self, queue)
+            CellRun(index, cell, self, queue)
             for index, cell in enumerate(point.cells, start=first_index)
         ]
         self._rule = study.seeds
@@ -71,12 +45,17 @@ class PointRun:
     @property
     def locked(self) -> int:
         """Upper bound on the trials of this point that are not ready yet."""
-        return sum(cell.locked for cell in self.cells) + self.further * len(self.cells)
+        return sum(cell.locked + self.further * cell.seed_size for cell in self.cells)
 
     def watch(self) -> None:
-        """Decide about a further seed once all trainings of the present ones have ended."""
-        if self.further and all(cell.trainings for cell in self.cells):
-            trainings = [t for cell in self.cells for t in cell.trainings[: self.seeds]]
+        """Decide about a further seed once all trainings of the present ones have ended.
+
+        Called whenever a choice is made or blocked: the last call of a round finds all of them.
+        """
+        if any(cell.blocked for cell in self.cells):
+            self.further = 0
+        elif self.further and all(cell.is_released for cell in self.cells):
+            trainings = [t for cell in self.cells for t in cell.trainings()]
             self._queue.after(trainings, self._decide)
 
     def _decide(self) -> None:
@@ -85,14 +64,14 @@ class PointRun:
             return
         self.seeds += 1
         self.further -= 1
-        added = [cell.join_training(self.seeds - 1) for cell in self.cells]
+        added = [trial for cell in self.cells for trial in cell.add_seed()]
         self._queue.add(added, first=True)
         self.watch()
 
     def _is_decided(self) -> bool:
         if not isinstance(self._rule, AtLeast):
             return True
-        arms = [self._queue.outcomes(cell.trainings[: self.seeds]) for cell in self.cells]
+        arms = [self._queue.outcomes(cell.trainings()) for cell in self.cells]
         if any(outcome.status == "failed" for arm in arms for outcome in arm):
             return True  # the next run trains the failed ones again and continues from there
         first, *others = ([_accuracy(outcome) for outcome in arm] for arm in arms)
@@ -107,102 +86,84 @@ class PointRun:
 
 
 class CellRun:
-    """A cell during a run: rounds of trials that choose its open settings, then its trainings.
+    """A cell during a run: its seeds, in groups that share the choice of their settings.
+
+    Seeds form one group, unless each has a search of its own: then each is a group.
 
     Attributes:
         cell: The cell.
-        locked: Upper bound on its trials that are not ready yet, without further seeds.
-        trainings: All trainings that may be needed; empty until every setting is known.
-        memberships: Parts of its trials in the study.
-        blocked: Why the cell cannot continue; None if it can.
+        seed_size: Number of trials that a further seed needs, at most.
     """
 
-    def __init__(
-        self, index: int, cell: Cell, choice: Choice | None, point: PointRun, queue: TrialQueue
-    ) -> None:
+    def __init__(self, index: int, cell: Cell, point: PointRun, queue: TrialQueue) -> None:
         self.cell = cell
-        self.locked = 0
-        self.trainings: tuple[CompleteTrial, ...] = ()
-        self.memberships: list[Membership] = []
-        self.blocked: str | None = None
+        self.seed_size = 1
+        if cell.search and cell.chooses_per_seed:
+            self.seed_size += cell.search.tuning.total_trials
         self._index = index
-        self._choice = choice
         self._point = point
         self._queue = queue
-        self._round: tuple[CompleteTrial, ...] = ()
-        self._tried: tuple[str, ...] = ()  # ids of the trials of all rounds so far
+        self._groups: list[ChoiceRun] = []
+
+    @property
+    def locked(self) -> int:
+        """Upper bound on its trials that are not ready yet, without further seeds."""
+        return sum(group.locked for group in self._groups)
+
+    @property
+    def is_released(self) -> bool:
+        """Whether the settings of all trainings of the present seeds are known."""
+        return bool(self._groups) and all(group.is_released for group in self._groups)
+
+    def trainings(self) -> list[CompleteTrial]:
+        """The trainings of the present seeds whose settings are known."""
+        return [training for group in self._groups for training in group.trainings]
+
+    @property
+    def memberships(self) -> Iterator[Membership]:
+        """Parts of its trials in the study."""
+        return (member for group in self._groups for member in group.memberships)
+
+    @property
+    def blocked(self) -> str | None:
+        """Why a group cannot continue; None if all can."""
+        return next((group.blocked for group in self._groups if group.blocked), None)
 
     def begin(self) -> tuple[CompleteTrial, ...]:
         """Return the trials that are ready at the start."""
-        if self._choice is None:
-            return self._release(self.cell.trainings)
-        self.locked = self._choice.size + self._point.seeds
-        return self._next_round(self._choice)
+        seeds = self._point.seeds
+        if self.cell.chooses_per_seed:
+            return tuple(t for place in range(seeds) for t in self._begin(range(place, place + 1)))
+        return tuple(self._begin(range(seeds)))
 
-    def join_training(self, seed: int) -> CompleteTrial:
-        """Make the training of the given replicate part of the study."""
-        training = self.trainings[seed]
-        self._join([training], "training")
-        return training
+    def add_seed(self) -> Sequence[CompleteTrial]:
+        """Make the point's latest seed part of the run, and return the trials that are ready."""
+        if self.cell.chooses_per_seed:
+            return self._begin(range(self._point.seeds - 1, self._point.seeds))
+        return [self._groups[0].add_training()]
 
-    def expected(self) -> tuple[Stage, ...]:
-        """Return the trials that are not ready yet: choices, first seeds, then half of the rest."""
-        seeds, further = self._point.seeds, self._point.further / 2
-        training, stages = self.cell.templates.pattern, []
-        if self.locked:
-            choosing = self.locked - seeds
-            if choosing:
-                stages.append(Stage(self._round[0], choosing, choosing / len(self._round)))
-            stages.append(Stage(training, seeds))
-        if further:
-            stages.append(Stage(training, further, further))
-        return tuple(stages)
+    def expected(self) -> Iterator[tuple[Stage, ...]]:
+        """Yield the trials that are not ready yet, group by group; half of the further seeds."""
+        *others, last = (group.expected() for group in self._groups)
+        yield from others
+        yield last + self._further_stages(self._point.further / 2)
 
-    def _next_round(self, choice: Choice) -> tuple[CompleteTrial, ...]:
-        self._round = choice.propose()
-        if self._round:
-            self.locked -= len(self._round)
-            self._tried += tuple(trial.id for trial in self._round)
-            self._join(self._round, choice.role)
-            self._queue.after(self._round, lambda: self._end_round(choice))
-        return self._round
+    def _further_stages(self, count: float) -> tuple[Stage, ...]:
+        if not count:
+            return ()
+        training = Stage(self.cell.templates.pattern, count, count)
+        if not (self.cell.search and self.cell.chooses_per_seed):
+            return (training,)
+        tuning = self.cell.search.tuning
+        rounds = count * tuning.trials / tuning.parallel
+        return Stage(self.cell.search.template, count * tuning.total_trials, rounds), training
 
-    def _end_round(self, choice: Choice) -> None:
-        try:
-            choice.tell(self._queue.outcomes(self._round))
-            trials = self._next_round(choice)
-            if not trials:
-                trials = self._release(self.cell.trainings_with(**choice.settings()))
-        except ValueError as error:
-            self.blocked = str(error)
-            self.locked = self._point.further = 0
-            return
-        self._queue.add(trials, first=True)
-
-    def _release(self, trainings: Iterable[CompleteTrial]) -> tuple[CompleteTrial, ...]:
-        """Every setting is known: return the trainings that are ready now."""
-        self.locked = 0
-        self.trainings = tuple(trainings)
-        released = self.trainings[: self._point.seeds]
-        self._join(released, "training")
-        self._point.watch()
-        return released
-
-    def _join(self, trials: Iterable[CompleteTrial], role: Role) -> None:
-        choice = self._choice if role == "training" else None
-        self.memberships += [
-            Membership(
-                trial_id=trial.id,
-                arm=self.cell.arm,
-                cell=self._index,
-                data_fraction=trial.data_fraction,
-                role=role,
-                chosen=self.cell.chosen if choice else (),
-                chosen_by=choice.rule if choice else None,
-                chosen_from=self._tried if choice else (),
-            )
-            for trial in trials
-        ]
+    def _begin(self, places: range) -> Sequence[CompleteTrial]:
+        """Begin a group of seeds, given by their places, and return the trials that are ready."""
+        seed = self.cell.templates.seeds[places.start] if self.cell.chooses_per_seed else None
+        choice = choice_of(self.cell, seed)
+        self._groups.append(ChoiceRun(self._index, self.cell, places, choice, self._queue))
+        return self._groups[-1].begin(self._point.watch)
 
 
 def _accuracy(outcome: Outcome) -> float:

@@ -13,7 +13,8 @@ from itertools import chain
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.planning.cell_runs import CellRun, Membership, PointRun
+from superconv_ray.planning.cell_runs import CellRun, PointRun
+from superconv_ray.planning.choice_runs import Membership
 from superconv_ray.planning.trial_queue import Signal, Stage, TrialQueue
 
 __all__ = ["Membership", "Planner", "Signal", "Stage"]
@@ -88,7 +89,9 @@ class Planner:
         expected.
         """
         ready = ((Stage(trial),) for trial in self._queue.ready)
-        cells = (run.expected() for point in self._points for run in point.cells)
+        cells = (
+            stages for point in self._points for run in point.cells for stages in run.expected()
+        )
         return self._queue.allowed(chain(ready, cells))
 
     def datasets_needed(self) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from superconv_ray.design.choices import Tuning
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Search
 from superconv_ray.design.trial import CompleteTrial
@@ -13,10 +12,15 @@ from superconv_ray.planning.choice import Choice, Role, held_out_score, reject_f
 from superconv_ray.planning.range_test_choice import RangeTestChoice
 
 
-def choice_of(cell: Cell, tuning: Tuning) -> Choice | None:
-    """Return how a cell chooses its settings, or None if all of them are given."""
+def choice_of(cell: Cell, seed: int | None) -> Choice | None:
+    """Return how a cell chooses its settings, or None if all of them are given.
+
+    Args:
+        cell: The cell.
+        seed: The seed of the training to choose for, if `cell.chooses_per_seed`.
+    """
     if cell.search:
-        return SearchChoice(cell.search, tuning)
+        return SearchChoice(cell.search, seed)
     if cell.reading and cell.range_tests:
         return RangeTestChoice(cell.reading, cell.range_tests, cell.confirmations)
     return None
@@ -28,24 +32,29 @@ class SearchChoice:
     role: Role = "tuning"
     rule = "best mean validation accuracy of a search"
 
-    def __init__(self, search: Search, tuning: Tuning) -> None:
+    def __init__(self, search: Search, seed: int | None) -> None:
         from superconv_ray.planning.tuning import Searcher
 
-        self.size = tuning.total_trials
+        self.size = search.tuning.total_trials
         self._search = search
-        self._searcher = Searcher(search.space, tuning)
+        self._seed = seed
+        self._searcher = Searcher(search.space, search.tuning, seed)
 
     def propose(self) -> tuple[CompleteTrial, ...]:
         """Return the replicates of every combination of the round; see `Choice`."""
         combinations = self._searcher.propose()
-        return tuple(t for settings in combinations for t in self._search.trials_at(settings))
+        return tuple(
+            trial
+            for settings in combinations
+            for trial in self._search.trials_at(settings, self._seed)
+        )
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """See `Choice`."""
         from superconv_ray.planning.tuning import Score
 
         reject_failed(outcomes, "a tuning trial")
-        count = len(self._search.templates)
+        count = self._search.tuning.replicates
         scores = []
         for start in range(0, len(outcomes), count):
             accuracies, losses = zip(

@@ -48,7 +48,7 @@ class Searcher:
         tuning: Effort and seed.
     """
 
-    def __init__(self, space: Mapping[str, Tuned], tuning: Tuning) -> None:
+    def __init__(self, space: Mapping[str, Tuned], tuning: Tuning, seed: int | None = None) -> None:
         self._space = space
         self._tuning = tuning
         self._proposals: list[_Proposal] = []
@@ -57,7 +57,7 @@ class Searcher:
             for name, range_ in sorted(space.items())
         }
         sampler = optuna.samplers.TPESampler(
-            seed=tuning.seed,
+            seed=tuning.seed + (seed or 0),
             n_startup_trials=min(10, max(1, round(STARTUP_FRACTION * tuning.trials))),
             constant_liar=True,  # keeps the proposals of a round away from one another
         )

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from superconv_ray.analysis import arm_summary
+from superconv_ray.analysis.comparison.choices import choice_ids
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE
@@ -45,7 +46,7 @@ def headline(results: StudyResults) -> str:
 
 
 def caveats(results: StudyResults) -> Iterator[str]:
-    """What limits the verdict: tests of many points, one seed, mixed precision, open trials."""
+    """What limits the verdict: tests, choices, single seeds, mixed precision, open trials."""
     if len(results.arms) > 1:
         table = results.comparison
         better = table[table["verdict"] == SUPER_CONVERGES]
@@ -58,6 +59,11 @@ def caveats(results: StudyResults) -> Iterator[str]:
             )
         if (table["n"] <= 1).all():
             yield "With one seed there are no intervals, so no gap can be told from chance."
+        if shared := _sharing_choices(results):
+            yield (
+                f"All seeds of {in_words(shared)} share one choice of settings at each point. The "
+                "noise of these choices is in no interval."
+            )
     precisions = sorted(set(results.trainings["precision_used"].dropna()))
     if len(precisions) > 1:
         yield f"Trainings ran in {in_words(precisions)}: arms may differ by precision alone."
@@ -78,6 +84,14 @@ def _not_bracketed(results: StudyResults) -> Iterator[str]:
             f"max_lr of {arm} is not bracketed at {where}: accuracy is highest at an end of the "
             "range tests. Widen them with from_range_test(low=..., high=...), or take more steps."
         )
+
+
+def _sharing_choices(results: StudyResults) -> list[str]:
+    """Arms whose settings were chosen once for several seeds."""
+    trainings = results.trainings.assign(choice=choice_ids(results.trainings))
+    chosen = trainings.dropna(subset="choice")
+    shared = set(chosen.loc[chosen.duplicated(["cell", "choice"]), "arm"])
+    return [arm for arm in results.arms if arm in shared]
 
 
 def stale_statistics(results: StudyResults) -> Iterator[str]:

@@ -50,10 +50,21 @@ def test_it_counts_cells_trials_and_steps() -> None:
 
 def test_tuning_trials_are_counted_with_their_replicates() -> None:
     arms = {"a": Arm(policy="constant", max_lr=tuned(0.01, 1))}
-    plan = study(arms=arms, tuning=Tuning(trials=3, replicates=2)).plan()
+    plan = study(arms=arms, tuning=Tuning(trials=3, replicates=2, per_seed=False)).plan()
     assert (plan.tuning_trials, plan.trainings, plan.trials) == (12, 4, 16)
     assert plan.steps == (12 + 4) * 20
     assert plan.cells[0].max_lr == "tuned"
+    assert plan.cells[0].choosing == (6, 6)
+
+
+def test_every_seed_that_may_be_added_has_a_search() -> None:
+    arms = {"a": Arm(max_lr=tuned(0.01, 1)), "b": Arm(policy="constant", max_lr=0.1)}
+    plan = study(arms=arms, tuning=Tuning(trials=3), seeds=at_least(2, up_to=5)).plan()
+    # At each of 2 points: 5 searches of 3 trials, and 2 x 5 trainings
+    assert (plan.tuning_trials, plan.trainings, plan.trials) == (30, 20, 50)
+    assert plan.steps == 50 * 20
+    assert [cell.choosing for cell in plan.cells] == [(6, 15), (0, 0)] * 2
+    assert " 6-15        2-5\n" in repr(plan)
 
 
 def test_trainings_that_confirm_a_rate_are_counted_as_tuning() -> None:

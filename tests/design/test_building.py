@@ -334,7 +334,7 @@ def test_a_tuned_cell_scores_on_held_out_labels_with_seeds_of_its_own() -> None:
     arms = {"a": Arm(policy="cosine", max_lr=tuned(0.01, 1.0), momentum=tuned(0.5, 0.9, log=False))}
     cell = the_cell(arms=arms, tuning=Tuning(replicates=2, validation_fraction=0.25))
     assert cell.search is not None
-    trials = cell.search.trials_at({"max_lr": 0.1, "momentum": 0.8})
+    trials = cell.search.trials_at({"max_lr": 0.1, "momentum": 0.8}, None)
     (training, _) = cell.trainings_with(max_lr=0.1, momentum=0.8)
     assert [trial.seed for trial in trials] == [2**30, 2**30 + 1]
     assert {trial.validation_fraction for trial in trials} == {0.25}
@@ -345,6 +345,36 @@ def test_a_tuned_cell_scores_on_held_out_labels_with_seeds_of_its_own() -> None:
         assert {name: trial.settings()[name] for name in same} == {
             name: training.settings()[name] for name in same
         }
+
+
+def test_the_search_of_a_seed_uses_its_subset_of_labels_and_has_seeds_of_its_own() -> None:
+    arms = {"a": Arm(policy="cosine", max_lr=tuned(0.01, 1.0))}
+    search = the_cell(arms=arms, tuning=Tuning(replicates=2)).search
+    assert search is not None
+    seeds = {
+        seed: [(t.seed, t.subset_seed) for t in search.trials_at({"max_lr": 0.1}, seed)]
+        for seed in (0, 7)
+    }
+    assert seeds[0] == [(2**30, 0), (2**30 + 2**20, 0)]
+    assert seeds[7] == [(2**30 + 7, 7), (2**30 + 2**20 + 7, 7)]
+    largest = search.trials_at({"max_lr": 0.1}, 2**30 - 1)
+    assert [trial.seed for trial in largest] == [2**31 - 1, 2**30 + 2**20 - 1]
+
+
+def test_a_subset_that_all_seeds_share_is_the_searches_subset_too() -> None:
+    arms = {"a": Arm(policy="cosine", max_lr=tuned(0.01, 1.0))}
+    search = the_cell(arms=arms, base=Trial(dataset="digits", subset_seed=3)).search
+    assert search is not None
+    for seed in (None, 7):
+        assert {t.subset_seed for t in search.trials_at({"max_lr": 0.1}, seed)} == {3}
+
+
+def test_a_search_knows_how_many_labels_score_it() -> None:
+    arms = {"a": Arm(policy="cosine", max_lr=tuned(0.01, 1.0))}
+    base = Trial(dataset="digits", data_count=300)
+    search = the_cell(arms=arms, base=base, tuning=Tuning(validation_fraction=0.3)).search
+    assert search is not None
+    assert search.held_out == 89  # 30 % of each class, in whole labels
 
 
 def test_a_swept_budget_stretches_the_schedules() -> None:

@@ -72,6 +72,13 @@ def test_an_impossible_range_is_rejected(low: Any, high: Any, log: bool, message
         tuned(low, high, log=log)
 
 
+def test_every_seed_is_searched_for_unless_one_search_is_asked_for() -> None:
+    assert Tuning().searches(5) == 5
+    assert Tuning(per_seed=False).searches(5) == 1
+    with pytest.raises(TypeError, match="tuning: per_seed must be True or False, got 1"):
+        Tuning(per_seed=1)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

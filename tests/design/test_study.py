@@ -101,6 +101,13 @@ def test_a_budget_may_be_left_to_the_sweep() -> None:
         ),
         (
             {"arms": {"a": Arm(max_lr=tuned(0.1, 1))}, "tuning": Tuning(trials=10**7)},
+            "30,000,003 (1 point x 1 arm x 3 seeds + 10,000,000 tuning trials a search)",
+        ),
+        (
+            {
+                "arms": {"a": Arm(max_lr=tuned(0.1, 1))},
+                "tuning": Tuning(trials=10**7, per_seed=False),
+            },
             "10,000,003 (1 point x 1 arm x 3 seeds + 10,000,000 tuning trials a search)",
         ),
     ],

@@ -336,7 +336,8 @@ def scored(trial: CompleteTrial, best: float = 1.0) -> Outcome:
 
 
 def test_a_search_proposes_rounds_and_the_trainings_take_the_best() -> None:
-    plan = plan_of({"a": SEARCH}, tuning=Tuning(trials=7, replicates=2, parallel=3))
+    tuning = Tuning(trials=7, replicates=2, parallel=3, per_seed=False)
+    plan = plan_of({"a": SEARCH}, tuning=tuning)
     planner = Planner(plan)
     assert (planner.left, planner.total) == (7 * 2 + 2, 16)
     ended: list[CompleteTrial] = []
@@ -357,6 +358,64 @@ def test_a_search_proposes_rounds_and_the_trainings_take_the_best() -> None:
     }
 
 
+def test_every_seed_has_a_search_of_its_own_and_trains_with_what_that_chose() -> None:
+    planner = Planner(plan_of({"a": SEARCH}, tuning=Tuning(trials=3, parallel=3)))
+    assert (planner.left, planner.total) == (8, 8)
+    trials = taken(planner)
+    own = {seed: [t for t in trials if t.subset_seed == seed] for seed in (0, 1)}
+    assert [[t.seed for t in own[seed]] for seed in own] == [[2**30] * 3, [2**30 + 1] * 3]
+    for trial in own[1]:
+        planner.tell(trial.id, scored(trial, best=10.0))
+    (second,) = taken(planner)  # does not wait for the other search
+    assert (second.seed, second.max_lr) == (1, max(t.max_lr for t in own[1]))
+    for trial in own[0]:
+        planner.tell(trial.id, scored(trial, best=0.01))
+    (first,) = taken(planner)
+    assert (first.seed, first.max_lr) == (0, min(t.max_lr for t in own[0]))
+    chosen_from = {m.trial_id: set(m.chosen_from) for m in planner.memberships if m.chosen}
+    assert chosen_from == {
+        first.id: {trial.id for trial in own[0]},
+        second.id: {trial.id for trial in own[1]},
+    }
+    assert (planner.left, planner.total) == (2, 8)
+
+
+def test_a_failed_search_of_one_seed_blocks_that_seed_alone() -> None:
+    planner = Planner(plan_of({"a": SEARCH}, tuning=Tuning(trials=2, parallel=2)))
+    for trial in taken(planner):
+        planner.tell(trial.id, scored(trial) if trial.subset_seed else FAILED)
+    assert [training.seed for training in taken(planner)] == [1]
+    assert [cell.arm for cell, _ in planner.blocked] == ["a"]
+    assert planner.left == 1
+
+
+def test_a_further_seed_brings_a_search_that_begins_when_the_seed_is_added() -> None:
+    arms = {"a": SEARCH, "b": GIVEN}
+    seeds, tuning = at_least(2, up_to=3), Tuning(trials=2, parallel=2)
+    planner = Planner(plan_of(arms, seeds=seeds, tuning=tuning))
+    assert (planner.left, planner.total) == (12, 12)
+    stages = list(planner.expected())[-2:]  # of both cells, half of the further seed
+    assert [[(s.trial.validation_fraction, s.count) for s in cell] for cell in stages] == [
+        [(0.0, 1), (0.2, 1.0), (0.0, 0.5)],
+        [(0.0, 0.5)],
+    ]
+    seen: list[tuple[str, str, int]] = []
+    while isinstance(trial := planner.next(), CompleteTrial):
+        kind = "search" if trial.validation_fraction else "training"
+        seen.append((trial.policy, kind, trial.subset_seed))
+        accuracy = 0.5 + 0.01 * (-1) ** trial.subset_seed * (trial.policy == "cosine")
+        end = (
+            scored(trial) if kind == "search" else Outcome("completed", {"test_accuracy": accuracy})
+        )
+        planner.tell(trial.id, end)
+    assert seen[-4:] == [
+        *(("cosine", "search", 2), ("cosine", "search", 2)),
+        *(("cosine", "training", 2), ("piecewise", "training", 2)),
+    ]
+    assert {place for *_, place in seen[:-4]} == {0, 1}
+    assert (len(seen), planner.left) == (12, 0)
+
+
 def test_a_search_learns_from_its_scores() -> None:
     late = []
     for best in (0.03, 3.0):
@@ -372,12 +431,12 @@ def test_a_search_learns_from_its_scores() -> None:
 def test_every_search_has_the_same_effort_and_the_same_first_proposals() -> None:
     arms = {"a": SEARCH, "b": Arm(policy="linear", max_lr=tuned(0.01, 10.0))}
     planner = Planner(plan_of(arms, tuning=Tuning(trials=4)))
-    trials = taken(planner)
-    rates = {
-        policy: [t.max_lr for t in trials if t.policy == policy] for policy in ("cosine", "linear")
-    }
-    assert len(rates["cosine"]) == 4
+    rates: dict[str, dict[int, list[float]]] = {"cosine": {}, "linear": {}}
+    for trial in taken(planner):
+        rates[trial.policy].setdefault(trial.subset_seed, []).append(trial.max_lr)
+    assert [len(own) for own in rates["cosine"].values()] == [4, 4]
     assert rates["cosine"] == rates["linear"]
+    assert rates["cosine"][0] != rates["cosine"][1]
 
 
 def test_a_diverged_tuning_trial_is_worst_and_loss_breaks_ties_of_accuracy() -> None:
@@ -632,7 +691,14 @@ SEARCHED = plan_of(
     seeds=at_least(2, up_to=5),
     tuning=Tuning(trials=5, replicates=2, parallel=2),
 )
-plans = pytest.mark.parametrize("plan", [PLAN, SEARCHED], ids=["range tests", "search"])
+SEARCHED_ONCE = plan_of(
+    {"a": Arm(policy="cosine", max_lr=tuned(0.1, 3.0)), "b": GIVEN},
+    seeds=at_least(2, up_to=5),
+    tuning=Tuning(trials=5, replicates=2, parallel=2, per_seed=False),
+)
+plans = pytest.mark.parametrize(
+    "plan", [PLAN, SEARCHED, SEARCHED_ONCE], ids=["range tests", "searches", "one search"]
+)
 
 
 @plans

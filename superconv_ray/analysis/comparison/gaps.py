@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from superconv_ray.analysis.comparison.arms import group_means
+from superconv_ray.analysis.comparison.choices import choice_ids
 from superconv_ray.analysis.comparison.verdicts import (
     MARGIN,
     Corrections,
@@ -146,8 +147,8 @@ def paired_runs(
     """Return the points (`by`, numbered) and every run next to its partner.
 
     Runs have the columns point, rank (of the baseline among `baselines`), gap (NaN without a
-    partner), arm and diverged, and with the suffix _baseline the latter two of the baseline's run.
-    They are missing where there is no run.
+    partner), arm, diverged and choice (see `choice_ids`), and with the suffix _baseline the latter
+    three of the baseline's run. They are missing where there is no run.
     """
     trainings = finished_trainings(trials, by, value)
     require_arms(trainings, (arm, *baselines))
@@ -156,7 +157,7 @@ def paired_runs(
     number = trainings.groupby(list(by), dropna=False).ngroup() if by else 0
     diverged = (trainings["status"] == "diverged").astype(float)  # missing without a partner
     sides = trainings[[*REPLICATE, "arm"]].assign(
-        point=number, value=trainings[value], diverged=diverged
+        point=number, value=trainings[value], diverged=diverged, choice=choice_ids(trainings)
     )
     pair = ["point", *REPLICATE]
     runs = pd.concat(
@@ -173,12 +174,16 @@ def paired_runs(
 
 
 def _pairing(cells: Any) -> pd.DataFrame:
-    """Number of runs on each side, and how many of them diverged."""
+    """Number of runs on each side, how many of them diverged, and how many choices they share."""
     counts = cells.agg(
         runs=("arm", "count"),
         runs_baseline=("arm_baseline", "count"),
         diverged=("diverged", "sum"),
         diverged_baseline=("diverged_baseline", "sum"),
+        chosen=("choice", "count"),
+        chosen_baseline=("choice_baseline", "count"),
+        choices=("choice", "nunique"),
+        choices_baseline=("choice_baseline", "nunique"),
     )
     return pd.DataFrame(counts).astype(int)
 

@@ -7,12 +7,13 @@ grows, and a gain whose interval excludes zero only at few labels need not have 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from superconv_ray.analysis.comparison.choices import SHARED_CHOICE
 from superconv_ray.analysis.comparison.gaps import paired_runs
 from superconv_ray.analysis.comparison.verdicts import UNDECIDED
 from superconv_ray.analysis.frames import REPLICATE, baselines_of
@@ -63,8 +64,10 @@ def gap_trend(
         *key, rank = cast("tuple[Any, ...]", place)
         table = curves.pivot_table(index=REPLICATE, columns=LABELS, values="gap").dropna()
         left_out = curves.groupby(REPLICATE).ngroups - len(table)
-        found, note = _growth(table), _note(table, left_out)
-        rows.append((*key, arm, names[rank], *found, table.shape[1], _verdict(found), note))
+        found = _growth(table)
+        notes = [*_notes(table, left_out), *_on_choices(curves)]
+        verdict = _verdict(found)
+        rows.append((*key, arm, names[rank], *found, table.shape[1], verdict, "; ".join(notes)))
     columns = [*by, "arm", "baseline", *Interval._fields, "points", "verdict", "note"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -83,14 +86,17 @@ def _verdict(growth: Interval) -> str:
     return FALLS if growth.high < 0 else UNDECIDED
 
 
-def _note(gaps: pd.DataFrame, left_out: int) -> str:
-    said = []
+def _notes(gaps: pd.DataFrame, left_out: int) -> Iterator[str]:
     if gaps.empty:
-        said.append("no seed was run at all points")
+        yield "no seed was run at all points"
     elif left_out:
-        said.append(f"{left_out} of the seeds left out, because they lack a point")
+        yield f"{left_out} of the seeds left out, because they lack a point"
     if gaps.shape[1] < 2:
-        said.append("one number of labels has no trend")
+        yield "one number of labels has no trend"
     elif len(gaps) == 1:
-        said.append("one seed: no interval")
-    return "; ".join(said)
+        yield "one seed: no interval"
+
+
+def _on_choices(runs: pd.DataFrame) -> Iterator[str]:
+    if any(runs[side].dropna().duplicated().any() for side in ("choice", "choice_baseline")):
+        yield SHARED_CHOICE

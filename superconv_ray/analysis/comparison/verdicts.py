@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from superconv_ray.analysis.comparison.choices import SHARED_CHOICE
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE
 from superconv_ray.analysis.statistics.paired import MAX_SEEDS, seeds_needed
 from superconv_ray.design.text import counted
@@ -69,7 +70,7 @@ def note(row: Mapping[Any, Any], corrections: Corrections) -> str:
             smallest p_holm that the numbers of pairs allow).
         corrections: What p_holm is corrected for.
     """
-    parts = (_on_pairs(row), _on_divergence(row), _on_decision(row, corrections))
+    parts = (_on_pairs(row), _on_divergence(row), _on_choices(row), _on_decision(row, corrections))
     return "; ".join(chain.from_iterable(parts))
 
 
@@ -107,6 +108,11 @@ def _on_divergence(row: Mapping[Any, Any]) -> Iterator[str]:
         elif diverged:
             of = counted(runs, "run")
             yield f"{row[side]!r} diverged in {diverged} of {of}, counted as measured"
+
+
+def _on_choices(row: Mapping[Any, Any]) -> Iterator[str]:
+    if any(row[f"choices{side}"] < row[f"chosen{side}"] for side in ("", "_baseline")):
+        yield SHARED_CHOICE
 
 
 def _on_decision(row: Mapping[Any, Any], corrections: Corrections) -> Iterator[str]:

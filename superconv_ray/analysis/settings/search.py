@@ -9,6 +9,7 @@ import pandas as pd
 from superconv_ray.analysis.frames import joined, placed, require_columns
 
 SCORE = "validation_accuracy"
+COLUMNS = ("arm", "role", "cell", "seed", "status", "trial_id", "chosen", "chosen_from")
 
 
 def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.DataFrame:
@@ -20,29 +21,40 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
         by: Columns that a cell's trials share and that identify the cell.
 
     Returns:
-        One row per cell, combination of settings, and setting. Columns: `by`, cell, arm, setting
-        (its name), tried (its value), score (mean validation accuracy of the combination's trials,
-        where a diverged trial counts as 0), trials, diverged, chosen (whether the cell's trainings
-        have the combination). Range tests are no search and have no rows.
+        One row per search, combination of settings, and setting. Columns: `by`, cell, seed (the
+        first that the search is for; missing while it has no training), arm, setting (its name),
+        tried (its value), score (mean validation accuracy of the combination's trials, where a
+        diverged trial counts as 0), trials, diverged, chosen (whether the search's trainings have
+        the combination). Range tests are no search and have no rows.
 
     Raises:
         TypeError: `trials` is no frame.
         ValueError: A column is missing.
     """
-    require_columns(trials, ["arm", "role", "cell", "status", "chosen", SCORE, *by])
+    require_columns(trials, [*COLUMNS, SCORE, *by])
     tuning, trainings = (trials[trials["role"] == role] for role in ("tuning", "training"))
+    place = ["arm", "cell", "seed"]
     frames = []
-    for key, tried in tuning.groupby(["arm", "cell"]):
+    for key, tried in _with_seeds(tuning, trainings).groupby(place, dropna=False):
         own = trainings[trainings["arm"] == key[0]]
         names = list(dict.fromkeys(name for chosen in own["chosen"] for name in chosen))
         if names:
-            scores = placed(_scores(tried, [*by, *names]), ["arm", "cell"], key)
-            taken = own.loc[own["cell"] == key[1], names].drop_duplicates()
+            scores = placed(_scores(tried, [*by, *names]), place, key)
+            taken = own.loc[(own["cell"] == key[1]) & (own["seed"] == key[2]), names]
             found = scores.merge(taken.assign(chosen=True), on=names, how="left")
             found["chosen"] = found["chosen"].eq(True)
             frames += [found.assign(setting=name, tried=found[name]) for name in names]
-    columns = [*by, "cell", "arm", "setting", "tried", "score", "trials", "diverged", "chosen"]
-    return joined(frames, columns)
+    columns = [*by, "cell", "seed", "arm", "setting", "tried", "score", "trials", "diverged"]
+    return joined(frames, [*columns, "chosen"])
+
+
+def _with_seeds(tuning: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
+    """Tuning trials; their seed is now the first one whose training uses what they chose."""
+    place = ["arm", "cell", "trial_id"]
+    used = trainings[["arm", "cell", "seed", "chosen_from"]].explode("chosen_from")
+    first = used.rename(columns={"chosen_from": "trial_id"}).sort_values("seed", kind="stable")
+    first = first.drop_duplicates(place).astype({"seed": "Int64"})
+    return tuning.drop(columns="seed").merge(first, on=place, how="left")
 
 
 def _scores(tried: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

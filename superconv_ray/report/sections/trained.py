@@ -69,15 +69,24 @@ def learning(results: StudyResults) -> Iterator[Section]:
 
 def schedules(results: StudyResults) -> Iterator[Section]:
     """Learning rate and momentum of the arms."""
-    given = results.trainings[["arm", "steps", *schedule_fields()]].map(str)
-    alike = given.drop_duplicates()["arm"].is_unique
-    by = [] if alike else results.axes
-    frame = schedule_table(results.trainings, by, results.curves)
+    trainings, first = results.trainings, results.trainings["seed"].iloc[0]
+    given = trainings[["arm", "steps", *schedule_fields()]].map(str)
+    by = [] if given.drop_duplicates()["arm"].is_unique else results.axes
+    places = given.assign(**{axis: trainings[axis].map(str) for axis in by}).drop_duplicates()
+    source, text = "trainings", "Learning rate and momentum of the trainings at each step."
+    if places.duplicated(["arm", *by]).any():
+        source = f"trainings[trainings['seed'] == {first}]"
+        text = (
+            f"Learning rate and momentum at each step of the trainings with seed {first}: every "
+            "seed has chosen settings of its own."
+        )
+        trainings = trainings[trainings["seed"] == first]
+    frame = schedule_table(trainings, by, results.curves)
     yield Section(
         name="schedules",
         title="Schedules",
-        text="Learning rate and momentum of the trainings at each step.",
+        text=text,
         frame=frame,
-        code=code_of(schedule_table, f"trainings, {by!r}, curves"),
+        code=code_of(schedule_table, f"{source}, {by!r}, curves"),
         chart=drawn(charts.schedules, frame, results.all_arms, facet=by),
     )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superconv_ray.analysis import arm_summary, compare
+from superconv_ray.analysis.comparison.choices import SHARED_CHOICE
 from tests.analysis.comparison.made import TWO_POINTS, frame, numbers, run
 
 
@@ -359,6 +360,18 @@ def test_an_arm_that_always_diverged_does_not_super_converge() -> None:
     row = compared(*rows)
     assert row["verdict"] == "does not"
     assert row["note"].startswith("'a' diverged in all of 3 runs;")
+
+
+def test_a_choice_of_settings_that_all_seeds_share_is_noted() -> None:
+    made = frame(*pairs(0.1, 0.12, 0.14))
+    of_seed = made["seed"].map(lambda seed: [f"range test {seed}", "another"])
+    for arm in ("a", "b"):  # one of them suffices
+        chosen = made["arm"] == arm
+        once = made.assign(chosen_from=[["range test 0", "another"] if c else [] for c in chosen])
+        (note,) = compare(once, "a", "b")["note"]
+        assert SHARED_CHOICE in note
+        (note,) = compare(once.assign(chosen_from=of_seed.where(chosen)), "a", "b")["note"]
+        assert SHARED_CHOICE not in note
 
 
 def test_single_divergences_count_and_are_noted() -> None:

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 import pytest
 
+from superconv_ray.analysis.comparison.choices import SHARED_CHOICE
 from superconv_ray.analysis.comparison.trend import gap_trend
 from tests.analysis.made import frame, run
 
@@ -62,6 +63,14 @@ def test_one_seed_has_a_slope_but_no_interval() -> None:
     assert row["mean"] == pytest.approx(0.1)
     assert math.isnan(row["low"])
     assert (row["verdict"], row["note"]) == ("undecided", "one seed: no interval")
+
+
+def test_a_choice_of_settings_that_all_seeds_share_is_noted() -> None:
+    made = trials({100: 0.1, 10: 0.2}, {100: 0.1, 10: 0.3})
+    once = made.assign(chosen_from=made["data_count"].map(lambda count: [f"search-{count}"]))
+    per_seed = made.assign(chosen_from=made["trial_id"].map(lambda trial: [f"search-{trial}"]))
+    notes = [gap_trend(t, "one_cycle", "cosine")["note"][0] for t in (made, once, per_seed)]
+    assert notes == ["", SHARED_CHOICE, ""]
 
 
 def test_curves_and_baselines_have_rows_of_their_own() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from superconv_ray.analysis.comparison.choices import SHARED_CHOICE
 from superconv_ray.analysis.comparison.verdicts import Corrections, further_seeds, note, verdicts
 
 ROW: dict[str, Any] = {
@@ -22,6 +23,10 @@ ROW: dict[str, Any] = {
     "runs_baseline": 8,
     "diverged": 0,
     "diverged_baseline": 0,
+    "chosen": 8,
+    "chosen_baseline": 0,
+    "choices": 8,
+    "choices_baseline": 0,
     "p_holm": 0.01,
     "p_floor": 0.0078125,
     "verdict": "super-converges",
@@ -78,6 +83,9 @@ def test_a_plain_case_has_nothing_to_note() -> None:
     [
         ({"runs": 10}, "2 runs of 'a' without a partner left out"),
         ({"runs_baseline": 9}, "1 run of 'b' without a partner left out"),
+        ({"choices": 1}, SHARED_CHOICE),
+        ({"chosen_baseline": 8, "choices_baseline": 1}, SHARED_CHOICE),
+        ({"chosen_baseline": 8, "choices_baseline": 8}, ""),
         ({"diverged": 1}, "'a' diverged in 1 of 8 runs, counted as measured"),
         ({"diverged_baseline": 8}, "'b' diverged in all of 8 runs: nothing to compare with"),
         ({"p_holm": 0.06}, "better by its own interval, but p > 0.05"),
