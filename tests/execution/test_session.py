@@ -64,7 +64,7 @@ def study(**changes: Any) -> Study:
 
 
 def searching_study() -> Study:
-    """Two arms, each with four tuning trials, and two or three seeds."""
+    """Two arms with two or three seeds, each of which is searched for with four trials."""
     tuned_lr = tuned(0.01, 1.0)
     return study(
         arms={
@@ -499,9 +499,9 @@ def test_a_search_that_is_interrupted_repeatedly_trains_the_same_trials(
 ) -> None:
     whole = run(searching_study(), str(tmp_path / "whole"))
     assert whole.left == 0
-    assert whole.trained in (12, 14)  # the third seed is added for both arms, or for none
-    parts = [run(searching_study(), store_uri, max_trials=3) for _ in range(5)]
-    assert [part.trained for part in parts[:4]] == [3, 3, 3, 3]
+    assert whole.trained in (20, 30)  # the third seed is added for both arms, or for none
+    parts = [run(searching_study(), store_uri, max_trials=6) for _ in range(5)]
+    assert [part.trained for part in parts[:3]] == [6, 6, 6]
     assert sum(part.trained for part in parts) == whole.trained
     assert_same_results(store_uri, str(tmp_path / "whole"))
     members = [open_store(uri).members("tiny") for uri in (store_uri, str(tmp_path / "whole"))]
@@ -536,9 +536,9 @@ def test_the_trials_of_a_study_are_recorded_while_it_runs(
 
     monkeypatch.setattr(session, "Run", Watched)
     run(searching_study(), store_uri)
-    # The eighth tuning trial at the latest ends a search, and the trainings that follow are known.
+    # Four searches have four trials each. The 13th at the latest ends one, so its training is known.
     assert known[0] == {"tuning"}
-    assert known[7] == {"tuning", "training"}
+    assert known[12] == {"tuning", "training"}
 
 
 def test_tf32_is_refused_before_anything_is_trained_where_there_is_no_gpu(

@@ -367,7 +367,8 @@ def test_a_choice_of_settings_that_all_seeds_share_is_noted() -> None:
     of_seed = made["seed"].map(lambda seed: [f"range test {seed}", "another"])
     for arm in ("a", "b"):  # one of them suffices
         chosen = made["arm"] == arm
-        once = made.assign(chosen_from=[["range test 0", "another"] if c else [] for c in chosen])
+        shared = chosen.map(lambda c: ["range test 0", "another"] if c else [])
+        once = made.assign(chosen_from=shared)
         (note,) = compare(once, "a", "b")["note"]
         assert SHARED_CHOICE in note
         (note,) = compare(once.assign(chosen_from=of_seed.where(chosen)), "a", "b")["note"]
