@@ -145,7 +145,7 @@ def _search(
 ) -> Search:
     """Plan a cell's tuning trials: like its trainings, but scored on held-out labels."""
     tuning = study.tuning
-    check_search(space, template, study.seed_values(), tuning)
+    check_search(space, template, study.seed_values())
     held_out = _held_out(template, study, point, tuning.validation_fraction, facts)
     trained = training_count(
         facts, held_out.data_count, held_out.validation_fraction, held_out.batch_size

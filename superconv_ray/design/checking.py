@@ -69,9 +69,7 @@ def check_unused(own: Mapping[str, Any], point: Mapping[str, Any], template: Tri
             )
 
 
-def check_search(
-    space: Mapping[str, Tuned], template: Trial, seeds: Iterable[int], tuning: Tuning
-) -> None:
+def check_search(space: Mapping[str, Tuned], template: Trial, seeds: Iterable[int]) -> None:
     """Reject a search of settings that cannot be tuned, or one that sees what is measured."""
     for name in space:
         if number_type(name) is None:

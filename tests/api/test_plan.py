@@ -73,7 +73,7 @@ def test_trainings_that_confirm_a_rate_are_counted_as_tuning() -> None:
     # At each of 2 points: 2 range tests of 10 steps, 3 x 2 trainings that confirm, and 2 trainings
     assert (plan.range_tests, plan.tuning_trials, plan.trainings) == (4, 12, 4)
     assert plan.steps == 4 * 10 + (12 + 4) * 20
-    assert (plan.cells[0].max_lr, plan.cells[0].choosing) == ("range test, confirmed", 2 + 6)
+    assert (plan.cells[0].max_lr, plan.cells[0].choosing) == ("range test, confirmed", (8, 8))
 
 
 def test_seeds_that_may_be_added_are_a_range() -> None:

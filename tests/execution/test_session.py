@@ -536,7 +536,7 @@ def test_the_trials_of_a_study_are_recorded_while_it_runs(
 
     monkeypatch.setattr(session, "Run", Watched)
     run(searching_study(), store_uri)
-    # Four searches have four trials each. The 13th at the latest ends one, so its training is known.
+    # Four searches have four trials each: the 13th at the latest ends one, and a training follows.
     assert known[0] == {"tuning"}
     assert known[12] == {"tuning", "training"}
 
