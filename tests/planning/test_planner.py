@@ -402,7 +402,7 @@ def test_a_further_seed_brings_a_search_that_begins_when_the_seed_is_added() -> 
     seen: list[tuple[str, str, int]] = []
     while isinstance(trial := planner.next(), CompleteTrial):
         kind = "search" if trial.validation_fraction else "training"
-        seen.append((trial.policy, kind, trial.subset_seed))
+        seen.append((str(trial.policy), kind, trial.subset_seed))
         accuracy = 0.5 + 0.01 * (-1) ** trial.subset_seed * (trial.policy == "cosine")
         end = (
             scored(trial) if kind == "search" else Outcome("completed", {"test_accuracy": accuracy})
@@ -433,7 +433,7 @@ def test_every_search_has_the_same_effort_and_the_same_first_proposals() -> None
     planner = Planner(plan_of(arms, tuning=Tuning(trials=4)))
     rates: dict[str, dict[int, list[float]]] = {"cosine": {}, "linear": {}}
     for trial in taken(planner):
-        rates[trial.policy].setdefault(trial.subset_seed, []).append(trial.max_lr)
+        rates[str(trial.policy)].setdefault(trial.subset_seed, []).append(trial.max_lr)
     assert [len(own) for own in rates["cosine"].values()] == [4, 4]
     assert rates["cosine"] == rates["linear"]
     assert rates["cosine"][0] != rates["cosine"][1]
