@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.budget import epochs, iterations, samples, seconds
 from superconv_ray.design.choices import Tuning, from_range_test, tuned
-from superconv_ray.design.schedules import POLICIES
+from superconv_ray.design.schedules import POLICIES, Rates
 from superconv_ray.design.seeds import at_least
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import grid, paired
@@ -52,6 +52,7 @@ __all__ = [
     "Arm",
     "Dataset",
     "IncompleteRunWarning",
+    "Rates",
     "RunResult",
     "Store",
     "StoreError",
