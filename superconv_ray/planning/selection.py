@@ -8,7 +8,7 @@ from typing import Any
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Search
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.planning.choice import Choice, Role, held_out_score, reject_failed
+from superconv_ray.planning.choice import Choice, Role, mean_score, reject_failed
 from superconv_ray.planning.range_test_choice import RangeTestChoice
 
 
@@ -55,12 +55,10 @@ class SearchChoice:
 
         reject_failed(outcomes, "a tuning trial")
         count = self._search.tuning.replicates
-        scores = []
-        for start in range(0, len(outcomes), count):
-            accuracies, losses = zip(
-                *map(held_out_score, outcomes[start : start + count]), strict=True
-            )
-            scores.append(Score(sum(accuracies) / count, -sum(losses) / count))
+        scores = [
+            Score(*mean_score(outcomes[start : start + count]))
+            for start in range(0, len(outcomes), count)
+        ]
         self._searcher.tell(scores)
 
     def settings(self) -> dict[str, Any]:
