@@ -30,7 +30,7 @@ TOLERANCE = 0.25
 """A rate is right if it differs from the true one by at most this share of it."""
 NO_RATE = ("too noisy", "not bracketed")
 """Verdicts that recommend no rate."""
-COMPARED = 4
+COMPARED = 8
 """One draw in so many is read with every estimator."""
 LEGEND = """\
 told: a rate is recommended. right: within 25 % of the true one, of those told. verdict: the right

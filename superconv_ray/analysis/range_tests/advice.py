@@ -55,8 +55,8 @@ def _verdict(test: RangeTest, noise: Noise) -> Verdict:
 
 
 def _reaches_end(test: RangeTest) -> bool:
-    """Whether the plateau goes on to the end; a dip there of half a window is taken for a spike."""
-    return bool(test.top.plateau.high >= test.rates[-1 - window(len(test.rates)) // 2])
+    """Whether the plateau goes on to the last window; what falls there may be a spike."""
+    return bool(test.top.plateau.high >= test.rates[-window(len(test.rates))])
 
 
 def _doubt(top: Top, noise: Noise) -> str:
@@ -101,14 +101,19 @@ def _sentences(test: RangeTest, noise: Noise, verdict: Verdict) -> Iterator[str]
         yield (
             f"Accuracy collapses at LR {top.collapse_lr:.3g}; max_lr is at most two thirds of that."
         )
-    elif verdict == "plateau":
+    elif verdict == "plateau" and _reaches_end(test):
         yield use
         yield (
             "Super-convergence is possible: accuracy stays within 5 % of its best up to LR "
-            f"{top.plateau.high:.3g}."
+            f"{top.plateau.high:.3g}. The test ends at {high:.3g}: raise that end to see how far "
+            "the plateau goes."
         )
-        if _reaches_end(test):
-            yield "The test ends there: raise that end to see how far the plateau goes."
+    elif verdict == "plateau":
+        yield use
+        yield (
+            f"Accuracy stays within 5 % of its best up to LR {top.plateau.high:.3g}, and falls "
+            "slowly beyond."
+        )
     else:
         yield use
         yield "Accuracy has a distinct peak there."

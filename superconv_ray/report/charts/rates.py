@@ -216,6 +216,7 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[a
         }
     )
     peak["text"] = interval_texts(peak, ".3g", "lr")
+    peak["label"] = "peak " + peak["text"]
     title = f"{row['labels']} accuracy (%)"
     y = y_of("robust", title)
     measured, found = alt.Chart(inline(rows)), alt.Chart(inline(peak))
@@ -239,6 +240,7 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[a
         found.mark_point(color=theme.VERMILLION, filled=True, size=70, opacity=1).encode(
             x=place.x(), y=y, tooltip=told
         ),
+        found.mark_text(dy=16).encode(x=place.x(), y=y, text="label:N"),
     ]
 
 

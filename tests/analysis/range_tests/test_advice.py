@@ -28,8 +28,8 @@ from tests.analysis.range_tests.made import (
     ("accuracy", "verdict", "advice"),
     [
         (hill(), "peak", "Use max_lr=0.108; for one cycle min_lr=0.0054 to 0.011 (max_lr/20 to"),
-        (step(20), "plateau", "The test ends there: raise that end"),
-        (slope(20), "plateau", "within 5 % of its best up to LR 0.377."),
+        (step(20), "plateau", "The test ends at 10: raise that end"),
+        (slope(20), "plateau", "within 5 % of its best up to LR 0.377, and falls"),
         (step(20, 50), "collapse", "Accuracy collapses at LR 2.45; max_lr is at most two"),
         (step(59), "not bracketed", "the upper end of the test, 10: raise that end"),
         (hill(0), "not bracketed", "the lower end of the test, 0.001: lower that end"),
