@@ -22,6 +22,10 @@ points:
     1 second        97.1 [96.0, 98.2]  98.8 [98.5, 99.1]  98.2 [97.4, 99.0]
                gap   1.8 [0.9, 2.8]     1.2 [0.9, 1.5]     1.8 [1.0, 2.6]
 
+These max_lr were read off linear range tests from 0 to 3 in 100 steps, which read rates that are
+too large (NOTES.md). The study's range tests are exponential now, and the table has yet to be
+measured with them.
+
 The answer depends on what is held equal. At equal iterations the largest batch is best, because it
 sees the most samples. At equal epochs no difference shows. At equal time 64 beats 16. The gap has
 no trend with the batch size. (Other work ran at the same time, so a step took 2.6, 4.9 and 10.0 ms,
