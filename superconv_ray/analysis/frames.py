@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from superconv_ray.design.metrics import ACCURACY, Metric, metric_of
 from superconv_ray.design.text import did_you_mean
 
 REPLICATE = ["seed", "subset_seed"]
@@ -79,6 +81,32 @@ def finished_trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> p
                 lambda v: tuple(v) if isinstance(v, (list, np.ndarray)) else v
             )
     return found.drop_duplicates([*by, "arm", "trial_id"])
+
+
+def metric_in(trials: pd.DataFrame, column: str) -> Metric:
+    """Return what a column holds: which direction of it is better, and its range.
+
+    Args:
+        trials: As from ``open_store(...).trials(study)``.
+        column: Such as "test_accuracy", or "test_metric", whose metric the trials name. More of any
+            other column is better.
+
+    Raises:
+        ValueError: The trials have several metrics.
+    """
+    if re.fullmatch(r"(\w+_)?accuracy(_reestimated)?", column):
+        return ACCURACY
+    if re.fullmatch(r"(\w+_)?metric(_reestimated)?", column):
+        names = [name for name in ("metric", "metric_goal", "metric_unit") if name in trials]
+        measured = trials[trials[column].notna()] if column in trials else trials
+        found = measured[names].drop_duplicates(names[:1])
+        if len(found) > 1:
+            raise ValueError(f"{column} must be of one metric, got {', '.join(found['metric'])}")
+        return metric_of(dict(found.iloc[0])) if len(found) else ACCURACY
+    if column == "generalization_gap":
+        return Metric(column, "generalization gap", least=-1.0, most=1.0)
+    least = 0.0 if column.endswith("loss") else -np.inf
+    return Metric(column, column.replace("_", " "), least=least)
 
 
 def require_arms(found: pd.DataFrame, arms: Iterable[str]) -> None:

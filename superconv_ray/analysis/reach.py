@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.frames import baselines_of
+from superconv_ray.analysis.frames import baselines_of, metric_in
 from superconv_ray.analysis.statistics.intervals import TAILS, Floats
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 
@@ -69,7 +69,7 @@ def speedup(
         arm: Name of the arm.
         baseline: Name or names of the arms to measure it against.
         by: Columns that distinguish curves, such as ``["data_count"]``.
-        value: Column to reach; more of it is better.
+        value: Column to reach, as for `compare`.
 
     Returns:
         One row per baseline and budget of the arm. Columns: `by`, baseline, steps, mean (of the
@@ -122,6 +122,7 @@ def _factors(
 ) -> pd.DataFrame:
     """The table of `speedup` along an axis; `reached` names the column of the baseline's place."""
     baselines = baselines_of(arm, baseline)
+    sign = metric_in(trials, value).sign
     rows: list[tuple[object, ...]] = []
     for key, curves in arm_curves(trials, [arm, *baselines], axis, by, value):
         if arm not in curves:
@@ -132,13 +133,14 @@ def _factors(
                 found = _reached(own, curves[name], name)
             else:
                 found = _nothing_reached(own, f"no training of {name!r} here")
-            rows += [(*key, name, *row) for row in zip(own.axis, *found, strict=True)]
+            means = sign * own.means
+            rows += [(*key, name, *row) for row in zip(own.axis, means, *found, strict=True)]
     columns = [*by, "baseline", axis, "mean", reached, *RESULTS]
     return pd.DataFrame(rows, columns=columns).astype({axis: trials[axis].dtype})
 
 
 def _reached(arm: ReplicateCurve, baseline: ReplicateCurve, name: str) -> list[npt.ArrayLike]:
-    """The columns from mean on, each of shape [points of the arm]."""
+    """The columns after mean, each of shape [points of the arm]."""
     (found,) = first_reached(baseline.axis, baseline.means[np.newaxis], arm.means[np.newaxis])
     targets, means = redrawn_means([arm, baseline], DRAWS)
     # An order statistic: a censored draw is infinite and must not be interpolated.
@@ -151,7 +153,6 @@ def _reached(arm: ReplicateCurve, baseline: ReplicateCurve, name: str) -> list[n
     uncertain = arm.lost | (np.minimum(arm.counts, baseline.counts.min()) < 2)
     reached = np.where(arm.lost, np.nan, np.clip(found, begin, end))
     return [
-        arm.means,
         reached,
         reached / arm.axis,
         *(np.where(uncertain, np.nan, bound) / arm.axis for bound in ends),
@@ -164,7 +165,7 @@ def _reached(arm: ReplicateCurve, baseline: ReplicateCurve, name: str) -> list[n
 def _nothing_reached(arm: ReplicateCurve, why: str) -> list[npt.ArrayLike]:
     nothing = np.full(len(arm.axis), np.nan)
     censored, note = ([text] * len(arm.axis) for text in ("", why))
-    return [arm.means, *[nothing] * 4, censored, arm.counts, note]
+    return [*[nothing] * 4, censored, arm.counts, note]
 
 
 def _note(i: int, reached: float, arm: ReplicateCurve, baseline: ReplicateCurve, name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.frames import baselines_of
+from superconv_ray.analysis.frames import baselines_of, metric_in
 from superconv_ray.analysis.reach import DRAWS, first_reached
 from superconv_ray.analysis.statistics.intervals import TAILS
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
@@ -40,7 +40,7 @@ def time_to_accuracy(
         arm: Name or names of the arms.
         baseline: Name of the arm whose longest run sets the target.
         by: Columns that distinguish curves, such as ``["data_count"]``.
-        value: Column to reach; more of it is better.
+        value: Column to reach, as for `compare`.
 
     Returns:
         One row per arm. Columns: `by`, arm, long_steps (the baseline's largest budget), target (its
@@ -54,23 +54,23 @@ def time_to_accuracy(
         TypeError: `trials` is no frame.
         ValueError: As `speedup`.
     """
-    arms = baselines_of(baseline, arm)
+    arms, sign = baselines_of(baseline, arm), metric_in(trials, value).sign
     rows: list[tuple[object, ...]] = []
     for key, curves in arm_curves(trials, [*arms, baseline], "steps", by, value):
         if baseline not in curves:
             continue
         run = [name for name in arms if name in curves]
-        rows += [(*key, name, *_row(curves[name], curves[baseline])) for name in run]
+        rows += [(*key, name, *_row(curves[name], curves[baseline], sign)) for name in run]
     return pd.DataFrame(rows, columns=[*by, *COLUMNS, "seeds", "note"])
 
 
-def _row(arm: ReplicateCurve, baseline: ReplicateCurve) -> tuple[object, ...]:
+def _row(arm: ReplicateCurve, baseline: ReplicateCurve, sign: float) -> tuple[object, ...]:
     """The columns of a row from long_steps on."""
     first, last, long = arm.axis[0], arm.axis[-1], baseline.axis[-1]
     target = baseline.means[-1]
     if baseline.lost[-1]:
         note = f"every training of the baseline diverged at {long:,.0f} steps"
-        return (long, target, *[np.nan] * 4, "", arm.counts.min(), note)
+        return (long, sign * target, *[np.nan] * 4, "", arm.counts.min(), note)
     ((found,),) = first_reached(arm.axis, arm.means[np.newaxis], np.array([[target]]))
     own, targets = redrawn_means([arm, baseline], DRAWS)
     reached = first_reached(arm.axis, own, targets[:, -1:])[:, 0]
@@ -82,7 +82,7 @@ def _row(arm: ReplicateCurve, baseline: ReplicateCurve) -> tuple[object, ...]:
         low = high = np.nan
     steps = float(np.clip(found, first, last))
     return (
-        *(long, target, steps, long / steps),
+        *(long, sign * target, steps, long / steps),
         *(min(low, long / first), max(high, long / last)),
         "<" if found == np.inf else ">" if found == 0 else "",
         arm.counts.min(),

@@ -14,6 +14,8 @@ from superconv_ray.api.run import IncompleteRunWarning, incomplete_text, run_pla
 from superconv_ray.design.budget import iterations
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import FromRangeTest, from_range_test
+from superconv_ray.design.metrics import Metric, metric_of
+from superconv_ray.design.own_functions import NameOrFunction
 from superconv_ray.design.plan import Plan, range_tests_alone
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.trial import Trial
@@ -43,6 +45,9 @@ def lr_find(
     model: ModelSource | None = None,
     data: DataSource | None = None,
     optimizer: str | None = None,
+    loss: NameOrFunction | None = None,
+    metric: NameOrFunction | None = None,
+    metric_goal: str | None = None,
     data_fraction: float | None = None,
     batch_size: int | None = None,
     seeds: int | None = None,
@@ -61,6 +66,9 @@ def lr_find(
         data: Name of a built-in data set, a `Dataset`, or a function that loads one. Default:
             digits.
         optimizer: Name of an optimizer, such as "sgd" or "adamw". Default: sgd.
+        loss: Name of a loss, or your own function. Default: cross_entropy.
+        metric: Name of a metric, or your own function. Default: accuracy.
+        metric_goal: "maximize" or "minimize", for a metric of your own.
         data_fraction: Fraction of the labels to use, in (0, 1].
         batch_size: Samples per step.
         seeds: Number of replicates. Default: the study's, or 3.
@@ -84,6 +92,9 @@ def lr_find(
         reading = replace(reading, validation_fraction=0.0)
     changes = {
         "optimizer": optimizer,
+        "loss": loss,
+        "metric": metric,
+        "metric_goal": metric_goal,
         "data_fraction": data_fraction,
         "batch_size": batch_size,
     }
@@ -180,6 +191,11 @@ class LRFind:
         return dict(zip(self.rules["rule"], self.rules["lr"], strict=True))
 
     @property
+    def metric(self) -> Metric:
+        """What the tests measure."""
+        return metric_of(self.study.base.settings())
+
+    @property
     def measured(self) -> bool:
         """Whether there is anything to plot: a range test is finished, and did not fail at once."""
         return not self.tests.empty and bool(self.table["peak_lr"].notna().any())
@@ -196,7 +212,7 @@ class LRFind:
         from superconv_ray.report.charts import range_tests
 
         titles = {index: chart_title(cell) for index, cell in enumerate(self._plan.cells)}
-        return range_tests(self.table, self.rules, self.curves, titles)
+        return range_tests(self.table, self.rules, self.curves, titles, self.metric)
 
     def save(self, path: str | Path) -> None:
         """Write the chart to a file, whose ending says which kind: .png, .svg, .pdf or .html.
@@ -212,12 +228,12 @@ class LRFind:
     def __repr__(self) -> str:
         if self.tests.empty:
             return f"no finished range test of study {self.study.name!r} yet"
-        return range_tests_text(self.table, self.rules, self._titles())
+        return range_tests_text(self.table, self.rules, self._titles(), self.metric)
 
     def _repr_html_(self) -> str:
         if self.tests.empty:
             return f"<p>{self!r}</p>"
-        return range_tests_html(self.table, self.rules, self._titles())
+        return range_tests_html(self.table, self.rules, self._titles(), self.metric)
 
     def _finished(self) -> pd.DataFrame:
         if self.tests.empty:

@@ -25,7 +25,10 @@ _CHUNK_ELEMENTS = 1 << 18  # 2 MB of float64: stays in the cache
 
 @dataclass(frozen=True, eq=False)
 class ResidentDataset:
-    """A `Dataset` as tensors on one device: inputs [n, ..., c] or [n, f], labels int64 [n]."""
+    """A `Dataset` as tensors on one device: inputs [n, ..., c] or [n, f].
+
+    Labels are classes, int64 [n], or targets, float32 [n, k]; yes and no are 1 and 0.
+    """
 
     train_inputs: Tensor
     train_labels: Tensor
@@ -45,10 +48,15 @@ def to_device(dataset: Dataset, device: torch.device | str) -> ResidentDataset:
     """Return the data set's tensors; on the CPU they alias its memory: never write to them."""
     return ResidentDataset(
         train_inputs=_tensor(dataset.train_inputs, device),
-        train_labels=_tensor(dataset.train_labels, device),
+        train_labels=_labels(dataset.train_labels, device),
         test_inputs=_tensor(dataset.test_inputs, device),
-        test_labels=_tensor(dataset.test_labels, device),
+        test_labels=_labels(dataset.test_labels, device),
     )
+
+
+def _labels(array: npt.NDArray[np.generic], device: torch.device | str) -> Tensor:
+    labels = _tensor(array, device)
+    return labels.float() if labels.dtype == torch.bool else labels
 
 
 def _tensor(array: npt.NDArray[np.generic], device: torch.device | str) -> Tensor:

@@ -9,21 +9,30 @@ from superconv_ray.data.allocation import split_counts
 
 Augment = Literal["none", "flip", "crop", "flip_crop"]
 AUGMENTATIONS: tuple[Augment, ...] = get_args(Augment)
+Task = Literal["classification", "multi-label classification", "regression"]
+"""What is to be predicted: one of several classes, several yes or no, or numbers."""
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """Sizes of a data set; `input_shape` is as in `Dataset.input_shape`."""
+    """Sizes of a data set; `input_shape`, `task` and `outputs` are as in `Dataset`.
+
+    Attributes:
+        train_class_counts: Training samples of each class; without classes, of all in one.
+    """
 
     name: str
     train_class_counts: tuple[int, ...]
     test_count: int
     input_shape: tuple[int, ...]
+    task: Task = "classification"
+    targets: int = 0
+    """Numbers to predict for each sample, where there are no classes."""
 
     @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return len(self.train_class_counts)
+    def outputs(self) -> int:
+        """Number of outputs of a model: of classes, or of numbers to predict."""
+        return self.targets or len(self.train_class_counts)
 
     @property
     def train_count(self) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from superconv_ray.data.catalog import DatasetFacts
+from superconv_ray.data.catalog import DatasetFacts, Task
 
 Inputs = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_] | npt.NDArray[np.float32]
 
 
 # eq=False: a comparison of arrays has no single truth value; compare digests instead.
@@ -19,8 +19,12 @@ class Dataset:
     """Training and test samples as numpy arrays.
 
     Inputs are uint8 or float32, shaped [n, height, width, channels], [n, height, width] (given a
-    channel axis), [n, depth, height, width, channels] or [n, features]. Labels are integers [n] in
-    0..classes-1, kept as int64.
+    channel axis), [n, depth, height, width, channels] or [n, features]. The labels tell the task:
+
+    - classification: integers [n] in 0..classes-1, kept as int64;
+    - multi-label classification: booleans, or integers 0 and 1, [n, labels], kept as bool;
+    - regression: floats [n] (given a second axis) or [n, targets], kept as float32.
+
     Arrays are made C-contiguous. Pickling (protocol 5) moves them out of band, and Ray's object
     store shares one read-only copy of them: do not write to them.
 
@@ -55,6 +59,17 @@ class Dataset:
                 raise ValueError(
                     f"test_inputs must have the {rule} of train_inputs, {train}, got {test}"
                 )
+        own, other = (
+            f"{_task(y)} {list(y.shape[1:])}" for y in (self.train_labels, self.test_labels)
+        )
+        if own != other:
+            raise ValueError(
+                f"test_labels must be for the task of train_labels, {own}, got {other}"
+            )
+        if self.task == "classification":
+            self._check_classes()
+
+    def _check_classes(self) -> None:
         known = np.unique(self.train_labels)
         if len(known) < 2:
             raise ValueError(f"train_labels must hold at least 2 classes, got only {known[0]}")
@@ -71,14 +86,20 @@ class Dataset:
             )
 
     @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return int(self.train_labels.max()) + 1
+    def task(self) -> Task:
+        """What the labels are for."""
+        return _task(self.train_labels)
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of a model: of classes, or of labels or targets of each sample."""
+        labels = self.train_labels
+        return int(labels.max()) + 1 if self.task == "classification" else labels.shape[1]
 
     @property
     def train_class_counts(self) -> tuple[int, ...]:
-        """Training samples of each class."""
-        return tuple(np.bincount(self.train_labels).tolist())
+        """Training samples of each class; without classes, of all in one."""
+        return tuple(np.bincount(strata(self.train_labels)).tolist())
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -91,7 +112,9 @@ class Dataset:
 
     def facts(self, name: str) -> DatasetFacts:
         """Return what a plan needs to know about this data set, under the given name."""
-        return DatasetFacts(name, self.train_class_counts, len(self.test_labels), self.input_shape)
+        counts, task = self.train_class_counts, self.task
+        targets = 0 if task == "classification" else self.outputs
+        return DatasetFacts(name, counts, len(self.test_labels), self.input_shape, task, targets)
 
     def digest(self) -> str:
         """Return 16 hex digits that identify the contents, the same in every process."""
@@ -120,14 +143,48 @@ def _checked_inputs(field: str, value: Any) -> Inputs:
     return np.ascontiguousarray(array[..., np.newaxis] if array.ndim == 3 else array)
 
 
+def strata(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the class of each sample; without classes, 0, so that subsets are simply random."""
+    if labels.ndim == 1:
+        return np.asarray(labels, dtype=np.int64)
+    return np.zeros(len(labels), dtype=np.int64)
+
+
+_TASKS: dict[str, Task] = {
+    "i": "classification",
+    "b": "multi-label classification",
+    "f": "regression",
+}
+"""Task of labels as `Dataset` keeps them, by NumPy's kind of their dtype."""
+
+
+def _task(labels: Labels) -> Task:
+    return _TASKS[labels.dtype.kind]
+
+
 def _checked_labels(field: str, value: Any) -> Labels:
     array = _checked_array(field, value)
-    if array.ndim != 1 or len(array) == 0 or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(
-            f"{field} must be a non-empty vector of integers, "
-            f"got shape {array.shape} of {array.dtype}"
-        )
-    return np.ascontiguousarray(array, dtype=np.int64)
+    kind = array.dtype.kind
+    if array.ndim == 1 and array.size and kind in "iu":
+        return np.ascontiguousarray(array, dtype=np.int64)
+    if array.ndim == 2 and array.size and kind in "biu":
+        if not np.isin(array, (0, 1)).all():
+            raise ValueError(
+                f"{field} must be 0 or 1 where a sample has several labels, got values from "
+                f"{array.min()} to {array.max()}: targets of a regression are floats"
+            )
+        return np.ascontiguousarray(array, dtype=np.bool_)
+    if array.ndim in (1, 2) and array.size and kind == "f":
+        targets = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float32)
+        if not np.isfinite(targets).all():
+            sample = int(np.argmin(np.isfinite(targets).all(axis=1)))
+            raise ValueError(f"{field} must be finite, got NaN or infinity in sample {sample}")
+        return targets
+    raise ValueError(
+        f"{field} must be a non-empty vector of integers (classes), an array [n, labels] of "
+        "booleans (several labels a sample), or floats [n] or [n, targets] (regression), "
+        f"got shape {array.shape} of {array.dtype}"
+    )
 
 
 def _checked_array(field: str, value: Any) -> npt.NDArray[Any]:

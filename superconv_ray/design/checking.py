@@ -6,12 +6,13 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from superconv_ray.data.allocation import split_counts
-from superconv_ray.data.catalog import DatasetFacts
+from superconv_ray.data.catalog import DatasetFacts, Task
 from superconv_ray.design import schedules
 from superconv_ray.design.choices import Tuned, Tuning
-from superconv_ray.design.own_functions import digest_of
+from superconv_ray.design.metrics import METRICS
+from superconv_ray.design.own_functions import OwnFunction, digest_of
 from superconv_ray.design.plan import Cell, Point
-from superconv_ray.design.trial import Trial
+from superconv_ray.design.trial import IMPLIED, Trial
 from superconv_ray.design.trial_fields import check_field_names, function_fields, number_type
 
 SET_BY_STUDY = {
@@ -49,6 +50,12 @@ def check_cell_settings(point: Mapping[str, Any], own: Mapping[str, Any]) -> Non
     for name, instead in SET_BY_STUDY.items():
         if name in settings:
             raise ValueError(f"{name!r} cannot be set, {instead}; got {settings[name]!r}")
+    for name in ("metric", "metric_goal", "metric_unit"):
+        if name in settings:
+            raise ValueError(
+                f"{name!r} must be the same for all arms and points; set it in base; "
+                f"got {settings[name]!r}"
+            )
     if "subset_seed" in own:
         raise ValueError(
             "'subset_seed' must be the same for all arms; set it in base or sweep; "
@@ -119,6 +126,35 @@ def check_shape(template: Trial, facts: DatasetFacts, min_size: int | None) -> N
         )
 
 
+LOSS_TASKS: Mapping[str, tuple[Task, ...]] = {
+    "cross_entropy": ("classification",),
+    "bce": ("multi-label classification",),
+    "mse": ("regression",),
+}
+"""What each built-in loss is for."""
+
+
+def check_task(template: Trial, facts: DatasetFacts) -> None:
+    """Reject a built-in loss or metric that does not suit the labels of the data."""
+    _check_suits("loss", template, LOSS_TASKS, facts)
+    _check_suits("metric", template, {n: metric.tasks for n, metric in METRICS.items()}, facts)
+
+
+def _check_suits(
+    name: str, template: Trial, tasks: Mapping[str, tuple[Task, ...]], facts: DatasetFacts
+) -> None:
+    given = getattr(template, name)
+    value = IMPLIED[name] if given is None else given
+    if isinstance(value, OwnFunction) or facts.task in tasks[value]:
+        return
+    choices = [repr(choice) for choice, suited in tasks.items() if facts.task in suited]
+    raise ValueError(
+        f"{name} must be {' or '.join(choices)}, or your own function, for dataset "
+        f"{facts.name!r}, whose labels are for {facts.task}; got {value!r}"
+        + ("" if given else f", the default: set {name} in base")
+    )
+
+
 def resolve_labels(template: Trial, facts: DatasetFacts) -> tuple[int, float]:
     """Return the number of limited labels, and the fraction to show for it.
 
@@ -165,6 +201,8 @@ def training_count(
             f"batch_size must be <= {count}, the training samples in {given}, got {batch_size}"
         )
     part = "training" if 0 in split.training else "validation"
+    if facts.task != "classification":
+        raise ValueError(f"data_fraction must leave a {part} sample, but {given} leave none")
     missing = [label for label, left in enumerate(getattr(split, part)) if not left]
     raise ValueError(
         f"data_fraction must leave every class a {part} sample, but {given} leave none to "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
-from superconv_ray.design.checking import check_shape, resolve_labels
+from superconv_ray.design.checking import check_shape, check_task, resolve_labels
 from superconv_ray.design.own_functions import OwnFunction, source_digest
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import unknown_name
@@ -49,6 +49,7 @@ class Sources:
         if facts is None:
             raise ValueError(unknown_name("dataset", trial.dataset, self.facts))
         check_shape(trial, facts, self._min_size(trial.model))
+        check_task(trial, facts)
         count, fraction = resolve_labels(trial, facts)
         return facts, {
             "data_count": count,

@@ -70,11 +70,6 @@ def percent_interval(row: Mapping[Any, Any], sign: str = "") -> str:
     return interval_text(mean, low, high, f"{sign}.1f") + (" [one seed]" if math.isnan(low) else "")
 
 
-def accuracy_text(row: Mapping[Any, Any]) -> str:
-    """A row of `arm_summary` in percent: ``97.1 [96.2, 97.9] (1 diverged)``."""
-    return percent_interval(row) + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
-
-
 def probability(p: float) -> str:
     """A p value to three decimals, or - if there is none."""
     if math.isnan(p):
@@ -153,19 +148,6 @@ def trial_name(settings: Mapping[str, Any]) -> str:
     """The main settings of a trial, from its row or its settings."""
     text = "{dataset} n={data_count} {model} {policy} max_lr={max_lr:g} seed={seed}"
     return text.format_map(settings)
-
-
-def trial_line(row: Mapping[str, Any]) -> str:
-    """One line on a trial that has ended, from its row in the store without missing values."""
-    measured = [
-        f"{part} accuracy {100 * row[f'{part}_accuracy']:.1f} %"
-        for part in ("test", "validation")
-        if row.get(f"{part}_accuracy") is not None
-    ]
-    ending = [] if row["status"] == "completed" and measured else [row["status"]]
-    seconds = row.get("train_seconds")
-    spent = [] if seconds is None else [duration(seconds)]
-    return f"{trial_name(row)}: {', '.join([*ending, *measured, *spent])}"
 
 
 # Sentences

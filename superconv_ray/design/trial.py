@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from superconv_ray.design import schedules
+from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.own_functions import OwnFunction, digest_of
 from superconv_ray.design.text import trial_name
 from superconv_ray.design.trial_fields import (
@@ -29,10 +30,13 @@ RESULTS_VERSION = 1
 """Part of every id. Raise it when a change of this package makes the same settings train
 differently, so that old rows are never mistaken for new ones."""
 
+NOT_DETERMINING = ("data_fraction", "metric_unit")
+"""Fields that say how something was requested or is shown, not what is trained."""
 IMPLIED: Mapping[str, Any] = MappingProxyType(
     {
         "loss": "cross_entropy",
         "label_smoothing": 0.0,
+        "metric": "accuracy",
         "lr_placement": "outside",
         "peak_fraction": 0.5,
         "anneal": "linear",
@@ -91,6 +95,7 @@ class Trial(TrialFields):
         """Compute the digests; check rules that span two fields, unless the policy uses neither."""
         for name in function_fields():
             object.__setattr__(self, f"{name}_digest", digest_of(getattr(self, name)))
+        self._check_metric()
         if self.bn_momentum is not None and self.bn_momentum_steps is not None:
             raise ValueError(
                 "set bn_momentum or bn_momentum_steps and leave the other None; got bn_momentum="
@@ -129,6 +134,23 @@ class Trial(TrialFields):
                     f"cooldown_fraction must be <= {longest:g}, what warmup_fraction leaves, "
                     f"got {self.cooldown_fraction}"
                 )
+
+    def _check_metric(self) -> None:
+        if isinstance(self.metric, OwnFunction) and self.metric_goal is None:
+            raise ValueError(
+                "metric_goal must be 'maximize' or 'minimize' for your own metric "
+                f"{str(self.metric)!r}, got None"
+            )
+        if self.metric_goal and not isinstance(self.metric, OwnFunction):
+            raise ValueError(
+                f"metric_goal is for your own metrics; got {self.metric_goal!r} for metric "
+                f"{self.metric or 'accuracy'!r}, whose better direction is known"
+            )
+        if self.metric_unit and metric_of(self.settings()).share:
+            raise ValueError(
+                f"metric_unit must be None for metric {self.metric or 'accuracy'!r}, which is "
+                f"shown in percent; got {self.metric_unit!r}"
+            )
 
     @property
     def kind(self) -> Literal["range_test", "training"]:
@@ -284,14 +306,14 @@ class CompleteTrial(Template):
     def id(self) -> str:
         """20 hex digits of a SHA-256 of everything that determines the result.
 
-        ``data_fraction`` is left out: it only says how ``data_count`` was requested. Fields that
-        are None, off, or as in `IMPLIED` are left out as well. ``deterministic=True`` is part of it
-        even where a CPU gives the same bits without: a row that was computed without it cannot
-        promise what it does.
+        `NOT_DETERMINING` is left out, and so are fields that are None, off, or as in `IMPLIED`.
+        ``deterministic=True`` is part of it even where a CPU gives the same bits without: a row
+        that was computed without it cannot promise what it does.
         """
         implied = implied_by(self.policy).items()
         determining = dict(item for item in self.own_settings().items() if item not in implied)
-        determining.pop("data_fraction", None)
+        for name in NOT_DETERMINING:
+            determining.pop(name, None)
         text = json.dumps({"version": RESULTS_VERSION, **determining}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -334,7 +356,7 @@ def _bn_momentum(momentum_steps: float | None, steps: int) -> float:
 
 @cache
 def _determining() -> tuple[str, ...]:
-    return tuple(name for name in field_names() if name != "data_fraction")
+    return tuple(name for name in field_names() if name not in NOT_DETERMINING)
 
 
 @cache

@@ -26,12 +26,13 @@ from superconv_ray.design.fields import (
     one_of,
     setting,
 )
+from superconv_ray.design.metrics import GOALS, METRICS
 from superconv_ray.design.own_functions import NameOrFunction
 from superconv_ray.design.text import did_you_mean
 from superconv_ray.design.update_rules import OPTIMIZERS
 
 DECAYED = ("all", "weights")
-LOSSES = ("cross_entropy",)
+LOSSES = ("cross_entropy", "bce", "mse")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 ANNEALS = ("linear", "cosine")
 CYCLE_ENDS = ("min_lr", "final_lr")
@@ -77,7 +78,7 @@ class TrialFields:
     )
     # Optimization
     loss: NameOrFunction | None = setting(
-        one_of(LOSSES), "what training minimizes, or your own function; default: cross_entropy"
+        one_of(LOSSES), "what training minimizes, or your own function; default: 'cross_entropy'"
     )
     label_smoothing: float | None = setting(
         SHARE, "weight of the uniform distribution in the targets of cross_entropy; default: 0"
@@ -145,6 +146,16 @@ class TrialFields:
     cooldown_fraction: float | None = setting(FRACTION, "fraction of the run that wsd cools down")
     cooldown: str | None = setting(one_of(COOLDOWNS), "shape of wsd's cooldown")
     # Measurement
+    metric: NameOrFunction | None = setting(
+        one_of(tuple(METRICS)), "what a study compares, or your own function; default: 'accuracy'"
+    )
+    metric_digest: str | None = setting(NAME, "hash of the source of the user's own metric")
+    metric_goal: str | None = setting(
+        one_of(GOALS), "whether more of the user's own metric is better; null if built in"
+    )
+    metric_unit: str | None = setting(
+        NAME, "unit of the metric, for texts and axes; not part of the id"
+    )
     eval_interval: int | None = setting(COUNT, "steps between curve rows; default: steps / 20")
     eval_count: int | None = setting(
         COUNT, "samples evaluated for a curve row; the last row always uses all of them", 1000

@@ -10,8 +10,9 @@ from types import TracebackType
 from rich.console import Console
 from rich.text import Text
 
+from superconv_ray.design.metrics import trial_line
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.text import duration, trial_line, trial_name
+from superconv_ray.design.text import duration, trial_name
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.display import View, display_for
 from superconv_ray.execution.estimate import Estimate, Forecast, Position

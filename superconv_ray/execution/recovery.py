@@ -16,7 +16,7 @@ from superconv_ray.storage.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASURED = (SCORE_COLUMN, LOSS_COLUMN, "test_accuracy")
+MEASURED = (SCORE_COLUMN, LOSS_COLUMN, "test_accuracy", "validation_metric", "test_metric")
 OUTCOME_COLUMNS = ("trial_id", "status", *MEASURED)
 """Columns of the trials that outcomes are made of."""
 
@@ -55,7 +55,7 @@ def recorded_outcomes(
     if tests:
         curves = store.curves(
             filters=[("trial_id", "in", sorted(tests))],
-            columns=["trial_id", "lr", READ_COLUMN],
+            columns=["trial_id", "lr", READ_COLUMN, "validation_metric_reestimated"],
         )
         for trial_id, curve in curves.groupby("trial_id", observed=True):
             rows = cast("list[dict[str, Any]]", curve.to_dict("records"))

@@ -69,5 +69,5 @@ def mean_score(outcomes: Sequence[Outcome]) -> tuple[float, float]:
 def held_out_score(outcome: Outcome) -> tuple[float, float]:
     """Accuracy and loss of a trial; a diverged trial is worse than any other."""
     if outcome.status == "diverged":
-        return 0.0, math.inf
+        return min(0.0, outcome.measurements.get(SCORE_COLUMN, 0.0)), math.inf
     return outcome.measurements[SCORE_COLUMN], outcome.measurements[LOSS_COLUMN]

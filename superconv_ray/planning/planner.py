@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
+from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Plan
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.planning.cell_runs import CellRun, PointRun
 from superconv_ray.planning.choice_runs import Membership
+from superconv_ray.planning.scores import scored
 from superconv_ray.planning.trial_queue import Signal, Stage, TrialQueue
 
 __all__ = ["Membership", "Planner", "Signal", "Stage"]
@@ -38,7 +40,8 @@ class Planner:
         max_trials: int | None = None,
     ) -> None:
         self.plan = plan
-        self._queue = TrialQueue(recorded, max_trials)
+        self._metric = metric_of(plan.study.base.settings())
+        self._queue = TrialQueue(self._scored(recorded), max_trials)
         self._points: list[PointRun] = []
         self._cells: list[CellRun] = []
         for point in plan.points:
@@ -114,8 +117,15 @@ class Planner:
         Raises:
             KeyError: The trial is not running: it was not given out, or has been reported already.
         """
-        self._queue.end(trial_id, outcome)
+        self._queue.end(trial_id, scored(outcome, self._metric))
         self._queue.settle()
+
+    def _scored(self, recorded: Callable[[str], Outcome | None]) -> Callable[[str], Outcome | None]:
+        def found(trial_id: str) -> Outcome | None:
+            outcome = recorded(trial_id)
+            return None if outcome is None else scored(outcome, self._metric)
+
+        return found
 
 
 def _by_seed(columns: Sequence[tuple[CompleteTrial, ...]]) -> Iterator[CompleteTrial]:

@@ -40,9 +40,11 @@ def _preamble(results: StudyResults) -> str:
         f"store = open_store({results.store.files.place!r})",
         f"trials, curves = store.trials({results.name!r}), store.curves({results.name!r})",
     ]
-    if results.value == "accuracy":
-        filled = "trials.test_accuracy.fillna(trials.validation_accuracy)"
-        lines.append(f"trials['accuracy'] = {filled}")
+    if results.value == results.measured[0]:
+        test, held_out = (
+            f"trials.{part}_{results.metric.suffix}" for part in ("test", "validation")
+        )
+        lines.append(f"trials[{results.value!r}] = {test}.fillna({held_out})")
     lines.append("trainings = trials[(trials.role == 'training') & (trials.kind == 'training')]")
     return "\n".join(lines)
 
@@ -91,7 +93,7 @@ def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataF
 
     Most of a trial's sixty columns are constant, and would hide those that differ.
     """
-    trials = results.trials.drop(columns=["point", "accuracy", "accuracy_reestimated"])
+    trials = results.trials.drop(columns=["point", *results.measured])
     if trials.empty:
         return {}, trials
     # The list of all tuning trials, repeated for each training, would be most of the page.
@@ -108,7 +110,5 @@ def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataF
 
 def _first_columns(results: StudyResults) -> list[str]:
     """Columns by which people know a trial, and what it reached."""
-    return [
-        *("arm", *results.axes, "seed", "role", "status"),
-        *("test_accuracy", "validation_accuracy", "max_lr"),
-    ]
+    measured = [f"{part}_{results.metric.suffix}" for part in ("test", "validation")]
+    return ["arm", *results.axes, "seed", "role", "status", *measured, "max_lr"]

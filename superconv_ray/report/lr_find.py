@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.plan import Cell
 from superconv_ray.design.text import (
     counted,
@@ -48,18 +49,24 @@ def chart_title(cell: Cell) -> str:
     return f"{test.model} on {test.dataset}, {', '.join(place)}"
 
 
-def range_tests_text(table: pd.DataFrame, rules: pd.DataFrame, titles: Mapping[int, str]) -> str:
+def range_tests_text(
+    table: pd.DataFrame,
+    rules: pd.DataFrame,
+    titles: Mapping[int, str],
+    metric: Metric = ACCURACY,
+) -> str:
     """Verdict, measurements and every rule's learning rate, a block for each cell.
 
     Args:
         table: From `range_test_table`, by "cell".
         rules: From `suggestions`, by "cell".
         titles: Title of each cell, such as from `cell_title`.
+        metric: What was measured.
     """
     return "\n\n".join(
         "\n".join(
             [
-                *map(paragraph, _sentences(row, titles)),
+                *map(paragraph, _sentences(row, titles, metric)),
                 text_table(RULE_COLUMNS, _rule_rows(row, rules), wrap=["note"]),
             ]
         )
@@ -67,17 +74,22 @@ def range_tests_text(table: pd.DataFrame, rules: pd.DataFrame, titles: Mapping[i
     )
 
 
-def range_tests_html(table: pd.DataFrame, rules: pd.DataFrame, titles: Mapping[int, str]) -> str:
+def range_tests_html(
+    table: pd.DataFrame,
+    rules: pd.DataFrame,
+    titles: Mapping[int, str],
+    metric: Metric = ACCURACY,
+) -> str:
     """The same as `range_tests_text`, for a notebook."""
     parts = []
     for row in table.to_dict("records"):
-        title, *sentences = map(escape, _sentences(row, titles))
+        title, *sentences = map(escape, _sentences(row, titles, metric))
         parts.append(f"<p><b>{title}</b><br>{'<br>'.join(sentences)}</p>")
         parts.append(html_table(RULE_COLUMNS, _rule_rows(row, rules)))
     return "".join(parts)
 
 
-def _sentences(row: Mapping[Any, Any], titles: Mapping[int, str]) -> Iterator[str]:
+def _sentences(row: Mapping[Any, Any], titles: Mapping[int, str], metric: Metric) -> Iterator[str]:
     """A row of `range_test_table` in words, its title first."""
     yield f"{titles[row['cell']]}, {counted(row['seeds'], 'seed')}"
     yield f"verdict: {row['verdict']}. {row['advice']}"
@@ -85,11 +97,11 @@ def _sentences(row: Mapping[Any, Any], titles: Mapping[int, str]) -> Iterator[st
         return
     peak = interval_text(row["peak_lr"], row["low"], row["high"], "g")
     yield (
-        f"{row['labels']} accuracy peaks at {100 * row['peak_accuracy']:.1f} % at LR {peak}; it is "
-        f"at least 95 % of that from LR {row['plateau_low']:g} to {row['plateau_high']:g}, a "
-        f"factor of {row['plateau_ratio']:.2g} ({row['plateau_decades']:.2f} decades), with "
-        f"{100 * row['share_inside']:.0f} % of the measurements there; raggedness "
-        f"{100 * row['raggedness']:.1f} points"
+        f"{row['labels']} {metric.in_range_tests} peaks at {100 * row['peak_accuracy']:.1f} % at "
+        f"LR {peak}; it is at least 95 % of that from LR {row['plateau_low']:g} to "
+        f"{row['plateau_high']:g}, a factor of {row['plateau_ratio']:.2g} "
+        f"({row['plateau_decades']:.2f} decades), with {100 * row['share_inside']:.0f} % of the "
+        f"measurements there; raggedness {100 * row['raggedness']:.1f} points"
     )
     if row["collapsed"]:
         lost = counted(row["collapsed"], "seed")

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from superconv_ray.analysis import compare, gap_trend
+from superconv_ray.analysis.comparison.verdicts import MARGIN, default_margin
+from superconv_ray.design.metrics import ACCURACY, Metric, metric_of
 from superconv_ray.design.text import counted
 from superconv_ray.storage.store import Store
 
@@ -106,19 +108,35 @@ class StudyResults:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """The frame of `Store.trials`, with the columns point, accuracy and accuracy_reestimated.
+        """The frame of `Store.trials`, with the columns point and those of `measured`.
 
         point: Index in the sweep of the definition. The swept columns do not identify a point: a
         trial that another study trained has the data_fraction of that study.
-        accuracy: On the test set, or on validation labels if a trial holds some out.
         """
         trials = self.store.trials(self.name)
         sweep = self.definition.sweep
         point = {cell.cell: sweep.index(cell.point) for cell in self.definition.cells}
         trials["point"] = trials["cell"].map(point)
-        for kind in ("accuracy", "accuracy_reestimated"):
-            trials[kind] = trials[f"test_{kind}"].fillna(trials[f"validation_{kind}"])
+        for name, kind in zip(self.measured, ("", "_reestimated"), strict=True):
+            test, held_out = (
+                trials[f"{part}_{self.metric.suffix}{kind}"] for part in ("test", "validation")
+            )
+            trials[name] = test.fillna(held_out)
         return trials
+
+    @cached_property
+    def metric(self) -> Metric:
+        """What the study measures."""
+        return metric_of(self.definition.base)
+
+    @property
+    def measured(self) -> tuple[str, str]:
+        """Columns of the metric on test labels, or on validation labels if a trial holds some out.
+
+        With running BN statistics, and with re-estimated ones.
+        """
+        name = "accuracy" if self.metric == ACCURACY else "held_out_metric"
+        return name, f"{name}_reestimated"
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -192,9 +210,20 @@ class StudyResults:
 
     @cached_property
     def value(self) -> str:
-        """Column of accuracies to compare; "accuracy" if only some trainings hold labels out."""
-        names = {"test": "test_accuracy", "validation": "validation_accuracy"}
-        return names.get(self.measured_on, "accuracy")
+        """Column to compare; that of `measured` if only some trainings hold labels out."""
+        labels = self.measured_on
+        whole = labels in ("test", "validation")
+        return f"{labels}_{self.metric.suffix}" if whole else self.measured[0]
+
+    @cached_property
+    def margin(self) -> float:
+        """Smallest gain that counts."""
+        return default_margin(self.trainings, self.value)
+
+    @property
+    def notable(self) -> float:
+        """Smallest difference between running and re-estimated BN statistics to report."""
+        return self.margin * NOTABLE / MARGIN
 
     @property
     def question(self) -> str:
@@ -218,8 +247,8 @@ class StudyResults:
 
     @property
     def measured_on(self) -> str:
-        """Labels of `accuracy`: "test", "validation", or a description of both."""
-        held_out = self.trainings["test_accuracy"].isna()
+        """Labels of `measured`: "test", "validation", or a description of both."""
+        held_out = self.trainings[f"test_{self.metric.suffix}"].isna()
         if not held_out.any():
             return "test"
         return "validation" if held_out.all() else "validation (where labels are held out) or test"

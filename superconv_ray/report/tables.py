@@ -14,21 +14,30 @@ import pandas as pd
 from superconv_ray.analysis import arm_summary, effort
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.analysis.statistics.sequential import confidence_per_look
+from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.text import (
-    accuracy_text,
     column_name,
-    percent_interval,
     place_text,
     probability,
     value_text,
 )
-from superconv_ray.report.study_results import NOTABLE, StudyResults
+from superconv_ray.report.study_results import StudyResults
 
-VERDICT_NOTE = (
-    f"Verdict, from the gap's interval: {SUPER_CONVERGES} if it lies above 0, {DOES_NOT} if it "
-    f"lies below {100 * MARGIN:+g}, else {UNDECIDED}. More: further seeds that would decide it "
-    "with 80 % power. p: sign-flip test, Holm-corrected for all rows."
-)
+
+def verdict_note(metric: Metric, margin: float) -> str:
+    """What the verdicts of `gap_table` mean."""
+    return (
+        f"Verdict, from the gap's interval: {SUPER_CONVERGES} if it lies above 0, {DOES_NOT} if it "
+        f"lies below {metric.factor * margin:+.3g}, else {UNDECIDED}. More: further seeds that "
+        "would decide it with 80 % power. p: sign-flip test, Holm-corrected for all rows."
+    )
+
+
+DIVERGED = {
+    "accuracy": "the {} they reached",
+    "metric": "the {} of outputs that are all zero",
+}
+"""What diverged trainings count with, by the ending of the metric's columns."""
 
 
 @dataclass(frozen=True)
@@ -61,35 +70,40 @@ def study_tables(results: StudyResults) -> Iterator[Table]:
     by = results.point_columns
     trainings = results.trainings
     summary = arm_summary(trainings, ["point", *by], results.value)
-    table = accuracy_table(summary, by, results.arms, results.measured_on)
-    stale = tuple(_stale_statistics(trainings, by))
+    table = accuracy_table(summary, by, results.arms, results.measured_on, results.metric)
+    stale = tuple(_stale_statistics(results, by))
     yield replace(table, notes=(*table.notes, *stale))
     if len(results.arms) > 1:
         gaps = results.compare(results.arms[0], by=["point", *by])
-        yield gap_table(gaps, by, results.looks)
+        yield gap_table(gaps, by, results.looks, results.metric, results.margin)
     yield effort_table(effort(results.trials), results.all_arms)
 
 
 def accuracy_table(
-    summary: pd.DataFrame, by: Sequence[str], arms: Sequence[str], measured_on: str = "test"
+    summary: pd.DataFrame,
+    by: Sequence[str],
+    arms: Sequence[str],
+    measured_on: str = "test",
+    metric: Metric = ACCURACY,
 ) -> Table:
-    """Every arm's accuracy: a row for each point, a column for each arm.
+    """Every arm's accuracy, or other metric: a row for each point, a column for each arm.
 
     Args:
-        summary: From `arm_summary` of an accuracy.
+        summary: From `arm_summary` of the metric.
         by: The columns that tell points apart.
         arms: Arms in the order of their columns.
-        measured_on: Which labels the accuracy is of.
+        measured_on: Which labels it was measured on.
+        metric: What was measured.
     """
     rows = []
     for settings, group in _points(summary, by):
-        own = {row["arm"]: accuracy_text(row) for row in group}
+        own = {row["arm"]: metric.interval(row) + _diverged(row["diverged"]) for row in group}
         seeds = sorted({row["n"] for row in group})
         rows.append((*settings, value_text(seeds), *(own.get(arm, "-") for arm in arms)))
-    diverged = ["Diverged trainings count with the accuracy they reached."]
+    diverged = [f"Diverged trainings count with {DIVERGED[metric.suffix].format(metric.label)}."]
     return Table(
-        name="accuracy",
-        caption=f"{measured_on.capitalize()} accuracy in %, mean [95 % interval over seeds].",
+        name=metric.suffix,
+        caption=f"{measured_on.capitalize()} {metric.worded}, mean [95 % interval over seeds].",
         headings=(*map(column_name, by), "seeds", *arms),
         rows=tuple(rows),
         notes=tuple(diverged if summary["diverged"].any() else []),
@@ -97,19 +111,32 @@ def accuracy_table(
     )
 
 
-def gap_table(comparison: pd.DataFrame, by: Sequence[str], looks: int = 1) -> Table:
+def _diverged(count: int) -> str:
+    return f" ({count} diverged)" if count else ""
+
+
+def gap_table(
+    comparison: pd.DataFrame,
+    by: Sequence[str],
+    looks: int = 1,
+    metric: Metric = ACCURACY,
+    margin: float = MARGIN,
+) -> Table:
     """An arm's paired gaps to its baselines: a row for each point and baseline.
 
     Args:
         comparison: From `compare`.
         by: The columns that tell points apart.
         looks: As given to `compare`.
+        metric: What was measured.
+        margin: As given to `compare`.
     """
+    gap = metric.gap(comparison["arm"].iloc[0], "baseline")
     rows = [
         (
             *settings,
             str(row["baseline"]),
-            percent_interval(row, "+"),
+            metric.interval(row, "+"),
             probability(row["p_holm"]),
             str(row["verdict"]),
             str(row["n"]),
@@ -121,12 +148,12 @@ def gap_table(comparison: pd.DataFrame, by: Sequence[str], looks: int = 1) -> Ta
     return Table(
         name="gaps",
         caption=(
-            f"Gap: {comparison['arm'].iloc[0]} minus baseline in points of accuracy, paired by "
-            f"seed and subset, mean [{_coverage(looks)} t interval]."
+            f"Gap: {gap} in {metric.differences}, paired by seed and subset, mean "
+            f"[{_coverage(looks)} t interval]."
         ),
         headings=(*map(column_name, by), "baseline", "gap", "p", "verdict", "pairs", "more"),
         rows=tuple(rows),
-        notes=(VERDICT_NOTE, *looks_note(looks), *_notes(comparison, by)),
+        notes=(verdict_note(metric, margin), *looks_note(looks), *_notes(comparison, by)),
         keys=len(by) + 1,
     )
 
@@ -189,15 +216,15 @@ def _notes(comparison: pd.DataFrame, by: Sequence[str]) -> Iterator[str]:
         yield f"{text} ({where})."
 
 
-def _stale_statistics(trainings: pd.DataFrame, by: Sequence[str]) -> Iterator[str]:
-    """Where accuracies reflect stale running averages of batch norm, not generalization."""
-    kinds = ["accuracy", "accuracy_reestimated"]
-    measured = trainings.dropna(subset=kinds)
+def _stale_statistics(results: StudyResults, by: Sequence[str]) -> Iterator[str]:
+    """Where a metric reflects stale running averages of batch norm, not generalization."""
+    running, reestimated = kinds = list(results.measured)
+    measured = results.trainings.dropna(subset=kinds)
     means = measured.groupby(["point", *by, "arm"], dropna=False)[kinds].mean().reset_index()
     for row in means.to_dict("records"):
-        if abs(row["accuracy_reestimated"] - row["accuracy"]) >= NOTABLE:
+        if abs(row[reestimated] - row[running]) >= results.notable:
+            text = results.metric.text
             yield (
-                f"With re-estimated BN statistics, {row['arm']} has "
-                f"{100 * row['accuracy_reestimated']:.1f} % instead of "
-                f"{100 * row['accuracy']:.1f} % ({place_text(row, by)})."
+                f"With re-estimated BN statistics, {row['arm']} has {text(row[reestimated])} "
+                f"instead of {text(row[running])} ({place_text(row, by)})."
             )

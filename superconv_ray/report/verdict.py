@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,16 +10,11 @@ import pandas as pd
 from superconv_ray.analysis import arm_summary
 from superconv_ray.analysis.comparison.choices import choice_ids
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
-from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
+from superconv_ray.analysis.comparison.verdicts import DOES_NOT, SUPER_CONVERGES, UNDECIDED
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE
-from superconv_ray.design.text import (
-    counted,
-    in_words,
-    percent_interval,
-    place_text,
-    point_text,
-)
-from superconv_ray.report.study_results import NOTABLE, StudyResults
+from superconv_ray.design.metrics import ACCURACY
+from superconv_ray.design.text import counted, in_words, place_text, point_text
+from superconv_ray.report.study_results import StudyResults
 
 VERDICTS = {SUPER_CONVERGES: "beats {}", DOES_NOT: "does not beat {}", UNDECIDED: "is undecided"}
 NOT_BRACKETED = "not bracketed"
@@ -74,15 +69,17 @@ def caveats(results: StudyResults) -> Iterator[str]:
 
 def _not_bracketed(results: StudyResults) -> Iterator[str]:
     """Arms whose max_lr was read at an end of its range tests."""
-    table = results.range_tests
+    table, metric = results.range_tests, results.metric
+    most = "highest" if metric.maximize else "lowest"
     points = {cell.cell: point_text(cell.point) for cell in results.definition.cells}
     for arm, rows in table[table["verdict"] == NOT_BRACKETED].groupby("arm", sort=False):
         places = [points[cell] for cell in rows["cell"]]
         of = f"{len(rows)} of {counted(int(table['arm'].eq(arm).sum()), 'point')}"
         where = in_words(places) if all(places) and len(places) <= MOST_POINTS else of
         yield (
-            f"max_lr of {arm} is not bracketed at {where}: accuracy is highest at an end of the "
-            "range tests. Widen them with from_range_test(low=..., high=...), or take more steps."
+            f"max_lr of {arm} is not bracketed at {where}: {metric.label} is {most} at an end "
+            "of the range tests. Widen them with from_range_test(low=..., high=...), or take "
+            "more steps."
         )
 
 
@@ -95,15 +92,16 @@ def _sharing_choices(results: StudyResults) -> list[str]:
 
 
 def stale_statistics(results: StudyResults) -> Iterator[str]:
-    """Arms whose accuracies reflect stale running averages of batch norm, not generalization."""
-    trainings = results.trainings
-    apart = (trainings["accuracy_reestimated"] - trainings["accuracy"]).abs()
-    means = apart.groupby(trainings["arm"]).mean()
-    stale = means[means >= NOTABLE]
+    """Arms whose metric reflects stale running averages of batch norm, not generalization."""
+    trainings, metric = results.trainings, results.metric
+    running, reestimated = (trainings[name] for name in results.measured)
+    means = (reestimated - running).abs().groupby(trainings["arm"]).mean()
+    stale = means[means >= results.notable] if len(trainings) else means
     if len(stale):
+        what = "accuracies" if metric == ACCURACY else f"{metric.label} values"
         yield (
-            f"Beware of {in_words(stale.index)}: with re-estimated BN statistics accuracies differ "
-            f"by up to {100 * stale.max():.1f} points, on average over an arm."
+            f"Beware of {in_words(stale.index)}: with re-estimated BN statistics {what} differ by "
+            f"up to {metric.difference(stale.max())}, on average over an arm."
         )
 
 
@@ -118,39 +116,52 @@ def details(results: StudyResults) -> Iterator[str]:
     table = results.comparison
     for baseline in baselines:
         rows = table[table["baseline"] == baseline]
-        yield f"{arm} {in_words(_tally(rows, baseline, results.axes))}."
-    yield (
-        f"Gaps are in points of {results.measured_on} accuracy. {arm} beats a baseline where the "
-        f"gap's interval lies above 0, and does not where it lies below +{100 * MARGIN:g}, the "
-        "smallest gain that counts."
+        yield f"{arm} {in_words(_tally(rows, baseline, results))}."
+    yield _explanation(results)
+
+
+def _explanation(results: StudyResults) -> str:
+    """What gaps are, and when an arm is better."""
+    arm, metric = results.arms[0], results.metric
+    unit = f"{metric.difference_unit} of " if metric.difference_unit != metric.label else ""
+    less = "" if metric.maximize else f", {metric.gap(arm, 'baseline')}: less is better"
+    return (
+        f"Gaps are in {unit}{results.measured_on} {metric.label}{less}. {arm} beats a baseline "
+        "where the gap's interval lies above 0, and does not where it lies below "
+        f"+{metric.factor * results.margin:.3g}, the smallest gain that counts."
     )
 
 
 def _best(results: StudyResults) -> str:
     table = arm_summary(results.trainings, results.axes, results.value)
-    best = max(table.to_dict("records"), key=lambda row: row["mean"])
+    metric = results.metric
+    best = max(table.to_dict("records"), key=lambda row: metric.sign * row["mean"])
     where = f" at {place_text(best, results.axes)}" if results.axes else ""
     rank = f", the best of {counted(len(table), 'point')}" if len(table) > 1 else ""
-    return f"Its {results.measured_on} accuracy is {percent_interval(best)} %{where}{rank}."
+    unit = f" {'%' if metric.share else metric.unit}".rstrip()
+    measured = f"{results.measured_on} {metric.label}"
+    return f"Its {measured} is {metric.interval(best)}{unit}{where}{rank}."
 
 
-def _tally(rows: pd.DataFrame, baseline: str, axes: Sequence[str]) -> Iterator[str]:
+def _tally(rows: pd.DataFrame, baseline: str, results: StudyResults) -> Iterator[str]:
     """Where each verdict holds, with its gaps."""
+    metric = results.metric
     for kind, words in VERDICTS.items():
         found = rows[rows["verdict"] == kind]
         if found.empty:
             continue
         if len(found) > MOST_POINTS:
-            gap = 100 * found["mean"]
-            where = f"at {len(found)} of {len(rows)} points ({gap.min():+.1f} to {gap.max():+.1f})"
+            ends = [metric.factor * gap for gap in (found["mean"].min(), found["mean"].max())]
+            least, most = (f"{gap:+{metric.form(*ends)}}" for gap in ends)
+            where = f"at {len(found)} of {len(rows)} points ({least} to {most})"
         else:
-            where = in_words(_numbers(row, axes) for row in found.to_dict("records"))
+            where = in_words(_numbers(row, results) for row in found.to_dict("records"))
         yield f"{words.format(baseline)} {where}"
 
 
-def _numbers(row: Mapping[Any, Any], axes: Sequence[str]) -> str:
-    gap = f"({percent_interval(row, '+')})"
-    return f"at {place_text(row, axes)} {gap}" if axes else gap
+def _numbers(row: Mapping[Any, Any], results: StudyResults) -> str:
+    gap = f"({results.metric.interval(row, '+')})"
+    return f"at {place_text(row, results.axes)} {gap}" if results.axes else gap
 
 
 def trends(results: StudyResults) -> Iterator[str]:
@@ -158,9 +169,10 @@ def trends(results: StudyResults) -> Iterator[str]:
     if len(results.arms) < 2 or "data_count" not in results.axes:
         return
     arm, others, table = results.arms[0], results.axes_but_labels, results.trend
+    metric = results.metric
     for kind, words in ((GROWS, "grows"), (FALLS, "falls")):
         found = [
-            f"{percent_interval(row, '+')} points over {row['baseline']}"
+            f"{metric.interval(row, '+')} {metric.difference_unit} over {row['baseline']}"
             + (f" at {place_text(row, others)}" if others else "")
             for row in table[table["verdict"] == kind].to_dict("records")
         ]

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from superconv_ray.analysis import arm_summary
 from superconv_ray.design.definition import StudyDefinition
-from superconv_ray.design.text import duration, paragraph, point_text, text_table, trial_line
+from superconv_ray.design.metrics import metric_of, trial_line
+from superconv_ray.design.text import duration, paragraph, point_text, text_table
 from superconv_ray.report.studies import studies_to_show
 from superconv_ray.report.table_formats import table_text
 from superconv_ray.report.tables import accuracy_table
@@ -26,7 +27,9 @@ from superconv_ray.storage.store import Store
 
 COLUMNS = (
     *("trial_id", "kind", "dataset", "data_count", "model", "policy", "max_lr", "seed", "status"),
-    *("test_accuracy", "validation_accuracy", "train_seconds", "finished_at"),
+    *("metric", "metric_goal", "metric_unit"),
+    *("test_accuracy", "validation_accuracy", "test_metric", "validation_metric"),
+    *("train_seconds", "finished_at"),
 )
 PACE_WINDOW = timedelta(minutes=5)
 LEAST_FOR_PACE = 5
@@ -256,16 +259,18 @@ def _raised(error: str) -> str:
 
 
 def _means(standing: Standing) -> str:
-    """Accuracy of every arm at every point of the sweep, over the trainings so far."""
+    """Metric of every arm at every point of the sweep, over the trainings so far."""
     trials, definition = standing.trials, standing.definition
     trainings = trials[(trials["role"] == "training") & (trials["kind"] == "training")]
-    accuracy = trainings["test_accuracy"].fillna(trainings["validation_accuracy"])
-    measured = trainings.assign(accuracy=accuracy).dropna(subset="accuracy")
+    metric = metric_of(definition.base)
+    value = f"test_{metric.suffix}"
+    found = trainings[value].fillna(trainings[f"validation_{metric.suffix}"])
+    measured = trainings.assign(**{value: found}).dropna(subset=value)
     if measured.empty:
         return "no training has finished yet"
     points = {cell.cell: point_text(cell.point) for cell in definition.cells}
     by = ["point", "data_count"]
     rows = measured.assign(point=measured["cell"].map(points))
     arms = [arm for arm in definition.arms if arm in set(rows["arm"])]
-    table = accuracy_table(arm_summary(rows, by, "accuracy"), by, arms)
-    return f"accuracy in % so far, mean [95 % interval over seeds]\n{table_text(table)}"
+    table = accuracy_table(arm_summary(rows, by, value), by, arms, metric=metric)
+    return f"{metric.worded} so far, mean [95 % interval over seeds]\n{table_text(table)}"

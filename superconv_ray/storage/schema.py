@@ -23,27 +23,36 @@ _TYPES = {
 _MEASURED = {
     "status": (pa.string(), "'completed' or 'diverged'"),
     "steps_done": (pa.int64(), "optimizer steps taken; fewer than steps if diverged"),
-    "train_loss": (pa.float64(), "cross-entropy on training samples (at most 10,000), at the end"),
-    "train_accuracy": (pa.float64(), "accuracy on the same samples as train_loss"),
+    "train_loss": (
+        pa.float64(),
+        "the trial's loss on training samples (at most 10,000), at the end",
+    ),
+    "train_accuracy": (pa.float64(), "accuracy on the same samples; null without classes"),
     "train_accuracy_reestimated": (
         pa.float64(),
         "train_accuracy with BN statistics re-estimated on these samples",
     ),
-    "validation_loss": (
-        pa.float64(),
-        "cross-entropy on the held-out limited labels",
-    ),
+    "train_metric": (pa.float64(), "the trial's metric on them; null if that is accuracy"),
+    "train_metric_reestimated": (pa.float64(), "the same with re-estimated BN statistics"),
+    "validation_loss": (pa.float64(), "the trial's loss on the held-out limited labels"),
     "validation_accuracy": (pa.float64(), "accuracy on the same labels"),
     "validation_accuracy_reestimated": (
         pa.float64(),
         "validation_accuracy with re-estimated BN statistics",
     ),
-    "test_loss": (pa.float64(), "cross-entropy on the test set; null if labels were held out"),
+    "validation_metric": (pa.float64(), "the trial's metric on them; null if that is accuracy"),
+    "validation_metric_reestimated": (pa.float64(), "the same with re-estimated BN statistics"),
+    "test_loss": (pa.float64(), "the trial's loss on the test set; null if labels were held out"),
     "test_accuracy": (pa.float64(), "accuracy on the test set; null if labels were held out"),
     "test_accuracy_reestimated": (
         pa.float64(),
         "the same with BN statistics re-estimated on the training samples (at most 10,000)",
     ),
+    "test_metric": (
+        pa.float64(),
+        "the trial's metric on the test set; null if that is accuracy, or labels were held out",
+    ),
+    "test_metric_reestimated": (pa.float64(), "the same with re-estimated BN statistics"),
     "parameters": (pa.int64(), "learnable parameters of the model"),
     "precision_used": (
         pa.string(),
@@ -79,9 +88,19 @@ _CURVE = {
         pa.float64(),
         "the same with BN statistics re-estimated on eval_count training samples",
     ),
+    "validation_metric": (pa.float64(), "the trial's metric on them; null if that is accuracy"),
+    "validation_metric_reestimated": (
+        pa.float64(),
+        "the same with BN statistics re-estimated on eval_count training samples",
+    ),
     "test_loss": (pa.float64(), "on test labels, if none are held out"),
     "test_accuracy": (pa.float64(), "on test labels, if none are held out"),
     "test_accuracy_reestimated": (
+        pa.float64(),
+        "the same with BN statistics re-estimated on eval_count training samples",
+    ),
+    "test_metric": (pa.float64(), "the trial's metric on them; null if that is accuracy"),
+    "test_metric_reestimated": (
         pa.float64(),
         "the same with BN statistics re-estimated on eval_count training samples",
     ),

@@ -31,7 +31,8 @@ def check_model(source: ModelSource, template: Trial, dataset: Dataset | Dataset
             does not suit the inputs.
         Exception: Whatever the user's own code raises.
     """
-    trial, samples = _one_step(template, dataset.classes), _zeros(dataset)
+    samples = _made_up(dataset)
+    trial = _one_step(template, len(samples.train_labels))
     if isinstance(trial.augment, OwnFunction):
         check_augmentation(trial, dataset)
     run = TrainingRun(trial, samples, source)
@@ -39,10 +40,11 @@ def check_model(source: ModelSource, template: Trial, dataset: Dataset | Dataset
     def check_logits(_: nn.Module, inputs: tuple[torch.Tensor, ...], logits: Any) -> None:
         count = len(inputs[0])
         shape = tuple(getattr(logits, "shape", ()))
-        if shape != (count, dataset.classes):
+        if shape != (count, dataset.outputs):
+            kind = "outputs" if dataset.task == "regression" else "logits"
             found = list(shape) if shape else f"a {type(logits).__name__}"
             raise ValueError(
-                f"model must give logits [n, {dataset.classes}] for inputs [n, "
+                f"model must give {kind} [n, {dataset.outputs}] for inputs [n, "
                 f"{', '.join(map(str, dataset.input_shape))}], {source!r} gives {found} "
                 f"for n={count}"
             )
@@ -70,12 +72,14 @@ def check_augmentation(trial: CompleteTrial, dataset: Dataset | DatasetFacts) ->
         Exception: Whatever the user's own code raises.
     """
     channels, *space = dataset.input_shape
-    count = dataset.classes
+    labels = _made_up(dataset).train_labels
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randint(256, (count, *space, channels), generator=generator, dtype=torch.uint8)
+    inputs = torch.randint(
+        256, (len(labels), *space, channels), generator=generator, dtype=torch.uint8
+    )
     if isinstance(dataset, Dataset):
         inputs = inputs.to(torch.from_numpy(dataset.train_inputs[:1].copy()).dtype)
-    made = ResidentDataset(inputs, torch.arange(count), inputs, torch.arange(count))
+    made = ResidentDataset(inputs, labels, inputs, labels)
     with own_randomness(torch.device("cpu")):
         once, again = (select_samples(trial, made).batches for _ in range(2))
         for step in range(4):
@@ -100,12 +104,12 @@ def _check_continuation(run: TrainingRun, again: TrainingRun, optimizer: OwnFunc
         )
 
 
-def _one_step(template: Trial, classes: int) -> CompleteTrial:
+def _one_step(template: Trial, count: int) -> CompleteTrial:
     """A trial whose first step is followed by an evaluation, with the samples that these need."""
     ghosts = template.ghost_batch_size
     return template.complete(
         data_fraction=None,
-        data_count=classes,
+        data_count=count,
         validation_fraction=0.0,
         batch_size=2 * ghosts if ghosts else min(2, template.batch_size),
         steps=2,
@@ -118,9 +122,11 @@ def _one_step(template: Trial, classes: int) -> CompleteTrial:
     )
 
 
-def _zeros(dataset: Dataset | DatasetFacts) -> ResidentDataset:
-    """A sample of each class for training, and two for evaluation."""
+def _made_up(dataset: Dataset | DatasetFacts) -> ResidentDataset:
+    """A sample of each class, or two with other targets, for training, and two for evaluation."""
     channels, *space = dataset.input_shape
-    inputs = torch.zeros(1, *space, channels).expand(dataset.classes, *space, channels)
-    labels = torch.arange(dataset.classes)
+    labels = torch.arange(dataset.outputs)
+    if dataset.task != "classification":
+        labels = torch.tensor([[0.0], [1.0]]).repeat(1, dataset.outputs)
+    inputs = torch.zeros(1, *space, channels).expand(len(labels), *space, channels)
     return ResidentDataset(inputs, labels, inputs[:2], labels[:2])

@@ -1,4 +1,4 @@
-"""Loss and accuracies of a model on a part of the samples."""
+"""Loss, accuracies and metric of a model on a part of the samples."""
 
 from __future__ import annotations
 
@@ -6,69 +6,118 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from superconv_ray.data.batches import prepare
 from superconv_ray.training.batch_norm import reestimated_statistics
 from superconv_ray.training.losses import Loss
+from superconv_ray.training.metrics import Measure
 from superconv_ray.training.samples import Part, Samples
 
 EVAL_BATCH = 1_000
 
 
-class Scores(NamedTuple):
-    """Loss and accuracy with running BN statistics, and accuracy with re-estimated statistics."""
+class Measured(NamedTuple):
+    """Loss, accuracy (None without classes) and metric (None if it is accuracy)."""
 
     loss: float
-    accuracy: float
-    reestimated: float
+    accuracy: float | None
+    metric: float | None
+
+
+class Scores(NamedTuple):
+    """What was measured with running BN statistics, and with re-estimated ones."""
+
+    running: Measured
+    reestimated: Measured
+
+    def columns(self, part: str) -> dict[str, float]:
+        """Map names of columns to what was measured of a part of the samples."""
+        values = {
+            f"{part}_loss": self.running.loss,
+            f"{part}_accuracy": self.running.accuracy,
+            f"{part}_accuracy_reestimated": self.reestimated.accuracy,
+            f"{part}_metric": self.running.metric,
+            f"{part}_metric_reestimated": self.reestimated.metric,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluator:
-    """Evaluates a model as at test time, and leaves it in training mode."""
+    """Evaluates a model as at test time, and leaves it in training mode.
+
+    Attributes:
+        model: The model.
+        samples: The samples of its trial.
+        loss: The loss of the trial.
+        measure: Its metric; None if that is accuracy.
+    """
 
     model: nn.Module
     samples: Samples
     loss: Loss
+    measure: Measure | None = None
 
     def scores(
-        self, part: Part, probe_count: int | None, *, only_reestimated: bool = False
+        self,
+        part: Part,
+        probe_count: int | None,
+        *,
+        only_reestimated: bool = False,
+        diverged: bool = False,
     ) -> Scores:
         """Evaluate all samples of a part.
+
+        The metric of a run that has diverged is that of outputs which are all zero: the outputs may
+        be of any size, and one run would decide the mean over seeds. Accuracies are what they are.
 
         Args:
             part: What to evaluate.
             probe_count: Training samples to re-estimate BN statistics on; None: all of the probe.
             only_reestimated: Evaluate with re-estimated BN statistics alone, because the running
                 ones are of other weights.
+            diverged: Whether the run has diverged.
         """
-        found = None if only_reestimated else self._evaluate(part)
+        found = None if only_reestimated else self._evaluate(part, diverged)
         probe = self.samples.probe.first(probe_count)
         with reestimated_statistics(self.model, lambda: self._show(probe)) as has_statistics:
-            again = self._evaluate(part) if found is None or has_statistics else found
-        loss, accuracy = found or again
-        return Scores(loss, accuracy, again[1])
+            again = self._evaluate(part, diverged) if found is None or has_statistics else found
+        return Scores(found or again, again)
 
-    def _evaluate(self, part: Part) -> tuple[float, float]:
+    def _evaluate(self, part: Part, diverged: bool) -> Measured:
         self.model.eval()
         total = torch.zeros(2, dtype=torch.float64)
+        has_classes = part.labels.ndim == 1
+        kept = []
         for indices in torch.split(part.indices, EVAL_BATCH):
-            logits = self._logits(part.inputs, indices)
+            outputs = self._outputs(part.inputs, indices)
             y = part.labels.index_select(0, indices)
-            total[0] += self.loss.total(logits, y).cpu()
-            total[1] += (logits.argmax(1) == y).sum().cpu()
+            total[0] += self.loss.total(outputs, y).cpu()
+            if has_classes:
+                total[1] += (outputs.argmax(1) == y).sum().cpu()
+            if self.measure:
+                kept.append(outputs.cpu())
         self.model.train()
         loss, accuracy = (total / len(part.indices)).tolist()
-        return loss, accuracy
+        metric = self._metric(torch.cat(kept), part, diverged) if kept else None
+        return Measured(loss, accuracy if has_classes else None, metric)
+
+    def _metric(self, outputs: Tensor, part: Part, diverged: bool) -> float | None:
+        assert self.measure is not None
+        if diverged or not outputs.isfinite().all():
+            outputs = torch.zeros_like(outputs)
+        with np.errstate(over="ignore"):  # of outputs that are about to diverge
+            return self.measure(outputs.numpy(), part.targets().cpu().numpy())
 
     def _show(self, part: Part) -> None:
         """Compute the model on a part in batches of nearly equal size."""
         for indices in part.indices.chunk(math.ceil(len(part.indices) / EVAL_BATCH)):
-            self._logits(part.inputs, indices)
+            self._outputs(part.inputs, indices)
 
     @torch.no_grad()
-    def _logits(self, inputs: Tensor, indices: Tensor) -> Tensor:
+    def _outputs(self, inputs: Tensor, indices: Tensor) -> Tensor:
         x = prepare(inputs.index_select(0, indices), self.samples.statistics)
         return cast("Tensor", self.model(x).float())

@@ -23,6 +23,7 @@ from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training.evaluation import Evaluator, Scores
 from superconv_ray.training.hessian_free import HessianFreeEstimate
 from superconv_ray.training.losses import LIMIT_COUNT, Loss
+from superconv_ray.training.metrics import measure_of
 from superconv_ray.training.model import ModelSource, build_trial_model
 from superconv_ray.training.numerics import Hardware, Numerics, resolve_precision
 from superconv_ray.training.optimizers import (
@@ -66,14 +67,16 @@ class TrainingRun:
         self.diverged = False
         self.curve: list[dict[str, Any]] = []
         self.train_seconds = self.eval_seconds = 0.0
-        self._classes = int(data.train_labels.max()) + 1
+        labels = data.train_labels
+        self._has_classes = labels.ndim == 1
+        outputs = int(labels.max()) + 1 if self._has_classes else labels.shape[1]
         self._samples = select_samples(trial, data)
-        self.model = build_trial_model(model, trial, data.train_inputs, self._classes)
+        self.model = build_trial_model(model, trial, data.train_inputs, outputs)
         self._optimizer = build_optimizer(trial, self.model)
         self._loss = Loss(trial)
         known = self._samples.probe.first(LIMIT_COUNT).targets()
-        self._loss_limit = self._loss.limit(known, self._classes)
-        self._evaluator = Evaluator(self.model, self._samples, self._loss)
+        self._loss_limit = self._loss.limit(known, outputs)
+        self._evaluator = Evaluator(self.model, self._samples, self._loss, measure_of(trial))
         self._hessian_free = (
             HessianFreeEstimate(trainable(self.model), trial.hessian_free_interval)
             if trial.hessian_free_interval
@@ -137,7 +140,8 @@ class TrainingRun:
         """Add to the sums on the device, without waiting for it."""
         with torch.no_grad():
             self._pending[0] += loss
-            self._pending[1] += (logits.argmax(1) == y).sum()
+            if self._has_classes:
+                self._pending[1] += (logits.argmax(1) == y).sum()
         self._pending_steps += 1
 
     def _check_loss(self) -> None:
@@ -161,12 +165,11 @@ class TrainingRun:
         part = self._samples.held_out.first(count)
         scores = self._scores(part, count)
         # The loss was computed before the step, which may have ruined the weights.
-        if not math.isfinite(scores.loss):
+        if not math.isfinite(scores.running.loss):
             self.diverged = True
-            if count is not None:  # this has become the last row
+            if count is not None or self._evaluator.measure:  # this has become the last row
                 part = self._samples.held_out
                 scores = self._scores(part, None)
-        name = self._samples.held_out_name
         self.curve.append(
             {
                 "step": self.step,
@@ -175,10 +178,8 @@ class TrainingRun:
                 "lr": lr,
                 "momentum": momentum,
                 "train_loss": loss / steps,
-                "train_accuracy": correct / (steps * batch),
-                f"{name}_loss": scores.loss,
-                f"{name}_accuracy": scores.accuracy,
-                f"{name}_accuracy_reestimated": scores.reestimated,
+                **({"train_accuracy": correct / (steps * batch)} if self._has_classes else {}),
+                **scores.columns(self._samples.held_out_name),
                 "eval_count": len(part.indices),
                 **self._hessian_free_columns(),
                 "train_seconds": self.train_seconds,
@@ -189,7 +190,9 @@ class TrainingRun:
     def _scores(self, part: Part, probe_count: int | None) -> Scores:
         with self._numerics.autocast(), evaluated_weights(self._optimizer) as are_others:
             # Running BN statistics are of the weights that are trained.
-            return self._evaluator.scores(part, probe_count, only_reestimated=are_others)
+            return self._evaluator.scores(
+                part, probe_count, only_reestimated=are_others, diverged=self.diverged
+            )
 
     def _hessian_free_columns(self) -> dict[str, float]:
         if self._hessian_free is None:
@@ -210,9 +213,7 @@ class TrainingRun:
         self.eval_seconds += time.perf_counter() - started
         measurements = {
             "steps_done": self.step,
-            "train_loss": train.loss,
-            "train_accuracy": train.accuracy,
-            "train_accuracy_reestimated": train.reestimated,
+            **train.columns("train"),
             **{k: v for k, v in self.curve[-1].items() if k.startswith(("validation", "test"))},
             "parameters": sum(p.numel() for p in trainable(self.model)),
             "precision_used": self._numerics.precision,

@@ -21,7 +21,7 @@ LIMIT_COUNT = 1_000
 
 
 class Loss:
-    """The loss of a trial: of outputs [n, k] and targets, which are labels [n] or floats [n, k].
+    """The loss of a trial: of outputs [n, k] and targets, which are classes [n] or floats [n, k].
 
     Cross-entropy is computed in the run's precision, as torch's autocast chooses. Other losses, and
     so the user's own, get outputs in float32.
@@ -32,8 +32,11 @@ class Loss:
 
     def __init__(self, trial: CompleteTrial) -> None:
         self._cross_entropy: Callable[..., Tensor] | None = None
+        self._function: Callable[[Tensor, Tensor], Tensor]
         if isinstance(trial.loss, OwnFunction):
             self._function = partial(_own_mean, trial.loss)
+        elif trial.loss in _MEANS:
+            self._function = _MEANS[trial.loss]
         else:
             smoothing = trial.label_smoothing or 0.0
             self._cross_entropy = partial(F.cross_entropy, label_smoothing=smoothing)
@@ -54,8 +57,10 @@ class Loss:
     def limit(self, targets: Tensor, outputs: int) -> float:
         """The loss beyond which a run has diverged: `DIVERGENCE_FACTOR` times that of zero outputs.
 
-        For cross-entropy, outputs of zero are a guess among all classes: ln(classes). A loss for
-        which they are not worse than zero has no limit: only a loss that is not finite ends a run.
+        Zeros are what a network knows before it has learned: for cross-entropy they are a guess
+        among all classes, ln(classes), for "bce" ln 2, for "mse" the mean square of the targets. If
+        the loss of zeros is not finite and > 0, there is no limit: only a loss that is not finite
+        ends the run.
 
         Args:
             targets: Of training samples.
@@ -67,6 +72,13 @@ class Loss:
             zeros = torch.zeros(len(targets), outputs, device=targets.device)
             guess = float(self._function(zeros, targets))
         return DIVERGENCE_FACTOR * guess if 0 < guess < math.inf else math.inf
+
+
+_MEANS: dict[Any, Callable[[Tensor, Tensor], Tensor]] = {
+    "bce": F.binary_cross_entropy_with_logits,
+    "mse": F.mse_loss,
+}
+"""Built-in losses that are means over samples and outputs."""
 
 
 def _own_mean(own: OwnFunction, outputs: Tensor, targets: Tensor) -> Tensor:

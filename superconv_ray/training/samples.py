@@ -15,6 +15,7 @@ from superconv_ray.data.batches import (
     input_statistics,
 )
 from superconv_ray.data.catalog import Augment
+from superconv_ray.data.dataset import strata
 from superconv_ray.data.own_augmentation import OwnAugmentation
 from superconv_ray.data.subsets import limited_subset
 from superconv_ray.design.own_functions import OwnFunction
@@ -27,7 +28,10 @@ PROBE_COUNT = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Samples to evaluate: `indices` [n] into `inputs` and `labels`, in stratified order."""
+    """Samples to evaluate: `indices` [n] into `inputs` and `labels`, in stratified order.
+
+    Labels are as in `ResidentDataset`.
+    """
 
     inputs: Tensor
     labels: Tensor
@@ -62,7 +66,7 @@ def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
     """Draw the limited labels of a trial, and standardize by the training part alone."""
     device = data.train_inputs.device
     subset = limited_subset(
-        data.train_labels.cpu().numpy(),
+        strata(data.train_labels.cpu().numpy()),
         count=trial.data_count,
         seed=trial.subset_seed,
         validation_fraction=trial.validation_fraction,
@@ -74,7 +78,7 @@ def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
         order = subset.validation
     else:
         name, inputs, labels = "test", data.test_inputs, data.test_labels
-        every = labels.cpu().numpy()
+        every = strata(labels.cpu().numpy())
         order = limited_subset(every, count=len(every), seed=0, validation_fraction=0.0).training
     return Samples(
         batches=TrainingBatches(

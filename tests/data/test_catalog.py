@@ -18,7 +18,7 @@ def test_sizes_are_the_published_ones(
 ) -> None:
     facts = DATASETS[name]
     assert facts.name == name
-    assert facts.classes == classes
+    assert facts.outputs == classes
     assert facts.train_count == train
     assert facts.test_count == test
     assert facts.input_shape == shape

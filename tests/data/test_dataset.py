@@ -22,7 +22,7 @@ def test_grey_images_get_a_channel_axis_and_labels_become_int64() -> None:
     assert dataset.train_inputs.shape == (4, 2, 3, 1)
     assert dataset.test_labels.dtype == np.int64
     assert dataset.input_shape == (1, 2, 3)
-    assert dataset.classes == 2
+    assert dataset.outputs == 2
     assert dataset.train_class_counts == (2, 2)
 
 
@@ -73,8 +73,14 @@ NAN_IN_SAMPLE_2[2, 1] = np.nan
         ({"train_inputs": np.ones((0, 2, 3), np.uint8)}, "train_inputs must be a non-empty"),
         ({"train_inputs": np.ones((4, 2, 2, 2, 2, 1), np.uint8)}, r"depth.* \(4, 2, 2, 2, 2, 1\)"),
         ({"train_inputs": NAN_IN_SAMPLE_2}, "train_inputs must be finite, .* in sample 2"),
-        ({"train_labels": np.array([0.0, 1, 1, 0])}, "train_labels must be .* of float64"),
-        ({"train_labels": np.array([[0, 1, 1, 0]])}, r"train_labels must be .* shape \(1, 4\)"),
+        ({"train_labels": np.array(["a", "b"])}, "train_labels must be .* of <U1"),
+        ({"train_labels": np.zeros((4, 1, 1))}, r"train_labels must be .* shape \(4, 1, 1\)"),
+        ({"train_labels": np.array([0.0, 1, np.nan, 0])}, "train_labels must be finite, .* 2"),
+        ({"train_labels": np.array([[0], [1], [2], [0]])}, "train_labels must be 0 or 1 .* 0 to 2"),
+        (
+            {"train_labels": np.array([0.0, 1, 1, 0])},
+            r"test_labels must be for the task of train_labels, regression \[1\], got cla.* \[\]",
+        ),
         ({"test_labels": np.array([], np.int64)}, "test_labels must be a non-empty"),
         ({"train_labels": np.array([0, 1])}, "must have the same length, got 4 and 2"),
         ({"train_labels": np.array([0, 0, 0, 0])}, "train_labels must hold at least 2 classes"),

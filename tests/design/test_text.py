@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from superconv_ray.design.text import (
     WIDTH,
-    accuracy_text,
     bytes_text,
     column_name,
     counted,
@@ -23,7 +22,6 @@ from superconv_ray.design.text import (
     probability,
     setting_text,
     text_table,
-    trial_line,
     value_text,
 )
 
@@ -74,11 +72,6 @@ def test_a_fraction_is_in_percent(mean: float, low: float, high: float, text: st
     assert percent_interval({"mean": mean, "low": low, "high": high}) == text
 
 
-def test_diverged_trainings_are_counted_beside_an_accuracy() -> None:
-    row = {"mean": 0.5, "low": 0.25, "high": 0.75, "diverged": 2}
-    assert accuracy_text(row) == "50.0 [25.0, 75.0] (2 diverged)"
-
-
 def test_a_difference_has_its_sign() -> None:
     row = {"mean": 0.01, "low": -0.02, "high": 0.04}
     assert percent_interval(row, "+") == "+1.0 [-2.0, +4.0]"
@@ -123,31 +116,6 @@ def test_columns_have_names_in_plain_words() -> None:
     assert point_text({"data_count": 300, "weight_decay": 1e-4}) == (
         "300 labels, weight decay 0.0001"
     )
-
-
-SETTINGS = {
-    "dataset": "digits",
-    "data_count": 72,
-    "model": "small_cnn",
-    "policy": "one_cycle",
-    "max_lr": 0.5,
-    "seed": 3,
-}
-NAME = "digits n=72 small_cnn one_cycle max_lr=0.5 seed=3"
-
-
-def test_a_trial_with_held_out_labels_is_described_by_its_validation_accuracy() -> None:
-    row = {**SETTINGS, "status": "completed", "validation_accuracy": 0.5}
-    assert trial_line(row) == f"{NAME}: validation accuracy 50.0 %"
-
-
-def test_a_trial_that_diverged_says_so() -> None:
-    row = {**SETTINGS, "status": "diverged", "test_accuracy": 0.1, "train_seconds": 2.5}
-    assert trial_line(row) == f"{NAME}: diverged, test accuracy 10.0 %, 2.5 s"
-
-
-def test_a_trial_without_measurements_is_described_by_its_status() -> None:
-    assert trial_line({**SETTINGS, "status": "failed"}) == f"{NAME}: failed"
 
 
 def test_a_paragraph_breaks_neither_intervals_nor_paths() -> None:

@@ -70,7 +70,7 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "bn_momentum": (FRACTION, [0.0, 1.1]),
     "bn_momentum_steps": (POSITIVE, [0.0, -1.0, NAN, INF]),
     "ghost_batch_size": (COUNT, [0, -1]),
-    "loss": ("one of 'cross_entropy'", ["hinge"]),
+    "loss": ("one of 'cross_entropy', 'bce', 'mse'", ["hinge"]),
     "label_smoothing": (SHARE, [1.0, -0.1]),
     **dict.fromkeys(
         ("loss_digest", "policy_digest", "optimizer_digest", "augment_digest"), (NAME, [""])
@@ -106,6 +106,10 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "inv_gamma": (NOT_NEGATIVE, [-1.0]),
     "inv_power": (NOT_NEGATIVE, [INF]),
     "warmup_fraction": (SHARE, [1.0]),
+    "metric": ("one of 'accuracy', 'balanced_accuracy', 'f1', 'r2', 'rmse'", ["recall"]),
+    "metric_digest": (NAME, [""]),
+    "metric_goal": ("one of 'maximize', 'minimize'", ["more"]),
+    "metric_unit": (NAME, [""]),
     "eval_interval": (COUNT, [0, 10**30]),
     "eval_count": (COUNT, [-1]),
     "hessian_free_interval": ("an integer in [2, 2**63)", [1, 0]),
@@ -164,6 +168,8 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "inv_gamma": ({"policy": "inv"}, 1e-3),
     "inv_power": ({"policy": "inv"}, 0.5),
     "warmup_fraction": ({"policy": "cosine"}, 0.1),
+    "metric": ({}, "f1"),
+    "metric_goal": ({"metric": own_loss, "metric_goal": "minimize"}, "maximize"),
     "eval_interval": ({}, 11),
     "eval_count": ({}, 999),
     "hessian_free_interval": ({}, 2),
@@ -177,7 +183,7 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
 def test_every_field_is_covered_by_these_tests() -> None:
     assert set(REJECTED) == set(field_names())
     computed = {f"{name}_digest" for name in function_fields()}
-    assert set(DETERMINING) == set(field_names()) - {"data_fraction"} - computed
+    assert set(DETERMINING) == set(field_names()) - {*trial.NOT_DETERMINING} - computed
 
 
 @pytest.mark.parametrize(

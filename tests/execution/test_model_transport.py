@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -33,6 +34,9 @@ def half(outputs, targets):
 
 def halved(loss):
     return loss / 2
+
+def mistakes(outputs, targets):
+    return halved((outputs.argmax(1) != targets).sum())
 
 def plain(*, input_shape, classes, dropout):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
@@ -80,9 +84,10 @@ def test_a_package_that_a_node_lacks_is_named_before_anything_is_trained(
 def test_functions_that_only_the_driver_has_give_the_numbers_of_a_local_run(
     net: ModuleType, tmp_path: Path, assert_same_results: Callable[[str, str], None]
 ) -> None:
+    metric: Any = {"metric": net.mistakes, "metric_goal": "minimize"}
     study = Study(
         name="halved",
-        base=Trial(dataset="digits", data_count=60, batch_size=16, loss=net.half),
+        base=Trial(dataset="digits", data_count=60, batch_size=16, loss=net.half, **metric),
         arms={"one_cycle": Arm(max_lr=from_range_test(steps=10, points=5))},
         budget=iterations(4),
         seeds=1,
@@ -95,3 +100,6 @@ def test_functions_that_only_the_driver_has_give_the_numbers_of_a_local_run(
     trials = open_store(uris[0]).trials("halved")
     assert [*trials["loss"]] == ["half", "half"]
     assert trials["loss_digest"].nunique() == 1
+    assert trials["metric"].eq("mistakes").all()
+    (training,) = trials[trials["role"] == "training"].to_dict("records")
+    assert training["test_metric"] == round(360 * (1 - training["test_accuracy"])) / 2

@@ -112,6 +112,11 @@ def half_of_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(outputs, targets) / 2
 
 
+def mistakes(outputs: Any, targets: Any) -> int:
+    assert outputs.dtype == np.float32
+    return int((outputs.argmax(1) != targets).sum())
+
+
 class SoftmaxRegression(nn.Module):
     """No batch norm, no dropout; inputs of any shape."""
 
@@ -222,7 +227,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hessian-free": {"hessian_free_interval": 3, "dropout": 0.2},
     "validation": {"validation_fraction": 0.2, "policy": "range_test_linear", "max_lr": 2.0},
     "epochs end within batches": {"data_count": 37, "batch_size": 11},
-    "own loss": {"loss": half_of_cross_entropy, "dropout": 0.2, "precision": "bf16"},
+    "own loss and metric": {
+        "loss": half_of_cross_entropy,
+        "metric": mistakes,
+        "metric_goal": "minimize",
+        "dropout": 0.2,
+        "precision": "bf16",
+    },
     "diverging": {"policy": "range_test_exponential", "start_lr": 1e-3, "max_lr": 1e9},
 }
 

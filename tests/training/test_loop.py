@@ -94,7 +94,7 @@ def test_cut_off_with_a_pipeline_of_torchvision_it_ends_as_if_never_cut_off() ->
 @example(variant="adam", cuts={15, 16, 17})
 @example(variant="nesterov", cuts={39})
 @example(variant="bf16", cuts={40})
-@example(variant="own loss", cuts={20})
+@example(variant="own loss and metric", cuts={20})
 @example(variant="diverging", cuts={1, 16, 28})
 def test_cut_off_at_any_steps_it_ends_as_if_never_cut_off(variant: str, cuts: set[int]) -> None:
     trial = make_trial(**VARIANTS[variant])

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.frames import finished_trainings, require_columns
-from superconv_ray.analysis.statistics.intervals import interval_ends, is_accuracy
+from superconv_ray.analysis.frames import finished_trainings, metric_in, require_columns
+from superconv_ray.analysis.statistics.intervals import interval_ends
 
 
 def arm_summary(
@@ -16,9 +16,10 @@ def arm_summary(
 ) -> pd.DataFrame:
     """Mean and 95 % interval over seeds for every arm at every point.
 
-    Accuracies get the interval of `accuracy_ends`, a t interval on the logit scale, which stays
-    between 0 and 100 %; other columns get Student's t interval within their range. An interval
-    describes one arm. To compare two arms use `compare`, which pairs their seeds.
+    Shares, such as accuracies, get the interval of `accuracy_ends`, a t interval on the logit
+    scale, which stays between 0 and 100 %; other columns get Student's t interval within their
+    range. An interval describes one arm. To compare two arms use `compare`, which pairs their
+    seeds.
 
     Args:
         trials: As from ``open_store(...).trials(study)``. Trainings count, range tests do not. A
@@ -31,17 +32,20 @@ def arm_summary(
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: A column is missing; or a training's `value` is not finite, or is an accuracy
+        ValueError: A column is missing; or a training's `value` is not finite, or is a share
             outside [0, 1].
     """
     trainings = finished_trainings(trials, by, value)
+    metric = metric_in(trainings, value)
     least, most = trainings[value].min(), trainings[value].max()
-    if is_accuracy(value) and (least < 0 or most > 1):
-        raise ValueError(f"{value} must be an accuracy, in [0, 1], got {least:g} to {most:g}")
+    if metric.share and (least < 0 or most > 1):
+        raise ValueError(
+            f"{value} must be in [0, 1] as {metric.label} is, got {least:g} to {most:g}"
+        )
     trainings["diverged"] = trainings["status"] == "diverged"
     groups = trainings.groupby([*by, "arm"], dropna=False)
     table = group_means(groups[value])
-    table["low"], table["high"] = interval_ends(value, table["mean"], table["sd"], table["n"])
+    table["low"], table["high"] = interval_ends(metric, table["mean"], table["sd"], table["n"])
     table["diverged"] = groups["diverged"].sum()
     return table[["mean", "low", "high", "n", "diverged"]].reset_index()
 

@@ -12,8 +12,8 @@ import pandas as pd
 from superconv_ray.analysis.comparison.arms import group_means
 from superconv_ray.analysis.comparison.choices import choice_ids
 from superconv_ray.analysis.comparison.verdicts import (
-    MARGIN,
     Corrections,
+    default_margin,
     further_seeds,
     note,
     verdicts,
@@ -22,6 +22,7 @@ from superconv_ray.analysis.frames import (
     REPLICATE,
     baselines_of,
     finished_trainings,
+    metric_in,
     require_arms,
     require_distinct,
 )
@@ -32,7 +33,6 @@ from superconv_ray.analysis.statistics.intervals import (
     Interval,
     bootstrap_intervals,
     half_widths,
-    is_accuracy,
 )
 from superconv_ray.analysis.statistics.paired import (
     hedges_d,
@@ -42,6 +42,7 @@ from superconv_ray.analysis.statistics.paired import (
     smallest_p,
 )
 from superconv_ray.analysis.statistics.sequential import confidence_per_look
+from superconv_ray.design.metrics import Metric
 
 _RESULTS = (
     *Interval._fields,
@@ -57,13 +58,15 @@ def compare(
     by: Sequence[str] = (),
     value: str = "test_accuracy",
     *,
-    margin: float = MARGIN,
+    margin: float | None = None,
     looks: int = 1,
 ) -> pd.DataFrame:
     """Compare an arm with one or more baselines at every point, by gaps paired by seed and subset.
 
     Pairing removes the variation that both arms share: initial weights, subset and batch order. The
-    interval is Student's 95 % t interval of the gaps, cut off at -1 and 1 for accuracies. It
+    interval is Student's 95 % t interval of the gaps, cut off at -1 and 1 for shares such as
+    accuracies. A gap is the arm's value minus the baseline's, or the other way round for a metric
+    of which less is better: above 0, the arm is better. The interval
     assumes that the gaps are independent and roughly normal.
 
     The verdict follows from the t interval of each row by itself. It is "super-converges" if the
@@ -83,8 +86,9 @@ def compare(
         arm: Name of the arm.
         baseline: Name or names of the arms to compare it with.
         by: Columns that distinguish points.
-        value: Column to compare; more of it is better.
-        margin: Smallest gain that counts, in units of `value`.
+        value: Column to compare. Of a metric, its direction is known; of other columns, more is
+            better.
+        margin: Smallest gain that counts, in units of `value`; None: see `default_margin`.
         looks: Largest number of looks at the data, if seeds were added until the sign was decided.
             The chance of an error is divided among the looks (Bonferroni), so that the t intervals
             and p_holm hold at any look.
@@ -107,13 +111,15 @@ def compare(
             or has several of the same seed and subset at one point; `margin` or `looks` is
             impossible; there is no baseline, or the arm is its own baseline.
     """
+    if margin is None:
+        margin = default_margin(trials, value)
     if not (np.isfinite(margin) and margin > 0):
         raise ValueError(f"margin must be finite and > 0, got {margin}")
     coverage = confidence_per_look(looks)
     baselines = baselines_of(arm, baseline)
     points, runs = paired_runs(trials, arm, baselines, by, value)
     cells = runs.groupby(["point", "rank"])
-    table = _gap_intervals(cells["gap"], value, coverage).join(_pairing(cells))
+    table = _gap_intervals(cells["gap"], metric_in(trials, value), coverage).join(_pairing(cells))
     generator = np.random.default_rng(SEED)
     table = table.join(_resampled(runs, table.index, generator))
     table["p_holm"] = holm(table["p"] * looks)
@@ -131,10 +137,10 @@ def compare(
     return table[[*by, "arm", "baseline", *_RESULTS]].reset_index(drop=True)
 
 
-def _gap_intervals(gaps: Any, value: str, confidence: float) -> pd.DataFrame:
-    """Mean, Student's interval, n and sd of every group; gaps of accuracies stay in [-1, 1]."""
+def _gap_intervals(gaps: Any, metric: Metric, confidence: float) -> pd.DataFrame:
+    """Mean, Student's interval, n and sd of every group; gaps of shares stay in [-1, 1]."""
     table = group_means(gaps)
-    most = 1.0 if is_accuracy(value) else np.inf
+    most = 1.0 if metric.share else np.inf
     half = half_widths(table["sd"], table["n"], confidence)
     table["low"] = (table["mean"] - half).clip(lower=-most)
     table["high"] = (table["mean"] + half).clip(upper=most)
@@ -146,9 +152,9 @@ def paired_runs(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the points (`by`, numbered) and every run next to its partner.
 
-    Runs have the columns point, rank (of the baseline among `baselines`), gap (NaN without a
-    partner), arm, diverged and choice (see `choice_ids`), and with the suffix _baseline the latter
-    three of the baseline's run. They are missing where there is no run.
+    Runs have the columns point, rank (of the baseline among `baselines`), gap (above 0 if the arm
+    is better; NaN without a partner), arm, diverged and choice (see `choice_ids`), and with the
+    suffix _baseline the latter three of the baseline's run. They are missing where there is no run.
     """
     trainings = finished_trainings(trials, by, value)
     require_arms(trainings, (arm, *baselines))
@@ -168,7 +174,8 @@ def paired_runs(
             for rank, name in enumerate(baselines)
         ]
     )
-    runs["gap"] = (runs["value"] - runs["value_baseline"]).round(DECIMALS)
+    sign = metric_in(trainings, value).sign
+    runs["gap"] = (sign * (runs["value"] - runs["value_baseline"])).round(DECIMALS)
     points = trainings[list(by)].set_axis(sides["point"], axis=0)
     return points[~points.index.duplicated()].sort_index(), runs
 

@@ -44,7 +44,7 @@ def gap_trend(
         arm: Name of the arm.
         baseline: Name or names of the arms to compare it with.
         by: Columns that distinguish curves.
-        value: Column to compare; more of it is better.
+        value: Column to compare, as for `compare`.
 
     Returns:
         One row per curve and baseline. Columns: `by`, arm, baseline; mean, low, high (growth for

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.comparison.choices import SHARED_CHOICE
+from superconv_ray.analysis.frames import finished_trainings, metric_in
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE
 from superconv_ray.analysis.statistics.paired import MAX_SEEDS, seeds_needed
 from superconv_ray.design.text import counted
 
 MARGIN = 0.005
-"""A gain below half a point of accuracy does not count."""
+"""A gain below half a point of accuracy does not count; see `default_margin`."""
 SUPER_CONVERGES = "super-converges"
 DOES_NOT = "does not"
 UNDECIDED = "undecided"
@@ -26,6 +27,23 @@ class Corrections(NamedTuple):
 
     tests: int
     looks: int
+
+
+def default_margin(trials: pd.DataFrame, value: str) -> float:
+    """Return the smallest gain that counts unless a user says otherwise.
+
+    `MARGIN` for shares, such as accuracies, and for R²; for other metrics, which have units, it is
+    this fraction of their mean size over the trainings.
+
+    Args:
+        trials: What is compared.
+        value: Column to compare.
+    """
+    metric = metric_in(trials, value)
+    if metric.share or metric.most == 1 or metric.name == value:
+        return MARGIN
+    trainings = finished_trainings(trials, (), value)
+    return MARGIN * float(trainings[value].abs().mean())
 
 
 def verdicts(table: pd.DataFrame, margin: float) -> pd.Series[str]:

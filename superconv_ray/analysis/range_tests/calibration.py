@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.frames import finished_trainings
+from superconv_ray.analysis.frames import finished_trainings, metric_in
 from superconv_ray.analysis.range_tests.frames import join_range_tests
 from superconv_ray.analysis.range_tests.tables import suggestions
 from superconv_ray.analysis.statistics.intervals import TAILS, Floats
@@ -30,7 +30,8 @@ def rule_costs(
         trials: One study's full trainings over a grid of max_lr and its range tests, of one model
             and data set, as from ``open_store(...).trials(study)``.
         curves: As from ``open_store(...).curves(study)``.
-        value: Column to maximize, measured on the same labels in all trainings.
+        value: Column that tells how good a training is, as for `compare`, measured on the same
+            labels in all trainings.
 
     Returns:
         One row per rule. Columns: rule, lr, best_max_lr, decades (log10 lr / best_max_lr),
@@ -43,6 +44,8 @@ def rule_costs(
     """
     tests = join_range_tests(trials, curves)
     rates, table = _grid(trials, value)
+    sign = metric_in(trials, value).sign
+    table = sign * table
     means = np.concatenate([table.mean(0)[None], table[resampled(len(table))].mean(1)])
     best = rates[means[0].argmax()]
     rows = []
@@ -59,7 +62,7 @@ def rule_costs(
         low, high = np.quantile(cost[1:], TAILS)
         if len(table) == 1:
             low = high = np.nan
-        accuracy = means[0].max() - cost[0]
+        accuracy = sign * (means[0].max() - cost[0])
         decades = np.log10(lr / best)
         rows.append((rule.rule, lr, best, decades, accuracy, cost[0], low, high, len(table), note))
     columns = ["rule", "lr", "best_max_lr", "decades", "accuracy", "cost", "low", "high"]

@@ -15,6 +15,7 @@ import pandas as pd
 from superconv_ray.analysis.frames import CURVES, require_columns
 from superconv_ray.analysis.range_tests.reading import NO_INTERVAL, measured_rows
 from superconv_ray.analysis.range_tests.robust import robust_accuracy
+from superconv_ray.analysis.range_tests.scores import with_scores
 from superconv_ray.analysis.range_tests.top import Top, read_top
 from superconv_ray.analysis.statistics.intervals import Floats
 
@@ -23,6 +24,9 @@ LABELS = ("validation", "test")
 
 def join_range_tests(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Join the curve rows of range tests with their trial's status and settings.
+
+    Where the metric is not accuracy, the re-estimated accuracies are scores made from the metric;
+    see `range_test_scores`.
 
     Args:
         trials: As from ``open_store(...).trials(...)``.
@@ -36,7 +40,7 @@ def join_range_tests(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame
     require_columns(curves, ["trial_id", "step", "lr", "train_loss"], "curves", CURVES)
     own = [name for name in trials.columns if name == "trial_id" or name not in curves.columns]
     tests = trials.loc[trials["kind"] == "range_test", own]
-    return curves.astype({"trial_id": str}).merge(tests, on="trial_id", how="inner")
+    return with_scores(curves.astype({"trial_id": str}).merge(tests, on="trial_id", how="inner"))
 
 
 @dataclass(frozen=True)

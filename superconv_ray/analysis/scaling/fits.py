@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.frames import baselines_of, joined, placed
+from superconv_ray.analysis.frames import baselines_of, joined, metric_in, placed
 from superconv_ray.analysis.scaling.power_law import (
     EXPONENTS,
     RESOLUTION,
@@ -178,6 +178,12 @@ def _error_curves(
     trials: pd.DataFrame, arms: Sequence[str], by: Sequence[str], value: str
 ) -> Iterator[tuple[tuple[object, ...], dict[str, ReplicateCurve]]]:
     """As `arm_curves`, along labels, with errors (1 - accuracy) as values."""
+    metric = metric_in(trials, value)
+    if value.endswith("metric") and not metric.share:
+        raise ValueError(
+            f"{value} must be a share, such as accuracy: the law is of errors that end at 100 %, "
+            f"and {metric.label} has no such end"
+        )
     for key, curves in arm_curves(trials, arms, LABELS, by, value):
         for arm, curve in curves.items():
             least, most = np.nanmin(curve.values), np.nanmax(curve.values)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.frames import finished_trainings
+from superconv_ray.analysis.frames import finished_trainings, metric_in
 from superconv_ray.analysis.statistics.intervals import TAILS, Floats
 from superconv_ray.analysis.statistics.replicates import over_seeds, resampled
 
@@ -35,7 +35,7 @@ def optimum(
             they measured.
         over: Numeric column whose best value to find.
         by: Columns that distinguish points.
-        value: Column to maximize.
+        value: Column whose best to find, as for `compare`.
 
     Returns:
         Columns: `by`, best, low, high, `value` at the best, seeds, note (such as a best value at
@@ -47,16 +47,17 @@ def optimum(
             `over` that were run with different seeds.
     """
     rows = []
+    sign = metric_in(trials, value).sign
     for key, group in _groups(trials, over, by, value):
         grid, table = over_seeds(group, over, value)
+        table = sign * table
         best = grid[_best(table[None])[0]]
         drawn = grid[_best(table[resampled(len(table))])]
         low, high = np.quantile(drawn, TAILS, method="nearest")
         if len(table) == 1:
             low = high = np.nan
-        rows.append(
-            (*key, best, low, high, table.mean(0).max(), len(table), _note(best, grid, len(table)))
-        )
+        reached, note = sign * table.mean(0).max(), _note(best, grid, len(table))
+        rows.append((*key, best, low, high, reached, len(table), note))
     columns = [*by, "best", "low", "high", value, "seeds", "note"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -75,7 +76,7 @@ def optimum_shift(
         trials: As for `optimum`.
         over: Column whose best value to find, > 0.
         along: Column that it may shift with, > 0.
-        value: Column to maximize.
+        value: Column whose best to find, as for `compare`.
 
     Returns:
         One row: slope, low, high, seeds, verdict.
@@ -84,9 +85,11 @@ def optimum_shift(
         TypeError: `trials` is no frame.
         ValueError: As `optimum`; or a setting is not > 0; or `along` has only one value.
     """
+    sign = metric_in(trials, value).sign
     parts = [
-        (key[0], *over_seeds(group, over, value))
+        (key[0], grid, sign * table)
         for key, group in _groups(trials, over, [along], value)
+        for grid, table in [over_seeds(group, over, value)]
     ]
     if len(parts) < 2:
         raise ValueError(f"{along} must have at least two values to see a shift along it")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from superconv_ray.analysis.frames import joined, placed, require_columns
 
-SCORE = "validation_accuracy"
+SCORE, SCORE_OF_METRIC = "validation_accuracy", "validation_metric"
 COLUMNS = ("arm", "role", "cell", "seed", "status", "trial_id", "chosen", "chosen_from")
 
 
@@ -24,8 +24,8 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
         One row per search, combination of settings, and setting. Columns: `by`, cell, seed (the
         first that the search is for; missing while it has no training), arm, setting (its name),
         tried (its value), score (mean validation accuracy of the combination's trials, where a
-        diverged trial counts as 0), trials, diverged, chosen (whether the search's trainings have
-        the combination). Range tests are no search and have no rows.
+        diverged trial counts as 0; or their mean metric), trials, diverged, chosen (whether the
+        search's trainings have the combination). Range tests are no search and have no rows.
 
     Raises:
         TypeError: `trials` is no frame.
@@ -60,7 +60,10 @@ def _with_seeds(tuning: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
 def _scores(tried: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Score of every combination, in the order tried."""
     diverged = tried["status"] == "diverged"
-    scored = tried.assign(score=tried[SCORE].mask(diverged, 0.0), diverged=diverged)
+    score = tried[SCORE].mask(diverged, 0.0)
+    if SCORE_OF_METRIC in tried and tried[SCORE_OF_METRIC].notna().any():
+        score = tried[SCORE_OF_METRIC]
+    scored = tried.assign(score=score, diverged=diverged)
     groups = scored.groupby(list(names), sort=False, dropna=False)
     found = groups.agg(
         score=("score", "mean"), trials=("score", "size"), diverged=("diverged", "sum")

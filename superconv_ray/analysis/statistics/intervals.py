@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
+
+from superconv_ray.design.metrics import Metric
 
 CONFIDENCE = 0.95
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
@@ -68,22 +69,17 @@ def half_widths(sd: npt.ArrayLike, n: npt.ArrayLike, confidence: float = CONFIDE
     return half
 
 
-def is_accuracy(name: str) -> bool:
-    """Whether a column holds accuracies, such as "test_accuracy" or "accuracy_reestimated"."""
-    return re.fullmatch(r"(\w+_)?accuracy(_reestimated)?", name) is not None
-
-
 def interval_ends(
-    name: str, mean: npt.ArrayLike, sd: npt.ArrayLike, n: npt.ArrayLike
+    metric: Metric, mean: npt.ArrayLike, sd: npt.ArrayLike, n: npt.ArrayLike
 ) -> tuple[Floats, Floats]:
     """Ends of the 95 % intervals of means, which do not leave the range of the values.
 
-    Means of accuracies get the interval of `accuracy_ends`. Other means get Student's t interval,
-    cut off at the range that the column can have: losses are at least 0, a generalization gap lies
-    in [-1, 1]. A true mean lies in that range, so the cut costs no coverage.
+    Means of shares, such as accuracies, get the interval of `accuracy_ends`. Other means get
+    Student's t interval, cut off at the range that the values can have. A true mean lies in that
+    range, so the cut costs no coverage.
 
     Args:
-        name: Column of the values.
+        metric: What the values are.
         mean: Means, any shape.
         sd: Standard deviations with n - 1 in the denominator, same shape; NaN where n is below 2.
         n: Numbers of values, same shape.
@@ -91,15 +87,10 @@ def interval_ends(
     Returns:
         Lower and upper ends, NaN where sd is NaN.
     """
-    if is_accuracy(name):
+    if metric.share:
         return accuracy_ends(mean, sd, n)
-    least, most = -math.inf, math.inf
-    if name == "generalization_gap":
-        least, most = -1.0, 1.0
-    elif name.endswith("loss"):
-        least = 0.0
     center, half = np.asarray(mean, dtype=np.float64), half_widths(sd, n)
-    return np.maximum(center - half, least), np.minimum(center + half, most)
+    return np.maximum(center - half, metric.least), np.minimum(center + half, metric.most)
 
 
 def accuracy_ends(

@@ -14,6 +14,7 @@ from scipy import special
 from superconv_ray.analysis.frames import (
     REPLICATE,
     finished_trainings,
+    metric_in,
     require_arms,
     require_distinct,
 )
@@ -88,7 +89,7 @@ def arm_curves(
         arms: Names of arms; all if empty.
         axis: Column along which the curves run, a number > 0.
         by: Columns that distinguish curves.
-        value: The column measured.
+        value: The column measured. The curves have scores: it, or its negative if less is better.
 
     Raises:
         ValueError: As `finished_trainings`; an arm has no training; an arm has several trainings of
@@ -104,7 +105,7 @@ def arm_curves(
         raise ValueError(f"{axis} must be a number > 0 in every training, got {set(found[axis])}")
     runs = found[[*by, "arm"]].assign(
         at=found[axis].astype(np.float64),
-        value=found[value].astype(np.float64),
+        value=metric_in(found, value).sign * found[value].astype(np.float64),
         replicate=found.groupby(REPLICATE).ngroup(),
         diverged=found["status"] == "diverged",
     )

@@ -8,13 +8,13 @@ import altair as alt
 import pandas as pd
 
 from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
+from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.report.charts.parts import (
     DODGED,
-    PERCENT,
     arm_encodings,
     arm_rows,
     bars,
-    in_percent,
+    in_units,
     legend_of,
     line,
     place_tooltip,
@@ -36,8 +36,9 @@ def accuracy(
     x: str = "data_count",
     facet: Sequence[str] = (),
     label: str = "test accuracy (%)",
+    metric: Metric = ACCURACY,
 ) -> alt.LayerChart | alt.FacetChart:
-    """Mean and interval of every arm along an axis: accuracies, or generalization gaps.
+    """Mean and interval of every arm along an axis: a metric, or generalization gaps.
 
     Args:
         frame: From `arm_summary` or `generalization_gap`, by `x` and `facet`: arm, mean, low, high,
@@ -45,9 +46,10 @@ def accuracy(
         arms: The study's arms.
         x: Column of the axis; "arm" if nothing is swept.
         facet: Columns with a panel for each combination of their values.
-        label: What is drawn, with its unit: percent or points.
+        label: What is drawn, with its unit, such as percent or points.
+        metric: What was measured.
     """
-    rows = _beside(in_percent(arm_rows(frame, arms, facet), ".1f"), x)
+    rows = _beside(in_units(arm_rows(frame, arms, facet), metric), x)
     look, at = arm_encodings(arms, rows["arm"]), x_of(rows, x)
     tooltip = [
         alt.Tooltip("arm:N"),
@@ -70,6 +72,7 @@ def gaps(
     x: str = "data_count",
     facet: Sequence[str] = (),
     margin: float = MARGIN,
+    metric: Metric = ACCURACY,
 ) -> alt.LayerChart | alt.FacetChart:
     """Gaps of an arm to its baselines with intervals; shapes show verdicts.
 
@@ -79,27 +82,30 @@ def gaps(
         x: Column of the axis; "baseline" if nothing is swept.
         facet: Columns with a panel for each combination of their values.
         margin: Smallest gain that counts, as given to `compare`; a dashed line.
+        metric: What was measured.
     """
     rows = arm_rows(frame.assign(arm=frame["baseline"]), arms, facet)
-    rows = _beside(in_percent(rows, "+.1f"), x)
+    rows = _beside(in_units(rows, metric, "+"), x)
     look = arm_encodings(arms, rows["arm"], title="baseline")
     verdicts = alt.Shape(
         "verdict:N",
         scale=alt.Scale(domain=list(VERDICTS), range=list(VERDICTS.values())),
         legend=legend_of(list(VERDICTS), title="verdict"),
     )
-    at, title = x_of(rows, x), [" or ".join(sorted(set(frame["arm"]))), "minus baseline (points)"]
+    named, unit = " or ".join(sorted(set(frame["arm"]))), metric.difference_unit
+    first, last = (named, "baseline") if metric.maximize else ("baseline", named)
+    at, title = x_of(rows, x), [first, f"minus {last} ({unit})"]
     signed = alt.Axis(labelExpr="datum.value ? format(datum.value, '+~r') : '0'")
     tooltip = [
         alt.Tooltip("arm:N", title="baseline"),
         place_tooltip(x),
-        alt.Tooltip("text:N", title="gap [interval] in points"),
+        alt.Tooltip("text:N", title=f"gap [interval] in {unit}"),
         alt.Tooltip("n:Q", title="pairs"),
         alt.Tooltip("verdict:N"),
     ]
     layers = [
         alt.Chart().mark_rule().encode(y=alt.datum(0)),
-        reference(y=alt.datum(PERCENT * margin)),
+        reference(y=alt.datum(metric.factor * margin)),
         bars(look, xOffset=DODGED).encode(
             x=at, y=y_of("low", title, axis=signed), y2="high:Q", tooltip=tooltip
         ),

@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from superconv_ray.design.metrics import Metric
 from superconv_ray.design.text import column_name, interval_text, place_text
 from superconv_ray.report import theme
 
@@ -24,6 +25,21 @@ LINE = 54
 """Characters of a title that fit a line of a narrow page."""
 LEGEND_WIDTH = 320
 """Width of the columns of a legend in px."""
+
+
+def in_units(frame: pd.DataFrame, metric: Metric, sign: str = "") -> pd.DataFrame:
+    """A frame with mean, low and high as numbers that are shown, and their text.
+
+    Args:
+        frame: With columns mean, low, high.
+        metric: What was measured.
+        sign: "+" shows signs, for differences.
+    """
+    columns = ["mean", "low", "high"]
+    rows = frame.assign(
+        **{name: metric.factor * frame[name].astype(np.float64) for name in columns}
+    )
+    return rows.assign(text=interval_texts(rows, sign + metric.form(*rows["mean"])))
 
 
 def in_percent(frame: pd.DataFrame, form: str) -> pd.DataFrame:

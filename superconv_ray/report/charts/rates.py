@@ -12,6 +12,7 @@ import pandas as pd
 
 from superconv_ray.analysis.range_tests.tables import RULES
 from superconv_ray.analysis.statistics.intervals import DECIMALS
+from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
     PERCENT,
@@ -38,15 +39,20 @@ ACCURACY_HEIGHT, LOSS_HEIGHT, RULE_HEIGHT, COST_HEIGHT = 200, 160, 22, 26
 
 
 def range_tests(
-    table: pd.DataFrame, rules: pd.DataFrame, curves: pd.DataFrame, titles: Mapping[int, str]
+    table: pd.DataFrame,
+    rules: pd.DataFrame,
+    curves: pd.DataFrame,
+    titles: Mapping[int, str],
+    metric: Metric = ACCURACY,
 ) -> alt.VConcatChart:
-    """LR range tests, one below the other: accuracy, losses and every rule's rate over the LR.
+    """LR range tests, one below the other: metric, losses and every rule's rate over the LR.
 
     Args:
         table: From `range_test_table`, by "cell". Rows without a peak are not drawn.
         rules: From `suggestions`, by "cell".
         curves: From `mean_curves`, by "cell".
         titles: Title of each cell.
+        metric: What was measured.
     """
     tests = [
         _one_test(
@@ -54,17 +60,19 @@ def range_tests(
             rules[(rules["cell"] == row["cell"]) & rules["lr"].notna()],
             curves[curves["cell"] == row["cell"]],
             titles[row["cell"]],
+            metric.in_range_tests,
         )
         for _, row in table[table["peak_lr"].notna()].iterrows()
     ]
     return stacked(*tests, spacing=40)
 
 
-def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+def lr_rules(frame: pd.DataFrame, metric: Metric = ACCURACY) -> alt.LayerChart | alt.FacetChart:
     """Cost of following each rule, with its learning rate.
 
     Args:
         frame: From `rule_costs`. A rule of unknown cost has its rate only.
+        metric: What was measured.
     """
     told = frame["cost"].notna()
     rates = frame["lr"].map("LR {:.3g}".format)
@@ -74,15 +82,15 @@ def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     )
     ends = ["cost", "low", "high"]
     # Rounding errors around 0 would extend the axis below it.
-    rows[ends] = (PERCENT * frame[ends]).round(DECIMALS) + 0.0
+    rows[ends] = (metric.factor * frame[ends]).round(DECIMALS) + 0.0
     rows["place"] = rows[ends].max(axis=1).fillna(0)
-    rows["text"] = interval_texts(rows, ".1f", "cost")
+    rows["text"] = interval_texts(rows, metric.form(*rows["cost"]), "cost")
     rows["text"] = rows["text"].where(told, "not known")
-    title = "cost of accuracy (points)"
+    title = f"cost of {metric.label} ({metric.difference_unit})"
     tooltip = [
         alt.Tooltip("rule:N"),
         alt.Tooltip("label:N", title="rate"),
-        alt.Tooltip("text:N", title="cost [95 % interval] in points"),
+        alt.Tooltip("text:N", title=f"cost [95 % interval] in {metric.difference_unit}"),
         alt.Tooltip("note:N"),
     ]
     y = alt.Y("rule:N", sort=None, title=None)
@@ -104,11 +112,11 @@ def lr_rules(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
 
 
 def _one_test(
-    row: pd.Series[Any], rules: pd.DataFrame, curve: pd.DataFrame, title: str
+    row: pd.Series[Any], rules: pd.DataFrame, curve: pd.DataFrame, title: str, score: str
 ) -> alt.VConcatChart:
     place = _Place(curve["lr"], rules["lr"])
     panels = {
-        ACCURACY_HEIGHT: [*_accuracy(curve, row, place), *_labels(row, place)],
+        ACCURACY_HEIGHT: [*_accuracy(curve, row, score, place), *_labels(row, place)],
         LOSS_HEIGHT: _losses(curve, row, place),
         RULE_HEIGHT * len(rules): _rules(rules, place),
     }
@@ -199,7 +207,9 @@ def _label(lr: float, text: str, height: int, place: _Place, *, right: bool) -> 
     return placed
 
 
-def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
+def _accuracy(
+    curve: pd.DataFrame, row: pd.Series[Any], score: str, place: _Place
+) -> list[alt.Chart]:
     rows = pd.DataFrame(
         {
             "lr": curve["lr"],
@@ -217,7 +227,7 @@ def _accuracy(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[a
     )
     peak["text"] = interval_texts(peak, ".3g", "lr")
     peak["label"] = "peak " + peak["text"]
-    title = f"{row['labels']} accuracy (%)"
+    title = f"{row['labels']} {score} (%)"
     y = y_of("robust", title)
     measured, found = alt.Chart(inline(rows)), alt.Chart(inline(peak))
     accuracies = [
@@ -253,7 +263,7 @@ def _losses(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt
     shared: dict[str, Any] = {"title": "loss of", "legend": legend_of(order), "sort": order}
     lines = alt.Chart(inline(long)).encode(
         x=place.x(),
-        y=log_y("loss", "cross-entropy (log scale)", long["loss"]),
+        y=log_y("loss", "loss (log scale)", long["loss"]),
         color=alt.Color(
             "of:N", scale=alt.Scale(domain=order, range=[theme.PURPLE, theme.BLUE]), **shared
         ),

@@ -8,12 +8,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.report.charts.parts import (
     above_zero,
     arm_encodings,
     arm_rows,
     band,
-    in_percent,
+    in_units,
     interval_texts,
     legend_of,
     line,
@@ -30,9 +31,12 @@ STEP = alt.X("step:Q", title="step", axis=alt.Axis(format=",d", tickMinStep=1, l
 TITLES = {
     "test_accuracy": "test accuracy (%)",
     "validation_accuracy": "validation accuracy (%)",
+    "test_metric": "test {}",
+    "validation_metric": "validation {}",
     "train_loss": "training loss (log scale)",
 }
-"""Axis titles of the measures of `learning_curves` that are drawn, in this order."""
+"""Axis titles of the measures of `learning_curves` that are drawn, in this order; {}: the metric.
+"""
 
 ESTIMATES = {"hessian_free_lr_smoothed": "Hessian-free estimate", "lr": "rate used"}
 """Names of the measures that `hessian_free` draws."""
@@ -76,32 +80,42 @@ def _lines(
 
 
 def learning_curves(
-    frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ()
+    frame: pd.DataFrame,
+    arms: Sequence[str],
+    facet: Sequence[str] = (),
+    metric: Metric = ACCURACY,
 ) -> alt.VConcatChart:
-    """Accuracy and training loss of every arm, means over seeds with bands.
+    """Accuracy or metric, and training loss, of every arm, means over seeds with bands.
 
     Args:
         frame: From `analysis.learning_curves`, by `facet`: arm, step, measure, mean, low, high, n.
         arms: The study's arms.
         facet: Columns with a panel for each combination of their values.
+        metric: What columns that end with "metric" hold.
     """
     rows = arm_rows(frame, arms, facet)
     measured = [measure for measure in TITLES if (rows["measure"] == measure).any()]
     return stacked(
         *(
-            _curves(rows[rows["measure"] == measure], measure, arms, facet, first=i == 0)
+            _curves(rows[rows["measure"] == measure], measure, metric, arms, facet, first=i == 0)
             for i, measure in enumerate(measured)
         )
     )
 
 
 def _curves(
-    rows: pd.DataFrame, measure: str, arms: Sequence[str], facet: Sequence[str], *, first: bool
+    rows: pd.DataFrame,
+    measure: str,
+    metric: Metric,
+    arms: Sequence[str],
+    facet: Sequence[str],
+    *,
+    first: bool,
 ) -> alt.LayerChart | alt.FacetChart:
     """One measure over the steps; the first one has the legend."""
-    title = TITLES[measure]
-    if measure.endswith("accuracy"):
-        rows = in_percent(rows, ".1f")
+    title = TITLES[measure].format(metric.heading)
+    if measure.endswith(("accuracy", "metric")):
+        rows = in_units(rows, ACCURACY if measure.endswith("accuracy") else metric)
         low, mean = y_of("low", title), y_of("mean", title)
     else:
         rows = above_zero(rows.assign(text=interval_texts(rows, ".3g")))

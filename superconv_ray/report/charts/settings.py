@@ -8,13 +8,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.text import column_name, value_text
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
-    PERCENT,
     arm_encodings,
     arm_rows,
-    in_percent,
+    in_units,
     log_axis,
     log_scale,
     log_ticks,
@@ -42,7 +42,8 @@ def heatmap(
     x: str,
     y: str,
     facet: Sequence[str] = (),
-    label: str = "accuracy",
+    label: str = "accuracy (%)",
+    metric: Metric = ACCURACY,
 ) -> alt.LayerChart | alt.FacetChart:
     """Mean accuracy over two settings; the best `y` at each `x` is framed, its interval a bar.
 
@@ -52,7 +53,8 @@ def heatmap(
         x: Column of the horizontal axis.
         y: Column of the vertical axis.
         facet: Columns with a panel for each combination of their values.
-        label: Name of the accuracy.
+        label: What is drawn, with its unit.
+        metric: What was measured.
 
     Raises:
         ValueError: Several rows share a cell.
@@ -62,7 +64,7 @@ def heatmap(
         raise ValueError(f"facet must tell cells apart, but several rows share {', '.join(place)}")
     best = optima.rename(columns={"best": y, "low": "best_low", "high": "best_high"})
     columns = [*place, "best_low", "best_high"]
-    rows = in_percent(frame, ".1f").merge(
+    rows = in_units(frame, metric).merge(
         best[columns].assign(best=True), on=place, how="left", validate="one_to_one"
     )
     middle = rows["mean"].min() + BRIGHT * (rows["mean"].max() - rows["mean"].min())
@@ -71,7 +73,7 @@ def heatmap(
         panel=panels(rows, facet),
         x=rows[x].map(value_text),
         y=rows[y].map(value_text),
-        written=rows["mean"].map("{:.1f}".format),
+        written=rows["mean"].map(f"{{:{metric.form(*rows['mean'])}}}".format),
         bright=rows["mean"] > middle,
         best=rows["best"].eq(True),
         **{end: rows[end].map(value_text, na_action="ignore") for end in ("best_low", "best_high")},
@@ -93,12 +95,12 @@ def heatmap(
 def _cells(at: alt.X, up: alt.Y, x: str, y: str, label: str) -> alt.Chart:
     legend = alt.Legend(orient="top", gradientLength=200, titleLimit=300)
     color = alt.Color(
-        "mean:Q", title=f"{label} (%)", scale=alt.Scale(scheme=theme.SEQUENTIAL), legend=legend
+        "mean:Q", title=label, scale=alt.Scale(scheme=theme.SEQUENTIAL), legend=legend
     )
     tooltip = [
         alt.Tooltip("x:N", title=column_name(x)),
         alt.Tooltip("y:N", title=column_name(y)),
-        alt.Tooltip("text:N", title=f"{label} [95 % interval] in %"),
+        alt.Tooltip("text:N", title=f"{label} [95 % interval]"),
         alt.Tooltip("n:Q", title="seeds"),
     ]
     cells: alt.Chart = alt.Chart().mark_rect().encode(x=at, y=up, color=color, tooltip=tooltip)
@@ -127,7 +129,10 @@ def _best(at: alt.X, up: alt.Y, along: alt.Y) -> list[alt.Chart]:
 
 
 def searched(
-    frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ("data_count",)
+    frame: pd.DataFrame,
+    arms: Sequence[str],
+    facet: Sequence[str] = ("data_count",),
+    metric: Metric = ACCURACY,
 ) -> alt.VConcatChart:
     """Settings that searches tried and their scores, with rings around the chosen ones.
 
@@ -135,26 +140,34 @@ def searched(
         frame: From `analysis.search.searched`.
         arms: The study's arms.
         facet: Columns with a panel for each combination of their values.
+        metric: What the scores are.
     """
-    rows = arm_rows(frame.assign(mean=PERCENT * frame["score"]), arms, facet)
+    rows = arm_rows(frame.assign(mean=metric.factor * frame["score"]), arms, facet)
+    title = f"validation {metric.heading}"
     settings = list(dict.fromkeys(rows["setting"]))
     return stacked(
         *(
-            _tried(rows[rows["setting"] == setting], setting, arms, facet, first=i == 0)
+            _tried(rows[rows["setting"] == setting], setting, title, arms, facet, first=i == 0)
             for i, setting in enumerate(settings)
         )
     )
 
 
 def _tried(
-    rows: pd.DataFrame, setting: str, arms: Sequence[str], facet: Sequence[str], *, first: bool
+    rows: pd.DataFrame,
+    setting: str,
+    title: str,
+    arms: Sequence[str],
+    facet: Sequence[str],
+    *,
+    first: bool,
 ) -> alt.LayerChart | alt.FacetChart:
     look = arm_encodings(arms, rows["arm"], legend=first)
-    y = y_of("mean", "validation accuracy (%)")
+    y = y_of("mean", title)
     tooltip = [
         alt.Tooltip("arm:N"),
         alt.Tooltip("tried:Q", title=column_name(setting), format=".3~g"),
-        alt.Tooltip("mean:Q", title="validation accuracy (%)", format=".1f"),
+        alt.Tooltip("mean:Q", title=title, format=".3~r"),
         alt.Tooltip("trials:Q"),
         alt.Tooltip("diverged:Q"),
         alt.Tooltip("chosen:N"),

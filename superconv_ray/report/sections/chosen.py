@@ -27,6 +27,7 @@ FEWEST_RATES = 3
 
 def range_tests(results: StudyResults) -> Iterator[Section]:
     """Range tests of every cell, and the learning rates that each rule suggests."""
+    metric = results.metric
     titles = {cell.cell: _title(cell) for cell in results.definition.cells}
     tests = join_range_tests(results.trials, results.curves)
     if tests.empty:
@@ -39,15 +40,15 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
         name="range_tests",
         title="LR range tests",
         text=(
-            "Accuracy, losses and the rate that each rule suggests over the learning rate, "
-            "averaged over seeds. Shaded: accuracy is at least 95 % of the peak."
+            f"{metric.title}, losses and the rate that each rule suggests over the learning rate, "
+            f"averaged over seeds. Shaded: {metric.in_range_tests} is at least 95 % of the peak."
             + (f" The table has {counted(left, 'further cell')}." if left else "")
         ),
         frame=table,
         code=f"{joined}\n{code_of(range_test_table, 'tests', ['cell'])}",
         chart=None
         if measured.empty
-        else charts.range_tests(measured, suggested, mean_curves(tests, ["cell"]), titles),
+        else charts.range_tests(measured, suggested, mean_curves(tests, ["cell"]), titles, metric),
     )
     yield Section(
         name="suggestions",
@@ -60,20 +61,22 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
 
 def rules(results: StudyResults) -> Iterator[Section]:
     """Cost of following each rule, if trainings with several max_lr show it."""
-    rates = results.trainings["max_lr"].nunique()
-    if results.axes or rates < FEWEST_RATES or "range_test" not in set(results.trials["kind"]):
+    trainings = results.trainings
+    seeds = trainings.groupby("max_lr")["seed"].nunique()  # a search has rates of one seed each
+    is_grid = len(seeds) >= FEWEST_RATES and seeds.eq(trainings["seed"].nunique()).all()
+    if results.axes or not is_grid or "range_test" not in set(results.trials["kind"]):
         return
     frame = rule_costs(results.trials, results.curves, results.value)
     yield Section(
         name="lr_rules",
         title="Cost of following a rule",
         text=(
-            "Accuracy at the best max_lr minus accuracy at each rule's rate, in points, with 95 % "
-            "bootstrap intervals over seeds."
+            "Cost of each rule's rate against the best max_lr, in "
+            f"{results.metric.differences}, with 95 % bootstrap intervals over seeds."
         ),
         frame=frame,
         code=code_of(rule_costs, "trials, curves", results.value),
-        chart=charts.lr_rules(frame),
+        chart=charts.lr_rules(frame, results.metric),
     )
 
 
@@ -87,12 +90,12 @@ def searches(results: StudyResults) -> Iterator[Section]:
         name="searched",
         title="Tuning",
         text=(
-            "Setting and validation accuracy of every tuning trial. Rings mark the settings that "
-            "the trainings use. Validation labels are part of the limited labels."
+            f"Setting and validation {results.metric.label} of every tuning trial. Rings mark the "
+            "settings that the trainings use. Validation labels are part of the limited labels."
         ),
         frame=frame,
         code=code_of(searched, "trials", by),
-        chart=drawn(charts.searched, frame, results.all_arms, facet=by),
+        chart=drawn(charts.searched, frame, results.all_arms, facet=by, metric=results.metric),
     )
 
 

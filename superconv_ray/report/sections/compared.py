@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pandas as pd
 
 from superconv_ray.analysis import arm_summary, compare, decision_cost, effort, gap_trend
+from superconv_ray.design.metrics import Metric
 from superconv_ray.design.text import counted, duration
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.sections.layout import along_x, code_of, drawn
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.report.tables import looks_note
+from superconv_ray.report.tables import DIVERGED, looks_note
 
 
 def gaps(results: StudyResults) -> Iterator[Section]:
@@ -22,10 +23,13 @@ def gaps(results: StudyResults) -> Iterator[Section]:
     arm, frame = results.arms[0], results.comparison
     x = along_x(results, "baseline")
     facet = [axis for axis in results.axes if axis != x]
+    metric = results.metric
+    unit = f"{metric.difference_unit} of " if metric.difference_unit != metric.label else ""
+    gap = f"{arm} minus each baseline" if metric.maximize else f"Each baseline minus {arm}"
     text = (
-        f"{arm} minus each baseline in points of {results.measured_on} accuracy, paired by seed "
-        "and subset, with 95 % t intervals. An interval above the zero line is a gain; one below "
-        "the dashed line excludes any gain that counts."
+        f"{gap} in {unit}{results.measured_on} {metric.label}, paired by "
+        "seed and subset, with 95 % t intervals. An interval above the zero line is a gain; one "
+        "below the dashed line excludes any gain that counts."
     )
     yield Section(
         name="gaps",
@@ -33,7 +37,15 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         text=" ".join([text, *looks_note(results.looks)]),
         frame=frame,
         code=_comparison_code(results),
-        chart=drawn(charts.gaps, frame, results.all_arms, x, facet=facet),
+        chart=drawn(
+            charts.gaps,
+            frame,
+            results.all_arms,
+            x,
+            facet=facet,
+            margin=results.margin,
+            metric=metric,
+        ),
     )
 
 
@@ -63,18 +75,19 @@ def trend(results: StudyResults) -> Iterator[Section]:
 
 
 def accuracy(results: StudyResults) -> Iterator[Section]:
-    """Accuracy of every arm at every point."""
+    """Accuracy, or another metric, of every arm at every point."""
+    metric = results.metric
     frame = arm_summary(results.trainings, results.axes, results.value)
     x = along_x(results, "arm")
     facet = [axis for axis in results.axes if axis != x]
     seeds = sorted(set(frame["n"]))
     counts = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     yield Section(
-        name="accuracy",
-        title="Accuracy",
+        name=metric.suffix,
+        title=metric.title,
         text=(
-            f"{results.measured_on.capitalize()} accuracy, mean and 95 % interval over {counts} "
-            f"seeds.{_diverged(frame)}"
+            f"{results.measured_on.capitalize()} {metric.label}, mean and 95 % interval over "
+            f"{counts} seeds.{_diverged(frame, metric)}"
         ),
         frame=frame,
         code=code_of(arm_summary, "trainings", results.axes, results.value),
@@ -84,15 +97,17 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
             results.all_arms,
             x,
             facet=facet,
-            label=f"{results.measured_on} accuracy (%)",
+            label=f"{results.measured_on} {metric.heading}",
+            metric=metric,
         ),
     )
 
 
-def _diverged(frame: pd.DataFrame) -> str:
+def _diverged(frame: pd.DataFrame, metric: Metric) -> str:
     lost = frame["diverged"].sum()
     runs = counted(int(lost), "training")
-    return f" {runs} diverged; their last accuracy counts." if lost else ""
+    counted_as = DIVERGED[metric.suffix].format(metric.label)
+    return f" {runs} diverged; they count with {counted_as}." if lost else ""
 
 
 def undecided(results: StudyResults) -> Iterator[Section]:

@@ -28,9 +28,15 @@ def scaling(results: StudyResults) -> Iterator[Section]:
     """Scaling of the error with labels, and the labels that the first arm saves."""
     if results.axes != ["data_count"] or results.trainings["data_count"].nunique() < FEWEST_POINTS:
         return
+    if results.metric.share:
+        yield _law(results)
+    yield from _worth(results)
+
+
+def _law(results: StudyResults) -> Section:
     trainings, value = results.trainings, results.value
     summary = arm_summary(trainings, results.axes, value)
-    yield Section(
+    return Section(
         name="scaling",
         title="How the error falls with labels",
         text=(
@@ -41,6 +47,10 @@ def scaling(results: StudyResults) -> Iterator[Section]:
         code=code_of(scaling_fits, "trainings", value=value),
         chart=charts.scaling(summary, scaling_band(trainings, value=value), results.all_arms),
     )
+
+
+def _worth(results: StudyResults) -> Iterator[Section]:
+    trainings, value = results.trainings, results.value
     arm, *baselines = results.arms
     if not baselines:
         return
@@ -69,9 +79,10 @@ def speed(results: StudyResults) -> Iterator[Section]:
         name="speedup",
         title=f"Speed-up of {arm}",
         text=(
-            f"Steps that a baseline needs to match the final accuracy of {arm}, as a factor of "
-            f"each budget. Above 1, {arm} is faster. If the baseline never gets there, the factor "
-            "is a lower bound ('>'); if its shortest run already exceeds it, an upper bound ('<')."
+            f"Steps that a baseline needs to match the final {results.metric.label} of {arm}, as a "
+            f"factor of each budget. Above 1, {arm} is faster. If the baseline never gets there, "
+            "the factor is a lower bound ('>'); if its shortest run already exceeds it, an upper "
+            "bound ('<')."
         ),
         frame=frame,
         code=code_of(speedup, "trainings", arm, baselines, others, results.value),
@@ -91,8 +102,8 @@ def balance(results: StudyResults) -> Iterator[Section]:
             name=f"balance_{x}_{y}",
             title=f"The balance of {x} and {y}",
             text=(
-                f"Mean {results.measured_on} accuracy in %, and the best {y} at each {x} with its "
-                f"95 % bootstrap interval over seeds.{mean}"
+                f"Mean {results.measured_on} {results.metric.worded}, and the best {y} at each {x} "
+                f"with its 95 % bootstrap interval over seeds.{mean}"
             ),
             frame=best,
             code=code_of(optimum, "trainings", y, ["arm", x], value),
@@ -102,7 +113,8 @@ def balance(results: StudyResults) -> Iterator[Section]:
                 x=x,
                 y=y,
                 facet=["arm"],
-                label=f"{results.measured_on} accuracy",
+                label=f"{results.measured_on} {results.metric.heading}",
+                metric=results.metric,
             ),
         )
 

@@ -63,7 +63,9 @@ def learning(results: StudyResults) -> Iterator[Section]:
         text="Means over seeds with 95 % intervals, at the steps measured for all seeds.",
         frame=frame,
         code=code_of(learning_curves, "trainings, curves", axes),
-        chart=drawn(charts.learning_curves, frame, results.all_arms, facet=axes),
+        chart=drawn(
+            charts.learning_curves, frame, results.all_arms, facet=axes, metric=results.metric
+        ),
     )
 
 

@@ -55,7 +55,7 @@ def test_accuracies_without_spread_have_an_interval_without_width() -> None:
 
 
 def test_percentages_are_not_taken_for_accuracies() -> None:
-    message = r"test_accuracy must be an accuracy, in \[0, 1\], got 71.3 to 80"
+    message = r"test_accuracy must be in \[0, 1\] as accuracy is, got 71.3 to 80"
     with pytest.raises(ValueError, match=message):
         arm_summary(frame(run("a", 0, 71.3), run("a", 1, 80.0)))
 

@@ -14,7 +14,6 @@ from superconv_ray.analysis.statistics.intervals import (
     accuracy_ends,
     bootstrap_intervals,
     half_widths,
-    is_accuracy,
     mean_interval,
 )
 
@@ -127,11 +126,3 @@ def test_far_from_the_ends_the_interval_of_an_accuracy_is_students() -> None:
     low, high = accuracy_ends(0.5, 0.001, 5)
     half = float(half_widths(0.001, 5))
     assert [float(low), float(high)] == pytest.approx([0.5 - half, 0.5 + half], abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "name", ["accuracy", "test_accuracy", "validation_accuracy_reestimated", "accuracy_reestimated"]
-)
-def test_columns_of_accuracies_are_known_by_name(name: str) -> None:
-    assert is_accuracy(name)
-    assert not is_accuracy(name.replace("accuracy", "loss"))

@@ -56,7 +56,7 @@ def test_every_test_has_its_title_panels_and_rules(status: str) -> None:
         [f"many labels: {verdict}"],
     ]
     assert [len(test["vconcat"]) for test in drawn["vconcat"]] == [3, 3]
-    for told in ("validation accuracy (%)", "cross-entropy (log scale)", "learning rate"):
+    for told in ("validation accuracy (%)", "loss (log scale)", "learning rate"):
         assert told in text
     assert ('"collapse"' in text) == (status == "diverged")
 
