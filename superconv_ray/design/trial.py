@@ -94,7 +94,10 @@ class Trial(TrialFields):
     def _finish(self) -> None:
         """Compute the digests; check rules that span two fields, unless the policy uses neither."""
         for name in function_fields():
-            object.__setattr__(self, f"{name}_digest", digest_of(getattr(self, name)))
+            value = getattr(self, name)
+            # Most are names of built-in functions, and of a million trials.
+            if isinstance(value, OwnFunction) or getattr(self, f"{name}_digest"):
+                object.__setattr__(self, f"{name}_digest", digest_of(value))
         self._check_metric()
         if self.bn_momentum is not None and self.bn_momentum_steps is not None:
             raise ValueError(

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ from superconv_ray.training.loop import (
     TrainingRun,
 )
 from tests.own_code import mirrored, noise, sign_descent
+
+needs_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch < 2.9 has no Muon")
 
 CPU = torch.device("cpu")
 STEPS = 40
@@ -236,6 +239,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "diverging": {"policy": "range_test_exponential", "start_lr": 1e-3, "max_lr": 1e9},
 }
+
+
+if not hasattr(torch.optim, "Muon"):  # torch < 2.9
+    del VARIANTS["muon"]
 
 
 @cache

@@ -20,14 +20,13 @@ from tests.training.made import (
     batches_by_hand,
     held_out_part,
     make_trial,
+    needs_muon,
     new_run,
     norms,
     trained,
     training_part,
     weight,
 )
-
-needs_muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch < 2.9 has no Muon")
 
 Make = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 

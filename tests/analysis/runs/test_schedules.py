@@ -71,3 +71,35 @@ def test_without_a_training_there_is_no_row() -> None:
     pd.testing.assert_index_equal(
         schedule_table(none).columns, pd.Index(["arm", "step", "lr", "momentum"])
     )
+
+
+def test_an_own_schedule_is_what_its_curve_recorded() -> None:
+    row = training("a", policy="cosine", max_lr=0.1, steps=40) | {"policy": "mine"}
+    curves = pd.DataFrame(
+        {
+            "trial_id": [row["trial_id"]] * 2 + ["another"],
+            "step": [40, 1, 7],
+            "lr": [0.01, 0.1, 0.5],
+            "momentum": [0.9, 0.8, 0.7],
+        }
+    )
+    table = schedule_table(frame([row]), curves=curves)
+    assert table.to_dict("list") == {
+        "arm": ["a", "a"],
+        "step": [0, 39],
+        "lr": [0.1, 0.01],
+        "momentum": [0.8, 0.9],
+    }
+    assert schedule_table(frame([row])).empty
+
+
+def test_rows_from_before_a_setting_was_a_choice_have_its_default() -> None:
+    row = training("a", policy="one_cycle", max_lr=1.0, steps=10, tail_fraction=0.2)
+    old = row | dict.fromkeys(("peak_fraction", "anneal", "cycle_end"), math.nan)
+    pd.testing.assert_frame_equal(schedule_table(frame([old])), schedule_table(frame([row])))
+
+
+def test_momentum_of_an_optimizer_without_one_is_nan() -> None:
+    table = schedule_table(frame([training("a", optimizer="adagrad", max_lr=1.0, steps=10)]))
+    assert table["momentum"].isna().all()
+    assert table["lr"].notna().all()
