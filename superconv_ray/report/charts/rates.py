@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,6 +36,8 @@ FAMILIES = {
     "Lightning": theme.GREEN,
 }
 """Color of a rule by the first word of its source."""
+UPRIGHT = 26
+"""Characters of a vertical title that fit `ACCURACY_HEIGHT`."""
 ACCURACY_HEIGHT, LOSS_HEIGHT, RULE_HEIGHT, COST_HEIGHT = 200, 160, 22, 26
 
 
@@ -228,7 +231,8 @@ def _accuracy(
     peak["text"] = interval_texts(peak, ".3g", "lr")
     peak["label"] = "peak " + peak["text"]
     title = f"{row['labels']} {score} (%)"
-    y = y_of("robust", title)
+    lines = textwrap.wrap(title, UPRIGHT)
+    y = y_of("robust", lines)
     measured, found = alt.Chart(inline(rows)), alt.Chart(inline(peak))
     accuracies = [
         LR,
@@ -241,7 +245,7 @@ def _accuracy(
     ]
     return [
         measured.mark_circle(color=theme.BLUE, opacity=0.35, size=18).encode(
-            x=place.x(), y=y_of("accuracy", title), tooltip=accuracies
+            x=place.x(), y=y_of("accuracy", lines), tooltip=accuracies
         ),
         measured.mark_line(color=theme.BLUE, strokeWidth=2).encode(x=place.x(), y=y),
         found.mark_rule(color=theme.VERMILLION, strokeWidth=3).encode(
