@@ -20,6 +20,7 @@ from superconv_ray import (
     Store,
     StoreError,
     Study,
+    StudyWarning,
     Trial,
     from_range_test,
     grid,
@@ -62,6 +63,14 @@ def test_a_rate_that_is_confirmed_is_found_again(store_uri: str) -> None:
     tried = first.trials[first.trials["role"] == "tuning"]
     best = tried[tried["validation_accuracy"] == tried["validation_accuracy"].max()]
     assert set(first.trainings["max_lr"]) <= set(best["max_lr"])
+
+
+def test_a_short_linear_range_test_is_warned_of_before_it_runs(store_uri: str) -> None:
+    linear = Arm(max_lr=from_range_test(scale="linear", steps=10))
+    study = replace(STUDY, arms={"one_cycle": linear})
+    with pytest.warns(StudyWarning, match="of 10 steps from 0 to 3 .* give it 1,000 steps"):
+        study.run(store_uri, local=True, progress=False, max_trials=0)
+    assert "warning: a linear range test of 10 steps from 0 to 3" in repr(study.plan())
 
 
 def test_a_run_returns_the_results_and_says_how_it_went(store_uri: str) -> None:
