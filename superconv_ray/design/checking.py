@@ -9,10 +9,11 @@ from superconv_ray.data.allocation import split_counts
 from superconv_ray.data.catalog import DatasetFacts, Task
 from superconv_ray.design import schedules
 from superconv_ray.design.choices import Tuned, Tuning
+from superconv_ray.design.implied import IMPLIED
 from superconv_ray.design.metrics import METRICS
 from superconv_ray.design.own_functions import OwnFunction, digest_of
 from superconv_ray.design.plan import Cell, Point
-from superconv_ray.design.trial import IMPLIED, Trial
+from superconv_ray.design.trial import Trial
 from superconv_ray.design.trial_fields import check_field_names, function_fields, number_type
 
 SET_BY_STUDY = {

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from operator import attrgetter
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from superconv_ray.design import schedules
+from superconv_ray.design.implied import IMPLIED, implied_with
 from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.own_functions import OwnFunction, digest_of
 from superconv_ray.design.text import trial_name
@@ -32,19 +32,6 @@ differently, so that old rows are never mistaken for new ones."""
 
 NOT_DETERMINING = ("data_fraction", "metric_unit")
 """Fields that say how something was requested or is shown, not what is trained."""
-IMPLIED: Mapping[str, Any] = MappingProxyType(
-    {
-        "loss": "cross_entropy",
-        "label_smoothing": 0.0,
-        "metric": "accuracy",
-        "lr_placement": "outside",
-        "peak_fraction": 0.5,
-        "anneal": "linear",
-        "cycle_end": "min_lr",
-    }
-)
-"""Defaults that ids leave out: what trials did before there was a choice. Rows that were written
-then have null for them."""
 DEFAULT_BN_MOMENTUM = 0.1
 """PyTorch's default."""
 
@@ -313,7 +300,7 @@ class CompleteTrial(Template):
         ``deterministic=True`` is part of it even where a CPU gives the same bits without: a row
         that was computed without it cannot promise what it does.
         """
-        implied = implied_by(self.policy).items()
+        implied = implied_with(partial(getattr, self)).items()
         determining = dict(item for item in self.own_settings().items() if item not in implied)
         for name in NOT_DETERMINING:
             determining.pop(name, None)
@@ -339,13 +326,6 @@ class CompleteTrial(Template):
     def described(self) -> str:
         """Return one line that names the trial: its id and its main settings."""
         return f"trial {self.id}: {trial_name(self.settings())}"
-
-
-@cache
-def implied_by(policy: str) -> Mapping[str, Any]:
-    """Return the defaults that ids leave out: `IMPLIED`, and no warm-up where there was none."""
-    came_later = policy in ("piecewise", "constant", "inv")
-    return {**IMPLIED, "warmup_fraction": 0.0} if came_later else IMPLIED
 
 
 def _bn_momentum(momentum_steps: float | None, steps: int) -> float:

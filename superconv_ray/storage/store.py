@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superconv_ray.design.definition import StudyDefinition
+from superconv_ray.design.implied import IMPLIED, needed_to_imply
 from superconv_ray.design.text import counted, did_you_mean
-from superconv_ray.design.trial import IMPLIED
 from superconv_ray.storage import schema, tables
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.filesystem_errors import StoreError as StoreError
@@ -251,8 +251,13 @@ def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
 def _with_implied(trials: pd.DataFrame) -> pd.DataFrame:
     """Fill in settings for which there was no choice when the row was written."""
     for name, value in IMPLIED.items():
-        if name in trials:
-            trials[name] = trials[name].fillna(value)
+        other = needed_to_imply(name)
+        if name not in trials or (other and other[0] not in trials):
+            continue
+        unset = trials[name].isna()
+        if other:
+            unset &= trials[other[0]].isin(other[1])
+        trials[name] = trials[name].mask(unset, value)
     return trials
 
 

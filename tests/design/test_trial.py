@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superconv_ray.design import schedules, trial
+from superconv_ray.design.implied import IMPLIED
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.design.trial_fields import (
     check_field_names,
@@ -702,7 +703,7 @@ def test_naming_a_default_that_came_later_does_not_change_the_id(
 
 def test_the_id_hashes_the_settings_that_are_not_none() -> None:
     settings = {name: value for name, value in TRAINING.complete().settings().items() if value}
-    for name, value in trial.IMPLIED.items():  # there was no choice at first
+    for name, value in IMPLIED.items():  # there was no choice at first
         assert settings.pop(name, 0.0) == value
     settings |= {"dropout": 0.0, "weight_decay": 0.0, "validation_fraction": 0.0}
     settings |= {"seed": 0, "subset_seed": 0}

@@ -10,7 +10,6 @@ import pandas as pd
 
 from superconv_ray.analysis.frames import finished_trainings, joined, placed
 from superconv_ray.design.schedules import POLICIES, fields_of_policies, parameters
-from superconv_ray.design.trial import implied_by
 
 MOST_STEPS = 200
 
@@ -71,10 +70,8 @@ def _settings(row: Mapping[Any, Any]) -> tuple[str, int, tuple[tuple[str, Any], 
     """Policy, steps, and the settings of the policy in a trial's row."""
     policy = str(row["policy"])
     names = parameters(policy) if policy in POLICIES else fields_of_policies()
-    given = {name: _plain(row[name]) for name in names}
-    # Rows from before there was a choice have null for what is implied now.
-    given |= {name: v for name, v in implied_by(policy).items() if given.get(name, v) is None}
-    return policy, int(row["steps"]), tuple(given.items())
+    given = ((name, _plain(row[name])) for name in names)
+    return policy, int(row["steps"]), tuple(given)
 
 
 def _plain(value: Any) -> Any:

@@ -93,12 +93,6 @@ def test_an_own_schedule_is_what_its_curve_recorded() -> None:
     assert schedule_table(frame([row])).empty
 
 
-def test_rows_from_before_a_setting_was_a_choice_have_its_default() -> None:
-    row = training("a", policy="one_cycle", max_lr=1.0, steps=10, tail_fraction=0.2)
-    old = row | dict.fromkeys(("peak_fraction", "anneal", "cycle_end"), math.nan)
-    pd.testing.assert_frame_equal(schedule_table(frame([old])), schedule_table(frame([row])))
-
-
 def test_momentum_of_an_optimizer_without_one_is_nan() -> None:
     table = schedule_table(frame([training("a", optimizer="adagrad", max_lr=1.0, steps=10)]))
     assert table["momentum"].isna().all()
