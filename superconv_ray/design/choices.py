@@ -113,9 +113,10 @@ class Tuned:
 def tuned(low: float, high: float, *, log: bool = True) -> Tuned:
     """Let every cell choose this setting by search, scored on labels held out of its limited ones.
 
-    Optuna's TPE sampler searches all tuned settings of a cell together. Every arm gets the same
-    number of trials; see `Tuning`. The trainings that follow have other seeds and use all of the
-    limited labels. The search never sees test labels.
+    All tuned settings of a cell are searched together, with evenly spread trials, the same number
+    for every arm; see `Tuning`. The choice is the top of a surface that is fitted to all scores,
+    since the best of many noisy scores is often the luckiest. The trainings that follow have other
+    seeds and use all of the limited labels. The search never sees test labels.
 
     Args:
         low: Smallest value to try.
@@ -152,8 +153,6 @@ class Tuning:
         replicates: Trainings of each combination, with different seeds; the score is their mean
             accuracy.
         validation_fraction: Fraction of the limited labels to hold out for scoring, in (0, 1).
-        parallel: Combinations proposed at a time, without knowledge of one another's scores. Fixed
-            rather than set by the number of free slots, so that every run proposes the same.
         seed: Seed of the searches. All cells share it, so that the searches of a replicate start
             from the same combinations for every arm.
     """
@@ -162,7 +161,6 @@ class Tuning:
     per_seed: bool = True
     replicates: int = 1
     validation_fraction: float = 0.2
-    parallel: int = 4
     seed: int = 0
 
     FIRST_SEED: ClassVar[int] = 2**30
@@ -171,7 +169,7 @@ class Tuning:
     """Distance between the seeds of a combination's replicates, in a search of one seed."""
 
     def __post_init__(self) -> None:
-        for name in ("trials", "replicates", "parallel"):
+        for name in ("trials", "replicates"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"tuning: {name} must be an integer >= 1, got {value!r}")

@@ -154,9 +154,8 @@ class CellRun:
         training = Stage(self.cell.templates.pattern, count, count)
         if not (self.cell.search and self.cell.chooses_per_seed):
             return (training,)
-        tuning = self.cell.search.tuning
-        rounds = count * tuning.trials / tuning.parallel
-        return Stage(self.cell.search.template, count * tuning.total_trials, rounds), training
+        tried = count * self.cell.search.tuning.total_trials
+        return Stage(self.cell.search.template, tried, count), training
 
     def _begin(self, places: range) -> Sequence[CompleteTrial]:
         """Begin a group of seeds, given by their places, and return the trials that are ready."""

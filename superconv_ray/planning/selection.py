@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from statistics import mean
+from typing import TYPE_CHECKING, Any
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Search
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.planning.choice import Choice, Role, mean_score, reject_failed
+from superconv_ray.planning.choice import SCORE_COLUMN, Choice, Role, reject_failed
 from superconv_ray.planning.range_test_choice import RangeTestChoice
+
+if TYPE_CHECKING:
+    from superconv_ray.planning.tuning import SearchSpace
 
 
 def choice_of(cell: Cell, seed: int | None) -> Choice | None:
@@ -27,40 +32,50 @@ def choice_of(cell: Cell, seed: int | None) -> Choice | None:
 
 
 class SearchChoice:
-    """All tuned settings of a cell, by a search; see `tuning.Searcher`."""
+    """All tuned settings of a cell, by a search; see `tuning.SearchSpace`."""
 
     role: Role = "tuning"
-    rule = "best mean validation accuracy of a search"
+    rule = "highest validation accuracy of a surface fitted to a search"
 
     def __init__(self, search: Search, seed: int | None) -> None:
-        from superconv_ray.planning.tuning import Searcher
-
         self.size = search.tuning.total_trials
         self._search = search
         self._seed = seed
-        self._searcher = Searcher(search.space, search.tuning, seed)
+        self._tried: list[dict[str, Any]] = []
+        self._accuracies: list[float] = []
 
     def propose(self) -> tuple[CompleteTrial, ...]:
-        """Return the replicates of every combination of the round; see `Choice`."""
-        combinations = self._searcher.propose()
+        """Return the replicates of every combination, then none; see `Choice`."""
+        if self._tried:
+            return ()
+        self._tried = self._space.proposals(self._search.tuning, self._seed)
         return tuple(
             trial
-            for settings in combinations
+            for settings in self._tried
             for trial in self._search.trials_at(settings, self._seed)
         )
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """See `Choice`."""
-        from superconv_ray.planning.tuning import Score
-
         reject_failed(outcomes, "a tuning trial")
         count = self._search.tuning.replicates
-        scores = [
-            Score(*mean_score(outcomes[start : start + count]))
+        self._accuracies = [
+            mean(map(_accuracy, outcomes[start : start + count]))
             for start in range(0, len(outcomes), count)
         ]
-        self._searcher.tell(scores)
 
     def settings(self) -> dict[str, Any]:
         """See `Choice`."""
-        return self._searcher.best()
+        return self._space.best(self._tried, self._accuracies, self._search.held_out)
+
+    @property
+    def _space(self) -> SearchSpace:
+        from superconv_ray.planning.tuning import SearchSpace
+
+        return SearchSpace(self._search.space)
+
+
+def _accuracy(outcome: Outcome) -> float:
+    """Accuracy of a tuning trial; NaN if it diverged."""
+    diverged = outcome.status == "diverged"
+    return math.nan if diverged else outcome.measurements[SCORE_COLUMN]

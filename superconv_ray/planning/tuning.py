@@ -1,110 +1,137 @@
-"""Search for a cell's tuned settings with Optuna: every cell gets the same effort and start.
+"""The search for a cell's tuned settings: evenly spread trials, then the top of a fitted surface.
 
-Proposals come in rounds of a fixed size, and a round's scores are reported in the order of its
-proposals. The whole search is therefore a function of its seed and the scores, whichever trial ends
-first, and a run that was killed proposes the same settings again.
+What is tried depends on seeds only, and what is chosen on the scores as well, in the order in which
+settings were proposed. A run that was killed therefore proposes and chooses the same again,
+whichever trial ends first.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
+import numpy as np
 
 from superconv_ray.design.choices import Tuned, Tuning
 from superconv_ray.design.trial_fields import number_type
+from superconv_ray.planning.surface import Floats, Surface
 
-STARTUP_FRACTION = 0.5
-"""Fraction of a search, at most 10 trials, that is random before TPE models the scores. With TPE's
-default of 10, most of a search of 12 would be random."""
+FLAT = 0.005
+"""Expected accuracies that are closer than this are equal: the middle of such a region is chosen.
+It is the smallest gain that counts in a comparison."""
+DEPTH = 0.5
+"""Largest distance to the best that a squeezed score can have; see `_squeezed`."""
+CANDIDATES = 512
+"""Number of settings whose expected accuracy is compared."""
 
 
-@dataclass(frozen=True, order=True)
-class Score:
-    """Score of a combination of settings.
+@dataclass(frozen=True)
+class SearchSpace:
+    """The tuned settings of a cell, as a unit cube and back.
 
-    The loss breaks ties of accuracy, which are common with few validation labels.
+    Attributes:
+        ranges: Trial field -> range in which it is tuned.
     """
 
-    accuracy: float
-    negative_loss: float
+    ranges: Mapping[str, Tuned]
 
+    def proposals(self, tuning: Tuning, seed: int | None) -> list[dict[str, Any]]:
+        """Return the combinations of settings to try.
 
-@dataclass
-class _Proposal:
-    trial: optuna.trial.Trial
-    settings: dict[str, Any]
-    score: Score | None = None
+        All arms get the same ones, if they tune the same ranges. Each seed gets its own.
 
-
-class Searcher:
-    """Proposes settings and learns from their scores (TPE with constant liar, seeded).
-
-    Args:
-        space: Trial field -> range in which it is tuned.
-        tuning: Effort and seed.
-    """
-
-    def __init__(self, space: Mapping[str, Tuned], tuning: Tuning, seed: int | None = None) -> None:
-        self._space = space
-        self._tuning = tuning
-        self._proposals: list[_Proposal] = []
-        self._distributions = {
-            name: optuna.distributions.FloatDistribution(range_.low, range_.high, log=range_.log)
-            for name, range_ in sorted(space.items())
-        }
-        sampler = optuna.samplers.TPESampler(
-            seed=tuning.seed + (seed or 0),
-            n_startup_trials=min(10, max(1, round(STARTUP_FRACTION * tuning.trials))),
-            constant_liar=True,  # keeps the proposals of a round away from one another
-        )
-        with _quiet_optuna():
-            self._study = optuna.create_study(direction="maximize", sampler=sampler)
-
-    def propose(self) -> list[dict[str, Any]]:
-        """Return the settings of the next round; none once all have been proposed.
-
-        Raises:
-            RuntimeError: The scores of the previous round have not been reported.
+        Args:
+            tuning: Effort and seed.
+            seed: The seed of the training that the search is for; None if it is for all seeds.
         """
-        if any(proposal.score is None for proposal in self._proposals):
-            raise RuntimeError("report the scores of a round before asking for the next")
-        count = min(self._tuning.parallel, self._tuning.trials - len(self._proposals))
-        for _ in range(count):
-            trial = self._study.ask(self._distributions)
-            settings = {name: self._rounded(name, value) for name, value in trial.params.items()}
-            self._proposals.append(_Proposal(trial, settings))
-        return [proposal.settings for proposal in self._proposals if proposal.score is None]
+        entropy = [tuning.seed, 0 if seed is None else 1 + seed]
+        start = np.random.Generator(np.random.PCG64(entropy)).random(len(self.ranges))
+        return [self._settings(point) for point in _spread(tuning.trials, start)]
 
-    def tell(self, scores: Sequence[Score]) -> None:
-        """Report the scores of the round, in the order of its proposals."""
-        waiting = [proposal for proposal in self._proposals if proposal.score is None]
-        for proposal, score in zip(waiting, scores, strict=True):
-            proposal.score = score
-            self._study.tell(proposal.trial, score.accuracy)
+    def best(
+        self, tried: Sequence[Mapping[str, Any]], accuracies: Sequence[float], held_out: int
+    ) -> dict[str, Any]:
+        """Return the settings with the highest expected accuracy.
 
-    def best(self) -> dict[str, Any]:
-        """Return the settings with the highest score; the first of equals."""
-        scored = [(p.score, p.settings) for p in self._proposals if p.score is not None]
-        return max(scored, key=lambda pair: pair[0])[1]
+        The expectation is that of a surface fitted to all accuracies. They are noisy, and the best
+        of them is often the luckiest. Where the surface is flat, the middle of the flat region is
+        returned. It lies within the range of what was tried and did not diverge.
 
-    def _rounded(self, name: str, value: float) -> Any:
-        """Round to three digits, or to an integer, so that ids do not depend on the last bits."""
-        if number_type(name) is int:
-            return round(value)
-        range_ = self._space[name]
-        return min(max(float(f"{value:.3g}"), range_.low), range_.high)
+        Args:
+            tried: Combinations of settings.
+            accuracies: Accuracy of each on held-out labels; NaN if it diverged.
+            held_out: Number of held-out labels.
+        """
+        points = np.array([list(self._point(settings)) for settings in tried])
+        scores = np.array(accuracies)
+        trained = points[np.isfinite(scores)]
+        if not len(trained):
+            return dict(tried[0])
+        low, high = trained.min(axis=0), trained.max(axis=0)
+        spread = _spread(CANDIDATES, np.zeros(points.shape[1]))
+        candidates = np.concatenate([trained, low + (high - low) * spread])
+        scores = np.nan_to_num(scores, nan=0.0)  # what diverges is as bad as can be
+        surface = Surface(points, _squeezed(scores), _variances(scores, held_out))
+        return self._settings(_middle_of_top(candidates, surface.predict(candidates)))
+
+    def _settings(self, point: Floats) -> dict[str, Any]:
+        """Settings rounded to integers or three digits: ids must not depend on the last bits."""
+        named = sorted(self.ranges.items())
+        return {
+            name: _rounded(name, range_, share)
+            for (name, range_), share in zip(named, point.tolist(), strict=True)
+        }
+
+    def _point(self, settings: Mapping[str, Any]) -> Iterator[float]:
+        for name, range_ in sorted(self.ranges.items()):
+            value, low, high = settings[name], range_.low, range_.high
+            if range_.log:
+                value, low, high = np.log([value, low, high])
+            yield (value - low) / (high - low)
 
 
-@contextlib.contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Suppress Optuna's message about every new study: only planners see these studies."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(level)
+def _spread(count: int, start: Floats) -> Floats:
+    """Points that fill the unit cube evenly, however many they are: shape [count, dimensions].
+
+    The additive recurrence of Roberts (2018, "The unreasonable effectiveness of quasirandom
+    sequences"); in one dimension it adds the golden ratio.
+    """
+    root = 2.0
+    for _ in range(64):  # the root of x^(d + 1) = x + 1
+        root = (1 + root) ** (1 / (len(start) + 1))
+    step = root ** -np.arange(1.0, len(start) + 1)
+    return np.asarray((start + np.outer(np.arange(count), step)) % 1)
+
+
+def _rounded(name: str, range_: Tuned, share: float) -> Any:
+    if range_.log:
+        value = range_.low * (range_.high / range_.low) ** share
+    else:
+        value = range_.low + (range_.high - range_.low) * share
+    if number_type(name) is int:
+        return round(value)
+    return min(max(float(f"{value:.3g}"), range_.low), range_.high)
+
+
+def _squeezed(accuracies: Floats) -> Floats:
+    """Accuracies of which the poor ones are moved towards the best, and the good ones hardly.
+
+    A smooth surface through a cliff, such as where trainings begin to diverge, would overshoot at
+    its edge.
+    """
+    best = accuracies.max()
+    return np.asarray(best - DEPTH * -np.expm1((accuracies - best) / DEPTH))
+
+
+def _variances(accuracies: Floats, labels: int) -> Floats:
+    """Binomial variance of accuracies; a success and a failure are added, so that none is 0."""
+    share = (accuracies * labels + 1) / (labels + 2)
+    return np.asarray(share * (1 - share) / labels)
+
+
+def _middle_of_top(points: Floats, expected: Floats) -> Floats:
+    """The point that is nearest to the center of those whose expectation is about the highest."""
+    top = points[expected >= expected.max() - FLAT]
+    nearest = ((top - top.mean(axis=0)) ** 2).sum(axis=1).argmin()
+    return np.asarray(top[nearest])

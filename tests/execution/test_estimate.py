@@ -187,7 +187,7 @@ MIXED = {
     ),
     "searches": study(
         arms={"linear": Arm(policy="linear", max_lr=tuned(0.01, 1.0)), "constant": Arm(max_lr=0.1)},
-        tuning=Tuning(trials=8, parallel=4),
+        tuning=Tuning(trials=8),
     ),
     "a few long trials": study(seeds=2, sweep=grid(data_count=(60,)), budget=iterations(60_000)),
 }

@@ -72,7 +72,7 @@ def searching_study() -> Study:
             "constant": Arm(policy="constant", max_lr=tuned_lr),
         },
         seeds=at_least(2, up_to=3),
-        tuning=Tuning(trials=4, parallel=2),
+        tuning=Tuning(trials=4),
     )
 
 

@@ -175,7 +175,7 @@ def test_a_search_proposes_the_same_as_in_one_process(
     tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
 ) -> None:
     arms = {policy: Arm(policy=policy, max_lr=tuned(0.01, 1.0)) for policy in ("linear", "cosine")}
-    given = study(arms=arms, tuning=Tuning(trials=3, parallel=2))
+    given = study(arms=arms, tuning=Tuning(trials=3))
     assert run(given, store_uri).trained == 16
     assert run(given, str(tmp_path / "local"), local=True).trained == 16
     assert_same_results(store_uri, str(tmp_path / "local"))
