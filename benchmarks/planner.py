@@ -8,8 +8,8 @@ so many trials can have; in "seeds" there are 20 points.
 
 Then the planner is driven.
 "given" has trainings only. In "search" two arms tune max_lr with 200 trials in every cell, so
-Optuna receives 200 scores per cell. The outcomes are made up, and nothing is trained. Times are CPU
-times of the thread. A round of proposals ends, and the next one is made, in `tell`.
+a surface is fitted to 200 scores. The outcomes are made up, and nothing is trained. Times are CPU
+times of the thread. The surface is fitted in `tell`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def search_plan(trials: int) -> Plan:
             sweep=grid(weight_decay=[1e-6 * (1 + i) for i in range(points)]),
             budget=iterations(100),
             seeds=SEEDS,
-            tuning=Tuning(trials=SEARCH_TRIALS),
+            tuning=Tuning(trials=SEARCH_TRIALS, per_seed=False),
         )
     )
 
@@ -194,7 +194,7 @@ def show_planner_cost(trials: int) -> Figure:
     print(f"planner, milliseconds; target: next, and next + tell on average, <= {TARGET_MS:g}")
     headings = ["", "start", "next", "worst", "tell", "worst", "next + tell", ""]
     print(text_table(headings, rows))
-    what = f"`next` and `tell` together, {trials:,} trials, {SEARCH_TRIALS} Optuna trials a cell"
+    what = f"`next` and `tell` together, {trials:,} trials, {SEARCH_TRIALS} tuning trials a search"
     return Figure(what, round(both, 1), "ms")
 
 

@@ -163,6 +163,8 @@ class Tuning:
     validation_fraction: float = 0.2
     seed: int = 0
 
+    RULE: ClassVar[str] = "highest validation accuracy of a fitted surface"
+    """Name of the rule that settings are chosen by."""
     FIRST_SEED: ClassVar[int] = 2**30
     """First seed of what chooses: no study uses seeds this large for what it measures."""
     SEED_STRIDE: ClassVar[int] = 2**20

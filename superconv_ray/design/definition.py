@@ -197,8 +197,12 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
 
 
 def _tuning(tuning: Tuning) -> Settings:
-    """The fields of `Tuning` that are not off: a definition without `per_seed` searches once."""
-    return {name: value for name, value in asdict(tuning).items() if value is not False}
+    """The fields of `Tuning` that are not off, and the rule of the choice.
+
+    A definition without `per_seed` searches once, and one without `rule` takes the best score.
+    """
+    own = {name: value for name, value in asdict(tuning).items() if value is not False}
+    return {**own, "rule": Tuning.RULE}
 
 
 def readable(value: Any) -> Any:

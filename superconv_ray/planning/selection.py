@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from superconv_ray.design.choices import Tuning
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Search
 from superconv_ray.design.trial import CompleteTrial
@@ -35,7 +36,7 @@ class SearchChoice:
     """All tuned settings of a cell, by a search; see `tuning.SearchSpace`."""
 
     role: Role = "tuning"
-    rule = "highest validation accuracy of a surface fitted to a search"
+    rule = Tuning.RULE
 
     def __init__(self, search: Search, seed: int | None) -> None:
         self.size = search.tuning.total_trials

@@ -15,6 +15,8 @@ HEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Standard deviations of accuracy over the range."""
 RESIDUALS = (0.003, 0.01, 0.03)
 """Standard deviations of what differs between trainings, besides the labels that score them."""
+NUMBERS_AT_ONCE = 10_000_000
+"""Largest number of covariances in memory."""
 LEVEL = (0.5, 0.5)
 """Mean and standard deviation of the accuracy's level, before anything is measured."""
 OWN_LENGTHS = 3
@@ -39,39 +41,58 @@ class Surface:
     """
 
     def __init__(self, points: Floats, scores: Floats, variances: Floats) -> None:
-        self._points = points
-        self._lengths, self._heights, residuals = _parameters(points.shape[1])
-        covariance = self._covariance(points)
-        covariance += (variances + residuals[:, None] ** 2)[:, :, None] * np.eye(len(points))
-        self._factor = np.linalg.cholesky(covariance)
-        self._whitened = np.linalg.solve(self._factor, (scores - LEVEL[0])[:, None])
-        likelihood = -np.log(np.diagonal(self._factor, axis1=1, axis2=2)).sum(axis=1)
-        likelihood -= (self._whitened**2).sum(axis=(1, 2)) / 2
+        self._points, self._scores, self._variances = points, scores, variances
+        parameters = _parameters(points.shape[1])
+        fits = (self._fit(block) for block in self._blocks(parameters))
+        likelihood = np.concatenate([_log_likelihood(*fit) for fit in fits])
         kept = np.argsort(-likelihood, kind="stable")[:KEPT]
         weights = np.exp(likelihood[kept] - likelihood[kept[0]])
-        self._weights = weights / weights.sum()
-        self._lengths, self._heights = self._lengths[kept], self._heights[kept]
-        self._factor, self._whitened = self._factor[kept], self._whitened[kept]
+        self._parameters, self._weights = parameters[kept], weights / weights.sum()
 
     def predict(self, points: Floats) -> Floats:
         """Return the expected accuracy at other points of shape [m, settings]: shape [m]."""
-        cross = np.linalg.solve(self._factor, self._covariance(points))  # [parameters, n, m]
-        means = LEVEL[0] + (cross * self._whitened).sum(axis=1)
-        return np.asarray(self._weights @ means)
+        means = []
+        for block in self._blocks(self._parameters):
+            factor, whitened = self._fit(block)
+            cross = np.linalg.solve(factor, self._covariance(block, points))  # [block, n, m]
+            means.append(LEVEL[0] + (cross * whitened).sum(axis=1))
+        return np.asarray(self._weights @ np.concatenate(means))
 
-    def _covariance(self, points: Floats) -> Floats:
+    def _blocks(self, parameters: Floats) -> list[Floats]:
+        """Parts whose covariance matrices fit in memory together."""
+        blocks = len(parameters) * len(self._points) ** 2 // NUMBERS_AT_ONCE + 1
+        return np.array_split(parameters, min(len(parameters), blocks))
+
+    def _fit(self, parameters: Floats) -> tuple[Floats, Floats]:
+        """Cholesky factors of the scores' covariances, and the scores that they make independent.
+
+        Shapes [parameters, n, n] and [parameters, n, 1].
+        """
+        covariance = self._covariance(parameters, self._points)
+        noise = self._variances + parameters[:, -1:] ** 2
+        covariance += noise[:, :, None] * np.eye(len(self._points))
+        factor = np.linalg.cholesky(covariance)
+        return factor, np.linalg.solve(factor, (self._scores - LEVEL[0])[:, None])
+
+    def _covariance(self, parameters: Floats, points: Floats) -> Floats:
         """Between the points that were scored and others: shape [parameters, n, m]."""
-        apart = (self._points[:, None] - points)[None] / self._lengths[:, None, None]
+        lengths, heights = parameters[:, None, None, :-2], parameters[:, -2, None, None]
+        apart = (self._points[:, None] - points) / lengths
         distance = np.sqrt(5 * (apart**2).sum(axis=-1))
         matern = (1 + distance + distance**2 / 3) * np.exp(-distance)
-        return np.asarray(LEVEL[1] ** 2 + self._heights[:, None, None] ** 2 * matern)
+        return np.asarray(LEVEL[1] ** 2 + heights**2 * matern)
 
 
-def _parameters(settings: int) -> tuple[Floats, Floats, Floats]:
-    """All combinations: lengths [parameters, settings], heights and residuals [parameters]."""
+def _log_likelihood(factor: Floats, whitened: Floats) -> Floats:
+    """Log marginal likelihood up to a constant, shape [parameters]."""
+    determinant = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+    return np.asarray(-determinant - (whitened**2).sum(axis=(1, 2)) / 2)
+
+
+def _parameters(settings: int) -> Floats:
+    """All combinations of the lengths, the height and the residual: [parameters, settings + 2]."""
     if settings <= OWN_LENGTHS:
         lengths = list(product(LENGTHS, repeat=settings))
     else:
         lengths = [(length,) * settings for length in LENGTHS]
-    grid = np.array([(*own, *rest) for own, *rest in product(lengths, HEIGHTS, RESIDUALS)])
-    return grid[:, :-2], grid[:, -2], grid[:, -1]
+    return np.array([(*own, *rest) for own, *rest in product(lengths, HEIGHTS, RESIDUALS)])

@@ -83,7 +83,7 @@ def test_every_seed_is_searched_for_unless_one_search_is_asked_for() -> None:
     ("changes", "message"),
     [
         ({"trials": 0}, "tuning: trials must be an integer >= 1, got 0"),
-        ({"parallel": 1.5}, "tuning: parallel must be an integer >= 1, got 1.5"),
+        ({"trials": 1.5}, "tuning: trials must be an integer >= 1, got 1.5"),
         ({"replicates": True}, "tuning: replicates must be an integer >= 1, got True"),
         ({"validation_fraction": 0.0}, "tuning: validation_fraction must be in (0, 1), got 0.0"),
     ],

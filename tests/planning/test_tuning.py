@@ -91,7 +91,7 @@ def test_settings_are_tuned_together() -> None:
     def accuracy(settings: dict[str, Any]) -> float:
         """Best along a ridge: the larger the momentum, the smaller the rate; 0.7 and 0.3 on top."""
         rate, momentum = math.log10(settings["max_lr"] / 0.3), (settings["momentum"] - 0.7) / 0.4
-        return 0.9 - 0.1 * (rate + momentum) ** 2 - 0.2 * momentum**2
+        return float(0.9 - 0.1 * (rate + momentum) ** 2 - 0.2 * momentum**2)
 
     best = space.best(tried, [accuracy(settings) for settings in tried], 10_000)
     assert best == space.best(tried, [accuracy(settings) for settings in tried], 10_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -24,8 +25,9 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
         One row per search, combination of settings, and setting. Columns: `by`, cell, seed (the
         first that the search is for; missing while it has no training), arm, setting (its name),
         tried (its value), score (mean validation accuracy of the combination's trials, where a
-        diverged trial counts as 0; or their mean metric), trials, diverged, chosen (whether the
-        search's trainings have the combination). Range tests are no search and have no rows.
+        diverged trial counts as 0; or their mean metric), trials, diverged, chosen (the value that
+        the search chose, which need not have been tried; missing while it has no training). Range
+        tests are no search and have no rows.
 
     Raises:
         TypeError: `trials` is no frame.
@@ -40,10 +42,13 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
         names = list(dict.fromkeys(name for chosen in own["chosen"] for name in chosen))
         if names:
             scores = placed(_scores(tried, [*by, *names]), place, key)
-            taken = own.loc[(own["cell"] == key[1]) & (own["seed"] == key[2]), names]
-            found = scores.merge(taken.assign(chosen=True), on=names, how="left")
-            found["chosen"] = found["chosen"].eq(True)
-            frames += [found.assign(setting=name, tried=found[name]) for name in names]
+            taken = own.loc[(own["cell"] == key[1]) & (own["seed"] == key[2])].head(1)
+            frames += [
+                scores.assign(
+                    setting=name, tried=scores[name], chosen=next(iter(taken[name]), math.nan)
+                )
+                for name in names
+            ]
     columns = [*by, "cell", "seed", "arm", "setting", "tried", "score", "trials", "diverged"]
     return joined(frames, [*columns, "chosen"])
 

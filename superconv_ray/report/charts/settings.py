@@ -134,7 +134,7 @@ def searched(
     facet: Sequence[str] = ("data_count",),
     metric: Metric = ACCURACY,
 ) -> alt.VConcatChart:
-    """Settings that searches tried and their scores, with rings around the chosen ones.
+    """Settings that searches tried and their scores, with lines at the chosen ones.
 
     Args:
         frame: From `analysis.search.searched`.
@@ -170,13 +170,14 @@ def _tried(
         alt.Tooltip("mean:Q", title=title, format=".3~r"),
         alt.Tooltip("trials:Q"),
         alt.Tooltip("diverged:Q"),
-        alt.Tooltip("chosen:N"),
+        alt.Tooltip("chosen:Q", format=".3~g"),
     ]
     at = _tried_axis(rows["tried"], setting)
-    ring = alt.Chart().transform_filter("datum.chosen").mark_point(size=190, strokeWidth=2.5)
+    chosen = at.copy()
+    chosen.shorthand = "chosen:Q"
     layers = [
+        alt.Chart().mark_rule(strokeWidth=1.5).encode(x=chosen, color=look["color"]),
         points(look, opacity=0.75).encode(x=at, y=y, tooltip=tooltip),
-        ring.encode(x=at, y=y, color=look["color"], tooltip=tooltip),
     ]
     return view(layers, rows, ["tried", "trials", "diverged", "chosen"], facet, SEARCH_HEIGHT)
 

@@ -90,7 +90,7 @@ def searches(results: StudyResults) -> Iterator[Section]:
         name="searched",
         title="Tuning",
         text=(
-            f"Setting and validation {results.metric.label} of every tuning trial. Rings mark the "
+            f"Setting and validation {results.metric.label} of every tuning trial. Lines mark the "
             "settings that the trainings use. Validation labels are part of the limited labels."
         ),
         frame=frame,

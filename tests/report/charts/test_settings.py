@@ -69,14 +69,16 @@ def tried() -> pd.DataFrame:
         for setting, values in (("max_lr", (0.01, 0.3, 10)), ("dropout", (0.0, 0.2)))
         for value in values
     ]
+    chosen = {"max_lr": 0.25, "dropout": 0.1}
     return pd.DataFrame(rows).assign(
-        trials=1, diverged=0, cell=0, chosen=lambda t: t["tried"] == 0.3
+        trials=1, diverged=0, cell=0, chosen=lambda t: t["setting"].map(chosen)
     )
 
 
-def test_every_setting_has_an_axis_and_chosen_values_a_ring() -> None:
+def test_every_setting_has_an_axis_and_chosen_values_a_line() -> None:
     drawing = Drawing(charts.searched(tried(), ARMS), NARROW)
     assert {"max LR (log scale)", "dropout", "validation accuracy (%)"} <= set(drawing.texts)
-    assert len(drawing.marks("point")) == len(tried()) + 4
+    assert len(drawing.marks("point")) == len(tried())
+    assert len(drawing.marks("rule mark")) == len(tried())
     assert drawing.texts.count("2,000 labels") == 2
     assert drawing.width <= 420

@@ -1,4 +1,4 @@
-"""Real grids to replay searches on: accuracy over max_lr, with every subset, seed and split.
+"""Real grids for `search_replay`: accuracy over max_lr, with every subset of labels and seed.
 
 Every grid is an ordinary study in a store, so it can be interrupted, continued and enlarged.
 """

@@ -1,1 +1,0 @@
-"""Replay searches on real grids of trainings: the regret of each way to search and to choose."""
