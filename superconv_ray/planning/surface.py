@@ -71,7 +71,7 @@ class Surface:
         covariance = self._covariance(parameters, self._points)
         noise = self._variances + parameters[:, -1:] ** 2
         covariance += noise[:, :, None] * np.eye(len(self._points))
-        factor = np.linalg.cholesky(covariance)
+        factor: Floats = np.asarray(np.linalg.cholesky(covariance), np.float64)
         return factor, np.linalg.solve(factor, (self._scores - LEVEL[0])[:, None])
 
     def _covariance(self, parameters: Floats, points: Floats) -> Floats:

@@ -50,29 +50,30 @@ class SearchSpace:
         return [self._settings(point) for point in _spread(tuning.trials, start)]
 
     def best(
-        self, tried: Sequence[Mapping[str, Any]], accuracies: Sequence[float], held_out: int
+        self, tried: Sequence[Mapping[str, Any]], scores: Sequence[float], held_out: int
     ) -> dict[str, Any]:
-        """Return the settings with the highest expected accuracy.
+        """Return the settings with the highest expected score.
 
-        The expectation is that of a surface fitted to all accuracies. They are noisy, and the best
-        of them is often the luckiest. Where the surface is flat, the middle of the flat region is
+        The expectation is that of a surface fitted to all scores. They are noisy, and the best of
+        them is often the luckiest. Where the surface is flat, the middle of the flat region is
         returned. It lies within the range of what was tried and did not diverge.
 
         Args:
             tried: Combinations of settings.
-            accuracies: Accuracy of each on held-out labels; NaN if it diverged.
+            scores: Accuracy of each on held-out labels, or another number of which more is better;
+                NaN if it diverged.
             held_out: Number of held-out labels.
         """
         points = np.array([list(self._point(settings)) for settings in tried])
-        scores = np.array(accuracies)
-        trained = points[np.isfinite(scores)]
+        accuracies = _as_accuracies(np.array(scores))
+        trained = points[np.isfinite(accuracies)]
         if not len(trained):
             return dict(tried[0])
         low, high = trained.min(axis=0), trained.max(axis=0)
         spread = _spread(CANDIDATES, np.zeros(points.shape[1]))
         candidates = np.concatenate([trained, low + (high - low) * spread])
-        scores = np.nan_to_num(scores, nan=0.0)  # what diverges is as bad as can be
-        surface = Surface(points, _squeezed(scores), _variances(scores, held_out))
+        accuracies = np.nan_to_num(accuracies, nan=0.0)  # what diverges is as bad as can be
+        surface = Surface(points, _squeezed(accuracies), _variances(accuracies, held_out))
         return self._settings(_middle_of_top(candidates, surface.predict(candidates)))
 
     def _settings(self, point: Floats) -> dict[str, Any]:
@@ -112,6 +113,19 @@ def _rounded(name: str, range_: Tuned, share: float) -> Any:
     if number_type(name) is int:
         return round(value)
     return min(max(float(f"{value:.3g}"), range_.low), range_.high)
+
+
+def _as_accuracies(scores: Floats) -> Floats:
+    """Scores in [0, 1]; others, such as negative errors, are scaled so that the best is 0.75.
+
+    The median is 0.5 then, so that a few very large errors do not make all others alike.
+    """
+    finite = scores[np.isfinite(scores)]
+    if not len(finite) or (finite.min() >= 0 and finite.max() <= 1):
+        return scores
+    best, median = finite.max(), np.median(finite)
+    scale = best - median or 1.0
+    return np.asarray(np.maximum(0.5 + (scores - median) / (4 * scale), 0.0))
 
 
 def _squeezed(accuracies: Floats) -> Floats:

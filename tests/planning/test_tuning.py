@@ -84,6 +84,17 @@ def test_what_diverged_is_not_chosen_nor_anything_beyond_what_trained() -> None:
     )
 
 
+def test_negative_errors_of_any_size_are_scores_too() -> None:
+    for unit in (1e-3, 1.0, 1e6):
+        errors = {
+            float(r): unit * (1 + math.log10(r / 0.3) ** 2) for r in np.geomspace(0.01, 10, 12)
+        }
+        rates = list(errors)
+        scores = {rate: -error for rate, error in errors.items()} | {rates[-1]: math.nan}
+        scores[rates[-2]] = -1e9 * unit
+        assert 0.15 < chosen(scores) < 0.6
+
+
 def test_settings_are_tuned_together() -> None:
     space = SearchSpace({"max_lr": tuned(0.01, 10.0), "momentum": tuned(0.5, 0.9, log=False)})
     tried = space.proposals(Tuning(trials=24), 0)
