@@ -71,8 +71,9 @@ class Surface:
         covariance = self._covariance(parameters, self._points)
         noise = self._variances + parameters[:, -1:] ** 2
         covariance += noise[:, :, None] * np.eye(len(self._points))
-        factor: Floats = np.asarray(np.linalg.cholesky(covariance), np.float64)
-        return factor, np.linalg.solve(factor, (self._scores - LEVEL[0])[:, None])
+        factor = np.linalg.cholesky(covariance)
+        whitened = np.linalg.solve(factor, (self._scores - LEVEL[0])[:, None])
+        return np.asarray(factor, np.float64), np.asarray(whitened, np.float64)
 
     def _covariance(self, parameters: Floats, points: Floats) -> Floats:
         """Between the points that were scored and others: shape [parameters, n, m]."""
