@@ -57,8 +57,8 @@ def test_limited_data_takes_its_data_set_and_its_size_from_flags(
         for fraction, labels in ((0.01, "500"), (0.1, "5,000"))
         for arm in ("one_cycle", "piecewise", "cosine", "linear")
     ]
-    # 8 cells of 12 tuning trials and 2 trainings, 100 steps each
-    assert total == "8 cells, 112 trials (96 tuning trials, 16 trainings), 11,200 steps"
+    # 8 cells of 2 trainings and of 12 tuning trials for each of them, 100 steps each
+    assert total == "8 cells, 208 trials (192 tuning trials, 16 trainings), 20,800 steps"
 
 
 @pytest.mark.skipif(
