@@ -82,11 +82,16 @@ def command_line() -> str:
     return "\n".join(lines)
 
 
-def quickstart() -> str:
-    """What the quickstart study printed when its benchmark was saved."""
-    record = records()["quickstart"]
-    title = f"This is what it printed on {source(record)}:"
-    return "\n".join([title, "", "```text", *record["output"], "```", ""])
+def printed(benchmark: str, title: str) -> str:
+    """What a program printed when its benchmark was saved.
+
+    Args:
+        benchmark: Name of its record.
+        title: What comes first, followed by when it was measured and on what.
+    """
+    record = records()[benchmark]
+    lines = [f"{title} {source(record)}:", "", "```text", *record["output"], "```", ""]
+    return "\n".join(lines)
 
 
 def policies() -> str:
@@ -127,7 +132,10 @@ def write_pages(folder: Path) -> None:
         "charts.md": chart_functions(),
         "command_line.md": command_line(),
         "benchmarks.md": long_table(),
-        "quickstart.md": quickstart(),
+        "quickstart.md": printed("quickstart", "This is what it printed on"),
+        "range_test_reading.md": printed(
+            "range_test_reading", "`python -m benchmarks.range_test_reading --save`, run on"
+        ),
         "policies.md": policies(),
         "optimizers.md": optimizers(),
         "interruptions.md": "\n".join([*saved("faults"), *saved("chaos")]),
