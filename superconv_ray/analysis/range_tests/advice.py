@@ -11,7 +11,7 @@ from superconv_ray.analysis.range_tests.noise import Noise
 from superconv_ray.analysis.range_tests.robust import window
 from superconv_ray.analysis.range_tests.top import Top
 
-WIDE = 2.5
+WIDE = 3.0
 """Least ratio of a plateau's largest rate to its smallest."""
 WIDE_TO_THE_END = 2.0
 """The same where the test ends before the plateau does: it is wider than what is seen of it."""

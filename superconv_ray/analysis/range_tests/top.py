@@ -104,8 +104,8 @@ def read_top(rates: Floats, accuracies: Floats, lost: Floats) -> Top:
     highest = np.flatnonzero(robust == robust.max())
     collapses = np.array(
         [
-            _collapse(rates, close_replicate(row)[positive], end)
-            for row, end in zip(accuracies, lost, strict=True)
+            _collapse(rates, close_replicate(row)[positive], rate)
+            for row, rate in zip(accuracies, lost, strict=True)
         ]
     )
     limit = float(np.fmin.reduce(collapses))
