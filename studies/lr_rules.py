@@ -29,7 +29,8 @@ Cost of a rule's rate relative to the best of these, 1, in points, with a 95 % b
 Smith's accuracy peak comes nearest here, and all safe rules are too cautious. From 0.1 to 1 the
 accuracy changes by only two points, and the advantage of the best rate over 0.3 lies within the
 spread of three seeds. Only valley and steep are clearly bad. This is one data set, one model and
-one length of training.
+one length of training. The rates of Smith's two rules were read off a moving average, before range
+tests were read without their spikes and before plateau_middle, which `from_range_test()` follows.
 """
 
 import math

@@ -41,7 +41,8 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
         title="LR range tests",
         text=(
             f"{metric.title}, losses and the rate that each rule suggests over the learning rate, "
-            f"averaged over seeds. Shaded: {metric.in_range_tests} is at least 95 % of the peak."
+            "averaged over seeds. The vertical line is the recommended max_lr. Shaded: "
+            f"{metric.in_range_tests} is at least 95 % of its best."
             + (f" The table has {counted(left, 'further cell')}." if left else "")
         ),
         frame=table,
