@@ -44,7 +44,7 @@ def lr_find(
     *,
     model: ModelSource | None = None,
     data: DataSource | None = None,
-    optimizer: str | None = None,
+    optimizer: NameOrFunction | None = None,
     loss: NameOrFunction | None = None,
     metric: NameOrFunction | None = None,
     metric_goal: str | None = None,
@@ -65,7 +65,8 @@ def lr_find(
         model: Name of a built-in model, or a callable as in `Study.models`. Default: small_cnn.
         data: Name of a built-in data set, a `Dataset`, or a function that loads one. Default:
             digits.
-        optimizer: Name of an optimizer, such as "sgd" or "adamw". Default: sgd.
+        optimizer: Name of an optimizer, such as "sgd" or "adamw", or your own factory. Default:
+            sgd.
         loss: Name of a loss, or your own function. Default: cross_entropy.
         metric: Name of a metric, or your own function. Default: accuracy.
         metric_goal: "maximize" or "minimize", for a metric of your own.
