@@ -27,7 +27,7 @@ from superconv_ray.analysis.statistics.intervals import mean_interval
 from superconv_ray.planning import surface, tuning
 from superconv_ray.planning.tuning import SearchSpace
 
-RANGE = tuned(0.01, 10.0)
+RANGE = tuned(0.01, 10.0)  # as in studies/limited_data.py
 SPACE = SearchSpace({"max_lr": RANGE})
 EFFORTS = (4, 8, 12, 24)
 REPEATS = 4
@@ -183,8 +183,8 @@ def regrets(found: Sequence[Surface]) -> Iterator[Figure]:
             counts = np.unique(table[:, 0])
             means = [float(table[table[:, 0] == n, 1].mean()) for n in counts]
             yield Figure(f"{what}, all labels", round(float(np.mean(means)), 2), "points")
-            for n, mean in zip(counts, means, strict=True):
-                yield Figure(f"{what}, {n:,.0f} labels", round(mean, 2), "points")
+            at = ", ".join(f"{n:.0f}" for n in counts)
+            yield Figure(f"{what}, {at} labels", [round(mean, 2) for mean in means], "points")
 
 
 def variances(found: Sequence[Surface]) -> Iterator[Figure]:

@@ -138,6 +138,7 @@ def write_pages(folder: Path) -> None:
         ),
         "policies.md": policies(),
         "optimizers.md": optimizers(),
+        "search_replay.md": "\n".join(saved("search_replay")),
         "interruptions.md": "\n".join([*saved("faults"), *saved("chaos")]),
     }
     folder.mkdir(exist_ok=True)

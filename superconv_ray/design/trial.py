@@ -285,12 +285,21 @@ class CompleteTrial(Template):
         return {
             **IMPLIED,
             **schedules.parameters(self.policy),
+            **self._following_momentum(),
             "bn_momentum": _bn_momentum(self.bn_momentum_steps, self.steps),
             "beta2": optimizer_facts(self.optimizer).beta2,
             "weight_decay_on": "all",
             "subset_seed": self.seed,
             "eval_interval": max(1, self.steps // 20),
         }
+
+    def _following_momentum(self) -> dict[str, float]:
+        """min_momentum as far below a given momentum as the policy's own are from each other."""
+        own = schedules.parameters(self.policy)
+        momentum, least = own.get("momentum"), own.get("min_momentum")
+        if self.momentum is None or not isinstance(momentum, float) or not isinstance(least, float):
+            return {}
+        return {"min_momentum": max(0.0, round(self.momentum - (momentum - least), 9))}
 
     @cached_property
     def id(self) -> str:

@@ -315,11 +315,6 @@ def test_the_bn_momentum_is_given_in_one_of_two_ways() -> None:
     assert str(caught.value).endswith("got bn_momentum=0.1 and bn_momentum_steps=500.0")
 
 
-def test_a_default_that_contradicts_a_setting_is_found_when_the_trial_is_completed() -> None:
-    with pytest.raises(ValueError, match=r"min_momentum must be <= momentum \(0\.8\), got 0\.85"):
-        replace(TRAINING, momentum=0.8).complete()
-
-
 def test_fields_that_the_policy_does_not_use_contradict_nothing() -> None:
     unused = replace(TRAINING, policy="piecewise", momentum=0.8, min_momentum=0.85, start_lr=1.0)
     assert unused.complete().id == replace(TRAINING, policy="piecewise", momentum=0.8).complete().id
@@ -771,3 +766,22 @@ def test_a_misspelled_field_is_rejected_with_the_nearest_and_all_valid_ones() ->
     assert str(caught.value).endswith("seed")  # the last of all fields
     trial = Trial(batch_size=32)
     assert pickle.loads(pickle.dumps(trial)) == trial
+
+
+@pytest.mark.parametrize(
+    ("given", "range_"),
+    [
+        ({}, (0.95, 0.85)),
+        ({"momentum": 0.95}, (0.95, 0.85)),
+        ({"momentum": 0.8}, (0.8, 0.7)),
+        ({"momentum": 0.05}, (0.05, 0.0)),
+        ({"momentum": 0.9, "min_momentum": 0.9}, (0.9, 0.9)),
+    ],
+)
+def test_the_momentum_range_of_1cycle_follows_its_momentum(
+    given: dict[str, float], range_: tuple[float, float]
+) -> None:
+    trial = Trial(policy="one_cycle", max_lr=0.1, steps=10, data_count=100, **given).complete()
+    assert (trial.momentum, trial.min_momentum) == range_
+    linear = Trial(policy="linear", max_lr=0.1, steps=10, data_count=100, momentum=0.8).complete()
+    assert linear.min_momentum is None
