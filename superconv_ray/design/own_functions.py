@@ -11,6 +11,7 @@ import hashlib
 import inspect
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any, Self, TypeAlias
 
 from superconv_ray.design.pipelines import is_pipeline, pipeline_digest, pipeline_name
@@ -104,7 +105,7 @@ def source_digest(what: str, function: Callable[..., Any]) -> str:
 
     Args:
         what: What it is, for messages.
-        function: What to hash. Of a function that closes over numbers or text, they count as well.
+        function: What to hash. Plain values that it closes over count as well.
 
     Raises:
         ValueError: The source cannot be read, or the function closes over something else.
@@ -123,13 +124,33 @@ def source_digest(what: str, function: Callable[..., Any]) -> str:
 def _enclosed(what: str, function: Callable[..., Any]) -> str:
     """The values of the variables of an enclosing function that a function uses; empty if none."""
     enclosed = inspect.getclosurevars(function).nonlocals if inspect.isfunction(function) else {}
-    for name, value in enclosed.items():
-        plain = value is None or isinstance(value, (bool, int, float, str))
-        if not (plain or callable(value) or inspect.ismodule(value)):
+    values = []
+    for name, value in sorted(enclosed.items()):
+        if callable(value) or inspect.ismodule(value):
+            continue  # code, of which only the function's own is hashed
+        try:
+            values.append(f"{name}={_text_of(value)}")
+        except TypeError as error:
             raise ValueError(
-                f"{what} uses the variable {name!r} of the function around it, which is a "
-                f"{type(value).__name__}: only numbers and text are known to be the same in the "
-                "next run; define the variable inside"
-            )
-    values = {n: v for n, v in sorted(enclosed.items()) if not callable(v)}
-    return repr(values) if values else ""
+                f"{what} uses the variable {name!r} of the function around it, which holds a "
+                f"{error}: only numbers, text, paths, and lists and mappings of them are known to "
+                "be the same in the next run; define the variable inside"
+            ) from None
+    return ", ".join(values)
+
+
+def _text_of(value: Any) -> str:
+    """A text that is equal for equal plain values, in every process.
+
+    Raises:
+        TypeError: The value is not plain; the message is its type's name.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return repr(value)
+    if isinstance(value, PurePath):
+        return repr(value.as_posix())
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_text_of, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_text_of(k)}: {_text_of(v)}' for k, v in value.items())}}}"
+    raise TypeError(type(value).__name__)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from superconv_ray.design.building import make_plan
@@ -24,7 +25,7 @@ def my_loss(outputs: Any, targets: Any) -> Any:
     return outputs - targets
 
 
-def weighted(weight: float) -> Callable[[Any, Any], Any]:
+def weighted(weight: Any) -> Callable[[Any, Any], Any]:
     def loss(outputs: Any, targets: Any) -> Any:
         return weight * my_loss(outputs, targets)
 
@@ -71,14 +72,26 @@ def test_ids_change_with_the_source_of_a_function(tmp_path: Path, edit: str) -> 
     assert (complete(loss=before).id == complete(loss=after).id) == (edit == "outputs - targets")
 
 
-def test_ids_change_with_the_numbers_that_a_function_closes_over() -> None:
-    assert complete(loss=weighted(1.0)).id == complete(loss=weighted(1.0)).id
-    assert complete(loss=weighted(1.0)).id != complete(loss=weighted(2.0)).id
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (1.0, 1.0, 2.0),
+        ([1.0, 2.0], [1.0, 2.0], [2.0, 1.0]),
+        ({"a": (1, None)}, {"a": (1, None)}, {"a": (2, None)}),
+        (Path("folder"), Path("folder"), Path("other")),
+    ],
+)
+def test_ids_change_with_the_plain_values_that_a_function_closes_over(
+    one: Any, same: Any, other: Any
+) -> None:
+    assert complete(loss=weighted(one)).id == complete(loss=weighted(same)).id
+    assert complete(loss=weighted(one)).id != complete(loss=weighted(other)).id
 
 
-def test_a_function_that_closes_over_data_is_rejected() -> None:
-    with pytest.raises(ValueError, match=r"^'loss' uses the variable 'weight' .* is a list"):
-        complete(loss=weighted([1.0]))  # type: ignore[arg-type]
+@pytest.mark.parametrize("held", [np.ones(2), [1.0, np.ones(2)]])
+def test_a_function_that_closes_over_data_is_rejected(held: Any) -> None:
+    with pytest.raises(ValueError, match=r"^'loss' uses the variable 'weight' .* a ndarray: only"):
+        complete(loss=weighted(held))
 
 
 def test_a_function_travels_with_its_digest() -> None:
