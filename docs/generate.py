@@ -132,6 +132,9 @@ def write_pages(folder: Path) -> None:
         "charts.md": chart_functions(),
         "command_line.md": command_line(),
         "benchmarks.md": long_table(),
+        "calibration.md": printed(
+            "calibration", "`python -m benchmarks.calibration --save`, run on"
+        ),
         "quickstart.md": printed("quickstart", "This is what it printed on"),
         "range_test_reading.md": printed(
             "range_test_reading", "`python -m benchmarks.range_test_reading --save`, run on"

@@ -133,7 +133,7 @@ def test_trainings_on_held_out_labels_confirm_what_was_read() -> None:
         planner.tell(test.id, peak_at(0.3))
     tried = taken(planner)
     assert names(tried) == [
-        ("training", 1437, lr, 2**30 + seed) for lr in (0.1, 0.3, 0.9) for seed in (0, 1)
+        ("training", 1437, lr, 2**30 + seed) for lr in (0.15, 0.3, 0.6) for seed in (0, 1)
     ]
     assert {(trial.validation_fraction, trial.steps) for trial in tried} == {(0.2, 40)}
     assert planner.left == 6 + 2
@@ -146,7 +146,7 @@ def test_trainings_on_held_out_labels_confirm_what_was_read() -> None:
     for trial, outcome in zip(tried, outcomes, strict=True):
         planner.tell(trial.id, outcome)
     trainings = taken(planner)
-    assert names(trainings) == [("training", 1437, 0.9, 0), ("training", 1437, 0.9, 1)]
+    assert names(trainings) == [("training", 1437, 0.6, 0), ("training", 1437, 0.6, 1)]
     roles = [(member.role, member.chosen_by) for member in planner.memberships]
     assert roles == [
         *[("range_test", None)] * 2,
@@ -167,7 +167,7 @@ def test_a_rate_that_diverges_is_not_confirmed() -> None:
         (low, held_out(0.2)),
     ):
         planner.tell(trial.id, outcome)
-    assert names(taken(planner)) == [("training", 1437, 0.1, 0)]
+    assert names(taken(planner)) == [("training", 1437, 0.15, 0)]
 
 
 def test_a_cell_does_not_wait_for_the_range_tests_of_another() -> None:
