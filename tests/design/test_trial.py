@@ -779,7 +779,7 @@ def test_a_misspelled_field_is_rejected_with_the_nearest_and_all_valid_ones() ->
     ],
 )
 def test_the_momentum_range_of_1cycle_follows_its_momentum(
-    given: dict[str, float], range_: tuple[float, float]
+    given: dict[str, Any], range_: tuple[float, float]
 ) -> None:
     trial = Trial(policy="one_cycle", max_lr=0.1, steps=10, data_count=100, **given).complete()
     assert (trial.momentum, trial.min_momentum) == range_

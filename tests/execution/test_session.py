@@ -513,6 +513,24 @@ def test_a_search_that_is_interrupted_repeatedly_trains_the_same_trials(
     assert set(members[0]["trial_id"]) == set(members[1]["trial_id"])
 
 
+def test_rate_weight_decay_and_momentum_are_tuned_together(store_uri: str) -> None:
+    space = {
+        "max_lr": tuned(0.01, 1.0),
+        "weight_decay": tuned(1e-5, 1e-2),
+        "momentum": tuned(0.8, 0.98, log=False),
+    }
+    arms = {policy: Arm(policy=policy, **space) for policy in ("one_cycle", "constant")}
+    assert run(study(arms=arms, seeds=1, tuning=Tuning(trials=3)), store_uri).trained == 8
+    trials = open_store(store_uri).trials("tiny")
+    chosen = trials[trials["role"] == "training"]
+    assert chosen["chosen"].map(sorted).tolist() == [sorted(space)] * 2
+    cyclical = trials[trials["policy"] == "one_cycle"]
+    assert (cyclical["momentum"] - cyclical["min_momentum"]).to_numpy() == pytest.approx(0.1)
+    search = trials[trials["role"] == "tuning"]
+    tried = [search.loc[search["policy"] == p, list(space)].to_numpy().tolist() for p in arms]
+    assert sorted(tried[0]) == sorted(tried[1])
+
+
 def test_a_search_sees_no_test_label(store_uri: str) -> None:
     run(searching_study(), store_uri)
     trials = open_store(store_uri).trials("tiny")
