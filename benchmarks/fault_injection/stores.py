@@ -141,9 +141,14 @@ def make_samples(folder: Path) -> dict[str, Sample]:
 
 
 def _finished(folder: Path) -> Sample:
-    """A finished study: half of its trials are in compact files, half are not yet."""
-    run(folder, plan(1, "one_cycle", "constant"))
+    """A finished study: half of its trials are in compact files, half are not yet.
+
+    All of them are in the study's plan. What a study has left behind, such as a training at a rate
+    that further range tests have changed, is not trained again when it is damaged.
+    """
+    run(folder, plan(1, "constant"))
     extended = plan(2, "one_cycle", "constant")
+    run(folder, extended, max_trials=2)
     with mock.patch.object(session, "compact"):
         run(folder, extended)
     repaired = _repaired(folder, extended)
