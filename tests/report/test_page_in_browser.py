@@ -158,7 +158,8 @@ def test_every_chart_has_marks_and_the_width_of_a_wide_or_a_narrow_page(show: Op
     for figure in drawn(shown):
         assert figure.locator(".role-mark path").count() > 0
     wide = sizes(shown)
-    assert [width for width, _ in wide] == pytest.approx([960] * 3, abs=10)
+    # The first chart shares the first screen with the answer in words.
+    assert [width for width, _ in wide] == pytest.approx([561, 960, 960], abs=10)
     assert widths(shown) == (1400, 1400)
 
     shown.set_viewport_size({"width": 360, "height": 900})
@@ -254,7 +255,7 @@ def test_a_chart_is_saved_as_image_and_as_numbers(show: Open) -> None:
         name, names[kind] = saved(shown, figure.get_by_role("button", name=kind))
         assert name == f"limited_data-accuracy.{kind.lower()}"
     image = Image.open(BytesIO(names["PNG"])).convert("RGB")
-    assert image.width > 1200
+    assert image.width > 1000
     assert image.getpixel((1, 1)) == (22, 24, 29)  # what is light on dark needs the dark
     assert len(ET.fromstring(names["SVG"]).findall(".//{*}path")) > 20
     pd.testing.assert_frame_equal(pd.read_csv(BytesIO(names["CSV"])), report.sections[0].frame)
