@@ -32,7 +32,7 @@ def main() -> None:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport={"width": 1100, "height": 1600}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1100, "height": 860}, color_scheme="light")
         page.goto(report.as_uri())
         page.wait_for_selector(".vega-embed svg, .vega-embed canvas")
         page.wait_for_timeout(2000)  # for the charts below the first one
