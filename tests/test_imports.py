@@ -46,6 +46,29 @@ def test_planning_a_study_imports_nothing_heavy() -> None:
     assert loaded(RUN_PLAN) == []
 
 
+SEARCH = """
+from superconv_ray import Arm, Study, Trial, Tuning, iterations, tuned
+from superconv_ray.design.building import make_plan
+from superconv_ray.planning.planner import Planner
+
+study = Study(
+    name="x",
+    base=Trial(dataset="digits", batch_size=4),
+    arms={"a": Arm(policy="linear", max_lr=tuned(0.1, 1.0))},
+    budget=iterations(4),
+    tuning=Tuning(trials=2, sampler=SAMPLER),
+)
+planner = Planner(make_plan(study))
+assert planner.next()
+"""
+
+
+@pytest.mark.parametrize("sampler", ["even", "tpe"])
+def test_optuna_is_imported_only_if_a_study_asks_for_it(sampler: str) -> None:
+    found = loaded(SEARCH.replace("SAMPLER", repr(sampler)))
+    assert ("optuna" in found) == (sampler != "even")
+
+
 def test_the_quickstart_plans_its_study() -> None:
     done = subprocess.run(
         [sys.executable, "studies/quickstart.py", "plan"],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
+
+Sampler = Literal["even", "tpe", "gp"]
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,11 @@ class Tuned:
 def tuned(low: float, high: float, *, log: bool = True) -> Tuned:
     """Let every cell choose this setting by search, scored on labels held out of its limited ones.
 
-    All tuned settings of a cell are searched together, with evenly spread trials, the same number
-    for every arm; see `Tuning`. The choice is the top of a surface that is fitted to all scores,
-    since the best of many noisy scores is often the luckiest. The trainings that follow have other
-    seeds and use all of the limited labels. The search never sees test labels.
+    All tuned settings of a cell are searched together, with the same number of trials for every
+    arm, evenly spread or proposed by Optuna; see `Tuning`. The choice is the top of a surface that
+    is fitted to all scores, since the best of many noisy scores is often the luckiest. The
+    trainings that follow have other seeds and use all of the limited labels. The search never sees
+    test labels.
 
     Args:
         low: Smallest value to try.
@@ -154,6 +157,12 @@ class Tuning:
         replicates: Trainings of each combination, with different seeds; the score is their mean
             accuracy.
         validation_fraction: Fraction of the limited labels to hold out for scoring, in (0, 1).
+        sampler: What proposes the combinations: "even" spreads all of them evenly; "tpe" (a
+            tree-structured Parzen estimator) and "gp" (a Gaussian process) are Optuna's, and learn
+            from the scores. The choice is the top of the fitted surface in any case.
+        parallel: Combinations that "tpe" and "gp" propose at a time, without knowledge of one
+            another's scores. Fixed rather than set by the number of free slots, so that every run
+            proposes the same. "even" proposes all at once.
         seed: Seed of the searches. All cells share it, so that the searches of a replicate start
             from the same combinations for every arm.
     """
@@ -162,6 +171,8 @@ class Tuning:
     per_seed: bool = True
     replicates: int = 1
     validation_fraction: float = 0.2
+    sampler: Sampler = "even"
+    parallel: int = 4
     seed: int = 0
 
     RULE: ClassVar[str] = "highest validation accuracy of a fitted surface"
@@ -172,7 +183,7 @@ class Tuning:
     """Distance between the seeds of a combination's replicates, in a search of one seed."""
 
     def __post_init__(self) -> None:
-        for name in ("trials", "replicates"):
+        for name in ("trials", "replicates", "parallel"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"tuning: {name} must be an integer >= 1, got {value!r}")
@@ -182,11 +193,21 @@ class Tuning:
             raise ValueError(
                 f"tuning: validation_fraction must be in (0, 1), got {self.validation_fraction!r}"
             )
+        if self.sampler not in (choices := get_args(Sampler)):
+            raise ValueError(
+                f"tuning: sampler must be one of {', '.join(map(repr, choices))}, "
+                f"got {self.sampler!r}"
+            )
 
     @property
     def total_trials(self) -> int:
         """Tuning trials per search: every replicate of every combination."""
         return self.trials * self.replicates
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds in which a search proposes its combinations, one after another."""
+        return 1 if self.sampler == "even" else math.ceil(self.trials / self.parallel)
 
     def searches(self, seeds: int) -> int:
         """Return how many searches a cell with that many seeds makes."""

@@ -199,9 +199,12 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
 def _tuning(tuning: Tuning) -> Settings:
     """The fields of `Tuning` that are not off, and the rule of the choice.
 
-    A definition without `per_seed` searches once, and one without `rule` takes the best score.
+    A definition without `per_seed` searches once, one without `sampler` spreads its trials evenly,
+    and one without `rule` takes the best score.
     """
     own = {name: value for name, value in asdict(tuning).items() if value is not False}
+    if tuning.sampler == "even":
+        del own["sampler"], own["parallel"]
     return {**own, "rule": Tuning.RULE}
 
 

@@ -154,8 +154,9 @@ class CellRun:
         training = Stage(self.cell.templates.pattern, count, count)
         if not (self.cell.search and self.cell.chooses_per_seed):
             return (training,)
-        tried = count * self.cell.search.tuning.total_trials
-        return Stage(self.cell.search.template, tried, count), training
+        tuning = self.cell.search.tuning
+        tried, rounds = count * tuning.total_trials, count * tuning.rounds
+        return Stage(self.cell.search.template, tried, rounds), training
 
     def _begin(self, places: range) -> Sequence[CompleteTrial]:
         """Begin a group of seeds, given by their places, and return the trials that are ready."""

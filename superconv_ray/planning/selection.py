@@ -15,7 +15,7 @@ from superconv_ray.planning.choice import SCORE_COLUMN, Choice, Role, reject_fai
 from superconv_ray.planning.range_test_choice import RangeTestChoice
 
 if TYPE_CHECKING:
-    from superconv_ray.planning.tuning import SearchSpace
+    from superconv_ray.planning.tuning import Propose, SearchSpace
 
 
 def choice_of(cell: Cell, seed: int | None) -> Choice | None:
@@ -33,7 +33,7 @@ def choice_of(cell: Cell, seed: int | None) -> Choice | None:
 
 
 class SearchChoice:
-    """All tuned settings of a cell, by a search; see `tuning.SearchSpace`."""
+    """All tuned settings of a cell, by a search in rounds; see `tuning.SearchSpace`."""
 
     role: Role = "tuning"
     rule = Tuning.RULE
@@ -46,21 +46,21 @@ class SearchChoice:
         self._accuracies: list[float] = []
 
     def propose(self) -> tuple[CompleteTrial, ...]:
-        """Return the replicates of every combination, then none; see `Choice`."""
-        if self._tried:
+        """Return the replicates of every combination of the next round; see `Choice`."""
+        tuning = self._search.tuning
+        if len(self._tried) == tuning.trials:
             return ()
-        self._tried = self._space.proposals(self._search.tuning, self._seed)
+        proposed = self._propose(self._space, tuning, self._seed, self._tried, self._accuracies)
+        self._tried += proposed
         return tuple(
-            trial
-            for settings in self._tried
-            for trial in self._search.trials_at(settings, self._seed)
+            trial for settings in proposed for trial in self._search.trials_at(settings, self._seed)
         )
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """See `Choice`."""
         reject_failed(outcomes, "a tuning trial")
         count = self._search.tuning.replicates
-        self._accuracies = [
+        self._accuracies += [
             mean(map(_accuracy, outcomes[start : start + count]))
             for start in range(0, len(outcomes), count)
         ]
@@ -74,6 +74,16 @@ class SearchChoice:
         from superconv_ray.planning.tuning import SearchSpace
 
         return SearchSpace(self._search.space)
+
+    @property
+    def _propose(self) -> Propose:
+        if self._search.tuning.sampler == "even":
+            from superconv_ray.planning.tuning import propose_evenly
+
+            return propose_evenly
+        from superconv_ray.planning.optuna_proposals import propose_with_optuna
+
+        return propose_with_optuna
 
 
 def _accuracy(outcome: Outcome) -> float:

@@ -1,15 +1,15 @@
-"""The search for a cell's tuned settings: evenly spread trials, then the top of a fitted surface.
+"""The search for a cell's tuned settings: rounds of trials, then the top of a fitted surface.
 
-What is tried depends on seeds only, and what is chosen on the scores as well, in the order in which
-settings were proposed. A run that was killed therefore proposes and chooses the same again,
-whichever trial ends first.
+What is tried depends on seeds, and what is tried later and chosen on the scores as well, in the
+order in which settings were proposed. A run that was killed therefore proposes and chooses the same
+again, whichever trial ends first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,30 @@ DEPTH = 0.5
 """Largest distance to the best that a squeezed score can have; see `_squeezed`."""
 CANDIDATES = 512
 """Number of settings whose expected accuracy is compared."""
+
+
+class Propose(Protocol):
+    """Proposes the combinations of a search's next round."""
+
+    def __call__(
+        self,
+        space: SearchSpace,
+        tuning: Tuning,
+        seed: int | None,
+        tried: Sequence[Mapping[str, Any]],
+        scores: Sequence[float],
+    ) -> list[dict[str, Any]]:
+        """Return at least one combination, and no more than are left to try.
+
+        Equal arguments must give equal combinations.
+
+        Args:
+            space: The tuned settings.
+            tuning: Effort and seed.
+            seed: The seed of the training that the search is for; None if it is for all seeds.
+            tried: The combinations of earlier rounds, fewer than `tuning.trials`.
+            scores: Score of each, of which more is better; NaN if it diverged.
+        """
 
 
 @dataclass(frozen=True)
@@ -47,7 +71,7 @@ class SearchSpace:
         """
         entropy = [tuning.seed, 0 if seed is None else 1 + seed]
         start = np.random.Generator(np.random.PCG64(entropy)).random(len(self.ranges))
-        return [self._settings(point) for point in _spread(tuning.trials, start)]
+        return [self.settings(point) for point in _spread(tuning.trials, start)]
 
     def best(
         self, tried: Sequence[Mapping[str, Any]], scores: Sequence[float], held_out: int
@@ -64,8 +88,8 @@ class SearchSpace:
                 NaN if it diverged.
             held_out: Number of held-out labels.
         """
-        points = np.array([list(self._point(settings)) for settings in tried])
-        accuracies = _as_accuracies(np.array(scores))
+        points = np.array([list(self.point(settings)) for settings in tried])
+        accuracies = as_accuracies(np.array(scores))
         trained = points[np.isfinite(accuracies)]
         if not len(trained):
             return dict(tried[0])
@@ -74,22 +98,37 @@ class SearchSpace:
         candidates = np.concatenate([trained, low + (high - low) * spread])
         accuracies = np.nan_to_num(accuracies, nan=0.0)  # what diverges is as bad as can be
         surface = Surface(points, _squeezed(accuracies), _variances(accuracies, held_out))
-        return self._settings(_middle_of_top(candidates, surface.predict(candidates)))
+        return self.settings(_middle_of_top(candidates, surface.predict(candidates)))
 
-    def _settings(self, point: Floats) -> dict[str, Any]:
-        """Settings rounded to integers or three digits: ids must not depend on the last bits."""
+    def settings(self, point: Floats) -> dict[str, Any]:
+        """Settings at a point of the cube.
+
+        They are rounded to integers or three digits: ids must not depend on the last bits.
+        """
         named = sorted(self.ranges.items())
         return {
             name: _rounded(name, range_, share)
             for (name, range_), share in zip(named, point.tolist(), strict=True)
         }
 
-    def _point(self, settings: Mapping[str, Any]) -> Iterator[float]:
+    def point(self, settings: Mapping[str, Any]) -> Iterator[float]:
+        """Coordinates of settings in the cube, in the order of their names."""
         for name, range_ in sorted(self.ranges.items()):
             value, low, high = settings[name], range_.low, range_.high
             if range_.log:
                 value, low, high = np.log([value, low, high])
             yield (value - low) / (high - low)
+
+
+def propose_evenly(
+    space: SearchSpace,
+    tuning: Tuning,
+    seed: int | None,
+    tried: Sequence[Mapping[str, Any]],  # noqa: ARG001 - all are proposed at once
+    scores: Sequence[float],  # noqa: ARG001
+) -> list[dict[str, Any]]:
+    """Propose all combinations in one round; see `Propose`."""
+    return space.proposals(tuning, seed)
 
 
 def _spread(count: int, start: Floats) -> Floats:
@@ -115,7 +154,7 @@ def _rounded(name: str, range_: Tuned, share: float) -> Any:
     return min(max(float(f"{value:.3g}"), range_.low), range_.high)
 
 
-def _as_accuracies(scores: Floats) -> Floats:
+def as_accuracies(scores: Floats) -> Floats:
     """Scores in [0, 1]; others, such as negative errors, are scaled so that the best is 0.75.
 
     The median is 0.5 then, so that a few very large errors do not make all others alike.

@@ -81,12 +81,23 @@ def test_every_seed_is_searched_for_unless_one_search_is_asked_for() -> None:
         Tuning(per_seed=1)  # type: ignore[arg-type]
 
 
+def test_an_even_search_has_one_round_and_others_as_many_as_they_need() -> None:
+    assert Tuning(trials=9).rounds == 1
+    assert Tuning(trials=9, sampler="tpe").rounds == 3
+    assert Tuning(trials=9, sampler="gp", parallel=9).rounds == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"trials": 0}, "tuning: trials must be an integer >= 1, got 0"),
         ({"trials": 1.5}, "tuning: trials must be an integer >= 1, got 1.5"),
         ({"replicates": True}, "tuning: replicates must be an integer >= 1, got True"),
+        ({"parallel": 0}, "tuning: parallel must be an integer >= 1, got 0"),
+        (
+            {"sampler": "random"},
+            "tuning: sampler must be one of 'even', 'tpe', 'gp', got 'random'",
+        ),
         ({"validation_fraction": 0.0}, "tuning: validation_fraction must be in (0, 1), got 0.0"),
     ],
 )

@@ -162,6 +162,24 @@ def test_a_searched_arm_extends_a_definition_but_another_search_does_not() -> No
     longer = defined(arms=searched, tuning=Tuning(trials=20))
     assert longer.difference(with_search) == ["tuning: trials was 16, is 20"]
     assert not longer.extends(with_search)
+    other = defined(arms=searched, tuning=Tuning(sampler="tpe"))
+    assert other.difference(with_search) == [
+        "tuning: sampler was not set, is tpe",
+        "tuning: parallel was not set, is 4",
+    ]
+    assert other.digest != with_search.digest
+
+
+def test_a_definition_with_even_trials_is_as_it_was_before_there_were_samplers() -> None:
+    tuning = defined(arms=arms(a=Arm(policy="linear", max_lr=tuned(0.01, 1)))).tuning
+    assert tuning == {
+        "trials": 16,
+        "per_seed": True,
+        "replicates": 1,
+        "validation_fraction": 0.2,
+        "seed": 0,
+        "rule": "highest validation accuracy of a fitted surface",
+    }
 
 
 def test_an_edited_model_or_data_set_is_named() -> None:

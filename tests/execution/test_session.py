@@ -513,6 +513,22 @@ def test_a_search_that_is_interrupted_repeatedly_trains_the_same_trials(
     assert set(members[0]["trial_id"]) == set(members[1]["trial_id"])
 
 
+def test_a_search_with_optuna_that_is_cut_proposes_the_same(
+    tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
+) -> None:
+    given = study(
+        arms={name: Arm(policy=name, max_lr=tuned(0.01, 1.0)) for name in ("cosine", "constant")},
+        seeds=1,
+        tuning=Tuning(trials=4, sampler="tpe", parallel=2),
+    )
+    whole = run(given, str(tmp_path / "whole"))
+    assert (whole.trained, whole.left) == (10, 0)
+    # Cut within the first round, within the second, and before the trainings.
+    parts = [run(given, store_uri, max_trials=3) for _ in range(4)]
+    assert [part.trained for part in parts] == [3, 3, 3, 1]
+    assert_same_results(store_uri, str(tmp_path / "whole"))
+
+
 def test_rate_weight_decay_and_momentum_are_tuned_together(store_uri: str) -> None:
     space = {
         "max_lr": tuned(0.01, 1.0),

@@ -356,6 +356,31 @@ def test_a_search_tries_all_combinations_and_the_trainings_take_the_best() -> No
     }
 
 
+def test_a_search_with_optuna_proposes_rounds_whichever_trial_ends_first() -> None:
+    arms = {"a": SEARCH, "b": Arm(policy="linear", max_lr=tuned(0.01, 10.0))}
+    tuning = Tuning(trials=7, replicates=2, sampler="tpe", parallel=3)
+    tried = []
+    for order in (1, -1):
+        planner = Planner(plan_of(arms, seeds=1, tuning=tuning))
+        assert planner.total == 2 * (7 * 2 + 1)
+        rounds = []
+        while trials := taken(planner):
+            rounds.append({policy: rates(trials, policy) for policy in ("cosine", "linear")})
+            for trial in trials[::order]:
+                top = 1.0 if trial.policy == "cosine" else 0.02
+                planner.tell(trial.id, scored(trial, top))
+        assert [len(found["cosine"]) for found in rounds] == [6, 6, 2, 1]
+        assert rounds[0]["cosine"] == rounds[0]["linear"]
+        assert rounds[2]["cosine"] != rounds[2]["linear"]
+        assert rounds[3]["linear"][0] < 0.2 < rounds[3]["cosine"][0]
+        tried.append(rounds)
+    assert tried[0] == tried[1]
+
+
+def rates(trials: Iterable[CompleteTrial], policy: str) -> list[float]:
+    return [trial.max_lr or 0.0 for trial in trials if trial.policy == policy]
+
+
 def test_every_seed_has_a_search_of_its_own_and_trains_with_what_that_chose() -> None:
     planner = Planner(plan_of({"a": SEARCH}, tuning=Tuning(trials=3)))
     assert (planner.left, planner.total) == (8, 8)
@@ -682,7 +707,7 @@ SEARCHED = plan_of(
 SEARCHED_ONCE = plan_of(
     {"a": Arm(policy="cosine", max_lr=tuned(0.1, 3.0)), "b": GIVEN},
     seeds=at_least(2, up_to=5),
-    tuning=Tuning(trials=5, replicates=2, per_seed=False),
+    tuning=Tuning(trials=5, replicates=2, per_seed=False, sampler="tpe", parallel=2),
 )
 plans = pytest.mark.parametrize(
     "plan", [PLAN, SEARCHED, SEARCHED_ONCE], ids=["range tests", "searches", "one search"]
