@@ -67,8 +67,13 @@ def study(table: Path | None = None, seeds: int = 3) -> Study:
         base=Trial(dataset="my_table", model="perceptron", batch_size=16, dropout=0.1),
         sweep=grid(data_fraction=(0.2, 1.0)),
         arms={
-            "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test(steps=100)),
-            "cosine": Arm(policy="cosine", max_lr=0.1),
+            "one_cycle": Arm(
+                policy="one_cycle",
+                max_lr=from_range_test(steps=100),
+                momentum=0.95,
+                min_momentum=0.85,
+            ),
+            "cosine": Arm(policy="cosine", max_lr=0.1, momentum=0.9),
         },
         budget=epochs(10),
         seeds=seeds,

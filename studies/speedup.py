@@ -63,8 +63,10 @@ def study(
         ),
         sweep=grid(budget=tuple(map(iterations, budgets))),
         arms={
-            "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test()),
-            "piecewise": Arm(policy="piecewise", max_lr=0.1),
+            "one_cycle": Arm(
+                policy="one_cycle", max_lr=from_range_test(), momentum=0.95, min_momentum=0.85
+            ),
+            "piecewise": Arm(policy="piecewise", max_lr=0.1, momentum=0.9),
         },
         seeds=seeds,
         tables=tables,

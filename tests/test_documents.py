@@ -58,8 +58,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         base=Trial(dataset="digits", model="small_cnn", batch_size=32, weight_decay=1e-4),
         sweep=grid(data_fraction=(0.05, 0.1, 0.3, 1.0)),
         arms={
-            "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test()),
-            "piecewise": Arm(policy="piecewise", max_lr=0.1),
+            "one_cycle": Arm(
+                policy="one_cycle", max_lr=from_range_test(), momentum=0.95, min_momentum=0.85
+            ),
+            "piecewise": Arm(policy="piecewise", max_lr=0.1, momentum=0.9),
         },
         budget=iterations(300),
         seeds=5,

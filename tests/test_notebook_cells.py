@@ -25,7 +25,7 @@ def load():
         test_inputs=inputs[60:], test_labels=labels[60:],
     )
 
-arms = {"one_cycle": Arm(max_lr=0.1), "constant": Arm(policy="constant", max_lr=0.1)}
+arms = {p: Arm(policy=p, max_lr=0.1, momentum=0.9) for p in ("one_cycle", "constant")}
 """
 MODEL = """
 from torch import nn

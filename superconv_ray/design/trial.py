@@ -35,6 +35,8 @@ NOT_DETERMINING = ("data_fraction", "metric_unit")
 DEFAULT_BN_MOMENTUM = 0.1
 """PyTorch's default."""
 
+MOMENTA = ("momentum", "min_momentum")
+"""Fields that state the momentum of a run."""
 NEED_MOMENTUM = frozenset({"nesterov", "schedule_free_sgd", "schedule_free_adamw"})
 
 _Kind = TypeVar("_Kind", bound="Trial")
@@ -271,6 +273,13 @@ class CompleteTrial(Template):
         Trial._finish(self)
         if isinstance(self.policy, OwnFunction):
             self._check_own_schedule(self.policy)
+
+    def holds_momentum(self) -> bool:
+        """Return whether every step has the trial's momentum."""
+        if isinstance(self.policy, OwnFunction):
+            momenta = schedules.check_run(self.policy, self._schedule_settings())
+            return momenta == (self.momentum, self.momentum)
+        return self.min_momentum in (None, self.momentum)
 
     def _check_own_schedule(self, policy: OwnFunction) -> None:
         low, high = schedules.check_run(policy, self._schedule_settings())

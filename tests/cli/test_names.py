@@ -19,7 +19,7 @@ study = Study(
     base=Trial(dataset="digits", model="small_cnn", batch_size=16),
     sweep=grid(data_count=(60,)),
     arms={
-        "one_cycle": Arm(max_lr=0.05),
+        "one_cycle": Arm(max_lr=0.05, momentum=0.95, min_momentum=0.85),
         "constant": Arm(policy="constant", max_lr=0.05),
     },
     budget=iterations(6),
