@@ -72,7 +72,8 @@ class Surface:
         noise = self._variances + parameters[:, -1:] ** 2
         covariance += noise[:, :, None] * np.eye(len(self._points))
         factor = np.linalg.cholesky(covariance)
-        whitened = np.linalg.solve(factor, (self._scores - LEVEL[0])[:, None])
+        # One column for all: NumPy 1 takes [n, 1] for n vectors of one number.
+        whitened = np.linalg.solve(factor, (self._scores - LEVEL[0])[None, :, None])
         return np.asarray(factor, np.float64), np.asarray(whitened, np.float64)
 
     def _covariance(self, parameters: Floats, points: Floats) -> Floats:

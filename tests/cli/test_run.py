@@ -17,6 +17,7 @@ import pytest
 from click.testing import Result
 
 from superconv_ray import open_store
+from superconv_ray.design.choices import Tuning
 from tests.cli.study_files import WITH_BROKEN_MODEL, WITH_PARAMETERS, assert_one_line
 
 
@@ -164,7 +165,9 @@ def read(terminal: int, until: Callable[[str], bool]) -> str:
 
 def test_on_a_terminal_the_display_is_live(interrupted: Session) -> None:
     assert "\x1b[?25l" in interrupted.screen
-    assert "range_test_linear max_lr=3 seed=0: validation accuracy" in interrupted.screen
+    assert f"range_test_exponential max_lr=10 seed={Tuning.FIRST_SEED}: validation accuracy" in (
+        interrupted.screen
+    )
     assert f"{REDRAWN}, 1 running, 5 left, " in interrupted.screen
     assert " steps/s, ETA " in interrupted.screen
     assert interrupted.screen.count(REDRAWN) > 1

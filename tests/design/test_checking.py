@@ -222,8 +222,8 @@ def test_a_missing_max_lr_is_found_before_anything_runs() -> None:
 
 
 def test_a_setting_that_would_fail_after_the_range_tests_is_rejected_before_them() -> None:
-    arms = {"a": Arm(max_lr=from_range_test(), momentum=0.8)}
-    assert "min_momentum must be <= momentum (0.8), got 0.85" in error(arms=arms)
+    late = Arm(policy="wsd", max_lr=from_range_test(), warmup_fraction=0.8, cooldown_fraction=0.5)
+    assert "cooldown_fraction must be <= 0.2, what warmup_fraction" in error(arms={"a": late})
 
 
 @pytest.mark.parametrize(
