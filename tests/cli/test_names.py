@@ -46,6 +46,10 @@ class Edited:
         where = ["--store", self.uri, *(["--local"] if command == "run" else [])]
         return self._superconv(command, self.path, *where, *flags)
 
+    def report(self) -> Result:
+        page = self.path.with_name("report.html")
+        return self._superconv("report", self.uri, "-o", page)
+
     def members(self, definition: str | None = None) -> set[tuple[str, str]]:
         members = open_store(self.uri).members("named", definition=definition)
         return set(zip(members["arm"], members["trial_id"], strict=True))
@@ -260,7 +264,7 @@ def test_a_damaged_file_of_a_study_is_named_in_one_line_and_the_next_run_sets_it
 ) -> None:
     members, file = study.members(), Path(study.uri, "studies", f"named.{suffix}")
     file.write_bytes(file.read_bytes()[:-100])
-    looks = [superconv("report", study.uri), superconv("watch", study.uri, "--once")]
+    looks = [superconv("watch", study.uri, "--once"), study.report()]
     for result in [study("status"), study("show"), *looks]:
         assert result.exit_code == 2
         (line,) = result.stderr.splitlines()
@@ -286,7 +290,7 @@ def test_a_damaged_table_is_named_in_one_line_by_every_command_and_its_trials_ar
     content = bytearray(file.read_bytes())
     content[60] ^= 1
     file.write_bytes(content)
-    looks = [superconv("report", study.uri), superconv("watch", study.uri, "--once")]
+    looks = [superconv("watch", study.uri, "--once"), study.report()]
     for result in [study("status"), study("show"), *looks]:
         (line,) = result.stderr.splitlines()[:1]
         assert result.stderr.count(f"trials/{file.name}") == 1
