@@ -7,12 +7,12 @@ from functools import partial
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from superconv_ray.models.initialization import initialize_as_caffe
+from superconv_ray.models.preactivation import PreactivationNet
 
 __all__ = ["BottleneckResNet", "bottleneck56", "resnext56"]
 
 
-class BottleneckResNet(nn.Module):
+class BottleneckResNet(PreactivationNet):
     """ResNet-56 of bottleneck blocks, with batch norm and ReLU before each convolution.
 
     Inputs (n, channels, height, width), logits (n, classes); height and width at least 5. A 3x3
@@ -42,8 +42,7 @@ class BottleneckResNet(nn.Module):
         classes: int,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(input_shape[0], 16, 3, padding=1)
+        conv = nn.Conv2d(input_shape[0], 16, 3, padding=1)
         blocks, before = [], 16
         for stage in range(3):
             inside, out = 2**stage * width, 2**stage * 64
@@ -51,16 +50,7 @@ class BottleneckResNet(nn.Module):
                 stride = 2 if stage and not block else 1
                 blocks.append(_Bottleneck(before, inside, out, stride, groups, dropout))
                 before = out
-        self.blocks = nn.Sequential(*blocks)
-        self.bn = nn.BatchNorm2d(before)
-        self.fc = nn.Linear(before, classes)
-        initialize_as_caffe(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes) of inputs (n, channels, height, width)."""
-        x = F.relu_(self.bn(self.blocks(self.conv(x))))
-        logits: Tensor = self.fc(F.avg_pool2d(x, x.shape[2:]).flatten(1))
-        return logits
+        super().__init__(conv, blocks, before, classes)
 
 
 bottleneck56 = partial(BottleneckResNet, width=16, groups=1)

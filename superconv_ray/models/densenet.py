@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from superconv_ray.models.initialization import initialize_as_caffe
+from superconv_ray.models.preactivation import PreactivationNet
 
 __all__ = ["DenseNet40"]
 
@@ -14,7 +14,7 @@ GROWTH = 12
 """Channels that each layer adds (k)."""
 
 
-class DenseNet40(nn.Module):
+class DenseNet40(PreactivationNet):
     """DenseNet of depth 40 with growth rate 12, without bottlenecks and compression.
 
     Inputs (n, channels, height, width), logits (n, classes); height and width at least 8. A 3x3
@@ -28,26 +28,16 @@ class DenseNet40(nn.Module):
     """
 
     def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float = 0.0) -> None:
-        super().__init__()
         width = 16
-        self.conv = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False)
-        parts: list[nn.Module] = []
+        conv = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False)
+        blocks: list[nn.Module] = []
         for stage in range(3):
             if stage:
-                parts += [_Convolution(width, width, 1, dropout), nn.AvgPool2d(2)]
+                blocks += [_Convolution(width, width, 1, dropout), nn.AvgPool2d(2)]
             for _ in range(12):
-                parts.append(_Layer(width, dropout))
+                blocks.append(_Layer(width, dropout))
                 width += GROWTH
-        self.parts = nn.Sequential(*parts)
-        self.bn = nn.BatchNorm2d(width)
-        self.fc = nn.Linear(width, classes)
-        initialize_as_caffe(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes) of inputs (n, channels, height, width)."""
-        x = F.relu_(self.bn(self.parts(self.conv(x))))
-        logits: Tensor = self.fc(F.avg_pool2d(x, x.shape[2:]).flatten(1))
-        return logits
+        super().__init__(conv, blocks, width, classes)
 
 
 class _Convolution(nn.Module):

@@ -10,8 +10,8 @@ __all__ = ["initialize_as_caffe"]
 def initialize_as_caffe(model: nn.Module) -> None:
     """Draw weights from Caffe's "msra" (convolutions) and "xavier" (fully connected layers).
 
-    "msra" is normal with std sqrt(2 / fan_in), "xavier" uniform within sqrt(3 / fan_in). Biases
-    become zero.
+    "msra" is normal with std sqrt(2 / fan_in) (He et al., arXiv 1502.01852, eq. 10), "xavier"
+    uniform within sqrt(3 / fan_in). Biases become zero.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):

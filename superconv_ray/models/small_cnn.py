@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
+from superconv_ray.models.initialization import initialize_as_caffe
+
 __all__ = ["SmallCNN"]
 
 
@@ -17,9 +19,8 @@ class SmallCNN(nn.Module):
     scikit-learn's digits, which it is meant for. Pooling early and ending at 32 channels halves
     the time of a step against pooling after the second of 16, 32 and 64, at the same accuracy.
 
-    Source: none, it is this project's own. Convolutions are without bias and start from He's
-    normal (arXiv 1502.01852, eq. 10), the fully connected layer is uniform within sqrt(3 / fan_in)
-    with zero bias. `build_model` checks the arguments.
+    Source: none, it is this project's own. Convolutions are without bias. Weights as
+    `initialize_as_caffe`. `build_model` checks the arguments.
     """
 
     def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float = 0.0) -> None:
@@ -32,10 +33,7 @@ class SmallCNN(nn.Module):
         self.bn3 = nn.BatchNorm2d(32)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.fc = nn.Linear(32, classes)
-        for conv in (self.conv1, self.conv2, self.conv3):
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        nn.init.kaiming_uniform_(self.fc.weight, nonlinearity="linear")
-        nn.init.zeros_(self.fc.bias)
+        initialize_as_caffe(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (n, classes) of inputs (n, channels, height, width)."""

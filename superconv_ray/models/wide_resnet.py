@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from superconv_ray.models.initialization import initialize_as_caffe
+from superconv_ray.models.preactivation import PreactivationNet
 
 __all__ = ["Wide32", "WideResNet", "wrn28_10"]
 
@@ -71,7 +72,7 @@ class _PlainBlock(nn.Module):
         return added
 
 
-class WideResNet(nn.Module):
+class WideResNet(PreactivationNet):
     """Wide residual network WRN-depth-factor, with batch norm and ReLU before each convolution.
 
     Inputs (n, channels, height, width), logits (n, classes); height and width at least 5. A 3x3
@@ -80,7 +81,7 @@ class WideResNet(nn.Module):
     two convolutions of a block. 36,479,194 parameters at depth 28 and factor 10, for (3, 32, 32)
     and 10 classes.
 
-    Source: Zagoruyko & Komodakis, arXiv 1605.07146; weights as `initialize_as_caffe`. `build_model`
+    Source: Zagoruyko & Komodakis, arXiv 1605.07146; weights as `PreactivationNet`. `build_model`
     checks the arguments.
 
     Raises:
@@ -96,10 +97,9 @@ class WideResNet(nn.Module):
         classes: int,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
         if depth < 10 or depth % 6 != 4:
             raise ValueError(f"depth must be 6n+4 with n >= 1, such as 16 or 28, got {depth}")
-        self.conv = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)
+        conv = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)
         blocks, width = [], 16
         for stage in range(3):
             for block in range(depth // 6):
@@ -107,16 +107,7 @@ class WideResNet(nn.Module):
                 stride = 2 if stage and not block else 1
                 blocks.append(_WideBlock(width, out, stride, dropout))
                 width = out
-        self.blocks = nn.Sequential(*blocks)
-        self.bn = nn.BatchNorm2d(width)
-        self.fc = nn.Linear(width, classes)
-        initialize_as_caffe(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes) of inputs (n, channels, height, width)."""
-        x = F.relu_(self.bn(self.blocks(self.conv(x))))
-        logits: Tensor = self.fc(F.avg_pool2d(x, x.shape[2:]).flatten(1))
-        return logits
+        super().__init__(conv, blocks, width, classes)
 
 
 wrn28_10 = partial(WideResNet, depth=28, factor=10)

@@ -88,7 +88,7 @@ def test_a_resnext_has_32_groups_and_no_more_parameters() -> None:
 
 def test_layers_of_densenet_append_twelve_channels() -> None:
     net = DenseNet40(input_shape=(3, 32, 32), classes=10)
-    parts: Any = net.parts
+    parts: Any = net.blocks
     layer, x = parts[0], torch.randn(4, 16, 8, 8)
     torch.testing.assert_close(layer(x), torch.cat([x, conv(normalized(x).relu(), layer.conv)], 1))
     widths = [p.conv.in_channels for p in parts if hasattr(p, "conv")]
