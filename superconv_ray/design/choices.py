@@ -213,6 +213,14 @@ class Tuning:
         """Return how many searches a cell with that many seeds makes."""
         return seeds if self.per_seed else 1
 
+    def entropy(self, seed: int | None) -> list[int]:
+        """Return what the combinations of a search are drawn from.
+
+        Args:
+            seed: As for `seeds_for`.
+        """
+        return [self.seed, 0 if seed is None else 1 + seed]
+
     def seeds_for(self, seed: int | None) -> tuple[int, ...]:
         """Return the seeds of a combination's replicates.
 

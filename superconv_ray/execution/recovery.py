@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Plan
-from superconv_ray.planning.choice import LOSS_COLUMN, SCORE_COLUMN
-from superconv_ray.planning.range_test_choice import READ_COLUMN
+from superconv_ray.planning.choice import LOSS_COLUMN, READ_COLUMN, SCORE_COLUMN
 from superconv_ray.storage.store import Store
 
 if TYPE_CHECKING:

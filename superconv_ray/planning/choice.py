@@ -15,6 +15,10 @@ from superconv_ray.design.trial import CompleteTrial
 SCORE_COLUMN = "validation_accuracy"
 """Column that scores a tuning trial; trainings are measured by the same accuracy on test labels."""
 LOSS_COLUMN = "validation_loss"
+READ_COLUMN = "validation_accuracy_reestimated"
+"""Curve column that a range test is read from. Batch norm's running statistics lag behind weights
+that move fast: with them, the accuracy at a large learning rate jumps by tens of points from row
+to row (NOTES.md)."""
 
 Role = Literal["range_test", "tuning", "training"]
 
@@ -58,6 +62,11 @@ def reject_failed(outcomes: Sequence[Outcome], what: str) -> None:
     """
     if any(outcome.status == "failed" for outcome in outcomes):
         raise ValueError(f"{what} of this cell failed; the next run tries it again")
+
+
+def in_groups(outcomes: Sequence[Outcome], size: int) -> list[Sequence[Outcome]]:
+    """Cut the outcomes of a round into those of each combination's replicates."""
+    return [outcomes[start : start + size] for start in range(0, len(outcomes), size)]
 
 
 def mean_score(outcomes: Sequence[Outcome]) -> tuple[float, float]:

@@ -54,7 +54,7 @@ def propose_with_optuna(
 
 
 def _sampler(tuning: Tuning, seed: int | None, tried: int) -> optuna.samplers.BaseSampler:
-    entropy = np.random.SeedSequence([tuning.seed, 0 if seed is None else 1 + seed, tried])
+    entropy = np.random.SeedSequence([*tuning.entropy(seed), tried])
     own = int(entropy.generate_state(1)[0])
     startup = max(tuning.parallel, min(10, round(STARTUP_FRACTION * tuning.trials)))
     if tuning.sampler == "gp":

@@ -12,12 +12,7 @@ from superconv_ray.design.choices import FromRangeTest
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.trial import CompleteTrial, Template
-from superconv_ray.planning.choice import Role, mean_score, reject_failed
-
-READ_COLUMN = "validation_accuracy_reestimated"
-"""Curve column that a range test is read from. Batch norm's running statistics lag behind weights
-that move fast: with them, the accuracy at a large learning rate jumps by tens of points from row
-to row (NOTES.md)."""
+from superconv_ray.planning.choice import READ_COLUMN, Role, in_groups, mean_score, reject_failed
 
 
 class RangeTestChoice:
@@ -72,7 +67,7 @@ class RangeTestChoice:
         """Keep the rate with the best mean held-out accuracy; the loss breaks ties."""
         reject_failed(outcomes, "a training that confirms a rate")
         seeds = len(outcomes) // len(self._rates)
-        parts = [outcomes[start : start + seeds] for start in range(0, len(outcomes), seeds)]
+        parts = in_groups(outcomes, seeds)
         _, best = max((mean_score(part), lr) for part, lr in zip(parts, self._rates, strict=True))
         self._rates = (best,)
 

@@ -13,10 +13,9 @@ from typing import Any
 from superconv_ray.analysis.range_tests.scores import range_test_scores
 from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.outcome import Outcome
+from superconv_ray.planning.choice import READ_COLUMN, SCORE_COLUMN
 
-SCORED = ("validation_accuracy", "test_accuracy")
-READ = "validation_accuracy_reestimated"
-"""Column of curves that range tests are read from."""
+SCORED = (SCORE_COLUMN, "test_accuracy")
 
 
 def measured_in(column: str, metric: Metric) -> str:
@@ -41,8 +40,8 @@ def scored(outcome: Outcome, metric: Metric) -> Outcome:
 
 
 def _scored(curve: Sequence[Mapping[str, Any]], metric: Metric) -> Sequence[Mapping[str, Any]]:
-    column = measured_in(READ, metric)
+    column = measured_in(READ_COLUMN, metric)
     if not all(column in row for row in curve):
         return curve  # measured on test labels, which no choice reads
     scores = range_test_scores([row[column] for row in curve], metric)
-    return [{**row, READ: score} for row, score in zip(curve, scores.tolist(), strict=True)]
+    return [{**row, READ_COLUMN: score} for row, score in zip(curve, scores.tolist(), strict=True)]

@@ -11,7 +11,7 @@ from superconv_ray.design.choices import Tuning
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Search
 from superconv_ray.design.trial import CompleteTrial
-from superconv_ray.planning.choice import SCORE_COLUMN, Choice, Role, reject_failed
+from superconv_ray.planning.choice import SCORE_COLUMN, Choice, Role, in_groups, reject_failed
 from superconv_ray.planning.range_test_choice import RangeTestChoice
 
 if TYPE_CHECKING:
@@ -59,11 +59,8 @@ class SearchChoice:
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """See `Choice`."""
         reject_failed(outcomes, "a tuning trial")
-        count = self._search.tuning.replicates
-        self._accuracies += [
-            mean(map(_accuracy, outcomes[start : start + count]))
-            for start in range(0, len(outcomes), count)
-        ]
+        groups = in_groups(outcomes, self._search.tuning.replicates)
+        self._accuracies += [mean(map(_accuracy, group)) for group in groups]
 
     def settings(self) -> dict[str, Any]:
         """See `Choice`."""

@@ -69,8 +69,7 @@ class SearchSpace:
             tuning: Effort and seed.
             seed: The seed of the training that the search is for; None if it is for all seeds.
         """
-        entropy = [tuning.seed, 0 if seed is None else 1 + seed]
-        start = np.random.Generator(np.random.PCG64(entropy)).random(len(self.ranges))
+        start = np.random.Generator(np.random.PCG64(tuning.entropy(seed))).random(len(self.ranges))
         return [self.settings(point) for point in _spread(tuning.trials, start)]
 
     def best(

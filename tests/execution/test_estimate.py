@@ -27,9 +27,8 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.estimate import Estimate, Forecast, Position
-from superconv_ray.planning.choice import LOSS_COLUMN, SCORE_COLUMN
+from superconv_ray.planning.choice import LOSS_COLUMN, READ_COLUMN, SCORE_COLUMN
 from superconv_ray.planning.planner import Planner, Stage
-from superconv_ray.planning.range_test_choice import READ_COLUMN
 
 SLICE = 5.0
 """Seconds between two reports of a trial in progress."""

@@ -19,8 +19,8 @@ from superconv_ray.design.seeds import AtLeast, at_least
 from superconv_ray.design.study import Arm, Study
 from superconv_ray.design.sweep import Sweep, grid
 from superconv_ray.design.trial import CompleteTrial, Trial
+from superconv_ray.planning.choice import READ_COLUMN
 from superconv_ray.planning.planner import Membership, Planner, Signal
-from superconv_ray.planning.range_test_choice import READ_COLUMN
 from tests.design.made import range_tests_of
 
 RATES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
