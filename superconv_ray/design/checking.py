@@ -14,14 +14,14 @@ from superconv_ray.design.metrics import METRICS
 from superconv_ray.design.own_functions import OwnFunction, digest_of
 from superconv_ray.design.plan import Cell, Point
 from superconv_ray.design.trial import Trial
-from superconv_ray.design.trial_fields import check_field_names, function_fields, number_type
+from superconv_ray.design.trial_fields import check_field_names, digest_fields, number_type
 
 SET_BY_STUDY = {
     "seed": "set the study's seeds instead",
     "steps": "set the study's budget instead",
     "dataset_digest": "it is computed from the study's datasets",
     "model_digest": "it is computed from the study's models",
-    **{f"{name}_digest": f"it is computed from {name}" for name in function_fields()},
+    **{digest: f"it is computed from {name}" for name, digest in digest_fields().items()},
 }
 """Trial fields that neither base, sweep nor arm may set, and where they come from."""
 
@@ -30,7 +30,7 @@ _SHAPES_THE_BUDGET = ("batch_size", "data_count", "data_fraction", "validation_f
 
 def check_base(base: Trial) -> None:
     """Reject a base that sets what the study computes."""
-    computed = {f"{name}_digest" for name in base.own_functions()}
+    computed = {digest_fields()[name] for name in base.own_functions()}
     for name, instead in SET_BY_STUDY.items():
         if (value := getattr(base, name)) and name not in computed:
             raise ValueError(f"base: {name!r} cannot be set, {instead}; got {name}={value!r}")
@@ -133,12 +133,13 @@ LOSS_TASKS: Mapping[str, tuple[Task, ...]] = {
     "mse": ("regression",),
 }
 """What each built-in loss is for."""
+METRIC_TASKS: Mapping[str, tuple[Task, ...]] = {n: metric.tasks for n, metric in METRICS.items()}
 
 
 def check_task(template: Trial, facts: DatasetFacts) -> None:
     """Reject a built-in loss or metric that does not suit the labels of the data."""
     _check_suits("loss", template, LOSS_TASKS, facts)
-    _check_suits("metric", template, {n: metric.tasks for n, metric in METRICS.items()}, facts)
+    _check_suits("metric", template, METRIC_TASKS, facts)
 
 
 def _check_suits(

@@ -20,6 +20,7 @@ from superconv_ray.design.schedules import POLICIES, parameters
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.text import call_text
 from superconv_ray.design.trial import MOMENTA
+from superconv_ray.design.trial_fields import digest_fields
 
 if TYPE_CHECKING:
     from superconv_ray.design.plan import Plan
@@ -188,7 +189,7 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
     """
     study = plan.study
     used = [cell.templates.pattern for cell in plan.cells]
-    digests = {f"{name}_digest" for name in study.base.own_functions()}
+    digests = {digest_fields()[name] for name in study.base.own_functions()}
     base = {name: v for name, v in study.base.own_settings().items() if name not in digests}
     return StudyDefinition(
         name=study.name,

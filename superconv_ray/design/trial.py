@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from superconv_ray.design import schedules
 from superconv_ray.design.implied import IMPLIED, implied_with
-from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.own_functions import OwnFunction, digest_of
 from superconv_ray.design.text import trial_name
 from superconv_ray.design.trial_fields import (
     TrialFields,
     check_field_names,
     declared_fields,
+    digest_fields,
     field_names,
     function_fields,
-    schedule_fields,
 )
+from superconv_ray.design.trial_rules import check_together
 from superconv_ray.design.update_rules import optimizer_facts
 
 RESULTS_VERSION = 1
@@ -37,7 +37,6 @@ DEFAULT_BN_MOMENTUM = 0.1
 
 MOMENTA = ("momentum", "min_momentum")
 """Fields that state the momentum of a run."""
-NEED_MOMENTUM = frozenset({"nesterov", "schedule_free_sgd", "schedule_free_adamw"})
 
 _Kind = TypeVar("_Kind", bound="Trial")
 
@@ -64,85 +63,30 @@ class Trial(TrialFields):
         return object.__new__(cls)
 
     def __post_init__(self) -> None:
-        for name in declared_fields():
-            self._set(name, getattr(self, name))
-        for name in function_fields():
-            given = getattr(self, f"{name}_digest")
-            if given and given != digest_of(getattr(self, name)):
-                raise ValueError(f"{name}_digest cannot be set, it is computed; got {given!r}")
+        # Taken before the first is set, because a function's digest is set with it.
+        settings = {name: getattr(self, name) for name in declared_fields()}
+        for name, value in settings.items():
+            self._set(name, value)
+        for name, digest in digest_fields().items():
+            given, computed = getattr(self, digest), digest_of(getattr(self, name))
+            if given and given != computed:
+                raise ValueError(f"{digest} cannot be set, it is computed; got {given!r}")
+            object.__setattr__(self, digest, computed)
         self._finish()
 
     def _set(self, name: str, value: Any) -> None:
-        """Set a field of this frozen object to a value that is cast and checked."""
+        """Set a field of this frozen object to a value that is cast and checked, and its digest."""
         kind, rule = declared_fields()[name]
         value = kind.cast(name, value)
         if value is not None:
             rule.check(name, value)
         object.__setattr__(self, name, value)
+        if kind.functions:
+            object.__setattr__(self, digest_fields()[name], digest_of(value))
 
     def _finish(self) -> None:
-        """Compute the digests; check rules that span two fields, unless the policy uses neither."""
-        for name in function_fields():
-            value = getattr(self, name)
-            # Most are names of built-in functions, and of a million trials.
-            if isinstance(value, OwnFunction) or getattr(self, f"{name}_digest"):
-                object.__setattr__(self, f"{name}_digest", digest_of(value))
-        self._check_metric()
-        if self.bn_momentum is not None and self.bn_momentum_steps is not None:
-            raise ValueError(
-                "set bn_momentum or bn_momentum_steps and leave the other None; got bn_momentum="
-                f"{self.bn_momentum} and bn_momentum_steps={self.bn_momentum_steps}"
-            )
-        if self.ghost_batch_size is not None and self.batch_size % self.ghost_batch_size:
-            raise ValueError(
-                f"ghost_batch_size must divide batch_size ({self.batch_size}), "
-                f"got {self.ghost_batch_size}"
-            )
-        used = schedules.parameters(self.policy)
-        if (
-            "start_lr" in used
-            and self.start_lr is not None
-            and self.max_lr is not None
-            and self.start_lr >= self.max_lr
-        ):
-            raise ValueError(f"start_lr must be < max_lr ({self.max_lr}), got {self.start_lr}")
-        if self.policy == "range_test_exponential" and self.start_lr == 0:
-            raise ValueError("start_lr must be > 0 for policy 'range_test_exponential', got 0.0")
-        if self.optimizer in NEED_MOMENTUM and self.momentum == 0:
-            raise ValueError(f"momentum must be > 0 for optimizer {self.optimizer!r}, got 0.0")
-        if (
-            "min_momentum" in used
-            and self.momentum is not None
-            and self.min_momentum is not None
-            and self.min_momentum > self.momentum
-        ):
-            raise ValueError(
-                f"min_momentum must be <= momentum ({self.momentum}), got {self.min_momentum}"
-            )
-        if "cooldown_fraction" in used and self.cooldown_fraction is not None:
-            longest = 1 - (self.warmup_fraction or 0.0)
-            if self.cooldown_fraction > longest:
-                raise ValueError(
-                    f"cooldown_fraction must be <= {longest:g}, what warmup_fraction leaves, "
-                    f"got {self.cooldown_fraction}"
-                )
-
-    def _check_metric(self) -> None:
-        if isinstance(self.metric, OwnFunction) and self.metric_goal is None:
-            raise ValueError(
-                "metric_goal must be 'maximize' or 'minimize' for your own metric "
-                f"{str(self.metric)!r}, got None"
-            )
-        if self.metric_goal and not isinstance(self.metric, OwnFunction):
-            raise ValueError(
-                f"metric_goal is for your own metrics; got {self.metric_goal!r} for metric "
-                f"{self.metric or 'accuracy'!r}, whose better direction is known"
-            )
-        if self.metric_unit and metric_of(self.settings()).share:
-            raise ValueError(
-                f"metric_unit must be None for metric {self.metric or 'accuracy'!r}, which is "
-                f"shown in percent; got {self.metric_unit!r}"
-            )
+        """Check the rules that span several fields."""
+        check_together(self)
 
     @property
     def kind(self) -> Literal["range_test", "training"]:
@@ -183,8 +127,7 @@ class Trial(TrialFields):
 
     def unused_fields(self) -> dict[str, str]:
         """Map every field that the run ignores to the field whose value causes that."""
-        used = schedules.parameters(self.policy)
-        unused = {name: "policy" for name in schedule_fields() if name not in used}
+        unused = dict.fromkeys(schedules.unused_fields(self.policy), "policy")
         if self.loss not in (None, "cross_entropy"):
             unused["label_smoothing"] = "loss"
         if self.policy == "one_cycle" and self.cycle_end == "final_lr":
@@ -204,7 +147,7 @@ class Trial(TrialFields):
 
     def own_functions(self) -> dict[str, OwnFunction]:
         """Map field names to the user's own functions among the settings."""
-        values = ((name, getattr(self, name)) for name in function_fields())
+        values = zip(function_fields(), _values(function_fields())(self), strict=True)
         return {name: value for name, value in values if isinstance(value, OwnFunction)}
 
     def identity(self) -> tuple[Any, ...]:

@@ -178,9 +178,16 @@ def schedule_fields() -> tuple[str, ...]:
 
 
 @cache
+def digest_fields() -> Mapping[str, str]:
+    """Map the fields that take the user's own functions to the fields with their digests."""
+    kinds = ((name, kind) for name, (kind, _) in declared_fields().items())
+    return {name: f"{name}_digest" for name, kind in kinds if kind.functions}
+
+
+@cache
 def function_fields() -> tuple[str, ...]:
-    """Names of the fields that take the user's own functions; each has a ``<field>_digest``."""
-    return tuple(name for name, (kind, _) in declared_fields().items() if kind.functions)
+    """Names of the fields that take the user's own functions."""
+    return tuple(digest_fields())
 
 
 def check_field_names(names: Mapping[str, object], where: str) -> None:

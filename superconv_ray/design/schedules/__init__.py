@@ -18,6 +18,7 @@ from superconv_ray.design.schedules.policies import (
     REQUIRED,
     fields_of_policies,
     parameters,
+    unused_fields,
 )
 from superconv_ray.design.schedules.rates import Policy, Rates
 
@@ -31,4 +32,5 @@ __all__ = [
     "fields_of_policies",
     "own_rates",
     "parameters",
+    "unused_fields",
 ]

@@ -62,6 +62,26 @@ def parameters(policy: NameOrFunction) -> Mapping[str, object]:
     return _built_in_parameters(str(policy))
 
 
+def unused_fields(policy: NameOrFunction) -> tuple[str, ...]:
+    """Return the settings of other policies that a policy does not use.
+
+    Raises:
+        ValueError: As `parameters`.
+    """
+    if isinstance(policy, OwnFunction):
+        return _without(parameters(policy))
+    return _unused_by_built_in(str(policy))
+
+
+def _without(used: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(name for name in fields_of_policies() if name not in used)
+
+
+@functools.cache
+def _unused_by_built_in(policy: str) -> tuple[str, ...]:
+    return _without(_built_in_parameters(policy))
+
+
 @functools.cache
 def fields_of_policies() -> tuple[str, ...]:
     """Names of the settings of all policies."""
