@@ -144,17 +144,33 @@ class StudyResults:
         return self.store.curves(self.name)
 
     @cached_property
-    def range_tests(self) -> pd.DataFrame:
-        """Range tests that chose a max_lr: `range_test_table` by arm and cell; may be empty."""
-        from superconv_ray.analysis import join_range_tests, range_test_table
+    def range_test_points(self) -> pd.DataFrame:
+        """Every point of the range tests, as from `join_range_tests`; may be empty."""
+        from superconv_ray.analysis import join_range_tests
 
-        trials = self.trials
-        trials = trials[trials["kind"].eq("range_test") & trials["role"].ne("training")]
-        if trials.empty:
-            return pd.DataFrame(columns=["arm", "cell", "verdict"])
-        ids = sorted(set(trials["trial_id"]))
+        tests = self.trials[self.trials["kind"].eq("range_test")]
+        if tests.empty:
+            return tests
+        ids = sorted(set(tests["trial_id"]))
         curves = self.store.curves(self.name, filters=[("trial_id", "in", ids)])
-        return range_test_table(join_range_tests(trials, curves), ["arm", "cell"])
+        return join_range_tests(tests, curves)
+
+    @cached_property
+    def range_test_readings(self) -> pd.DataFrame:
+        """What the range tests show: `range_test_table` by cell; may be empty."""
+        from superconv_ray.analysis import range_test_table
+
+        points = self.range_test_points
+        return points if points.empty else range_test_table(points, ["cell"])
+
+    @property
+    def range_tests(self) -> pd.DataFrame:
+        """The readings of range tests that chose a max_lr, with their arm; may be empty."""
+        tests = self.trials["kind"].eq("range_test") & self.trials["role"].ne("training")
+        chose = self.trials.loc[tests, ["arm", "cell"]].drop_duplicates()
+        if chose.empty or self.range_test_readings.empty:  # such as if all curves are damaged
+            return pd.DataFrame(columns=["arm", "cell", "verdict"])
+        return chose.sort_values(["arm", "cell"]).merge(self.range_test_readings, on="cell")
 
     @cached_property
     def failures(self) -> Mapping[str, Mapping[str, Any]]:

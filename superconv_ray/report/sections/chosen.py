@@ -29,10 +29,10 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
     """Range tests of every cell, and the learning rates that each rule suggests."""
     metric = results.metric
     titles = {cell.cell: _title(cell) for cell in results.definition.cells}
-    tests = join_range_tests(results.trials, results.curves)
+    tests = results.range_test_points
     if tests.empty:
         return
-    table, suggested = range_test_table(tests, ["cell"]), suggestions(tests, ["cell"])
+    table, suggested = results.range_test_readings, suggestions(tests, ["cell"])
     measured = table[table["peak_lr"].notna()].head(MOST_RANGE_TESTS)
     left = len(table) - len(measured)
     joined = code_of(join_range_tests, "trials, curves", result="tests")
