@@ -93,8 +93,15 @@ class Metric:
     @property
     def differences(self) -> str:
         """What gaps are in: "points of accuracy", "mm of RMSE", "R²"."""
+        return self._of(self.label)
+
+    def differences_on(self, labels: str) -> str:
+        """What gaps on some labels are in: "points of test accuracy", "test R²"."""
+        return self._of(f"{labels} {self.label}")
+
+    def _of(self, measured: str) -> str:
         unit = "points" if self.share else self.unit
-        return f"{unit} of {self.label}" if unit else self.label
+        return f"{unit} of {measured}" if unit else measured
 
     def gap(self, arm: str, baseline: str) -> str:
         """What a gap is, above 0 where the arm is better: "one_cycle minus cosine"."""

@@ -123,10 +123,9 @@ def details(results: StudyResults) -> Iterator[str]:
 def _explanation(results: StudyResults) -> str:
     """What gaps are, and when an arm is better."""
     arm, metric = results.arms[0], results.metric
-    unit = f"{metric.difference_unit} of " if metric.difference_unit != metric.label else ""
     less = "" if metric.maximize else f", {metric.gap(arm, 'baseline')}: less is better"
     return (
-        f"Gaps are in {unit}{results.measured_on} {metric.label}{less}. {arm} beats a baseline "
+        f"Gaps are in {metric.differences_on(results.measured_on)}{less}. {arm} beats a baseline "
         "where the gap's interval lies above 0, and does not where it lies below "
         f"+{metric.factor * results.margin:.3g}, the smallest gain that counts."
     )

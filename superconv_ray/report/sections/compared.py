@@ -24,10 +24,9 @@ def gaps(results: StudyResults) -> Iterator[Section]:
     x = along_x(results, "baseline")
     facet = [axis for axis in results.axes if axis != x]
     metric = results.metric
-    unit = f"{metric.difference_unit} of " if metric.difference_unit != metric.label else ""
     gap = f"{arm} minus each baseline" if metric.maximize else f"Each baseline minus {arm}"
     text = (
-        f"{gap} in {unit}{results.measured_on} {metric.label}, paired by "
+        f"{gap} in {metric.differences_on(results.measured_on)}, paired by "
         "seed and subset, with 95 % t intervals. An interval above the zero line is a gain; one "
         "below the dashed line excludes any gain that counts."
     )
