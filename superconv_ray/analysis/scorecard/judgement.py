@@ -1,0 +1,113 @@
+"""A judgement of a claim, and the evidence that judges share.
+
+A claim is judged by intervals, never by bare means. Each interval covers 95 % by itself: over some
+20 claims, one is expected to err.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from superconv_ray.analysis.frames import REPLICATE, finished_trainings, require_distinct
+from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
+from superconv_ray.design.text import interval_text
+
+Verdict = Literal["holds", "does not hold", "cannot be told"]
+HOLDS: Verdict = "holds"
+DOES_NOT_HOLD: Verdict = "does not hold"
+CANNOT_TELL: Verdict = "cannot be told"
+LEAST_GAIN = 0.005
+"""Half a point of accuracy: a smaller gain is none."""
+
+
+class Judgement(NamedTuple):
+    """What a study says about a claim."""
+
+    ours: str
+    """The measured numbers with their 95 % intervals, such as "+1.2 [+0.4, +2.0] points"."""
+    verdict: Verdict
+
+
+Judge: TypeAlias = Callable[[pd.DataFrame, pd.DataFrame], Judgement]
+"""From a study's trials and curves, as `Store.trials` and `Store.curves` return them.
+
+A ValueError means that they do not suffice; its message says why.
+"""
+
+
+def per_replicate(
+    trials: pd.DataFrame, by: Sequence[str] = (), value: str = "test_accuracy"
+) -> pd.DataFrame:
+    """A value of each training, for contrasts that are paired by seed and subset.
+
+    Such a contrast is a column: ``table["one_cycle"] - table["step"]`` is a paired gap. With `by`,
+    columns have two levels or more: ``table["one_cycle", 300]``.
+
+    Returns:
+        A row for each replicate that has all columns; columns by arm and `by`. Diverged trainings
+        count with what they measured.
+
+    Raises:
+        ValueError: No replicate has all columns, or as `analysis.compare`.
+    """
+    found = finished_trainings(trials, by, value)
+    require_distinct(found, by)
+    table = found.pivot_table(index=REPLICATE, columns=["arm", *by], values=value).dropna()
+    if table.empty:
+        raise ValueError("no seed has finished at all points")
+    return table
+
+
+def slope_interval(table: npt.ArrayLike, axis: Sequence[float]) -> Interval:
+    """Mean slope per tenfold increase of the axis, over replicates that have a line each.
+
+    Args:
+        table: Shape [replicates, points].
+        axis: Shape [points], > 0.
+    """
+    return mean_interval(np.polyfit(np.log10(axis), np.transpose(table), 1)[0])
+
+
+def points(found: Interval) -> str:
+    """A difference of accuracies: "+1.2 [+0.4, +2.0] points"."""
+    mean, low, high = (100 * end for end in found[:3])
+    return f"{interval_text(mean, low, high, '+.1f')} points"
+
+
+def of_gain(found: Interval, least: float = LEAST_GAIN) -> Verdict:
+    """Whether there is a gain that counts: above 0, and possibly at least `least`."""
+    if math.isnan(found.low):
+        return CANNOT_TELL
+    if found.high < least:
+        return DOES_NOT_HOLD
+    return HOLDS if found.low > 0 else CANNOT_TELL
+
+
+def of_sign(found: Interval) -> Verdict:
+    """Whether a number is above 0; "does not hold" if it is below."""
+    if math.isnan(found.low):
+        return CANNOT_TELL
+    return HOLDS if found.low > 0 else DOES_NOT_HOLD if found.high < 0 else CANNOT_TELL
+
+
+def of_equality(found: Interval, least: float = LEAST_GAIN) -> Verdict:
+    """Whether two are equally good up to `least`: the whole interval, or none of it, is inside."""
+    if math.isnan(found.low):
+        return CANNOT_TELL
+    if -least < found.low and found.high < least:
+        return HOLDS
+    return DOES_NOT_HOLD if found.high < -least or found.low > least else CANNOT_TELL
+
+
+def all_of(verdicts: Mapping[str, Verdict] | Sequence[Verdict]) -> Verdict:
+    """The verdict on a claim of several parts: it holds only if every part does."""
+    parts = list(verdicts.values() if isinstance(verdicts, Mapping) else verdicts)
+    if DOES_NOT_HOLD in parts:
+        return DOES_NOT_HOLD
+    return CANNOT_TELL if CANNOT_TELL in parts else HOLDS

@@ -1,0 +1,16 @@
+"""The judge of each claim, by topic; a judge is a function from trials and curves to a judgement.
+
+The claims' ids are the keys of `JUDGES`. A claim without a judge is listed as not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from superconv_ray.analysis.scorecard.judgement import Judge
+from superconv_ray.analysis.scorecard.judges import labels
+
+JUDGES: Mapping[str, Judge] = {
+    "limited_data": labels.limited_data,
+}
+"""Judges by the claim's id."""

@@ -1,0 +1,96 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from superconv_ray.analysis.scorecard.judgement import (
+    CANNOT_TELL,
+    DOES_NOT_HOLD,
+    HOLDS,
+    Verdict,
+    all_of,
+    of_equality,
+    of_gain,
+    of_sign,
+    per_replicate,
+    points,
+    slope_interval,
+)
+from superconv_ray.analysis.statistics.intervals import Interval
+from tests.analysis.made import frame, run
+
+
+def between(low: float, high: float) -> Interval:
+    return Interval((low + high) / 2, low, high, 5)
+
+
+ONE_SEED = Interval(0.02, math.nan, math.nan, 1)
+
+
+@pytest.mark.parametrize(
+    ("judge", "low", "high", "verdict"),
+    [
+        (of_gain, 0.001, 0.02, HOLDS),
+        (of_gain, 0.001, 0.004, DOES_NOT_HOLD),  # above 0, but too small to count
+        (of_gain, -0.01, 0.004, DOES_NOT_HOLD),
+        (of_gain, -0.01, 0.02, CANNOT_TELL),
+        (of_sign, 0.001, 0.004, HOLDS),
+        (of_sign, -0.01, -0.001, DOES_NOT_HOLD),
+        (of_sign, -0.01, 0.01, CANNOT_TELL),
+        (of_equality, -0.004, 0.004, HOLDS),
+        (of_equality, 0.006, 0.01, DOES_NOT_HOLD),
+        (of_equality, -0.01, -0.006, DOES_NOT_HOLD),
+        (of_equality, -0.01, 0.001, CANNOT_TELL),
+    ],
+)
+def test_a_verdict_follows_from_the_whole_interval(
+    judge: Callable[[Interval], Verdict], low: float, high: float, verdict: Verdict
+) -> None:
+    assert judge(between(low, high)) == verdict
+
+
+@pytest.mark.parametrize("judge", [of_gain, of_sign, of_equality])
+def test_one_seed_tells_nothing(judge: Callable[[Interval], Verdict]) -> None:
+    assert judge(ONE_SEED) == CANNOT_TELL
+
+
+def test_a_claim_of_several_parts_holds_only_if_every_part_does() -> None:
+    assert all_of([HOLDS, HOLDS]) == HOLDS
+    assert all_of([HOLDS, CANNOT_TELL]) == CANNOT_TELL
+    assert all_of({"a": DOES_NOT_HOLD, "b": CANNOT_TELL}) == DOES_NOT_HOLD
+
+
+def test_a_difference_is_in_points_with_its_sign() -> None:
+    assert points(Interval(0.012, 0.004, 0.02, 5)) == "+1.2 [+0.4, +2.0] points"
+    assert points(ONE_SEED) == "+2.0 points"
+
+
+def test_replicates_that_lack_a_point_are_left_out_of_contrasts() -> None:
+    rows = [
+        run(arm, seed, accuracy, data_count=count)
+        for arm, seed, count, accuracy in [
+            ("a", 0, 100, 0.8),
+            ("a", 0, 200, 0.9),
+            ("b", 0, 100, 0.7),
+            ("b", 0, 200, 0.85),
+            ("a", 1, 100, 0.5),
+        ]
+    ]
+    table = per_replicate(frame(rows), ["data_count"])
+    gaps = table["a"] - table["b"]
+    assert list(gaps.columns) == [100, 200]
+    assert np.allclose(gaps, [[0.1, 0.05]])
+
+
+def test_no_complete_replicate_is_an_error() -> None:
+    rows = [run("a", 0, 0.8), run("b", 1, 0.7)]
+    with pytest.raises(ValueError, match="no seed has finished at all points"):
+        per_replicate(frame(rows))
+
+
+def test_a_slope_is_that_per_tenfold_increase_averaged_over_replicates() -> None:
+    found = slope_interval([[0.0, 0.1, 0.2], [0.0, 0.3, 0.6]], [10, 100, 1000])
+    assert found.mean == pytest.approx(0.2)
+    assert found.n == 2
+    assert found.low < 0.1 < 0.3 < found.high
