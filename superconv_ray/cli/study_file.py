@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
@@ -76,14 +76,20 @@ def _flag(name: str, kind: Any, default: Any) -> click.Option:
         kind = next(arm for arm in get_args(kind) if arm is not type(None))
     many = get_origin(kind) in (list, tuple)
     single = get_args(kind)[0] if many else kind
-    if default is inspect.Parameter.empty or single not in (str, int, float, bool, Path):
+    chosen = get_origin(single) is Literal and all(isinstance(it, str) for it in get_args(single))
+    known = chosen or single in (str, int, float, bool, Path)
+    if default is inspect.Parameter.empty or not known:
         raise TypeError(
             "a parameter of a study function becomes a flag: it must have a default and be a str, "
-            f"int, float, bool, Path or a list of these; {name!r} is {kind!r}"
+            f"int, float, bool, Path, Literal of str or a list of these; {name!r} is {kind!r}"
         )
     if single is bool:
         return click.Option([f"{flag}/--no-{flag[2:]}"], default=default, show_default=True)
-    help_text = "Can be given several times." if many else None
     return click.Option(
-        [flag], type=single, multiple=many, default=default, show_default=True, help=help_text
+        [flag],
+        type=click.Choice(get_args(single)) if chosen else single,
+        multiple=many,
+        default=default,
+        show_default=True,
+        help="Can be given several times." if many else None,
     )

@@ -29,12 +29,13 @@ if __name__ == "__main__":
 
 WITH_PARAMETERS = """
 from pathlib import Path
+from typing import Literal
 
 from superconv_ray import Arm, Study, Trial, grid, iterations, main
 
 
 def study(
-    dataset: str = "digits",
+    dataset: Literal["digits", "mnist", "cifar10"] = "digits",
     counts: list[int] = [60],
     max_lr: float = 0.05,
     batch_size: int = 16,

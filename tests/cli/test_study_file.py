@@ -43,6 +43,16 @@ def test_a_parameter_may_be_the_data_set(
     assert plan.stdout.startswith(f"study with_{dataset}: ")
 
 
+def test_a_parameter_with_few_values_lists_them(
+    superconv: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    path = write(WITH_PARAMETERS)
+    assert "--dataset [digits|mnist|cifar10]" in superconv("plan", path, "--help").stdout
+    wrong = superconv("plan", path, "--dataset", "svhn")
+    assert wrong.exit_code == 2
+    assert "'svhn' is not one of 'digits', 'mnist', 'cifar10'" in wrong.stderr
+
+
 @pytest.mark.parametrize("name", ["missing.py", "notes.txt", "folder"])
 def test_a_path_that_is_no_study_file_is_rejected_in_one_line(
     name: str, superconv: Callable[..., Result], tmp_path: Path
@@ -58,6 +68,7 @@ def test_a_path_that_is_no_study_file_is_rejected_in_one_line(
         ("batch_size", "store", "a study cannot have a parameter 'store'"),
         ("nesterov: bool = False", "*, needed: str", "'needed' is <class 'str'>"),
         ("note: Path | None = None", "note: dict = {}", "'note' is <class 'dict'>"),
+        ("note: Path | None = None", "note: Literal[1, 2] = 1", "'note' is typing.Literal[1, 2]"),
     ],
 )
 def test_a_parameter_that_cannot_be_a_flag_is_rejected_in_one_line(
