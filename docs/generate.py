@@ -22,6 +22,7 @@ from superconv_ray.storage import schema
 TABLES = {"trials": schema.TRIALS, "curves": schema.CURVES, "studies": schema.MEMBERSHIPS}
 TYPES = {
     "string": "text",
+    "binary": "bytes",
     "int64": "integer",
     "double": "float",
     "bool": "true or false",

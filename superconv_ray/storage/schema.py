@@ -53,6 +53,18 @@ _MEASURED = {
         "the trial's metric on the test set; null if that is accuracy, or labels were held out",
     ),
     "test_metric_reestimated": (pa.float64(), "the same with re-estimated BN statistics"),
+    "test_count": (
+        pa.int64(),
+        "samples of the test set; null without classes, or if labels were held out",
+    ),
+    "test_correct": (
+        pa.binary(),
+        "a bit for each test sample, in the data set's order (numpy.packbits): is it right?",
+    ),
+    "test_correct_reestimated": (
+        pa.binary(),
+        "the same with re-estimated BN statistics; null where test_correct holds for them as well",
+    ),
     "parameters": (pa.int64(), "learnable parameters of the model"),
     "precision_used": (
         pa.string(),
@@ -148,6 +160,8 @@ TRIALS = _schema(
         **_MEASURED,
     }
 )
+CORRECTNESS = ("test_correct", "test_correct_reestimated")
+"""Columns of the trials that frames have on request only: bytes that nobody wants to look at."""
 CURVES = _schema(_CURVE)
 MEMBERSHIPS = _schema(_MEMBERSHIP)
 

@@ -104,27 +104,32 @@ class Store:
         filters: Filters = None,
         columns: Sequence[str] | None = None,
         ids: Iterable[str] | None = None,
+        correctness: bool = False,
     ) -> pd.DataFrame:
         """Return a row for each finished trial; of a study, a row for each trial and arm.
 
         Args:
             study: Only the trials of this study, joined with its table (see `members`).
             filters: Conditions on the columns of the trials, evaluated while Parquet is read.
-            columns: Columns of the trials to read; None: all.
+            columns: Columns of the trials to read; None: all but the next two.
             ids: Only these trials; files that hold none of them are not opened.
+            correctness: Whether to read, as well, which test samples each trial classifies
+                correctly: the columns test_correct and test_correct_reestimated, from which
+                `compare` knows how much a gap owes to the choice of the test set.
 
         Raises:
             StoreError: There is no such study, or the store cannot be read.
             ValueError: A column does not exist, or a condition does not fit its column.
         """
         only = None if ids is None else frozenset(ids)
+        wanted = _wanted(columns, correctness)
         if study is None:
             return _with_implied(
-                _to_pandas(read_table(self.files, "trials", filters, columns, only))
+                _to_pandas(read_table(self.files, "trials", filters, wanted, only))
             )
         members = self.members(study)
         own = frozenset(members["trial_id"])
-        wanted = columns and ["trial_id", *(c for c in columns if c != "trial_id")]
+        wanted = ["trial_id", *(c for c in wanted if c != "trial_id")]
         only = own if only is None else own & only
         table = read_table(self.files, "trials", filters, wanted, only)
         # A trial that several studies share keeps the data_fraction that the first one asked for.
@@ -242,6 +247,13 @@ class Store:
 def earlier_table(study: str, digest: str) -> str:
     """Return the file with the members of a definition that is not the current one."""
     return f"studies/{study}/{digest}.parquet"
+
+
+def _wanted(columns: Sequence[str] | None, correctness: bool) -> list[str]:
+    """Columns of the trials to read."""
+    if columns is None:
+        columns = [name for name in schema.TRIALS.names if name not in schema.CORRECTNESS]
+    return list(dict.fromkeys([*columns, *(schema.CORRECTNESS if correctness else ())]))
 
 
 def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:

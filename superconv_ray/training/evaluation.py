@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -20,11 +20,16 @@ EVAL_BATCH = 1_000
 
 
 class Measured(NamedTuple):
-    """Loss, accuracy (None without classes) and metric (None if it is accuracy)."""
+    """Loss, accuracy (None without classes) and metric (None if it is accuracy).
+
+    `correct` says of each sample whether it is classified correctly, in the order of the part: bool
+    [n] on the CPU; None without classes.
+    """
 
     loss: float
     accuracy: float | None
     metric: float | None
+    correct: Tensor | None
 
 
 class Scores(NamedTuple):
@@ -43,6 +48,29 @@ class Scores(NamedTuple):
             f"{part}_metric_reestimated": self.reestimated.metric,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+    def correctness(self, part: Part) -> dict[str, Any]:
+        """Map names of columns to which samples of a whole test set are classified correctly.
+
+        Eight samples are packed into a byte, in the order of the data set. Nothing without classes.
+
+        Args:
+            part: The test set that was evaluated.
+        """
+        running, again = self.running.correct, self.reestimated.correct
+        if running is None or again is None:
+            return {}
+        found = {"test_count": len(running), "test_correct": packed(running, part.indices)}
+        if not torch.equal(running, again):
+            found["test_correct_reestimated"] = packed(again, part.indices)
+        return found
+
+
+def packed(correct: Tensor, indices: Tensor) -> bytes:
+    """Pack into bits what is known of the samples with these indices, in the data set's order."""
+    in_order = torch.empty_like(correct)
+    in_order[indices.cpu()] = correct
+    return np.packbits(in_order.numpy()).tobytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,21 +117,23 @@ class Evaluator:
 
     def _evaluate(self, part: Part, diverged: bool) -> Measured:
         self.model.eval()
-        total = torch.zeros(2, dtype=torch.float64)
+        loss, count = 0.0, len(part.indices)
         has_classes = part.labels.ndim == 1
-        kept = []
+        kept, correct = [], []
         for indices in torch.split(part.indices, EVAL_BATCH):
             outputs = self._outputs(part.inputs, indices)
             y = part.labels.index_select(0, indices)
-            total[0] += self.loss.total(outputs, y).cpu()
+            loss += self.loss.total(outputs, y).item()
             if has_classes:
-                total[1] += (outputs.argmax(1) == y).sum().cpu()
+                correct.append(outputs.argmax(1) == y)
             if self.measure:
                 kept.append(outputs.cpu())
         self.model.train()
-        loss, accuracy = (total / len(part.indices)).tolist()
         metric = self._metric(torch.cat(kept), part, diverged) if kept else None
-        return Measured(loss, accuracy if has_classes else None, metric)
+        if not has_classes:
+            return Measured(loss / count, None, metric, None)
+        of_each = torch.cat(correct).cpu()
+        return Measured(loss / count, of_each.sum().item() / count, metric, of_each)
 
     def _metric(self, outputs: Tensor, part: Part, diverged: bool) -> float | None:
         assert self.measure is not None

@@ -38,7 +38,7 @@ from superconv_ray.training.samples import Part, select_samples
 CHECK_INTERVAL = 16
 """Steps between checks of the loss: each check makes the CPU wait for the GPU."""
 PROGRESS = (
-    *("step", "diverged", "curve", "train_seconds", "eval_seconds"),
+    *("step", "diverged", "curve", "correctness", "train_seconds", "eval_seconds"),
     *("_pending", "_pending_steps", "_window"),
 )
 """Attributes of a run that its checkpoint holds, besides model and optimizer."""
@@ -66,6 +66,7 @@ class TrainingRun:
         self.step = 0
         self.diverged = False
         self.curve: list[dict[str, Any]] = []
+        self.correctness: dict[str, Any] = {}  # which test samples are right, at the end
         self.train_seconds = self.eval_seconds = 0.0
         labels = data.train_labels
         self._has_classes = labels.ndim == 1
@@ -170,6 +171,8 @@ class TrainingRun:
             if count is not None or self._evaluator.measure:  # this has become the last row
                 part = self._samples.held_out
                 scores = self._scores(part, None)
+        if self.finished and self._samples.held_out_name == "test":
+            self.correctness = scores.correctness(part)
         self.curve.append(
             {
                 "step": self.step,
@@ -215,6 +218,7 @@ class TrainingRun:
             "steps_done": self.step,
             **train.columns("train"),
             **{k: v for k, v in self.curve[-1].items() if k.startswith(("validation", "test"))},
+            **self.correctness,
             "parameters": sum(p.numel() for p in trainable(self.model)),
             "precision_used": self._numerics.precision,
             **self._hardware_columns(),

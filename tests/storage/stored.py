@@ -30,6 +30,8 @@ def make_outcome(seed: int = 0) -> Outcome:
         "steps_done": 10,
         "train_loss": math.nan,
         "test_accuracy": seed / 1000,
+        "test_count": 6,
+        "test_correct": bytes([0b00000100]),
         "precision_used": "fp32",
         "finished_at": FINISHED_AT,
     }

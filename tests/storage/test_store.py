@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -197,6 +198,7 @@ def test_pandas_and_pyarrow_read_the_tables_without_this_package(store: Store, k
     trials = pd.read_parquet(folder / "trials")
     assert sorted(trials["seed"]) == [1, 2, 3]
     assert list(trials) == schema.TRIALS.names
+    assert trials["test_correct"].map(lambda b: np.unpackbits(np.frombuffer(b, np.uint8))[5]).all()
     joined = pd.read_parquet(folder / "curves").merge(trials, on="trial_id")
     assert len(joined) == 9
     table = pq.read_table(folder / "curves", filters=[("trial_id", "==", make_trial(2).id)])
@@ -296,3 +298,19 @@ def test_rows_from_before_a_setting_was_a_choice_show_what_was_implied() -> None
     assert one_cycle["warmup_fraction"].isna().all()
     assert set(cosine["lr_placement"]) == {"outside"}
     assert set(trials["label_smoothing"]) == {0.0}
+
+
+@pytest.mark.parametrize("kind", ["parts", "compact"])
+def test_correctness_is_read_on_request_only(store: Store, kind: str) -> None:
+    write(store, 1, 2)
+    StoreWriter(store).write_study(StudyDefinition(name="one"), [member(1, "a")])
+    if kind == "compact":
+        compact(store.files)
+    for study in (None, "one"):
+        assert not set(schema.CORRECTNESS) & set(store.trials(study))
+        found = store.trials(study, correctness=True)
+        assert set(found["test_correct"]) == {bytes([4])}
+        assert found["test_correct_reestimated"].isna().all()
+        few = store.trials(study, columns=["seed"], correctness=True)
+        assert set(few["test_correct"]) == {bytes([4])}
+        assert "max_lr" not in few

@@ -110,7 +110,7 @@ def test_ghost_batches_change_the_training() -> None:
 def test_statistics_are_reestimated_on_whole_batches_whatever_the_ghost_batches() -> None:
     run, plain = trained(make_trial(ghost_batch_size=4)), new_run(make_trial())
     plain.model.load_state_dict(run.model.state_dict())
-    plain.step, plain.curve = run.step, run.curve
+    plain.step, plain.curve, plain.correctness = run.step, run.curve, run.correctness
     measurements = plain.outcome().measurements
     assert measured(run.outcome()) == exactly(measurements)
     assert measurements["test_accuracy_reestimated"] > 0.6
