@@ -50,3 +50,6 @@ BASE: Mapping[Scale, Trial] = MappingProxyType(
     }
 )
 """ResNet-56 on CIFAR-10 as in the ICLR submission of arXiv 1708.07120, and its small stand-in."""
+
+DIGITS = Trial(dataset="digits", model="small_cnn", batch_size=32, weight_decay=1e-4)
+"""1,437 images of 8 x 8 pixels and a network whose step takes milliseconds, for large designs."""
