@@ -1,0 +1,88 @@
+"""Which part of 1cycle gains what?
+
+    python studies/parts_of_one_cycle.py run --data-dir DIR    # Fashion-MNIST; DIR has its files
+
+1cycle differs from a constant learning rate in five ways: it warms up, its peak rate is large, it
+decays to zero, it cycles momentum, and it is used with less weight decay (arXiv 1803.09820). `none`
+has none of these parts and `all` has all. The other arms have one part alone (`+ warm-up`), or all
+but one (`- warm-up`): a part can be worth much beside the others and nothing alone.
+
+`none` is LeNet's published baseline rate, 0.01. The peak is ten times as large, as published.
+"""
+
+from superconv_ray import Arm, Rates, Study, Trial, epochs, grid, main
+
+PARTS = {
+    "warm-up": {"warmup_fraction": 0.5},
+    "peak": {"max_lr": 0.1},
+    "decay": {"cooldown_fraction": 0.5},
+    "momentum": {"momentum": 0.95, "min_momentum": 0.85},
+    "weight decay": {"weight_decay": 5e-5},
+}
+
+
+def in_parts(
+    step: int,
+    *,
+    steps: int,
+    max_lr: float,
+    warmup_fraction: float = 0.0,
+    cooldown_fraction: float | None = None,
+    momentum: float = 0.9,
+    min_momentum: float | None = None,
+) -> Rates:
+    """Warm up, hold max_lr and decay to zero; cycle momentum as 1cycle does, whatever the rates.
+
+    Each part is left out by default, and momentum is then constant.
+    """
+    done = step / steps
+    rise = done / warmup_fraction if warmup_fraction else 1.0
+    fall = (1 - done) / cooldown_fraction if cooldown_fraction else 1.0
+    height = 1 - abs(2 * done - 1)
+    depth = 0.0 if min_momentum is None else momentum - min_momentum
+    return Rates(max_lr * min(rise, fall, 1.0), momentum - depth * height)
+
+
+def arms() -> dict[str, Arm]:
+    """Return the arms: all parts, none, one alone, and all but one."""
+    chosen = {"all": set(PARTS), "none": set()}
+    chosen |= {f"+ {part}": {part} for part in PARTS}
+    chosen |= {f"- {part}": set(PARTS) - {part} for part in PARTS}
+    return {name: _arm(parts) for name, parts in chosen.items()}
+
+
+def _arm(parts: set[str]) -> Arm:
+    settings = {"max_lr": 0.01}
+    for part in PARTS:
+        settings |= PARTS[part] if part in parts else {}
+    return Arm(policy=in_parts, **settings)
+
+
+def study(
+    dataset: str = "fashion_mnist",
+    model: str = "lenet",
+    labels: tuple[int, ...] = (1000,),
+    budgets: tuple[float, ...] = (10, 30),
+    batch_size: int = 64,
+    seeds: int = 8,
+) -> Study:
+    """Return the study at a size given by flags."""
+    return Study(
+        name=f"parts_of_one_cycle_{dataset}_{model}",
+        question="Which part of 1cycle gains what?",
+        base=Trial(
+            dataset=dataset,
+            model=model,
+            batch_size=batch_size,
+            weight_decay=5e-4,
+            momentum=0.9,
+            eval_interval=1_000_000,  # only final accuracies are compared
+        ),
+        sweep=grid(data_count=labels, budget=tuple(map(epochs, budgets))),
+        arms=arms(),
+        seeds=seeds,
+    )
+
+
+if __name__ == "__main__":
+    main(study)
