@@ -105,6 +105,15 @@ def of_equality(found: Interval, least: float = LEAST_GAIN) -> Verdict:
     return DOES_NOT_HOLD if found.high < -least or found.low > least else CANNOT_TELL
 
 
+def of_no_loss(found: Interval, least: float = LEAST_GAIN) -> Verdict:
+    """Whether one is as good as another up to `least`, or better; `found` is its gap to it."""
+    if math.isnan(found.low):
+        return CANNOT_TELL
+    if found.low > -least:
+        return HOLDS
+    return DOES_NOT_HOLD if found.high < 0 else CANNOT_TELL
+
+
 def all_of(verdicts: Mapping[str, Verdict] | Sequence[Verdict]) -> Verdict:
     """The verdict on a claim of several parts: it holds only if every part does."""
     parts = list(verdicts.values() if isinstance(verdicts, Mapping) else verdicts)

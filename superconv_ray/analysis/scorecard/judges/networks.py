@@ -1,0 +1,34 @@
+"""Claims on the network: 1708.07120, section 5."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from superconv_ray.analysis.scorecard.judgement import (
+    Judgement,
+    all_of,
+    of_gain,
+    of_sign,
+    per_replicate,
+    points,
+)
+from superconv_ray.analysis.statistics.intervals import mean_interval
+
+
+def depth(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
+    """Whether the shallowest network gains, and gains more than the deepest.
+
+    1cycle's shortest budget is compared with the step schedule's longest.
+    """
+    short, long = np.sort(trials["steps"].dropna().unique())[[0, -1]]
+    table = per_replicate(trials, ["steps", "model"])
+    gaps = table["one_cycle", short] - table["step", long]
+    by_size = trials.groupby("model")["parameters"].first().sort_values().index
+    shallow, deep = gaps[by_size[0]], gaps[by_size[-1]]
+    gain, difference = mean_interval(shallow), mean_interval(shallow - deep)
+    return Judgement(
+        f"{by_size[0]} {points(gain)}, {by_size[-1]} {points(mean_interval(deep))}; "
+        f"difference {points(difference)}",
+        all_of([of_gain(gain), of_sign(difference)]),
+    )
