@@ -159,6 +159,12 @@ def in_words(items: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def exception_line(error: str) -> str:
+    """The last line of a stored traceback, without the line on the trial that follows it."""
+    lines = [line for line in error.splitlines() if line.strip()]
+    return " ".join(lines[-2:-1] or lines)
+
+
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
     """The end of a message that suggests the nearest choice; empty if none is near."""
     near = get_close_matches(str(value).lower(), list(choices), n=1)

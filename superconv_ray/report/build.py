@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from superconv_ray.design.text import duration, point_text, value_text
+from superconv_ray.design.metrics import Metric
+from superconv_ray.design.text import duration, exception_line, point_text, trial_name, value_text
 from superconv_ray.design.trial_fields import field_names
-from superconv_ray.report.content import Report
+from superconv_ray.report.content import Failure, Report
+from superconv_ray.report.readable import Quantity, measured
 from superconv_ray.report.sections import sections
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.verdict import caveats, details, headline, stale_statistics, trends
@@ -28,9 +31,15 @@ def build_report(results: StudyResults) -> Report:
         code=_preamble(results),
         provenance=_provenance(results),
         settings=settings,
-        failures={trial: str(found["error"]) for trial, found in results.failures.items()},
+        failures=tuple(map(_failure, results.failures.values())),
         trials=varying,
+        trial_quantities=_measured(varying, results.metric),
     )
+
+
+def _failure(found: Mapping[str, Any]) -> Failure:
+    error = str(found["error"])
+    return Failure(trial_name(found["settings"]), exception_line(error), error)
 
 
 def _preamble(results: StudyResults) -> str:
@@ -105,10 +114,19 @@ def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataF
     varying = [name for name in trials.columns if name not in alike]
     first = [name for name in _first_columns(results) if name in varying]
     others = [name for name in varying if name not in (*first, "trial_id")]
-    return settings, trials[[*first, *others, "trial_id"]]
+    trainings_first = trials["role"].ne("training").sort_values(kind="stable").index
+    return settings, trials.loc[trainings_first, [*first, *others, "trial_id"]]
 
 
 def _first_columns(results: StudyResults) -> list[str]:
-    """Columns by which people know a trial, and what it reached."""
+    """What a trial reached, and the columns by which people know it."""
     measured = [f"{part}_{results.metric.suffix}" for part in ("test", "validation")]
-    return ["arm", *results.axes, "seed", "role", "status", *measured, "max_lr"]
+    return [*measured, "arm", *results.axes, "seed", "role", "status", "max_lr"]
+
+
+def _measured(trials: pd.DataFrame, metric: Metric) -> tuple[Quantity, ...]:
+    """Columns of the study's metric; accuracies are known by their names."""
+    columns = [name for name in map(str, trials) if "_metric" in name]
+    return tuple(
+        measured(metric, name.replace("_metric", "").replace("_", " "), (name,)) for name in columns
+    )

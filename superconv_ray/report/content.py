@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import altair as alt
 import pandas as pd
+
+from superconv_ray.report.readable import Quantity, Words
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Section:
         frame: The numbers; each row is a mark of the chart.
         code: Python whose last expression is `frame`; runs after the code of the report.
         chart: Chart of the frame; None if a table is clearer.
+        quantities: Columns that are shown with a unit, or with their interval.
+        words: What is shown for the values of columns.
     """
 
     name: str
@@ -28,6 +32,23 @@ class Section:
     frame: pd.DataFrame
     code: str
     chart: alt.TopLevelMixin | None = None
+    quantities: tuple[Quantity, ...] = ()
+    words: Words = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial that failed.
+
+    Attributes:
+        trial: Its main settings.
+        raised: The exception, in a line.
+        error: The traceback, with the trial's id.
+    """
+
+    trial: str
+    raised: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -45,8 +66,9 @@ class Report:
         code: Python that reads `trials`, `curves` and `trainings`, which the sections use.
         provenance: Settings, versions, machines and times: label to text.
         settings: Settings that all trials share: field to text.
-        failures: Id of each trial that failed, with its error and settings.
+        failures: The trials that failed.
         trials: One row per trial, without the columns in `settings`.
+        trial_quantities: Columns of the trials that are shown with a unit.
     """
 
     study: str
@@ -59,8 +81,9 @@ class Report:
     code: str
     provenance: Mapping[str, str]
     settings: Mapping[str, str]
-    failures: Mapping[str, str]
+    failures: tuple[Failure, ...]
     trials: pd.DataFrame
+    trial_quantities: tuple[Quantity, ...] = ()
 
     @property
     def answer(self) -> Section | None:

@@ -26,6 +26,7 @@ from markupsafe import Markup, escape
 from superconv_ray.design.text import INTERVAL
 from superconv_ray.report import theme
 from superconv_ray.report.content import IndexEntry, Report
+from superconv_ray.report.readable import Quantity, Words, is_number, shown_columns
 
 OWN_SCRIPTS = ("charts.js", "tables.js", "page.js")
 EXACT_IN_JAVASCRIPT = 2**53
@@ -44,8 +45,11 @@ def render(report: Report, *, version: str = "", index: str = "") -> str:
     data = {
         "themes": {"light": theme.config(dark=False), "dark": theme.config(dark=True)},
         "charts": dict(_charts(report)),
-        "tables": {section.name: _table(section.frame) for section in report.sections}
-        | {"all-trials": _table(report.trials)},
+        "tables": {
+            section.name: _table(section.frame, section.quantities, section.words)
+            for section in report.sections
+        }
+        | {"all-trials": _table(report.trials, report.trial_quantities)},
         "study": report.study,
         "version": version,
     }
@@ -89,19 +93,22 @@ def _charts(report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
                 )
 
 
-def _table(frame: pd.DataFrame) -> dict[str, Any]:
-    """Columns and rows of a frame for JSON; a named index becomes columns."""
+def _table(
+    frame: pd.DataFrame, quantities: Sequence[Quantity] = (), words: Words | None = None
+) -> dict[str, Any]:
+    """A frame for JSON: columns and rows with all digits, and what the page shows of them.
+
+    A named index becomes columns.
+    """
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    columns = [
-        {"name": str(name), "numeric": _is_numeric(column)} for name, column in frame.items()
-    ]
+    columns = [{"name": str(name), "numeric": is_number(column)} for name, column in frame.items()]
     cells = [[_cell(value) for value in column.tolist()] for _, column in frame.items()]
-    return {"columns": columns, "rows": list(zip(*cells, strict=True))}
-
-
-def _is_numeric(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    return {
+        "columns": columns,
+        "rows": list(zip(*cells, strict=True)),
+        "shown": [vars(one) for one in shown_columns(frame, quantities, words)],
+    }
 
 
 def _cell(value: Any) -> str | float | bool | None:

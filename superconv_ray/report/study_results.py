@@ -248,12 +248,15 @@ class StudyResults:
 
     @property
     def state(self) -> str:
-        """Progress of the study: "340 of 340 trials done, 0 diverged, 0 failed"."""
+        """Progress of the study: "340 of 340 trials done, 2 diverged"."""
         done = self.trials.drop_duplicates("trial_id")
         diverged = int((done["status"] == "diverged").sum())
-        return (
-            f"{len(done):,} of {counted(len(done) + self.open_trials, 'trial')} done, "
-            f"{diverged:,} diverged, {len(self.failures):,} failed"
+        further = {"diverged": diverged, "failed": len(self.failures)}
+        return ", ".join(
+            [
+                f"{len(done):,} of {counted(len(done) + self.open_trials, 'trial')} done",
+                *(f"{number:,} {what}" for what, number in further.items() if number),
+            ]
         )
 
     @property

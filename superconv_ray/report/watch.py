@@ -19,7 +19,7 @@ from rich.text import Text
 from superconv_ray.analysis import arm_summary
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.metrics import metric_of, trial_line
-from superconv_ray.design.text import duration, paragraph, point_text, text_table
+from superconv_ray.design.text import duration, exception_line, paragraph, point_text, text_table
 from superconv_ray.report.studies import studies_to_show
 from superconv_ray.report.table_formats import table_text
 from superconv_ray.report.tables import accuracy_table
@@ -245,17 +245,11 @@ def _details(standing: Standing) -> list[str]:
 
 def _failures(errors: Sequence[str]) -> Iterator[str]:
     """Each error and its count: a mistake in a model raises the same error in every trial."""
-    raised = Counter(_raised(error) for error in errors)
+    raised = Counter(map(exception_line, errors))
     for text, count in raised.most_common(KINDS_OF_FAILURE):
         yield paragraph(f"{count:,} x {text}", "  ")
     if len(raised) > KINDS_OF_FAILURE:
         yield f"and {len(raised) - KINDS_OF_FAILURE} more: see `superconv status STUDY.py`"
-
-
-def _raised(error: str) -> str:
-    """The last line of a traceback, without the line on the trial that follows it."""
-    lines = [line for line in error.splitlines() if line.strip()]
-    return " ".join(lines[-2:-1] or lines)
 
 
 def _means(standing: Standing) -> str:

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from superconv_ray.report.content import Report, Section
+from superconv_ray.report.content import Failure, Report, Section
 
 HOSTILE = "<img src=x onerror=alert(1)></script><!--<script>alert(2)</script> & {{ 7 * 7 }}"
 ARMS = ("one_cycle", "piecewise", "cosine", "linear")
@@ -35,7 +35,13 @@ def report(trials: int = 40) -> Report:
             "piecewise: 6,000 steps in 20 trainings, settings given",
         },
         settings={"dataset": "fashion_mnist", "model": "small_cnn", "batch_size": "128"},
-        failures={"c0ffee" * 5: "RuntimeError: out of memory\nlearning rate 0.1, seed 3"},
+        failures=(
+            Failure(
+                "cifar10 n=300 small_cnn cosine max_lr=0.1 seed=3",
+                "RuntimeError: out of memory",
+                "Traceback\nRuntimeError: out of memory\ntrial c0ffee",
+            ),
+        ),
         trials=trial_frame(trials),
     )
 
@@ -57,7 +63,7 @@ def hostile() -> Report:
         code=HOSTILE,
         provenance={HOSTILE: HOSTILE},
         settings={HOSTILE: HOSTILE},
-        failures={HOSTILE: HOSTILE},
+        failures=(Failure(HOSTILE, HOSTILE, HOSTILE),),
         trials=frame,
     )
 
@@ -75,7 +81,7 @@ def empty() -> Report:
         code="",
         provenance={},
         settings={},
-        failures={},
+        failures=(),
         trials=pd.DataFrame(),
     )
 

@@ -27,31 +27,22 @@ LEGEND_WIDTH = 320
 """Width of the columns of a legend in px."""
 
 
-def in_units(frame: pd.DataFrame, metric: Metric, sign: str = "") -> pd.DataFrame:
+def in_units(
+    frame: pd.DataFrame, metric: Metric, sign: str = "", form: str | None = None
+) -> pd.DataFrame:
     """A frame with mean, low and high as numbers that are shown, and their text.
 
     Args:
         frame: With columns mean, low, high.
         metric: What was measured.
         sign: "+" shows signs, for differences.
+        form: Format of a number, such as ``.3g``; None: the metric's.
     """
     columns = ["mean", "low", "high"]
     rows = frame.assign(
         **{name: metric.factor * frame[name].astype(np.float64) for name in columns}
     )
-    return rows.assign(text=interval_texts(rows, sign + metric.form(*rows["mean"])))
-
-
-def in_percent(frame: pd.DataFrame, form: str) -> pd.DataFrame:
-    """A frame with mean, low and high, which are fractions, in percent, and their text.
-
-    Args:
-        frame: With columns mean, low, high.
-        form: Format of a number, such as ``.1f``.
-    """
-    columns = ["mean", "low", "high"]
-    rows = frame.assign(**{name: PERCENT * frame[name].astype(np.float64) for name in columns})
-    return rows.assign(text=interval_texts(rows, form))
+    return rows.assign(text=interval_texts(rows, form or sign + metric.form(*rows["mean"])))
 
 
 def interval_texts(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[str]:

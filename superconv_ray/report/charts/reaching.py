@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import column_name
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
@@ -18,7 +19,7 @@ from superconv_ray.report.charts.parts import (
     band,
     bars,
     drawn,
-    in_percent,
+    in_units,
     interval_texts,
     legend_of,
     line,
@@ -108,8 +109,8 @@ def scaling(
     rows["dodge"] /= 3  # close to their curves
     error = {"mean": 1 - rows["mean"], "low": 1 - rows["high"], "high": 1 - rows["low"]}
     # Text to three digits, because errors may be small.
-    rows = above_zero(in_percent(rows.assign(**error), ".3g"))
-    laws = above_zero(in_percent(bands.rename(columns={"error": "mean"}), ".3g"))
+    rows = above_zero(in_units(rows.assign(**error), ACCURACY, form=".3g"))
+    laws = above_zero(in_units(bands.rename(columns={"error": "mean"}), ACCURACY, form=".3g"))
     look, at = arm_encodings(arms, rows["arm"]), x_of(rows, "data_count")
     shown = pd.concat([rows["mean"], rows["low"], rows["high"]]).dropna()
     low, mean = (log_y(end, "error (%, log scale)", shown) for end in ("low", "mean"))

@@ -12,15 +12,23 @@ from superconv_ray.analysis import (
     searched,
     suggestions,
 )
-from superconv_ray.design.definition import CellDefinition
 from superconv_ray.design.text import counted, point_text
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
+from superconv_ray.report.readable import PERCENT, Quantity, difference, measured
 from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 
 MOST_RANGE_TESTS = 6
 """Largest number of cells whose range tests are drawn; the table has all."""
+READINGS = (
+    Quantity("peak LR", ("peak_lr", "low", "high")),
+    Quantity("plateau LR", ("plateau_low", "plateau_high")),
+    Quantity("share inside (%)", ("share_inside",), PERCENT),
+    Quantity("raggedness (points)", ("raggedness",), PERCENT),
+    Quantity("regularization LR", ("regularization_low", "regularization_high")),
+)
+"""Columns of `range_test_table` with units."""
 FEWEST_RATES = 3
 """Smallest number of trained max_lr to judge the rules of range tests by."""
 
@@ -28,7 +36,7 @@ FEWEST_RATES = 3
 def range_tests(results: StudyResults) -> Iterator[Section]:
     """Range tests of every cell, and the learning rates that each rule suggests."""
     metric = results.metric
-    titles = {cell.cell: _title(cell) for cell in results.definition.cells}
+    titles = _titles(results)
     tests = results.range_test_points
     if tests.empty:
         return
@@ -47,6 +55,8 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
         ),
         frame=table,
         code=f"{joined}\n{code_of(range_test_table, 'tests', ['cell'])}",
+        quantities=READINGS,
+        words={"cell": titles},
         chart=None
         if measured.empty
         else charts.range_tests(measured, suggested, mean_curves(tests, ["cell"]), titles, metric),
@@ -57,6 +67,7 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
         text="The rules are Smith's, fastai's and Lightning's.",
         frame=suggested,
         code=f"{joined}\n{code_of(suggestions, 'tests', ['cell'])}",
+        words={"cell": titles},
     )
 
 
@@ -77,6 +88,7 @@ def rules(results: StudyResults) -> Iterator[Section]:
         ),
         frame=frame,
         code=code_of(rule_costs, "trials, curves", results.value),
+        quantities=(difference(results.metric, "cost", ("cost", "low", "high")),),
         chart=charts.lr_rules(frame, results.metric),
     )
 
@@ -96,9 +108,22 @@ def searches(results: StudyResults) -> Iterator[Section]:
         ),
         frame=frame,
         code=code_of(searched, "trials", by),
+        quantities=(measured(results.metric, "validation", ("score",)),),
         chart=drawn(charts.searched, frame, results.all_arms, facet=by, metric=results.metric),
     )
 
 
-def _title(cell: CellDefinition) -> str:
-    return ", ".join(filter(None, [cell.arm, point_text(cell.point)]))
+def _titles(results: StudyResults) -> dict[int, str]:
+    """Arm, labels and point of every cell with a trial; tests alone have no arm to name."""
+    trials, definition = results.trials, results.definition
+    first = trials.drop_duplicates("cell").set_index("cell")
+    titles = {}
+    for cell in definition.cells:
+        if cell.cell not in first.index:
+            continue
+        row = first.loc[cell.cell]
+        alone = definition.purpose == "lr_find"
+        point = {name: value for name, value in cell.point.items() if name != "data_fraction"}
+        name = f"{row['model']} on {row['dataset']}" if alone else cell.arm
+        titles[cell.cell] = f"{name}, {point_text({'data_count': row['data_count'], **point})}"
+    return titles

@@ -8,9 +8,10 @@ import pandas as pd
 
 from superconv_ray.analysis import arm_summary, compare, decision_cost, effort, gap_trend
 from superconv_ray.design.metrics import Metric
-from superconv_ray.design.text import counted, duration
+from superconv_ray.design.text import column_name, counted, duration
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
+from superconv_ray.report.readable import count, difference, measured
 from superconv_ray.report.sections.layout import along_x, code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.tables import DIVERGED, looks_note
@@ -36,6 +37,11 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         text=" ".join([text, *looks_note(results.looks)]),
         frame=frame,
         code=_comparison_code(results),
+        quantities=(
+            difference(metric),
+            difference(metric, "bootstrap interval", ("bootstrap_low", "bootstrap_high")),
+            count("pairs"),
+        ),
         chart=drawn(
             charts.gaps,
             frame,
@@ -70,6 +76,7 @@ def trend(results: StudyResults) -> Iterator[Section]:
         code=code_of(
             gap_trend, "trainings", arm, baselines, results.axes_but_labels, results.value
         ),
+        quantities=(difference(results.metric, "change"), count("seeds")),
     )
 
 
@@ -90,6 +97,7 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
         ),
         frame=frame,
         code=code_of(arm_summary, "trainings", results.axes, results.value),
+        quantities=(measured(metric, results.measured_on), count("seeds")),
         chart=drawn(
             charts.accuracy,
             frame,
@@ -133,11 +141,13 @@ def undecided(results: StudyResults) -> Iterator[Section]:
         frame=frame,
         code=f"{_comparison_code(results, result='gaps')}\n"
         + code_of(decision_cost, "trainings, gaps", results.axes, results.value),
+        quantities=(difference(results.metric), count("pairs")),
     )
 
 
 def cost(results: StudyResults) -> Iterator[Section]:
     """Cost of each arm, including the choice of its settings."""
+    spent = effort(results.trials)
     yield Section(
         name="effort",
         title="Cost of the arms",
@@ -145,6 +155,7 @@ def cost(results: StudyResults) -> Iterator[Section]:
             "Trials and optimizer steps of every arm. All but trainings chose settings: the "
             "comparison is fair if the arms' efforts are alike."
         ),
-        frame=effort(results.trials),
+        frame=spent,
         code=code_of(effort, "trials"),
+        words={"role": {role: column_name(role) for role in spent["role"]}},
     )

@@ -15,8 +15,11 @@ from superconv_ray.analysis import (
     speedup,
 )
 from superconv_ray.analysis.scaling.shape import FEWEST_POINTS
+from superconv_ray.design.metrics import ACCURACY
+from superconv_ray.design.text import column_name
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
+from superconv_ray.report.readable import PERCENT, Quantity, count, difference, measured
 from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 
@@ -40,11 +43,17 @@ def _law(results: StudyResults) -> Section:
         name="scaling",
         title="How the error falls with labels",
         text=(
-            "error = a n^-b + c for every arm, fitted to the means over seeds, with 95 % bootstrap "
-            "intervals. A note says where the curve does not determine a fit."
+            "error in % = a n^-b + c for every arm, fitted to the means over seeds, with 95 % "
+            "bootstrap intervals. A note says where the curve does not determine a fit."
         ),
         frame=scaling_fits(trainings, value=value),
         code=code_of(scaling_fits, "trainings", value=value),
+        quantities=(
+            Quantity("a (%)", ("a", "a_low", "a_high"), PERCENT),
+            Quantity("b", ("b", "b_low", "b_high")),
+            Quantity("c (%)", ("c", "c_low", "c_high"), PERCENT),
+            Quantity("misfit (%)", ("misfit",), PERCENT),
+        ),
         chart=charts.scaling(summary, scaling_band(trainings, value=value), results.all_arms),
     )
 
@@ -64,6 +73,11 @@ def _worth(results: StudyResults) -> Iterator[Section]:
         ),
         frame=worth,
         code=code_of(label_worth, "trainings", arm, baselines, value=value),
+        quantities=(
+            measured(results.metric, arm, ("mean",)),
+            Quantity("factor", ("factor", "low", "high")),
+            count("labels of the baseline", "baseline_labels"),
+        ),
         chart=charts.speedup(worth, "data_count", ["baseline"]),
     )
 
@@ -86,6 +100,11 @@ def speed(results: StudyResults) -> Iterator[Section]:
         ),
         frame=frame,
         code=code_of(speedup, "trainings", arm, baselines, others, results.value),
+        quantities=(
+            measured(results.metric, arm, ("mean",)),
+            Quantity("factor", ("factor", "low", "high")),
+            count("steps of the baseline", "baseline_steps"),
+        ),
         chart=drawn(charts.speedup, frame, facet=[*others, "baseline"]),
     )
 
@@ -107,6 +126,10 @@ def balance(results: StudyResults) -> Iterator[Section]:
             ),
             frame=best,
             code=code_of(optimum, "trainings", y, ["arm", x], value),
+            quantities=(
+                Quantity(f"best {column_name(y)}", ("best", "low", "high")),
+                measured(results.metric, results.measured_on, (value,)),
+            ),
             chart=charts.heatmap(
                 arm_summary(results.trainings, [x, y], value),
                 best,
@@ -132,6 +155,7 @@ def batch_size(results: StudyResults) -> Iterator[Section]:
         text="Training minus test accuracy, mean and 95 % t interval over seeds.",
         frame=frame,
         code=code_of(generalization_gap, "trainings", by),
+        quantities=(difference(ACCURACY), count("seeds")),
         chart=drawn(
             charts.accuracy,
             frame,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from superconv_ray.analysis import learning_curves, running_and_reestimated, schedule_table
+from superconv_ray.design.metrics import ACCURACY, Metric
+from superconv_ray.design.text import column_name
 from superconv_ray.design.trial_fields import schedule_fields
 from superconv_ray.report import charts
 from superconv_ray.report.charts.running import ESTIMATES
 from superconv_ray.report.content import Section
+from superconv_ray.report.readable import PERCENT, Quantity, count
 from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import NOTABLE, StudyResults
 
@@ -28,6 +33,10 @@ def batch_norm(results: StudyResults) -> Iterator[Section]:
         ),
         frame=frame,
         code=code_of(running_and_reestimated, "trainings", results.axes),
+        quantities=(
+            Quantity("running (%)", ("running",), PERCENT, form=ACCURACY.form),
+            Quantity("re-estimated (%)", ("reestimated",), PERCENT, form=ACCURACY.form),
+        ),
         chart=charts.batch_norm(frame, results.all_arms),
     )
 
@@ -47,6 +56,8 @@ def hessian_free(results: StudyResults) -> Iterator[Section]:
         ),
         frame=frame,
         code=code_of(learning_curves, "trainings, curves", axes, measures),
+        quantities=(Quantity("mean [95 % interval]"), count("seeds")),
+        words={"measure": ESTIMATES},
         chart=drawn(charts.hessian_free, frame, results.all_arms, facet=axes),
     )
 
@@ -63,10 +74,25 @@ def learning(results: StudyResults) -> Iterator[Section]:
         text="Means over seeds with 95 % intervals, at the steps measured for all seeds.",
         frame=frame,
         code=code_of(learning_curves, "trainings, curves", axes),
+        quantities=(_measures(frame, results.metric), count("seeds")),
+        words={"measure": {name: _measure(name, results.metric) for name in frame["measure"]}},
         chart=drawn(
             charts.learning_curves, frame, results.all_arms, facet=axes, metric=results.metric
         ),
     )
+
+
+def _measures(frame: pd.DataFrame, metric: Metric) -> Quantity:
+    """Means of several measures, of which some are shares."""
+    accuracies = frame["measure"].str.endswith("accuracy")
+    shares = accuracies | (frame["measure"].str.endswith("_metric") & metric.share)
+    return Quantity("mean [95 % interval]", factor=shares.map({True: PERCENT, False: 1.0}))
+
+
+def _measure(name: str, metric: Metric) -> str:
+    labels, _, what = name.partition("_")
+    known = {"accuracy": ACCURACY.heading, "metric": metric.heading}
+    return f"{labels} {known[what]}" if what in known else column_name(name)
 
 
 def schedules(results: StudyResults) -> Iterator[Section]:

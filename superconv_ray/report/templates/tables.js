@@ -1,17 +1,10 @@
-// Tables: built by DataTables when they come into view, from rows with all digits.
+// Tables: built by DataTables when they come into view. Rows have all digits, for CSV files.
 const PAGE = 25; // rows
 const PRINTED = 1000; // rows
 
 const LONG = 40; // characters; longer texts wrap
 
 const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
-
-/** A value as text: four significant digits, whole numbers in full. */
-function readable(value) {
-  if (value === null) return "–";
-  if (typeof value !== "number" || Number.isInteger(value)) return String(value);
-  return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
-}
 
 const FORMULA = /^[=+\-@\t\r]/; // what spreadsheets run
 
@@ -36,27 +29,30 @@ function saveTable(name, rows) {
   save(`${data.study}-${name}.csv`, content, "text/csv;charset=utf-8");
 }
 
-function cell(value) {
-  const text = readable(value);
+/** A text as a cell; what is missing is a dash. */
+function cell(text) {
+  if (text === null) return "–";
   return text.length > LONG ? `<div class="long">${escaped(text)}</div>` : escaped(text);
 }
 
-function column({ numeric }, index) {
-  const render = {
-    display: cell,
-    filter: (value) => escaped(value === null ? "" : String(value)),
-    sort: (value) => (numeric && value !== null ? Number(value) : value),
+/** A column as people read it; it is sorted by the numbers that it was made of. */
+function column({ place, numeric, texts }) {
+  const text = (value, row) => (texts ? texts[row] : value);
+  const render = (value, kind, _, { row }) => {
+    if (kind === "display") return cell(text(value, row));
+    if (kind === "filter" || !numeric) return escaped(text(value, row) ?? "");
+    return kind === "sort" && value !== null ? Number(value) : value;
   };
-  return { data: index, render: { _: (value) => value, ...render }, type: numeric ? "num" : "string" };
+  return { data: place, render, type: numeric ? "num" : "string" };
 }
 
-function head(columns) {
+function head(headings) {
   const row = document.createElement("tr");
-  for (const { name } of columns) {
+  for (const heading of headings) {
     const cell = document.createElement("th");
     cell.scope = "col";
-    if (name.length > LONG) cell.className = "long";
-    cell.textContent = name;
+    if (heading.length > LONG) cell.className = "long";
+    cell.textContent = heading;
     row.append(cell);
   }
   const thead = document.createElement("thead");
@@ -71,22 +67,23 @@ function downloadButton(box) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "CSV";
+  button.title = "All columns and digits; accuracies are fractions of 1";
   button.addEventListener("click", () => saveTable(box.dataset.table, chosen(box).data().toArray()));
   return button;
 }
 
 function openTable(box) {
   if (box.table) return;
-  const { columns, rows } = data.tables[box.dataset.table];
+  const { rows, shown } = data.tables[box.dataset.table];
   const table = document.createElement("table");
   table.className = "compact";
   table.id = `table-${box.dataset.table}`;
-  table.append(head(columns));
+  table.append(head(shown.map(({ heading }) => heading)));
   box.append(table);
   const download = downloadButton(box);
   box.table = $(table).DataTable({
     data: rows,
-    columns: columns.map(column),
+    columns: shown.map(column),
     order: [],
     autoWidth: false,
     stateSave: data.version !== "", // a live page reloads; -1: for the lifetime of the tab
