@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from superconv_ray.analysis.runs.schedules import schedule_table
     from superconv_ray.analysis.runs.timing import step_seconds
     from superconv_ray.analysis.scaling.fits import compare_scaling, scaling_band, scaling_fits
+    from superconv_ray.analysis.scaling.laws import compare_laws
+    from superconv_ray.analysis.settings.expected_best import expected_best
     from superconv_ray.analysis.settings.optimum import optimum, optimum_shift
     from superconv_ray.analysis.settings.search import searched
     from superconv_ray.analysis.time_to_accuracy import time_to_accuracy
@@ -47,6 +49,8 @@ _LAZY = {
     "runs.schedules": ("schedule_table",),
     "runs.timing": ("step_seconds",),
     "scaling.fits": ("compare_scaling", "scaling_band", "scaling_fits"),
+    "scaling.laws": ("compare_laws",),
+    "settings.expected_best": ("expected_best",),
     "settings.optimum": ("optimum", "optimum_shift"),
     "settings.search": ("searched",),
     "time_to_accuracy": ("time_to_accuracy",),
@@ -56,9 +60,11 @@ _MODULE = {name: module for module, names in _LAZY.items() for name in names}
 __all__ = [
     "arm_summary",
     "compare",
+    "compare_laws",
     "compare_scaling",
     "decision_cost",
     "effort",
+    "expected_best",
     "gap_trend",
     "generalization_gap",
     "join_range_tests",

@@ -6,13 +6,13 @@ Does an arm change the exponent b, or only the offset a?
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.frames import baselines_of, joined, metric_in, placed
+from superconv_ray.analysis.frames import baselines_of, joined, placed
+from superconv_ray.analysis.scaling.curves import error_curves, intervals
 from superconv_ray.analysis.scaling.power_law import (
     EXPONENTS,
     RESOLUTION,
@@ -21,10 +21,9 @@ from superconv_ray.analysis.scaling.power_law import (
     relative_weights,
 )
 from superconv_ray.analysis.scaling.shape import why_no_law
-from superconv_ray.analysis.statistics.intervals import TAILS, Floats
-from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
+from superconv_ray.analysis.statistics.intervals import Floats
+from superconv_ray.analysis.statistics.replicates import ReplicateCurve, redrawn_means
 
-LABELS = "data_count"
 DRAWS = 1000
 BAND_POINTS = 60
 
@@ -50,8 +49,10 @@ def scaling_fits(
 
     Returns:
         One row per arm. Columns: `by`, arm, a, a_low, a_high, b, b_low, b_high, c, c_low, c_high,
-        misfit (root mean square deviation from the law, relative to the error), points (distinct
-        n), seeds (fewest at a point), note. Unknown values are NaN; the note says why.
+        extrapolation, extrapolation_low, extrapolation_high (relative error with which the law of
+        all other points predicts the largest n; see `compare_laws`), misfit (root mean square
+        deviation from the law, relative to the error), points (distinct n), seeds (fewest at a
+        point), note. Unknown values are NaN; the note says why.
 
     Raises:
         TypeError: `trials` is no frame.
@@ -59,11 +60,12 @@ def scaling_fits(
             of a replicate with one number of labels.
     """
     rows: list[tuple[object, ...]] = []
-    for key, curves in _error_curves(trials, [], by, value):
+    for key, curves in error_curves(trials, [], by, value):
         laws, reference = _laws(list(curves.values()))
         for (arm, curve), law in zip(curves.items(), laws, strict=True):
             rows.append((*key, arm, *_fit_row(curve, law, reference)))
-    estimated = [f"{name}{end}" for name in "abc" for end in ("", "_low", "_high")]
+    names = (*"abc", "extrapolation")
+    estimated = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     columns = [*by, "arm", *estimated, "misfit", "points", "seeds", "note"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -93,7 +95,7 @@ def scaling_band(
         ValueError: As `scaling_fits`.
     """
     frames = []
-    for key, curves in _error_curves(trials, [], by, value):
+    for key, curves in error_curves(trials, [], by, value):
         laws, reference = _laws(list(curves.values()))
         for (arm, curve), law in zip(curves.items(), laws, strict=True):
             if not why_no_law(curve):
@@ -101,7 +103,7 @@ def scaling_band(
                 a, b, c = (parameter[0] for parameter in fit([law]))
                 errors = a * np.exp(-b * (np.log(labels)[:, np.newaxis] - reference)) + c
                 errors = np.clip(errors, 0, 1)
-                ends = _intervals(errors, certain=curve.counts.min() > 1)
+                ends = intervals(errors, certain=curve.counts.min() > 1)
                 found = pd.DataFrame(ends, columns=["error", "low", "high"])
                 found["data_count"] = labels
                 frames.append(placed(found, [*by, "arm"], (*key, arm)))
@@ -143,7 +145,7 @@ def compare_scaling(
     """
     baselines = baselines_of(arm, baseline)
     rows: list[tuple[object, ...]] = []
-    for key, curves in _error_curves(trials, [arm, *baselines], by, value):
+    for key, curves in error_curves(trials, [arm, *baselines], by, value):
         for other in baselines:
             pair = {name: curves.get(name) for name in (arm, other)}
             rows += [(*key, other, *row) for row in _comparisons(pair)]
@@ -166,32 +168,12 @@ def _comparisons(pair: Mapping[str, ReplicateCurve | None]) -> Iterator[tuple[ob
         verdict = "undecided"
         if laws:
             compared, exponents = _compared(laws, floor == "shared")
-            found = _intervals(compared, certain)
+            found = intervals(compared, certain)
             if _inside(exponents[:, 0]).all():
                 verdict = _verdict(*found)
             else:
                 said.append("an exponent is at its bound: these n do not tell b from c")
         yield (floor, *found.ravel(), verdict, "; ".join(said))
-
-
-def _error_curves(
-    trials: pd.DataFrame, arms: Sequence[str], by: Sequence[str], value: str
-) -> Iterator[tuple[tuple[object, ...], dict[str, ReplicateCurve]]]:
-    """As `arm_curves`, along labels, with errors (1 - accuracy) as values."""
-    metric = metric_in(trials, value)
-    if value.endswith("metric") and not metric.share:
-        raise ValueError(
-            f"{value} must be a share, such as accuracy: the law is of errors that end at 100 %, "
-            f"and {metric.label} has no such end"
-        )
-    for key, curves in arm_curves(trials, arms, LABELS, by, value):
-        for arm, curve in curves.items():
-            least, most = np.nanmin(curve.values), np.nanmax(curve.values)
-            if least < 0 or most > 1:
-                raise ValueError(
-                    f"{value} must be an accuracy, in [0, 1], got {least} to {most} of arm {arm!r}"
-                )
-        yield key, {arm: replace(curve, values=1 - curve.values) for arm, curve in curves.items()}
 
 
 def _laws(curves: Sequence[ReplicateCurve]) -> tuple[list[Law], float]:
@@ -209,24 +191,27 @@ def _laws(curves: Sequence[ReplicateCurve]) -> tuple[list[Law], float]:
     return laws, reference
 
 
-def _intervals(values: Floats, certain: bool) -> Floats:
-    """Estimate, low and high [n, 3] of values [n, 1 + draws]; both ends NaN unless `certain`."""
-    low, high = np.quantile(values[:, 1:], TAILS, axis=1) if certain else [np.nan, np.nan]
-    return np.stack(np.broadcast_arrays(values[:, 0], low, high), axis=1)
-
-
 def _fit_row(curve: ReplicateCurve, law: Law, reference: float) -> tuple[object, ...]:
     """The columns of `scaling_fits` from a on."""
     counts = (len(curve.axis), curve.counts.min())
     if why := why_no_law(curve):
-        return (*[np.nan] * 10, *counts, "; ".join(why))
+        return (*[np.nan] * 13, *counts, "; ".join(why))
     a, b, c = (parameter[0] for parameter in fit([law]))
     predicted = a[0] * np.exp(-b[0] * law.log_n) + c[0]
     deviations = (predicted - curve.means) / np.maximum(curve.means, RESOLUTION)
-    found = np.array([a * np.exp(b * reference), b, c])
-    estimates = _intervals(found, certain=curve.counts.min() > 1)
+    found = np.array([a * np.exp(b * reference), b, c, _extrapolation(curve, law)])
+    estimates = intervals(found, certain=curve.counts.min() > 1)
     misfit = np.sqrt(np.mean(deviations**2))
     return (*estimates.ravel(), misfit, *counts, "; ".join(_reservations(curve, b[0])))
+
+
+def _extrapolation(curve: ReplicateCurve, law: Law) -> Floats:
+    """Relative error [curves] with which the law of all points but the last predicts the last."""
+    weights = relative_weights(curve.counts[:-1], curve.means[:-1])
+    before = Law(law.log_n[:-1], law.errors[:, :-1], weights)
+    a, b, c = (parameter[0] for parameter in fit([before]))
+    predicted = a * np.exp(-b * law.log_n[-1]) + c
+    return np.asarray(predicted / np.maximum(law.errors[:, -1], RESOLUTION) - 1)
 
 
 def _reservations(curve: ReplicateCurve, b: float) -> list[str]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from superconv_ray.analysis.frames import finished_trainings, metric_in
-from superconv_ray.analysis.statistics.intervals import TAILS, Floats
+from superconv_ray.analysis.statistics.intervals import DECIMALS, TAILS, Floats
 from superconv_ray.analysis.statistics.replicates import over_seeds, resampled
 
 
@@ -28,7 +28,8 @@ def optimum(
 
     Seeds are drawn with replacement, the same for every value of `over`, and the best value is
     found again. The interval consists of values of the grid, so it is no finer than the grid, and
-    with few seeds it is too narrow (see `bootstrap_intervals`).
+    with few seeds it is too narrow (see `bootstrap_intervals`). A best value at an end of the grid
+    is a bound: the optimum may lie beyond, by any distance.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; trainings count, diverged ones with what
@@ -38,8 +39,9 @@ def optimum(
         value: Column whose best to find, as for `compare`.
 
     Returns:
-        Columns: `by`, best, low, high, `value` at the best, seeds, note (such as a best value at
-        the end of the grid).
+        Columns: `by`, best, low, high, censored, `value` at the best, seeds, note. If censored is
+        ">", best is the largest value tried and the optimum may be larger; if it is "<", the
+        smallest. The note says as well if the interval ends where the grid does.
 
     Raises:
         TypeError: `trials` is no frame.
@@ -56,9 +58,9 @@ def optimum(
         low, high = np.quantile(drawn, TAILS, method="nearest")
         if len(table) == 1:
             low = high = np.nan
-        reached, note = sign * table.mean(0).max(), _note(best, grid, len(table))
-        rows.append((*key, best, low, high, reached, len(table), note))
-    columns = [*by, "best", "low", "high", value, "seeds", "note"]
+        reached, note = sign * table.mean(0).max(), _note(best, (low, high), grid)
+        rows.append((*key, best, low, high, _censored(best, grid), reached, len(table), note))
+    columns = [*by, "best", "low", "high", "censored", value, "seeds", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -72,6 +74,9 @@ def optimum_shift(
     points; it shares the limits of `optimum`. Other settings that the trials differ in are
     averaged over before the best value is found.
 
+    A best value at an end of its grid makes the slope a bound, because the optimum may lie beyond.
+    The interval is then infinite on that side: what remains of it holds wherever the optima are.
+
     Args:
         trials: As for `optimum`.
         over: Column whose best value to find, > 0.
@@ -79,7 +84,8 @@ def optimum_shift(
         value: Column whose best to find, as for `compare`.
 
     Returns:
-        One row: slope, low, high, seeds, verdict.
+        One row: slope, low, high, censored, seeds, verdict. If censored is ">", the slope may be
+        larger than stated; if it is "<", smaller; if it is "<>", either.
 
     Raises:
         TypeError: `trials` is no frame.
@@ -102,12 +108,21 @@ def optimum_shift(
         raise ValueError(f"every {along} must be run with the same seeds, got {sorted(counts)}")
     (count,) = counts
     samples = np.concatenate([np.arange(count)[None], resampled(count)])
-    best = np.stack([np.log10(grid[_best(table[samples])]) for _, grid, table in parts], axis=1)
+    found = [(grid, _best(table[samples])) for _, grid, table in parts]
     x = np.log10(position) - np.log10(position).mean()
-    slopes = (best * x).sum(1) / (x**2).sum()
-    low, high = np.quantile(slopes[1:], TAILS) if count > 1 else (np.nan, np.nan)
-    row = (slopes[0], low, high, count, _verdict(over, along, low, high, count))
-    return pd.DataFrame([row], columns=["slope", "low", "high", "seeds", "verdict"])
+    slopes = np.stack([np.log10(grid[best]) for grid, best in found], axis=1) @ x / (x**2).sum()
+    # An optimum that is larger than the grid adds to the slope on the right of the mean position.
+    beyond = np.stack([_beyond(best, len(grid)) for grid, best in found])  # [points, ends, samples]
+    added = beyond * np.sign(x.round(DECIMALS))[:, np.newaxis, np.newaxis]
+    smaller, larger = (added < 0).any(axis=(0, 1)), (added > 0).any(axis=(0, 1))
+    low = high = np.nan
+    if count > 1:
+        # Order statistics: an infinite draw must not be interpolated.
+        low = np.quantile(np.where(smaller, -np.inf, slopes)[1:], TAILS[0], method="lower")
+        high = np.quantile(np.where(larger, np.inf, slopes)[1:], TAILS[1], method="higher")
+    censored = "<" * bool(smaller[0]) + ">" * bool(larger[0])
+    row = (slopes[0], low, high, censored, count, _verdict(over, along, low, high, count))
+    return pd.DataFrame([row], columns=["slope", "low", "high", "censored", "seeds", "verdict"])
 
 
 def _groups(
@@ -127,11 +142,25 @@ def _best(tables: Floats) -> npt.NDArray[np.int64]:
     return best
 
 
-def _note(best: float, grid: Floats, seeds: int) -> str:
+def _beyond(best: npt.NDArray[np.int64], values: int) -> Floats:
+    """Where an optimum may lie beyond its grid: -1 below, 1 above, else 0; shape [2, samples].
+
+    If the grid has one value, that is both ends.
+    """
+    return np.stack([-1.0 * (best == 0), 1.0 * (best == values - 1)])
+
+
+def _censored(best: float, grid: Floats) -> str:
+    return "<" * bool(best == grid[0]) + ">" * bool(best == grid[-1])
+
+
+def _note(best: float, ends: tuple[float, float], grid: Floats) -> str:
     notes = []
-    if len(grid) > 1 and best in (grid[0], grid[-1]):
+    if _censored(best, grid):
         notes.append("at the end of the grid: the optimum may lie beyond")
-    if seeds == 1:
+    elif ends[0] == grid[0] or ends[1] == grid[-1]:
+        notes.append("the interval ends where the grid does: the optimum may lie beyond")
+    if np.isnan(ends[0]):
         notes.append("one seed: no interval")
     return "; ".join(notes)
 
@@ -139,6 +168,8 @@ def _note(best: float, grid: Floats, seeds: int) -> str:
 def _verdict(over: str, along: str, low: float, high: float, seeds: int) -> str:
     if seeds == 1:
         return "one seed: no interval, so no verdict"
+    if np.isinf(low) and np.isinf(high):
+        return f"undecided: the best {over} is at the end of its grid"
     if high < 0:
         return f"the best {over} falls as {along} grows"
     if low > 0:

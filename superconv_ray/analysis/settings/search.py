@@ -10,7 +10,17 @@ import pandas as pd
 from superconv_ray.analysis.frames import joined, placed, require_columns
 
 SCORE, SCORE_OF_METRIC = "validation_accuracy", "validation_metric"
-COLUMNS = ("arm", "role", "cell", "seed", "status", "trial_id", "chosen", "chosen_from")
+COLUMNS = (
+    "arm",
+    "role",
+    "cell",
+    "seed",
+    "status",
+    "trial_id",
+    "chosen",
+    "chosen_from",
+    "steps_done",
+)
 
 
 def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.DataFrame:
@@ -25,9 +35,9 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
         One row per search, combination of settings, and setting. Columns: `by`, cell, seed (the
         first that the search is for; missing while it has no training), arm, setting (its name),
         tried (its value), score (mean validation accuracy of the combination's trials, where a
-        diverged trial counts as 0; or their mean metric), trials, diverged, chosen (the value that
-        the search chose, which need not have been tried; missing while it has no training). Range
-        tests are no search and have no rows.
+        diverged trial counts as 0; or their mean metric), trials, diverged, steps (of these trials
+        together), chosen (the value that the search chose, which need not have been tried; missing
+        while it has no training). Range tests are no search and have no rows.
 
     Raises:
         TypeError: `trials` is no frame.
@@ -49,8 +59,8 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
                 )
                 for name in names
             ]
-    columns = [*by, "cell", "seed", "arm", "setting", "tried", "score", "trials", "diverged"]
-    return joined(frames, [*columns, "chosen"])
+    columns = [*by, "cell", "seed", "arm", "setting", "tried", "score"]
+    return joined(frames, [*columns, "trials", "diverged", "steps", "chosen"])
 
 
 def _with_seeds(tuning: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
@@ -71,6 +81,9 @@ def _scores(tried: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     scored = tried.assign(score=score, diverged=diverged)
     groups = scored.groupby(list(names), sort=False, dropna=False)
     found = groups.agg(
-        score=("score", "mean"), trials=("score", "size"), diverged=("diverged", "sum")
+        score=("score", "mean"),
+        trials=("score", "size"),
+        diverged=("diverged", "sum"),
+        steps=("steps_done", "sum"),
     )
     return found.reset_index()

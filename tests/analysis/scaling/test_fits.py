@@ -37,6 +37,7 @@ def test_every_arms_law_is_found() -> None:
     table = scaling_fits(trials)
     assert list(table.columns) == [
         *("arm", "a", "a_low", "a_high", "b", "b_low", "b_high", "c", "c_low", "c_high"),
+        *("extrapolation", "extrapolation_low", "extrapolation_high"),
         *("misfit", "points", "seeds", "note"),
     ]
     assert table["arm"].tolist() == ["a", "b"]
@@ -44,6 +45,7 @@ def test_every_arms_law_is_found() -> None:
         for end in ("", "_low", "_high"):  # equal seeds: no spread
             assert table[column + end].tolist() == pytest.approx(expected, rel=1e-3)
     assert table["misfit"].tolist() == pytest.approx([0, 0], abs=1e-5)
+    assert table["extrapolation"].tolist() == pytest.approx([0, 0], abs=1e-3)
     assert table[["points", "seeds"]].to_numpy().tolist() == [[5, 3], [5, 3]]
     assert table["note"].tolist() == ["", ""]
 

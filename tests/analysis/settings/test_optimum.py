@@ -58,6 +58,7 @@ def test_the_best_value_is_that_of_the_mean_over_seeds() -> None:
     row = only(optimum(trials(accuracy, (1.0,), seeds=2, decays=(1e-5, 1e-4)), "weight_decay"))
     assert (row.best, row.test_accuracy, row.seeds) == (1e-4, pytest.approx(0.71), 2)
     assert (row.low, row.high) == (1e-5, 1e-4)  # the first seed twice has 0.8 at 1e-5
+    assert row.censored == ">"
 
 
 def test_a_clear_optimum_has_no_width_and_one_at_the_end_is_noted() -> None:
@@ -67,6 +68,18 @@ def test_a_clear_optimum_has_no_width_and_one_at_the_end_is_noted() -> None:
     assert (frame["low"] == frame["best"]).all()
     assert (frame["high"] == frame["best"]).all()
     assert frame["note"].tolist() == ["at the end of the grid: the optimum may lie beyond", "", ""]
+    assert frame["censored"].tolist() == [">", "", ""]
+
+
+def test_an_interval_that_ends_with_the_grid_is_noted() -> None:
+    # At 1e-4 both seeds give 0.71; the first seed alone prefers 1e-6, at which the mean is lower.
+    def accuracy(_: float, decay: float, seed: int) -> float:
+        return {1e-6: (0.8, 0.6)[seed], 1e-4: 0.71, 1e-2: 0.1}[decay]
+
+    made = trials(accuracy, (1.0,), seeds=2, decays=(1e-6, 1e-4, 1e-2))
+    row = only(optimum(made, "weight_decay"))
+    assert (row.best, row.low, row.censored) == (1e-4, 1e-6, "")
+    assert row.note == "the interval ends where the grid does: the optimum may lie beyond"
 
 
 def test_a_shift_is_the_slope_in_decades_per_decade() -> None:
@@ -78,6 +91,26 @@ def test_a_shift_is_the_slope_in_decades_per_decade() -> None:
     assert row.verdict.startswith("undecided")
     row = only(optimum_shift(trials(tent(lambda rate: 1e-5 * rate)), "weight_decay", "max_lr"))
     assert row.verdict == "the best weight_decay grows with max_lr"
+
+
+def test_an_optimum_at_the_end_of_its_grid_makes_the_slope_a_bound() -> None:
+    # At the smallest rate the best decay is the largest one: the true fall may be steeper.
+    row = only(optimum_shift(trials(tent(lambda rate: 1e-4 / rate)), "weight_decay", "max_lr"))
+    assert (row.censored, row.low) == ("<", -np.inf)
+    assert row.high == row.slope == pytest.approx(-1)
+    assert row.verdict == "the best weight_decay falls as max_lr grows"
+    # With the best decay at that end for the two smaller rates too, the optima may be anywhere.
+    row = only(optimum_shift(trials(tent(lambda _: 1e-2)), "weight_decay", "max_lr"))
+    assert (row.censored, row.low, row.high) == ("<>", -np.inf, np.inf)
+    assert row.verdict == "undecided: the best weight_decay is at the end of its grid"
+
+
+def test_an_optimum_within_its_grid_is_not_censored() -> None:
+    decays = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+    made = trials(tent(lambda rate: 1e-4 / rate), decays=decays)
+    row = only(optimum_shift(made, "weight_decay", "max_lr"))
+    assert (row.slope, row.low, row.high) == pytest.approx((-1, -1, -1))
+    assert row.censored == ""
 
 
 def test_noise_alone_shows_no_shift() -> None:

@@ -10,6 +10,7 @@ from tests.analysis.made import frame, rows, run
 
 def tried(lr: float, score: float, cell: int = 0, **other: Any) -> dict[str, Any]:
     row = run("a", other.pop("seed", 7), float("nan"), role="tuning", cell=cell, max_lr=lr)
+    row["steps_done"] = 100
     trial_id = "-".join(map(str, (lr, cell, row["seed"], *other.values())))
     chosen = {"validation_accuracy": score, "chosen": [], "chosen_from": []}
     return {**row, "trial_id": trial_id, **chosen, **other}
@@ -21,7 +22,7 @@ def trained(
     """A training whose settings were chosen from these tuning trials."""
     ids, cell = [trial["trial_id"] for trial in tuning], tuning[0]["cell"] if tuning else 0
     row = run("a", seed, 0.9, cell=cell, max_lr=lr, chosen=list(chosen), chosen_from=ids)
-    return {**row, "validation_accuracy": None}
+    return {**row, "validation_accuracy": None, "steps_done": 100}
 
 
 def test_every_trial_is_a_row_and_what_the_trainings_have_is_chosen() -> None:
