@@ -27,17 +27,17 @@ def study(
     scale: Scale = "laptop",
     models: tuple[str, ...] = (),
     steps: tuple[int, ...] = (),
-    seeds: int = 5,
+    seeds: int = 4,
 ) -> Study:
     """Return the study; networks and iterations are those of the scale if none are given."""
     laptop = scale == "laptop"
     models = models or (LAPTOP_MODELS if laptop else PAPER_MODELS)
-    steps = steps or ((80, 640) if laptop else (10_000, 80_000))
+    steps = steps or ((50, 400) if laptop else (10_000, 80_000))
     base = DIGITS.changed(data_count=500) if laptop else BASE["paper"]
     return Study(
         name=f"paper_depth_{scale}",
         question="Is 1cycle's gain over a long step schedule larger for shallow networks?",
-        base=base.changed(momentum=0.9),
+        base=base.changed(momentum=0.9, eval_interval=min(steps)),
         sweep=grid(model=models, budget=tuple(iterations(count) for count in steps)),
         arms={
             "one_cycle": Arm(policy="triangular", max_lr=1.0 if laptop else 3.0, div_factor=30),

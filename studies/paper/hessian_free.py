@@ -8,7 +8,7 @@ alone (eq. 8, see `superconv_ray.training.hessian_free`). For ResNet-56 on CIFAR
 rate of 0.1, the estimate spikes to about 3 and falls to 0.2. With a cycle it stays between 2 and 6
 and ends near 0.5. This study adds a third arm, which separates the effect of the cycle from that of
 its rate. Momentum is 0.9 for all arms. It is part of the path, so estimates can be compared between
-arms, but not with 1 / curvature. The laptop scale has ResNet-20 on all 1,437 labels of digits.
+arms, but not with 1 / curvature. The laptop scale has ResNet-8 on all 1,437 labels of digits.
 """
 
 from settings import BASE, DIGITS, Scale
@@ -16,11 +16,11 @@ from settings import BASE, DIGITS, Scale
 from superconv_ray import Arm, Study, iterations, main
 
 
-def study(scale: Scale = "laptop", steps: int = 0, interval: int = 5, seeds: int = 5) -> Study:
+def study(scale: Scale = "laptop", steps: int = 0, interval: int = 5, seeds: int = 4) -> Study:
     """Return the study; the number of iterations is that of the scale if not given."""
     laptop = scale == "laptop"
     high = 1.0 if laptop else 3.0
-    base = DIGITS.changed(model="resnet20") if laptop else BASE["paper"]
+    base = DIGITS.changed(model="resnet8") if laptop else BASE["paper"]
     return Study(
         name=f"paper_hessian_free_{scale}",
         question="Does a large cyclical rate lead to regions where a large rate fits?",

@@ -26,10 +26,10 @@ def study(scale: Scale = "laptop", steps: int = 0, seeds: int = 0) -> Study:
     return Study(
         name=f"paper_regularization_by_lr_{scale}",
         question="Does training loss rise while test loss falls, as the rate grows?",
-        base=base.changed(eval_interval=steps // 50, momentum=0.9),
+        base=base.changed(eval_interval=max(1, steps // 50), momentum=0.9),
         arms={"ramp": Arm(policy="range_test_linear", max_lr=2.0)},
         budget=iterations(steps),
-        seeds=seeds or (8 if laptop else 3),
+        seeds=seeds or (4 if laptop else 3),
     )
 
 

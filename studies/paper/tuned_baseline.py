@@ -26,20 +26,21 @@ def study(
 ) -> Study:
     """Return the study; labels, iterations and searches are those of the scale if not given."""
     laptop = scale == "laptop"
-    labels = labels or ((150, 450, 1_400) if laptop else (5_000, 10_000, 20_000, 50_000))
+    labels = labels or ((150, 1_400) if laptop else (5_000, 10_000, 20_000, 50_000))
+    steps = steps or (200 if laptop else 10_000)
+    base = DIGITS if laptop else BASE["paper"]
     return Study(
         name=f"paper_tuned_baseline_{scale}",
         question="Does 1cycle beat schedules that decay to zero, if all are tuned alike?",
-        base=DIGITS if laptop else BASE["paper"],
+        base=base.changed(eval_interval=steps),
         sweep=grid(data_count=labels),
         arms={
             "one_cycle": Arm(policy="one_cycle", max_lr=RATE, momentum=0.95, min_momentum=0.85),
             "linear": Arm(policy="linear", max_lr=RATE, momentum=0.9),
-            "step": Arm(policy="piecewise", max_lr=RATE, momentum=0.9),
         },
-        budget=iterations(steps or (250 if laptop else 10_000)),
+        budget=iterations(steps),
         seeds=seeds,
-        tuning=Tuning(trials=trials or (6 if laptop else 16)),
+        tuning=Tuning(trials=trials or (5 if laptop else 16)),
     )
 
 
