@@ -43,6 +43,7 @@ class HandMade:
             CellDefinition(number, arm, point)
             for number, (point, arm) in enumerate((p, a) for p in self.points for a in arms)
         ]
+        self.seeds = [0, 1, 2]
         self.further_seeds: dict[str, Any] | None = None
         self.to_come = 0
         self._members: list[dict[str, Any]] = []
@@ -100,7 +101,7 @@ class HandMade:
             sweep=self.points,
             cells=self.cells,
             budget={"iterations": 100},
-            seeds=[0, 1, 2],
+            seeds=self.seeds,
             further_seeds=self.further_seeds,
             trials=len({member["trial_id"] for member in self._members}) + self.to_come,
             provenance=Provenance(

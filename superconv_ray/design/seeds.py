@@ -28,12 +28,12 @@ class AtLeast:
 
 
 def at_least(least: int, *, up_to: int) -> AtLeast:
-    """Run further seeds only where it is still open which arm is better.
+    """Run further seeds only where the comparison of the arms is undecided.
 
-    Every point of the sweep starts with `least` seeds. All of its arms get one more as long as the
-    sign of the gap between the first arm and any other arm is open, that is, as long as a
-    sequential confidence interval of the gap contains zero. Such an interval stays valid however
-    often it is looked at; see `analysis.statistics.sequential.sign_decided`.
+    Every point of the sweep starts with `least` seeds. All of its arms get one more as long as a
+    row of `compare` at this point is undecided: one that compares the first arm with any other. The
+    rule is that of the report's verdicts, with levels that hold although they are looked at after
+    every seed; see `analysis.comparison.verdicts.level_per_row`.
 
     Raises:
         TypeError: A number of seeds is not an integer.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
-from superconv_ray.analysis.statistics.sequential import sign_decided
+import numpy as np
+
+from superconv_ray.analysis.comparison.verdicts import gaps_decide, level_per_row, margin_of
+from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.outcome import Outcome
-from superconv_ray.design.plan import Cell, Point
+from superconv_ray.design.plan import Cell, Plan, Point
 from superconv_ray.design.seeds import AtLeast
-from superconv_ray.design.study import Study
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.planning.choice_runs import ChoiceRun, Membership
 from superconv_ray.planning.selection import choice_of
@@ -18,12 +21,13 @@ from superconv_ray.planning.trial_queue import Stage, TrialQueue
 class PointRun:
     """A point of the sweep during a run: its cells always have the same seeds.
 
-    With `at_least`, a seed is added for all cells as long as it is open which arm is better.
+    With `at_least`, a seed is added for all cells as long as a row of the study's comparison that
+    belongs to this point is undecided.
 
     Args:
         point: The point.
         first_index: Index of its first cell in the plan.
-        study: The study.
+        plan: The plan that it is a point of.
         queue: Takes the trials that become ready.
 
     Attributes:
@@ -32,14 +36,14 @@ class PointRun:
         further: Number of seeds that may still be added.
     """
 
-    def __init__(self, point: Point, first_index: int, study: Study, queue: TrialQueue) -> None:
-        self.seeds = study.first_seeds()
+    def __init__(self, point: Point, first_index: int, plan: Plan, queue: TrialQueue) -> None:
+        self.seeds = plan.study.first_seeds()
         self.further = len(point.cells[0].templates) - self.seeds
         self.cells = [
             CellRun(index, cell, self, queue)
             for index, cell in enumerate(point.cells, start=first_index)
         ]
-        self._rule = study.seeds
+        self._plan = plan
         self._queue = queue
 
     @property
@@ -69,20 +73,22 @@ class PointRun:
         self.watch()
 
     def _is_decided(self) -> bool:
-        if not isinstance(self._rule, AtLeast):
+        if not isinstance(self._plan.study.seeds, AtLeast):
             return True
         arms = [self._queue.outcomes(cell.trainings()) for cell in self.cells]
         if any(outcome.status == "failed" for arm in arms for outcome in arm):
             return True  # the next run trains the failed ones again and continues from there
-        first, *others = ([_accuracy(outcome) for outcome in arm] for arm in arms)
-        return all(
-            sign_decided(
-                [a - b for a, b in zip(first, other, strict=True)],
-                at_least=self._rule.least,
-                up_to=self._rule.up_to,
-            )
-            for other in others
-        )
+        scores = np.array([[_accuracy(outcome) for outcome in arm] for arm in arms])
+        margin = margin_of(metric_of(self._plan.study.base.settings()), scores)
+        return all(gaps_decide(scores[0] - other, self._level, margin) for other in scores[1:])
+
+    @cached_property
+    def _level(self) -> float:
+        """Level of each row's test, as in the comparison of the whole study."""
+        rule = self._plan.study.seeds
+        assert isinstance(rule, AtLeast)
+        rows = sum(len(point.cells) - 1 for point in self._plan.points)
+        return level_per_row(max(rows, 1), range(rule.least, rule.up_to + 1))
 
 
 class CellRun:

@@ -45,7 +45,7 @@ class Planner:
         self._points: list[PointRun] = []
         self._cells: list[CellRun] = []
         for point in plan.points:
-            self._points.append(PointRun(point, len(self._cells), plan.study, self._queue))
+            self._points.append(PointRun(point, len(self._cells), plan, self._queue))
             self._cells += self._points[-1].cells
         self._queue.add(_by_seed([cell.begin() for cell in self._cells]))
         self._queue.settle()

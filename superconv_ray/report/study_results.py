@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from superconv_ray.analysis import compare, gap_trend
-from superconv_ray.analysis.comparison.verdicts import MARGIN, default_margin
+from superconv_ray.analysis.comparison.verdicts import MARGIN, default_margin, level_per_row
 from superconv_ray.design.metrics import ACCURACY, Metric, metric_of
 from superconv_ray.design.text import counted
 from superconv_ray.storage.store import Store
@@ -68,8 +68,10 @@ class StudyResults:
         """
         arm = self.all_arms[0] if arm is None else arm
         others = [name for name in self.arms if name != arm] if baseline is None else baseline
-        given = {"by": self.axes, "value": self.value, "looks": self.looks, **options}
-        return compare(self.trainings, arm, others, **given)
+        given: dict[str, Any] = {"by": self.axes, "value": self.value, "looks": self.looks}
+        planned = [name for name in self.all_arms if name != arm] if baseline is None else others
+        given["family"] = sum(cell.arm in planned for cell in self.definition.cells) or 1
+        return compare(self.trainings, arm, others, **{**given, **options})
 
     def report(self, path: str | Path = "report.html") -> Path:
         """Write the study's page, one HTML file that needs no network, and return its path.
@@ -273,10 +275,30 @@ class StudyResults:
         return "validation" if held_out.all() else "validation (where labels are held out) or test"
 
     @property
-    def looks(self) -> int:
-        """Number of looks at the gaps; seeds added while looking widen intervals."""
-        further = self.definition.further_seeds
-        return further["up_to"] - further["least"] + 1 if further else 1
+    def family(self) -> int:
+        """Number of rows of the whole study's comparison of one arm with all others, at least 1."""
+        return sum(cell.arm != self.all_arms[0] for cell in self.definition.cells) or 1
+
+    @property
+    def level(self) -> float:
+        """Two-sided level of each gap's interval."""
+        return level_per_row(self.family, self.looks)
+
+    @cached_property
+    def looks(self) -> Sequence[int]:
+        """Numbers of pairs at which the gaps were looked at; empty if that was once.
+
+        These are the looks of `at_least`, and the numbers of seeds of the definitions that the
+        current one extends: whoever adds seeds by hand has seen the earlier results.
+        """
+        versions = self.store.definitions(self.name)
+        counts = set[int]()
+        for version in (v for v in versions if self.definition.extends(v)):
+            rule, seeds = version.further_seeds, len(version.seeds)
+            counts |= set(range(rule["least"], rule["up_to"] + 1)) if rule else {seeds}
+        looks = sorted(count for count in counts if count >= 2)
+        whole = range(looks[0], looks[-1] + 1) if looks else range(0)
+        return () if len(looks) < 2 else whole if len(whole) == len(looks) else looks
 
 
 def _differs(values: pd.Series[Any]) -> bool:

@@ -5,31 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from superconv_ray.analysis import arm_summary, effort
-from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
-from superconv_ray.analysis.statistics.sequential import confidence_per_look
+from superconv_ray.analysis.comparison.verdicts import EQUIVALENT, MARGIN, UNDECIDED
 from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.text import (
     column_name,
+    in_words,
     place_text,
     probability,
     value_text,
 )
 from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.verdict import verdict_text
 
 
 def verdict_note(metric: Metric, margin: float) -> str:
     """What the verdicts of `gap_table` mean."""
     return (
-        f"Verdict, from the gap's interval: {SUPER_CONVERGES} if it lies above 0, {DOES_NOT} if it "
-        f"lies below {metric.factor * margin:+.3g}, else {UNDECIDED}. More: further seeds that "
-        "would decide it with 80 % power. p: sign-flip test, Holm-corrected for all rows."
+        f"Verdict, from the gap's interval: {EQUIVALENT} if it lies within "
+        f"±{metric.factor * margin:.3g}, else the better arm if it leaves 0 out, else {UNDECIDED}. "
+        "p: paired t test, adjusted for all rows. More: further seeds that would decide it with "
+        "probability 80 %."
     )
 
 
@@ -75,7 +77,9 @@ def study_tables(results: StudyResults) -> Iterator[Table]:
     yield replace(table, notes=(*table.notes, *stale))
     if len(results.arms) > 1:
         gaps = results.compare(results.arms[0], by=["point", *by])
-        yield gap_table(gaps, by, results.looks, results.metric, results.margin)
+        yield gap_table(
+            gaps, by, results.level, results.metric, results.margin, looks_note(results.looks)
+        )
     yield effort_table(effort(results.trials), results.all_arms)
 
 
@@ -118,18 +122,20 @@ def _diverged(count: int) -> str:
 def gap_table(
     comparison: pd.DataFrame,
     by: Sequence[str],
-    looks: int = 1,
+    level: float,
     metric: Metric = ACCURACY,
     margin: float = MARGIN,
+    notes: Iterable[str] = (),
 ) -> Table:
     """An arm's paired gaps to its baselines: a row for each point and baseline.
 
     Args:
         comparison: From `compare`.
         by: The columns that tell points apart.
-        looks: As given to `compare`.
+        level: Two-sided level of its intervals.
         metric: What was measured.
         margin: As given to `compare`.
+        notes: On the whole table.
     """
     gap = metric.gap(comparison["arm"].iloc[0], "baseline")
     rows = [
@@ -137,8 +143,8 @@ def gap_table(
             *settings,
             str(row["baseline"]),
             metric.interval(row, "+"),
-            probability(row["p_holm"]),
-            str(row["verdict"]),
+            probability(row["p_adjusted"]),
+            verdict_text(row),
             str(row["n"]),
             "" if pd.isna(row["further_seeds"]) else f"{row['further_seeds']:,}",
         )
@@ -149,26 +155,22 @@ def gap_table(
         name="gaps",
         caption=(
             f"Gap: {gap} in {metric.differences}, paired by seed and subset, mean "
-            f"[{_coverage(looks)} t interval]."
+            f"[{100 * (1 - level):.5g} % t interval]."
         ),
         headings=(*map(column_name, by), "baseline", "gap", "p", "verdict", "pairs", "more"),
         rows=tuple(rows),
-        notes=(verdict_note(metric, margin), *looks_note(looks), *_notes(comparison, by)),
+        notes=(verdict_note(metric, margin), *notes, *_notes(comparison, by)),
         keys=len(by) + 1,
     )
 
 
-def looks_note(looks: int) -> Iterator[str]:
+def looks_note(looks: Sequence[int]) -> Iterator[str]:
     """What several looks at the gaps mean for their intervals."""
-    if looks > 1:
+    if looks:
         yield (
-            f"Seeds were added while looking at the gaps: intervals of {_coverage(looks)} hold "
-            f"together at 95 % over all {looks} looks."
+            f"Seeds were added while looking at the gaps: the intervals hold together at 95 % at "
+            f"all {len(looks)} looks, with {in_words(map(str, looks))} pairs."
         )
-
-
-def _coverage(looks: int) -> str:
-    return f"{100 * confidence_per_look(looks):.4g} %"
 
 
 def effort_table(spent: pd.DataFrame, arms: Sequence[str]) -> Table:

@@ -10,13 +10,22 @@ import pandas as pd
 from superconv_ray.analysis import arm_summary
 from superconv_ray.analysis.comparison.choices import choice_ids
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
-from superconv_ray.analysis.comparison.verdicts import DOES_NOT, SUPER_CONVERGES, UNDECIDED
-from superconv_ray.analysis.statistics.intervals import CONFIDENCE
+from superconv_ray.analysis.comparison.verdicts import (
+    ARM_BETTER,
+    BASELINE_BETTER,
+    EQUIVALENT,
+    UNDECIDED,
+)
 from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import counted, in_words, place_text, point_text
 from superconv_ray.report.study_results import StudyResults
 
-VERDICTS = {SUPER_CONVERGES: "beats {}", DOES_NOT: "does not beat {}", UNDECIDED: "is undecided"}
+VERDICTS = {
+    ARM_BETTER: "better than",
+    BASELINE_BETTER: "worse than",
+    EQUIVALENT: "equivalent to",
+    UNDECIDED: "undecided against",
+}
 NOT_BRACKETED = "not bracketed"
 """Verdict on a range test whose accuracy is highest at one of its ends."""
 MOST_POINTS = 6
@@ -31,27 +40,37 @@ def headline(results: StudyResults) -> str:
     if not baselines:
         return f"{arm} is the only arm with finished trainings, so there is no comparison."
     table = results.comparison
-    counts = [
-        f"{name} at {int(own['verdict'].eq(SUPER_CONVERGES).sum()) or 'none'} of "
-        f"{counted(len(own), 'point')}"
-        for name in baselines
-        for own in [table[table["baseline"] == name]]
-    ]
-    return f"{arm} beats {in_words(counts)}."
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for name in baselines:
+        own = table.loc[table["baseline"] == name, "verdict"]
+        alike.setdefault(tuple(int(own.eq(kind).sum()) for kind in VERDICTS), []).append(name)
+    found = (_counts(counts, in_words(names)) for counts, names in alike.items())
+    return f"{arm} is {'; '.join(found)}."
+
+
+def _counts(counts: tuple[int, ...], baselines: str) -> str:
+    """Number of points with each verdict: "better than b at 2 of 5 points and undecided at 3"."""
+    total = sum(counts)
+    kinds = [(words, n) for words, n in zip(VERDICTS.values(), counts, strict=True) if n]
+    (first, most), *others = kinds
+    if not others:
+        return f"{first} {baselines}" + (f" at all {total} points" if total > 1 else "")
+    rest = (f"{words.split()[0]} at {n}" for words, n in others)
+    return in_words([f"{first} {baselines} at {most} of {counted(total, 'point')}", *rest])
+
+
+def verdict_text(row: Mapping[Any, Any]) -> str:
+    """The verdict on a row of `compare`, with the name of the better arm."""
+    named = {ARM_BETTER: f"{row['arm']} better", BASELINE_BETTER: f"{row['baseline']} better"}
+    verdict = str(row["verdict"])
+    return named.get(verdict, verdict)
 
 
 def caveats(results: StudyResults) -> Iterator[str]:
     """What limits the verdict: tests, choices, single seeds, mixed precision, open trials."""
     if len(results.arms) > 1:
         table = results.comparison
-        better = table[table["verdict"] == SUPER_CONVERGES]
-        holding = (better["p_holm"] <= 1 - CONFIDENCE).sum()
-        if len(better) > holding:
-            yield (
-                f"Each point is judged by itself: of {counted(len(better), 'gain')}, "
-                f"{holding or 'none'} remains significant once p is corrected for all "
-                f"{counted(len(table), 'comparison')}."
-            )
+        yield from _always_diverged(results)
         if (table["n"] <= 1).all():
             yield "With one seed there are no intervals, so no gap can be told from chance."
         if shared := _sharing_choices(results):
@@ -65,6 +84,16 @@ def caveats(results: StudyResults) -> Iterator[str]:
     yield from _not_bracketed(results)
     if len(results.trainings) and results.open_trials:
         yield f"Not finished: {counted(results.open_trials, 'trial')}, so the verdict may change."
+
+
+def _always_diverged(results: StudyResults) -> Iterator[str]:
+    """Arms of which no training at a point survived."""
+    for arm in results.arms:
+        own = results.trainings[results.trainings["arm"] == arm]
+        lost = [group["status"].eq("diverged").all() for _, group in own.groupby("cell")]
+        if any(lost):
+            at = f"{sum(lost)} of {counted(len(lost), 'point')}"
+            yield f"All trainings of {arm} diverged at {at}: a gap there is one of stability."
 
 
 def _not_bracketed(results: StudyResults) -> Iterator[str]:
@@ -116,18 +145,19 @@ def details(results: StudyResults) -> Iterator[str]:
     table = results.comparison
     for baseline in baselines:
         rows = table[table["baseline"] == baseline]
-        yield f"{arm} {in_words(_tally(rows, baseline, results))}."
+        yield f"{arm} is {in_words(_tally(rows, baseline, results))}."
     yield _explanation(results)
 
 
 def _explanation(results: StudyResults) -> str:
-    """What gaps are, and when an arm is better."""
+    """What gaps are, and what verdicts mean."""
     arm, metric = results.arms[0], results.metric
     less = "" if metric.maximize else f", {metric.gap(arm, 'baseline')}: less is better"
     return (
-        f"Gaps are in {metric.differences_on(results.measured_on)}{less}. {arm} beats a baseline "
-        "where the gap's interval lies above 0, and does not where it lies below "
-        f"+{metric.factor * results.margin:.3g}, the smallest gain that counts."
+        f"Gaps are in {metric.differences_on(results.measured_on)}{less}. Arms are equivalent "
+        f"where the gap's interval lies within ±{metric.factor * results.margin:.3g}, the smallest "
+        "gap that counts; else one is better where it leaves 0 out. All intervals hold together at "
+        "95 %."
     )
 
 
@@ -155,7 +185,7 @@ def _tally(rows: pd.DataFrame, baseline: str, results: StudyResults) -> Iterator
             where = f"at {len(found)} of {len(rows)} points ({least} to {most})"
         else:
             where = in_words(_numbers(row, results) for row in found.to_dict("records"))
-        yield f"{words.format(baseline)} {where}"
+        yield f"{words} {baseline} {where}"
 
 
 def _numbers(row: Mapping[Any, Any], results: StudyResults) -> str:

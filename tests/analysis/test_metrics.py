@@ -19,7 +19,7 @@ from superconv_ray.analysis import (
     speedup,
     time_to_accuracy,
 )
-from superconv_ray.analysis.comparison.verdicts import SUPER_CONVERGES, default_margin
+from superconv_ray.analysis.comparison.verdicts import ARM_BETTER, default_margin
 from superconv_ray.analysis.frames import metric_in
 from superconv_ray.analysis.range_tests.scores import range_test_scores, with_scores
 from superconv_ray.analysis.statistics.intervals import accuracy_ends
@@ -47,7 +47,7 @@ def test_a_gap_is_above_zero_where_the_arm_has_the_lower_error() -> None:
     (row,) = compare(pair(), "a", "b", value=VALUE).to_dict("records")
     assert row["mean"] == pytest.approx(2.5)
     assert row["low"] == pytest.approx(2.5 - 4.3027 * 0.5 / np.sqrt(3), abs=1e-3)
-    assert row["verdict"] == SUPER_CONVERGES
+    assert row["verdict"] == ARM_BETTER
     (row,) = compare(pair(), "b", "a", value=VALUE).to_dict("records")
     assert row["mean"] == pytest.approx(-2.5)
 

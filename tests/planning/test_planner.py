@@ -494,11 +494,28 @@ def test_a_clear_gap_needs_no_further_seed() -> None:
     assert adaptive(lambda seed: -0.2 - 0.001 * seed) == [0, 1, 2]
 
 
-def test_seeds_are_added_until_the_sign_is_known_or_none_are_left() -> None:
+def test_arms_that_are_equivalent_need_no_further_seed() -> None:
+    assert adaptive(lambda seed: 0.0001 * seed) == [0, 1, 2]
+
+
+def test_seeds_are_added_until_the_row_is_decided_or_none_are_left() -> None:
     assert adaptive(lambda seed: 0.01 * (-1) ** seed) == [0, 1, 2, 3, 4, 5]
-    # Four looks, each at 98.75 %. With 4 seeds the mean is 0.2375, its standard error 0.0625 and
-    # t at 3 degrees 5.4; with 5 they are 0.25, 0.05 and 4.3, and zero is left out.
+    # Four looks, each at 98.2 %. With 4 seeds the mean is 0.2375, its standard error 0.0625 and
+    # t at 3 degrees 4.8; with 5 they are 0.25, 0.05 and 3.9, and zero is left out.
     assert adaptive(lambda seed: 0.3 if seed else 0.05) == [0, 1, 2, 3, 4]
+
+
+def test_seeds_are_added_by_the_level_of_the_whole_table() -> None:
+    # Means 0.2375 +- 0.0625 and 0.25 +- 0.05: one row would be decided with 5 seeds.
+    arms = {"a": Arm(policy="cosine", max_lr=0.1), "b": GIVEN}
+    sweep = grid(data_fraction=(0.25, 0.5, 1.0))
+    planner = Planner(plan_of(arms, sweep, seeds=at_least(3, up_to=6)))
+    seeds = set()
+    while isinstance(trial := planner.next(), CompleteTrial):
+        seeds.add(trial.seed)
+        gap = (0.3 if trial.seed else 0.05) if trial.policy == "cosine" else 0.0
+        planner.tell(trial.id, Outcome("completed", {"test_accuracy": 0.5 + gap}))
+    assert seeds == {0, 1, 2, 3, 4, 5}
 
 
 def test_a_failed_training_stops_the_addition_of_seeds() -> None:

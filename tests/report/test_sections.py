@@ -130,8 +130,8 @@ def test_the_sample_of_the_repository_is_reported_in_full() -> None:
     store = open_store(Path(__file__).parents[2] / "studies" / "results")
     report = build_report(StudyResults(store, store.studies()[0]))
     assert report.headline == (
-        "one_cycle beats piecewise at 2 of 5 points, cosine at none of 5 points and linear at "
-        "none of 5 points."
+        "one_cycle is undecided against piecewise at all 5 points; worse than cosine at 2 of 5 "
+        "points and undecided at 3; worse than linear at 1 of 5 points and undecided at 4."
     )
     assert report.state == "340 of 340 trials done"
 

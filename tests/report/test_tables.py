@@ -58,7 +58,7 @@ def test_accuracies_and_gaps_are_means_with_intervals_over_seeds(store: Store) -
     headings = ("labels", "baseline", "gap", "p", "verdict", "pairs", "more")
     assert study.table("gaps").headings == headings
     assert study.gaps() == (
-        ("72", "piecewise", "+8.0 [+3.0, +13.0]", "0.250", "super-converges", "3", ""),
+        ("72", "piecewise", "+8.0 [+3.0, +13.0]", "0.020", "one_cycle better", "3", ""),
     )
 
 
@@ -68,7 +68,7 @@ def test_only_runs_with_a_partner_of_the_same_seed_make_up_a_gap(store: Store) -
         study.add("a", accuracy, seed=seed)
     for seed, accuracy in enumerate([0.7, 0.6]):
         study.add("b", accuracy, seed=seed)
-    assert study.gaps()[0][2:6] == ("+20.0 [+20.0, +20.0]", "0.500", "undecided", "2")
+    assert study.gaps()[0][2:6] == ("+20.0 [+20.0, +20.0]", "-", "undecided", "2")
     assert study.accuracies()[0][1] == "2/3"
     assert "1 run of 'a' without a partner left out (all rows)" in study.notes()
     assert "all 2 gaps are equal: no spread to judge by (all rows)" in study.notes()
@@ -80,7 +80,7 @@ def test_an_unfinished_arm_is_left_out_of_comparisons(store: Store) -> None:
     study.add("c", 0.7)
     assert study.table("accuracy").headings == ("labels", "seeds", "a", "c")
     assert study.accuracies() == (("72", "1", "90.0 [one seed]", "70.0 [one seed]"),)
-    assert study.gaps() == (("72", "c", "+20.0 [one seed]", "1.000", "undecided", "1", ""),)
+    assert study.gaps() == (("72", "c", "+20.0 [one seed]", "-", "undecided", "1", ""),)
     assert study.table("effort").rows == (("a", "100 (1)"), ("b", "-"), ("c", "100 (1)"))
 
 
@@ -212,11 +212,33 @@ def test_seeds_that_were_added_while_looking_make_the_verdict_more_careful(store
     for seed, gap in enumerate((0.02, 0.03, 0.04)):  # t interval 0.5 to 5.5 points
         study.add("a", 0.8 + gap, seed=seed)
         study.add("b", 0.8, seed=seed)
-    assert study.gaps()[0][4] == "super-converges"
+    assert study.gaps()[0][4] == "a better"
     study.further_seeds = {"least": 3, "up_to": 12}
-    assert study.gaps()[0][4] != "super-converges"
-    assert "mean [99.5 % t interval]" in study.table("gaps").caption
-    assert "intervals of 99.5 % hold together at 95 % over all 10 looks" in study.notes()
+    assert study.gaps()[0][4] == "undecided"
+    assert "mean [98.945 % t interval]" in study.table("gaps").caption
+    assert "hold together at 95 % at all 10 looks, with 3, 4, 5, 6" in study.notes()
+
+
+def test_seeds_that_were_added_by_hand_count_as_looks(store: Store) -> None:
+    study = Tabulated(store, ("a", "b"))
+    study.seeds = [0, 1, 2]
+    for seed, gap in enumerate((0.02, 0.03, 0.04)):
+        study.add("a", 0.8 + gap, seed=seed)
+        study.add("b", 0.8, seed=seed)
+    assert "mean [95 % t interval]" in study.table("gaps").caption
+    study.seeds = [0, 1, 2, 3, 4]  # a later run of the same study
+    assert list(study.results().looks) == [3, 5]
+    assert "mean [97." in study.table("gaps").caption
+    assert "at all 2 looks, with 3 and 5 pairs" in study.notes()
+
+
+def test_intervals_are_of_the_whole_study_even_before_all_points_are_there(store: Store) -> None:
+    study = Tabulated(store, ("a", "b", "c"), {"dropout": 0.0}, {"dropout": 0.5})
+    for seed in range(3):
+        study.add("a", 0.9, seed=seed)
+        study.add("b", 0.8 + seed / 100, seed=seed)
+    assert "mean [98.75 % t interval]" in study.table("gaps").caption  # 2 points, 2 baselines
+    assert study.results().compare("b", "a")["high"].notna().all()
 
 
 # Of frames
@@ -228,7 +250,7 @@ def summary(*rows: tuple[Any, ...]) -> pd.DataFrame:
 
 
 def comparison(*rows: tuple[Any, ...]) -> pd.DataFrame:
-    names = ["data_count", "baseline", "mean", "low", "high", "n", "p_holm", "verdict"]
+    names = ["data_count", "baseline", "mean", "low", "high", "n", "p_adjusted", "verdict"]
     table = pd.DataFrame(rows, columns=names).assign(arm="one_cycle", note="")
     return table.assign(further_seeds=pd.array([None] * len(table), dtype="Int64"))
 
@@ -264,26 +286,28 @@ def test_latex_is_a_booktabs_table() -> None:
 def test_markdown_has_a_row_per_gap_with_p_and_verdict() -> None:
     table = gap_table(
         comparison(
-            (300, "piecewise", -0.051, -0.079, -0.023, 5, 0.9375, "does not"),
-            (1200, "piecewise", 0.026, 0.014, 0.038, 20, 0.0000019, "super-converges"),
+            (300, "piecewise", -0.051, -0.079, -0.023, 5, 0.9375, "baseline better"),
+            (1200, "piecewise", 0.026, 0.014, 0.038, 20, 0.0000019, "arm better"),
         ),
         ["data_count"],
+        level=0.025,
     )
     caption, _, *lines = as_markdown(table).splitlines()
     assert caption == (
         "Gap: one_cycle minus baseline in points of accuracy, paired by seed and subset, mean "
-        "[95 % t interval]."
+        "[97.5 % t interval]."
     )
     assert lines[:4] == [
-        "| labels |  baseline |               gap |       p |         verdict | pairs | more |",
-        "| ------ | --------: | ----------------: | ------: | --------------: | ----: | ---: |",
-        "| 300    | piecewise | -5.1 [-7.9, -2.3] |   0.938 |        does not |     5 |      |",
-        r"| 1,200  | piecewise | +2.6 [+1.4, +3.8] | \<0.001 | super-converges |    20 |      |",
+        "| labels |  baseline |               gap |       p |          verdict | pairs | more |",
+        "| ------ | --------: | ----------------: | ------: | ---------------: | ----: | ---: |",
+        "| 300    | piecewise | -5.1 [-7.9, -2.3] |   0.938 | piecewise better |     5 |      |",
+        r"| 1,200  | piecewise | +2.6 [+1.4, +3.8] | \<0.001 | one_cycle better |    20 |      |",
     ]
 
 
 def test_a_minus_is_not_a_hyphen_in_latex() -> None:
-    table = gap_table(comparison((1, "b", -0.05, -0.08, -0.02, 5, 1.0, "does not")), ["data_count"])
+    rows = comparison((1, "b", -0.05, -0.08, -0.02, 5, 1.0, "baseline better"))
+    table = gap_table(rows, ["data_count"], 0.05)
     assert r"& $-5.0$ [$-8.0$, $-2.0$] &" in as_latex(table)
 
 
@@ -297,7 +321,8 @@ def test_a_single_seed_has_no_interval_and_the_table_says_so() -> None:
 
 
 def test_without_a_pair_there_is_no_gap_and_no_p() -> None:
-    table = gap_table(comparison((1, "b", NAN, NAN, NAN, 0, NAN, "undecided")), ["data_count"])
+    rows = comparison((1, "b", NAN, NAN, NAN, 0, NAN, "undecided"))
+    table = gap_table(rows, ["data_count"], 0.05)
     assert r"1 & b & - & - & undecided & 0 &  \\" in as_latex(table)
 
 

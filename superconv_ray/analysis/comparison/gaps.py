@@ -11,11 +11,12 @@ import pandas as pd
 
 from superconv_ray.analysis.comparison.arms import group_means
 from superconv_ray.analysis.comparison.choices import choice_ids
+from superconv_ray.analysis.comparison.further_seeds import further_seeds
+from superconv_ray.analysis.comparison.notes import note
 from superconv_ray.analysis.comparison.verdicts import (
-    Corrections,
+    ALPHA,
     default_margin,
-    further_seeds,
-    note,
+    level_per_row,
     verdicts,
 )
 from superconv_ray.analysis.frames import (
@@ -32,21 +33,19 @@ from superconv_ray.analysis.statistics.intervals import (
     Floats,
     Interval,
     bootstrap_intervals,
-    half_widths,
 )
 from superconv_ray.analysis.statistics.paired import (
     hedges_d,
-    holm,
     improvement_probability,
-    sign_flip_p,
-    smallest_p,
+    paired_t,
+    standard_errors,
 )
-from superconv_ray.analysis.statistics.sequential import confidence_per_look
 from superconv_ray.design.metrics import Metric
 
 _RESULTS = (
     *Interval._fields,
-    *("bootstrap_low", "bootstrap_high", "p", "p_holm", "effect_size", "improvement_probability"),
+    *("p", "p_adjusted", "bootstrap_low", "bootstrap_high"),
+    *("effect_size", "improvement_probability"),
     *("verdict", "further_seeds", "note"),
 )
 
@@ -59,26 +58,27 @@ def compare(
     value: str = "test_accuracy",
     *,
     margin: float | None = None,
-    looks: int = 1,
+    looks: Sequence[int] = (),
+    family: int = 1,
 ) -> pd.DataFrame:
     """Compare an arm with one or more baselines at every point, by gaps paired by seed and subset.
 
-    Pairing removes the variation that both arms share: initial weights, subset and batch order. The
-    interval is Student's 95 % t interval of the gaps, cut off at -1 and 1 for shares such as
-    accuracies. A gap is the arm's value minus the baseline's, or the other way round for a metric
-    of which less is better: above 0, the arm is better. The interval
-    assumes that the gaps are independent and roughly normal.
+    Pairing removes the variation that both arms share: initial weights, subset and batch order. A
+    gap is the arm's value minus the baseline's, or the other way round for a metric of which less
+    is better: above 0, the arm is better.
 
-    The verdict follows from the t interval of each row by itself. It is "super-converges" if the
-    interval lies above 0: the arm is better. It is "does not" if the interval lies below `margin`:
-    the arm is worse, or better by less than counts. Otherwise it is "undecided". A row is also
-    undecided if its gaps have no spread (one pair, or all gaps equal) or if all runs of the
-    baseline diverged.
+    The interval is Student's t interval of the gaps. Its level is adjusted for the number of rows,
+    so that all intervals of the table hold together with 95 % (Bonferroni), and for the looks. The
+    verdict is where this interval lies, and treats both arms alike:
 
-    Verdicts are not corrected for the number of rows; p_holm is. The t interval assumes roughly
-    normal gaps, which a few diverged runs among many are not; p only assumes that the two arms of a
-    pair are exchangeable if they are equally good, but it cannot be small with few pairs (the note
-    says how small).
+    - "equivalent" if it lies within the margin, between -margin and margin: two one-sided tests;
+    - else "arm better" if it lies above 0, and "baseline better" if it lies below 0;
+    - else "undecided".
+
+    The chance that any verdict of the table is wrong is at most 5 %; see `level_per_row`. A row is
+    also undecided if its gaps have no spread (one pair, or all gaps equal), or if all runs of both
+    arms diverged. The intervals assume that gaps are independent and roughly normal, which a few
+    diverged runs among many are not.
 
     Args:
         trials: As from ``open_store(...).trials(study)``; trainings count, diverged ones with what
@@ -88,63 +88,66 @@ def compare(
         by: Columns that distinguish points.
         value: Column to compare. Of a metric, its direction is known; of other columns, more is
             better.
-        margin: Smallest gain that counts, in units of `value`; None: see `default_margin`.
-        looks: Largest number of looks at the data, if seeds were added until the sign was decided.
-            The chance of an error is divided among the looks (Bonferroni), so that the t intervals
-            and p_holm hold at any look.
+        margin: Smallest gap that counts, in units of `value`; None: see `default_margin`.
+        looks: Numbers of pairs at which you look at the gaps, ascending, if seeds are added until
+            the rows are decided: ``range(3, 13)`` for a look after each seed from the third to the
+            twelfth. Intervals and p_adjusted then hold at any of these looks together.
+        family: Number of comparisons that share the 5 %, if this table is a part of a larger one;
+            at least its number of rows with a pair.
 
     Returns:
         Columns: `by`, arm, baseline;
-        mean, low, high (t interval), n (pairs; runs without a partner do not count);
-        bootstrap_low, bootstrap_high (BCa; for one look);
-        p (sign-flip test; for one look), p_holm (corrected for the rows of the table and the
-        looks);
+        mean, low, high (simultaneous t interval), n (pairs; runs without a partner do not count);
+        p (two-sided paired t test, by itself), p_adjusted (for the rows and looks; below 0.05 if
+        and only if the interval leaves 0 out);
+        bootstrap_low, bootstrap_high (95 % BCa interval of the row by itself, for one look);
         effect_size (Hedges' correction of d_z; needs 3 pairs),
         improvement_probability (share of pairs in which the arm is better);
-        verdict; further_seeds (pairs that would decide an undecided row with 80 % power if the
-        observed mean and deviation were the true ones; missing if unknown);
+        verdict; further_seeds (pairs that would decide an undecided row with probability 80 %,
+        given what is known about its gaps; missing if unknown);
         note (reservations, and why a value is missing; often empty).
 
     Raises:
         TypeError: `trials` is no frame.
         ValueError: A column is missing; a training's `value` is not finite; an arm has no training,
-            or has several of the same seed and subset at one point; `margin` or `looks` is
-            impossible; there is no baseline, or the arm is its own baseline.
+            or has several of the same seed and subset at one point; `margin`, `looks` or `family`
+            is impossible; there is no baseline, or the arm is its own baseline.
     """
     if margin is None:
         margin = default_margin(trials, value)
     if not (np.isfinite(margin) and margin > 0):
         raise ValueError(f"margin must be finite and > 0, got {margin}")
-    coverage = confidence_per_look(looks)
+    if family < 1:
+        raise ValueError(f"family must be >= 1, got {family}")
     baselines = baselines_of(arm, baseline)
     points, runs = paired_runs(trials, arm, baselines, by, value)
     cells = runs.groupby(["point", "rank"])
-    table = _gap_intervals(cells["gap"], metric_in(trials, value), coverage).join(_pairing(cells))
+    tests = int(cells["gap"].count().gt(0).sum())
+    level = level_per_row(max(family, tests), looks)
+    table = _gap_intervals(cells["gap"], metric_in(trials, value), level).join(_pairing(cells))
     generator = np.random.default_rng(SEED)
     table = table.join(_resampled(runs, table.index, generator))
-    table["p_holm"] = holm(table["p"] * looks)
-    # Holm's correction increases with every p: the least possible p give the least corrected ones.
-    least_p = np.where(table["p"].notna(), smallest_p(table["n"]), np.nan)
-    table["p_floor"] = holm(least_p * looks)
     table["effect_size"] = hedges_d(table["mean"], table["sd"], table["n"])
     table["verdict"] = verdicts(table, margin)
-    table["further_seeds"] = further_seeds(table, margin, coverage)
+    # Whoever follows the advice looks once more.
+    times = max(len(looks), 1)
+    table["further_seeds"] = further_seeds(table, margin, level * times / (times + 1))
     names = [baselines[rank] for _, rank in table.index]
     table = points.join(table.droplevel("rank"), how="right")
     table["arm"], table["baseline"] = arm, names
-    corrections = Corrections(tests=int(table["p"].notna().sum()), looks=looks)
-    table["note"] = [note(row, corrections) for row in table.to_dict("records")]
+    table["note"] = [note(row) for row in table.to_dict("records")]
     return table[[*by, "arm", "baseline", *_RESULTS]].reset_index(drop=True)
 
 
-def _gap_intervals(gaps: Any, metric: Metric, confidence: float) -> pd.DataFrame:
-    """Mean, Student's interval, n and sd of every group; gaps of shares stay in [-1, 1]."""
+def _gap_intervals(gaps: Any, metric: Metric, level: float) -> pd.DataFrame:
+    """Mean, Student's interval, n, sd and p of every group; gaps of shares stay in [-1, 1]."""
     table = group_means(gaps)
     most = 1.0 if metric.share else np.inf
-    half = half_widths(table["sd"], table["n"], confidence)
+    half, table["p"] = paired_t(table["mean"], standard_errors(table["sd"], table["n"]), level)
     table["low"] = (table["mean"] - half).clip(lower=-most)
     table["high"] = (table["mean"] + half).clip(upper=most)
-    return table[[*Interval._fields, "sd"]]
+    table["p_adjusted"] = (table["p"] * ALPHA / level).clip(upper=1)
+    return table[[*Interval._fields, "sd", "p", "p_adjusted"]]
 
 
 def paired_runs(
@@ -199,13 +202,12 @@ def _resampled(
     runs: pd.DataFrame, index: pd.Index[Any], generator: np.random.Generator
 ) -> pd.DataFrame:
     """Statistics of the gaps themselves, for all cells with equally many pairs at once."""
-    columns = ["p", "improvement_probability", "bootstrap_low", "bootstrap_high"]
+    columns = ["improvement_probability", "bootstrap_low", "bootstrap_high"]
     table = pd.DataFrame(np.nan, index=index, columns=columns)
     for cells, gaps in _equal_counts(runs, index):
-        table.iloc[cells, 0] = sign_flip_p(gaps, generator)
-        table.iloc[cells, 1] = improvement_probability(gaps)
+        table.iloc[cells, 0] = improvement_probability(gaps)
         if gaps.shape[1] > 1:
-            table.iloc[cells, 2], table.iloc[cells, 3] = bootstrap_intervals(gaps, generator)
+            table.iloc[cells, 1], table.iloc[cells, 2] = bootstrap_intervals(gaps, generator)
     return table
 
 

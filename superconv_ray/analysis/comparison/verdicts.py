@@ -1,36 +1,33 @@
-"""From the numbers of a comparison to its verdict, the seeds that would decide it, and its note."""
+"""The one rule by which a comparison is decided: for verdicts, further seeds and stopping."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from superconv_ray.analysis.comparison.choices import SHARED_CHOICE
 from superconv_ray.analysis.frames import finished_trainings, metric_in
-from superconv_ray.analysis.statistics.intervals import CONFIDENCE
-from superconv_ray.analysis.statistics.paired import MAX_SEEDS, seeds_needed
-from superconv_ray.design.text import counted
+from superconv_ray.analysis.statistics.intervals import CONFIDENCE, DECIMALS
+from superconv_ray.analysis.statistics.paired import paired_t, standard_errors
+from superconv_ray.analysis.statistics.sequential import level_per_look
+from superconv_ray.design.metrics import Metric
 
+ALPHA = 1 - CONFIDENCE
+"""Chance that any verdict of a table is wrong, at any look."""
 MARGIN = 0.005
-"""A gain below half a point of accuracy does not count; see `default_margin`."""
-SUPER_CONVERGES = "super-converges"
-DOES_NOT = "does not"
+"""Gaps below half a point of accuracy do not count; see `default_margin`."""
+ARM_BETTER = "arm better"
+BASELINE_BETTER = "baseline better"
+EQUIVALENT = "equivalent"
 UNDECIDED = "undecided"
-
-
-class Corrections(NamedTuple):
-    """What p_holm is corrected for: the tests of the table, and the looks at the data."""
-
-    tests: int
-    looks: int
+VERDICTS = (ARM_BETTER, BASELINE_BETTER, EQUIVALENT, UNDECIDED)
 
 
 def default_margin(trials: pd.DataFrame, value: str) -> float:
-    """Return the smallest gain that counts unless a user says otherwise.
+    """Return the smallest gap that counts unless a user says otherwise.
 
     `MARGIN` for shares, such as accuracies, and for R²; for other metrics, which have units, it is
     this fraction of their mean size over the trainings.
@@ -40,113 +37,89 @@ def default_margin(trials: pd.DataFrame, value: str) -> float:
         value: Column to compare.
     """
     metric = metric_in(trials, value)
-    if metric.share or metric.most == 1 or metric.name == value:
+    if metric.name == value:
         return MARGIN
-    trainings = finished_trainings(trials, (), value)
-    return MARGIN * float(trainings[value].abs().mean())
+    return margin_of(metric, finished_trainings(trials, (), value)[value])
+
+
+def margin_of(metric: Metric, values: npt.ArrayLike) -> float:
+    """Return the `default_margin` for values of a metric, or for their negatives."""
+    relative = not (metric.share or metric.most == 1)
+    return MARGIN * float(np.abs(values).mean()) if relative else MARGIN
+
+
+def level_per_row(rows: int, looks: Sequence[int] = ()) -> float:
+    """Two-sided level of one row at one look, so that a table errs with chance `ALPHA` at most.
+
+    A row has three ways to be wrong: it can call an arm better that is not, or call arms equivalent
+    that differ by the margin or more. By the interval of this level it does any of that with chance
+    ALPHA / rows at most, whatever the true gap: if it is 0, two tails count; if it is the margin or
+    more, both wrong verdicts need an upper end below the margin, which is one tail. By Bonferroni's
+    inequality the table errs with chance `ALPHA` at most, however its rows depend on each other.
+
+    Holm's correction would gain nothing here. It frees a share of `ALPHA` whenever a hypothesis is
+    rejected, but a row whose difference is established may still be wrongly called equivalent, so
+    that it keeps its share (Shaffer 1986, J. Am. Stat. Assoc. 81, 826-831). Freeing it anyway errs
+    too often. One level for all rows also makes the intervals simultaneous, and lets each point of
+    a study stop by its own seeds, whichever point ends first.
+
+    Args:
+        rows: Number of rows of the table, at least 1.
+        looks: As for `level_per_look`.
+    """
+    return level_per_look(ALPHA / rows, looks)
+
+
+def is_decided(low: Any, high: Any, margin: float) -> npt.NDArray[np.bool_]:
+    """Whether intervals decide: they leave 0 out, or lie within the margin. NaN decides nothing."""
+    low, high = np.asarray(low), np.asarray(high)
+    return np.asarray((low > 0) | (high < 0) | _within(low, high, margin))
 
 
 def verdicts(table: pd.DataFrame, margin: float) -> pd.Series[str]:
     """Return the verdict on every row; see `compare`.
 
     Args:
-        table: Columns low, high, sd, runs_baseline, diverged_baseline.
-        margin: Smallest gain that counts.
+        table: Columns low, high, and those of `comparable`.
+        margin: Smallest gap that counts.
     """
-    comparable = _comparable(table)
+    low, high = table["low"], table["high"]
     found = np.select(
-        [comparable & (table["low"] > 0), comparable & (table["high"] < margin)],
-        [SUPER_CONVERGES, DOES_NOT],
+        [~comparable(table), _within(low, high, margin), low > 0, high < 0],
+        [UNDECIDED, EQUIVALENT, ARM_BETTER, BASELINE_BETTER],
         UNDECIDED,
     )
     return pd.Series(found, table.index)
 
 
-def further_seeds(table: pd.DataFrame, margin: float, confidence: float) -> pd.Series[Any]:
-    """Number of further pairs that would decide an undecided row; missing if unknown.
-
-    A row is decided when its interval excludes 0 from above or `margin` from below. The bound that
-    is farther from the mean is excluded first.
-
-    Args:
-        table: As for `verdicts`, and the columns mean, n and verdict.
-        margin: Smallest gain that counts.
-        confidence: Coverage of the intervals.
-    """
-    distance = np.maximum(table["mean"], margin - table["mean"])
-    missing = seeds_needed(distance, table["sd"], confidence) - table["n"]
-    open_ones = _comparable(table) & (table["verdict"] == UNDECIDED)
-    further: pd.Series[Any] = missing.clip(lower=1).where(open_ones).astype("Int64")
-    return further
+def _within(low: Any, high: Any, margin: float) -> Any:
+    """Two one-sided tests, at half the level each (Schuirmann 1987, J. Pharmacokin. Biop. 15)."""
+    return (low > -margin) & (high < margin)
 
 
-def note(row: Mapping[Any, Any], corrections: Corrections) -> str:
-    """Reservations about a row, and reasons for missing values; often none.
+def comparable(rows: Any) -> Any:
+    """Whether gaps have a spread, and some run of either arm did not diverge.
 
     Args:
-        row: A row of `verdicts` and `further_seeds`, with arm, baseline, p_holm and p_floor (the
-            smallest p_holm that the numbers of pairs allow).
-        corrections: What p_holm is corrected for.
+        rows: With sd, runs and diverged, and the latter two of the baseline; a row or a table.
     """
-    parts = (_on_pairs(row), _on_divergence(row), _on_choices(row), _on_decision(row, corrections))
-    return "; ".join(chain.from_iterable(parts))
+    trained = (rows["diverged"] < rows["runs"]) | (
+        rows["diverged_baseline"] < rows["runs_baseline"]
+    )
+    return (rows["sd"] > 0) & trained
 
 
-def _comparable(rows: Any) -> Any:
-    """Whether the gaps have a spread and a run of the baseline did not diverge."""
-    return (rows["sd"] > 0) & (rows["diverged_baseline"] < rows["runs_baseline"])
+def gaps_decide(gaps: npt.ArrayLike, level: float, margin: float) -> bool:
+    """Whether the gaps of one row decide it: the rule of `verdicts`, to stop adding seeds by.
 
-
-def _on_pairs(row: Mapping[Any, Any]) -> Iterator[str]:
-    n, sides = row["n"], [(row["arm"], row["runs"]), (row["baseline"], row["runs_baseline"])]
-    lacking = [repr(name) for name, runs in sides if not runs]
-    if lacking:
-        yield f"no finished training of {lacking[0]} here"
-    elif not n:
-        yield "no pair: the arms share no seed and subset"
-    else:
-        for name, runs in sides:
-            if runs > n:
-                yield f"{counted(runs - n, 'run')} of {name!r} without a partner left out"
-    if n == 1:
-        yield "one pair has no spread: no interval, and no estimate of further seeds"
-    elif n > 1 and row["sd"] == 0:
-        yield f"all {n} gaps are equal: no spread to judge by"
-    elif n == 2:
-        yield "two pairs are too few for an effect size"
-
-
-def _on_divergence(row: Mapping[Any, Any]) -> Iterator[str]:
-    for side in ("arm", "baseline"):
-        suffix = "_baseline" if side == "baseline" else ""
-        runs, diverged = row[f"runs{suffix}"], row[f"diverged{suffix}"]
-        if runs and diverged == runs:
-            nothing = ": nothing to compare with" if side == "baseline" else ""
-            yield f"{row[side]!r} diverged in all of {counted(runs, 'run')}{nothing}"
-        elif diverged:
-            of = counted(runs, "run")
-            yield f"{row[side]!r} diverged in {diverged} of {of}, counted as measured"
-
-
-def _on_choices(row: Mapping[Any, Any]) -> Iterator[str]:
-    if any(row[f"choices{side}"] < row[f"chosen{side}"] for side in ("", "_baseline")):
-        yield SHARED_CHOICE
-
-
-def _on_decision(row: Mapping[Any, Any], corrections: Corrections) -> Iterator[str]:
-    n, alpha = row["n"], 1 - CONFIDENCE
-    if n > 1 and row["p_floor"] > alpha:
-        yield f"p cannot be below {row['p_floor']:.2g} with {n} pairs{_corrected(corrections)}"
-    elif row["verdict"] == SUPER_CONVERGES and row["p_holm"] > alpha:
-        yield f"better by its own interval, but p > {alpha:.2g}{_corrected(corrections)}"
-    if row["verdict"] == UNDECIDED and _comparable(row) and pd.isna(row["further_seeds"]):
-        yield f"it would take more than {MAX_SEEDS:,} seeds to decide"
-
-
-def _corrected(corrections: Corrections) -> str:
-    parts = []
-    if corrections.tests > 1:
-        parts.append(f"{corrections.tests} rows")
-    if corrections.looks > 1:
-        parts.append(f"{corrections.looks} looks")
-    return f", corrected for {' and '.join(parts)}" if parts else ""
+    Args:
+        gaps: Shape [n], finite, one per pair.
+        level: From `level_per_row`.
+        margin: Smallest gap that counts.
+    """
+    values = np.asarray(gaps, dtype=np.float64).round(DECIMALS)
+    if len(values) < 2 or values.min() == values.max():
+        return False
+    errors = standard_errors(values.std(ddof=1), len(values))
+    half, _ = paired_t(values.mean(), errors, level)
+    return bool(is_decided(values.mean() - half, values.mean() + half, margin))

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from superconv_ray.analysis.comparison.verdicts import DOES_NOT, MARGIN, SUPER_CONVERGES, UNDECIDED
+from superconv_ray.analysis.comparison.verdicts import (
+    ARM_BETTER,
+    BASELINE_BETTER,
+    EQUIVALENT,
+    MARGIN,
+    UNDECIDED,
+)
 from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.report.charts.parts import (
     DODGED,
@@ -26,7 +32,12 @@ from superconv_ray.report.charts.parts import (
 )
 
 HEIGHT = 260
-VERDICTS = {SUPER_CONVERGES: "triangle-up", DOES_NOT: "triangle-down", UNDECIDED: "circle"}
+VERDICTS = {
+    ARM_BETTER: "triangle-up",
+    BASELINE_BETTER: "triangle-down",
+    EQUIVALENT: "square",
+    UNDECIDED: "circle",
+}
 """Shape of each verdict."""
 
 
@@ -81,7 +92,7 @@ def gaps(
         arms: The study's arms; a gap has the color of its baseline.
         x: Column of the axis; "baseline" if nothing is swept.
         facet: Columns with a panel for each combination of their values.
-        margin: Smallest gain that counts, as given to `compare`; a dashed line.
+        margin: Smallest gap that counts, as given to `compare`; a dashed line on either side of 0.
         metric: What was measured.
     """
     rows = arm_rows(frame.assign(arm=frame["baseline"]), arms, facet)
@@ -105,7 +116,7 @@ def gaps(
     ]
     layers = [
         alt.Chart().mark_rule().encode(y=alt.datum(0)),
-        reference(y=alt.datum(metric.factor * margin)),
+        *(reference(y=alt.datum(side * metric.factor * margin)) for side in (-1, 1)),
         bars(look, xOffset=DODGED).encode(
             x=at, y=y_of("low", title, axis=signed), y2="high:Q", tooltip=tooltip
         ),

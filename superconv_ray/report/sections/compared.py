@@ -28,8 +28,9 @@ def gaps(results: StudyResults) -> Iterator[Section]:
     gap = f"{arm} minus each baseline" if metric.maximize else f"Each baseline minus {arm}"
     text = (
         f"{gap} in {metric.differences_on(results.measured_on)}, paired by "
-        "seed and subset, with 95 % t intervals. An interval above the zero line is a gain; one "
-        "below the dashed line excludes any gain that counts."
+        "seed and subset, with t intervals that hold together at 95 %. The better arm is certain "
+        "where an interval leaves 0 out; the arms are equivalent where it lies between the dashed "
+        "lines, the smallest gap that counts."
     )
     yield Section(
         name="gaps",
@@ -57,7 +58,8 @@ def gaps(results: StudyResults) -> Iterator[Section]:
 def _comparison_code(results: StudyResults, result: str = "") -> str:
     arm, *baselines = results.arms
     given = (arm, baselines, results.axes, results.value)
-    return code_of(compare, "trainings", *given, result=result, looks=results.looks)
+    options = {"looks": results.looks, "family": results.family}
+    return code_of(compare, "trainings", *given, result=result, **options)
 
 
 def trend(results: StudyResults) -> Iterator[Section]:
@@ -132,8 +134,9 @@ def undecided(results: StudyResults) -> Iterator[Section]:
         title="Undecided comparisons",
         text=(
             f"{len(frame)} of {counted(len(table), 'comparison')} are undecided. The further seeds "
-            "would decide each with 80 % power if its gap and spread stay as they are. All of them "
-            f"would take at most {duration(3600 * hours)} of training on this hardware."
+            "would decide each with probability 80 %, given what its pairs so far tell of its gap "
+            "and spread. Counted as one more look, all of them would take at most "
+            f"{duration(3600 * hours)} of training on this hardware."
             if known.any()
             else f"{len(frame)} of {counted(len(table), 'comparison')} are undecided. How many "
             "seeds would decide them cannot be estimated."

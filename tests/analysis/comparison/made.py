@@ -40,3 +40,24 @@ TWO_POINTS = frame(
     run("b", 1, 0.94, count=1000),
     run("b", 0, 0.80, count=1000),
 )
+
+DECIDED: dict[str, Any] = {
+    "arm": "a",
+    "baseline": "b",
+    "mean": 0.02,
+    "low": 0.01,
+    "high": 0.03,
+    "sd": 0.01,
+    "n": 8,
+    "runs": 8,
+    "runs_baseline": 8,
+    "diverged": 0,
+    "diverged_baseline": 0,
+    "chosen": 8,
+    "chosen_baseline": 0,
+    "choices": 8,
+    "choices_baseline": 0,
+    "verdict": "arm better",
+    "further_seeds": pd.NA,
+}
+"""A row of a comparison with nothing to note."""

@@ -89,10 +89,12 @@ def test_the_frame_given_is_left_as_it_was() -> None:
 def test_gaps_are_paired_by_seed_and_subset() -> None:
     gaps = compare(TWO_POINTS, "a", "b", ["data_count"])
     assert numbers(gaps, "data_count", "n") == [(100, 2), (1000, 2)]
-    # 0.20 and 0.10; 0.10 and -0.02: standard errors 0.05 and 0.06, times 12.7062
+    # 0.20 and 0.10; 0.10 and -0.02: standard errors 0.05 and 0.06, times 25.4517 at 97.5 %
     assert gaps["mean"].tolist() == pytest.approx([0.15, 0.04])
-    assert gaps["low"].tolist() == pytest.approx([-0.485310, -0.722372], abs=1e-6)
-    assert gaps["high"].tolist() == pytest.approx([0.785310, 0.802372], abs=1e-6)
+    of_losses = TWO_POINTS.assign(test_loss=-TWO_POINTS["test_accuracy"])  # have no bounds
+    gaps = compare(of_losses, "b", "a", ["data_count"], "test_loss")
+    assert gaps["low"].tolist() == pytest.approx([-1.122585, -1.487101], abs=1e-6)
+    assert gaps["high"].tolist() == pytest.approx([1.422585, 1.567101], abs=1e-6)
 
 
 def test_an_interval_of_gaps_of_accuracies_stays_between_minus_one_and_one() -> None:
@@ -113,11 +115,36 @@ def test_pairing_removes_what_the_pairs_have_in_common(values: list[float], rand
     assert gap == pytest.approx((0.01, 0.01, 0.01, len(values)))
 
 
-def test_a_gap_turned_round_changes_its_sign() -> None:
-    there = compare(TWO_POINTS, "a", "b", ["data_count"])
-    back = compare(TWO_POINTS, "b", "a", ["data_count"])
-    assert back["mean"].tolist() == pytest.approx((-there["mean"]).tolist())
-    assert back["low"].tolist() == pytest.approx((-there["high"]).tolist())
+SCALES = st.sampled_from([0.0, 0.001, 0.01, 0.2])
+"""Sizes of gaps and of deviations: small ones are equivalent, large ones decide."""
+MIRRORED = {"arm better": "baseline better", "baseline better": "arm better"}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(SCALES, SCALES, st.integers(2, 6)), min_size=1, max_size=3),
+    st.sampled_from([(), (2, 4), range(2, 7)]),
+    st.sampled_from(["completed", "diverged"]),
+    st.integers(0, 2**16),
+)
+def test_arms_are_treated_alike(
+    cells: list[tuple[float, float, int]], looks: Any, status: str, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    rows = [
+        row
+        for count, (mean, sd, n) in enumerate(cells)
+        for row in pairs(*generator.normal(mean, sd, n), count=count)
+    ]
+    rows[0]["status"] = status
+    trials = frame(*rows)
+    there = compare(trials, "a", "b", ["data_count"], looks=looks)
+    back = compare(trials, "b", "a", ["data_count"], looks=looks)
+    for column, mirror in (("mean", "mean"), ("low", "high"), ("high", "low")):
+        assert back[column].tolist() == pytest.approx((-there[mirror]).tolist(), nan_ok=True)
+    assert back["verdict"].tolist() == there["verdict"].replace(MIRRORED).tolist()
+    for column in ("p", "p_adjusted", "n"):
+        assert back[column].tolist() == pytest.approx(there[column].tolist(), nan_ok=True)
 
 
 def test_runs_without_a_partner_do_not_count() -> None:
@@ -178,7 +205,7 @@ def test_a_comparison_has_one_row_per_point() -> None:
     table = compare(frame(*pairs(0.01, 0.02, 0.03, 0.04, 0.05)), "a", "b", ["data_count"])
     assert list(table.columns) == [
         *("data_count", "arm", "baseline", "mean", "low", "high", "n"),
-        *("bootstrap_low", "bootstrap_high", "p", "p_holm"),
+        *("p", "p_adjusted", "bootstrap_low", "bootstrap_high"),
         *("effect_size", "improvement_probability", "verdict", "further_seeds", "note"),
     ]
     (row,) = table.to_dict("records")
@@ -189,19 +216,20 @@ def test_a_comparison_has_one_row_per_point() -> None:
     assert (row["data_count"], row["arm"], row["baseline"], row["n"]) == (100, "a", "b", 5)
     # d_z = 1.897367, times J(4) = 0.797885
     assert row["effect_size"] == pytest.approx(1.513880, abs=1e-6)
-    assert (row["p"], row["p_holm"], row["improvement_probability"]) == (0.0625, 0.0625, 1)
+    # t = 4.242641
+    assert (row["p"], row["p_adjusted"]) == pytest.approx((0.013236, 0.013236), abs=1e-6)
+    assert row["improvement_probability"] == 1
     assert 0.01 <= row["bootstrap_low"] < 0.03 < row["bootstrap_high"] <= 0.05
-    assert (row["verdict"], row["further_seeds"]) == ("super-converges", None)
-    assert row["note"] == "p cannot be below 0.062 with 5 pairs"
+    assert (row["verdict"], row["further_seeds"], row["note"]) == ("arm better", None, "")
 
 
 @pytest.mark.parametrize(
     ("gaps", "verdict"),
     [
-        ((0.10, 0.11, 0.12), "super-converges"),
-        ((-0.10, -0.11, -0.12), "does not"),  # worse
-        ((0.0009, 0.0, -0.0009), "does not"),  # within +- 0.0022: better by no gain that counts
-        ((0.0011, 0.0010, 0.0012), "super-converges"),  # by little, but surely
+        ((0.10, 0.11, 0.12), "arm better"),
+        ((-0.10, -0.11, -0.12), "baseline better"),
+        ((0.0009, 0.0, -0.0009), "equivalent"),  # within +- 0.0022
+        ((0.0011, 0.0010, 0.0012), "equivalent"),  # better surely, but by less than counts
         ((0.02, 0.00, -0.02), "undecided"),
         ((0.10, 0.11, 0.00), "undecided"),
     ],
@@ -213,77 +241,63 @@ def test_the_verdict_follows_from_the_interval(gaps: tuple[float, ...], verdict:
 def test_what_gain_counts_can_be_chosen() -> None:
     rows = pairs(0.010, 0.000, -0.010)  # half width 0.0248
     assert compared(*rows)["verdict"] == "undecided"
-    assert compared(*rows, margin=0.03)["verdict"] == "does not"
+    assert compared(*rows, margin=0.03)["verdict"] == "equivalent"
 
 
-def test_seeds_added_until_the_sign_is_decided_need_a_wider_interval() -> None:
+def test_seeds_added_until_it_is_decided_need_a_wider_interval() -> None:
     rows = pairs(0.010, 0.011, 0.015)
-    once, often = compared(*rows), compared(*rows, looks=10)
-    # s = 0.00264575, sqrt(3): t(0.975, 2) = 4.302653, t(0.9975, 2) = 14.089047
+    once, often = compared(*rows), compared(*rows, looks=range(3, 13))
+    # s = 0.00264575, sqrt(3): t(0.975, 2) = 4.302653; at a level of 0.010554, t = 9.6579
     assert once["high"] - once["mean"] == pytest.approx(0.00657244, abs=1e-7)
-    assert often["high"] - often["mean"] == pytest.approx(0.0215214, abs=1e-6)
-    assert (once["verdict"], often["verdict"]) == ("super-converges", "undecided")
-    assert (once["p_holm"], often["p_holm"]) == (0.25, 1)
+    assert often["high"] - often["mean"] == pytest.approx(0.01475, abs=2e-5)
+    assert (once["verdict"], often["verdict"]) == ("arm better", "undecided")
+    assert once["p"] == often["p"] == once["p_adjusted"]
+    assert often["p_adjusted"] == pytest.approx(once["p"] * 0.05 / 0.010554, abs=2e-4)
+
+
+def test_all_intervals_of_a_table_hold_together() -> None:
+    gaps = (0.01, 0.02, 0.03)
+    trials = frame(*pairs(*gaps), *pairs(*gaps, count=1000))
+    table = compare(trials, "a", "b", ["data_count"])
+    # t = 3.464102, p = 0.074180; level 0.025: t(0.9875, 2) = 6.205347, times 0.00577350
+    assert table["p"].tolist() == pytest.approx([0.0741799] * 2)
+    assert table["p_adjusted"].tolist() == pytest.approx([0.1483598] * 2)
+    assert (table["high"] - table["mean"]).tolist() == pytest.approx([0.0358266] * 2, abs=1e-6)
+    alone = compare(trials[trials["data_count"] == 100], "a", "b", ["data_count"])
+    assert alone["p_adjusted"].tolist() == alone["p"].tolist()
+
+
+def test_a_part_of_a_larger_table_may_be_judged_as_such() -> None:
+    rows = pairs(0.010, 0.011, 0.015)
+    assert compared(*rows)["verdict"] == "arm better"
+    part = compared(*rows, family=15)
+    assert (part["verdict"], part["p_adjusted"]) == ("undecided", pytest.approx(15 * part["p"]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.lists(st.floats(-0.4, 0.4), min_size=2, max_size=6), min_size=1, max_size=4),
+    st.sampled_from([(), range(2, 7)]),
+)
+def test_interval_p_and_verdict_never_contradict_each_other(
+    cells: list[list[float]], looks: Any
+) -> None:
+    rows = [row for count, gaps in enumerate(cells) for row in pairs(*gaps, count=count)]
+    table = compare(frame(*rows), "a", "b", ["data_count"], looks=looks)
+    for row in table[table["p"].notna()].to_dict("records"):
+        outside = row["low"] > 0 or row["high"] < 0
+        assert outside == (row["p_adjusted"] < 0.05)
+        within = row["low"] > -0.005 and row["high"] < 0.005
+        better = "arm better" if row["low"] > 0 else "baseline better"
+        assert row["verdict"] == ("equivalent" if within else better if outside else "undecided")
 
 
 def test_an_undecided_row_has_the_seeds_that_would_decide_it() -> None:
-    # d_z = 1: 10 pairs (G*Power), 7 more
-    assert compared(*pairs(0.00, 0.03, 0.06))["further_seeds"] == 7
-    # Mean 0: 0.02 below a margin of 0.02, s = 0.02
-    assert compared(*pairs(0.02, 0.00, -0.02), margin=0.02)["further_seeds"] == 7
-    row = compared(*pairs(0.3, -0.3, 0.0))
+    near, far = compared(*pairs(0.02, 0.03, 0.06)), compared(*pairs(0.00, 0.03, 0.06))
+    assert 0 < near["further_seeds"] < far["further_seeds"]
+    row = compared(*pairs(*[0.3, -0.3] * 20), margin=1e-6)
     assert (row["further_seeds"], row["verdict"]) == (None, "undecided")
     assert "it would take more than 1,000 seeds to decide" in row["note"]
-
-
-def test_p_values_are_corrected_for_all_rows() -> None:
-    gaps = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)
-    trials = frame(*pairs(*gaps), *pairs(*gaps, count=1000))
-    table = compare(trials, "a", "b", ["data_count"])
-    assert table["p"].tolist() == [0.03125] * 2
-    assert table["p_holm"].tolist() == [0.0625] * 2
-    note = "p cannot be below 0.062 with 6 pairs, corrected for 2 rows"
-    assert table["note"].tolist() == [note, note]
-    (alone,) = compare(trials[trials["data_count"] == 100], "a", "b").to_dict("records")
-    assert (alone["p_holm"], alone["note"]) == (0.03125, "")
-
-
-def test_the_least_possible_p_is_that_of_the_p_that_is_shown() -> None:
-    # With 3 pairs p is 0.25 at least, with 6 pairs 0.03125. Sorted, Holm takes 0.03125 twice and
-    # 0.25 once: 2 * 0.03125 = 0.0625 and max(0.0625, 1 * 0.25) = 0.25.
-    long, short = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06), (0.01, 0.02, 0.03)
-    table = compare(frame(*pairs(*long), *pairs(*short, count=1000)), "a", "b", ["data_count"])
-    assert table["p_holm"].tolist() == [0.0625, 0.25]
-    assert table["note"].tolist() == [
-        "p cannot be below 0.062 with 6 pairs, corrected for 2 rows",
-        "p cannot be below 0.25 with 3 pairs, corrected for 2 rows",
-    ]
-    assert compared(*pairs(*long), looks=4)["note"] == (
-        "p cannot be below 0.12 with 6 pairs, corrected for 4 looks"
-    )
-
-
-@given(st.lists(st.lists(st.floats(-0.4, 0.4), min_size=2, max_size=7), min_size=1, max_size=4))
-def test_no_corrected_p_is_below_its_least_possible_value(cells: list[list[float]]) -> None:
-    rows = [row for count, gaps in enumerate(cells) for row in pairs(*gaps, count=count)]
-    table = compare(frame(*rows), "a", "b", ["data_count"])
-    for row in table.to_dict("records"):
-        said = [part for part in row["note"].split("; ") if part.startswith("p cannot be below")]
-        for part in said:
-            assert row["p_holm"] >= float(part.split()[4]) - 0.005
-
-
-def test_a_p_that_is_too_large_only_once_corrected_is_pointed_out() -> None:
-    gaps = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, -0.001)
-    trials = frame(*pairs(*gaps), *pairs(*gaps, count=10), *pairs(*gaps, count=1000))
-    table = compare(trials, "a", "b", ["data_count"])
-    assert table["p"].tolist() == [0.015625] * 3
-    assert table["p_holm"].tolist() == [0.046875] * 3
-    assert table["note"].tolist() == [""] * 3
-    table = compare(trials, "a", "b", ["data_count"], looks=2)
-    note = "better by its own interval, but p > 0.05, corrected for 3 rows and 2 looks"
-    assert table["p_holm"].tolist() == [0.09375] * 3
-    assert table["note"].tolist() == [note] * 3
 
 
 def test_several_baselines_are_rows_of_one_table() -> None:
@@ -292,8 +306,8 @@ def test_several_baselines_are_rows_of_one_table() -> None:
     table = compare(trials, "a", ["c", "b"])
     assert table["baseline"].tolist() == ["c", "b"]
     assert table["mean"].tolist() == pytest.approx([0.59, 0.2])
-    assert table["p_holm"].tolist() == [0.5, 0.5]
-    (alone,) = numbers(compare(trials, "a", "b"), "mean", "low", "p", "n")
+    assert table["p_adjusted"].tolist() == pytest.approx([2 * p for p in table["p"]])
+    (alone,) = numbers(compare(trials, "a", "b", family=2), "mean", "low", "p", "n")
     assert alone == numbers(table, "mean", "low", "p", "n")[1]
 
 
@@ -302,8 +316,8 @@ def test_several_baselines_are_rows_of_one_table() -> None:
 
 def test_one_pair_has_neither_interval_nor_verdict() -> None:
     row = compared(*pairs(0.1))
-    assert (row["n"], row["verdict"], row["further_seeds"], row["p"]) == (1, "undecided", None, 1)
-    unknown = ("low", "high", "bootstrap_low", "bootstrap_high", "effect_size")
+    assert (row["n"], row["verdict"], row["further_seeds"]) == (1, "undecided", None)
+    unknown = ("low", "high", "p", "p_adjusted", "bootstrap_low", "bootstrap_high", "effect_size")
     assert all(math.isnan(row[name]) for name in unknown)
     assert row["note"] == ("one pair has no spread: no interval, and no estimate of further seeds")
 
@@ -325,7 +339,9 @@ def test_an_arm_that_is_missing_at_a_point_is_named_there() -> None:
         (1000, 0, "undecided"),
     ]
     assert table["mean"].isna().tolist() == [True, False, True]
-    assert table["p_holm"].tolist() == pytest.approx([math.nan, 0.5, math.nan], nan_ok=True)
+    # t = 3: an arm that is missing at a point does not count among the tests
+    p = table["p_adjusted"].tolist()
+    assert p == pytest.approx([math.nan, 0.204833, math.nan], nan_ok=True, abs=1e-6)
     notes = table["note"].tolist()
     assert notes[0] == "no finished training of 'b' here"
     assert notes[2] == "no finished training of 'a' here"
@@ -342,24 +358,22 @@ def test_runs_that_are_left_out_are_counted() -> None:
     assert "2 runs of 'b' without a partner left out" in row["note"]
 
 
-def test_a_baseline_that_always_diverged_is_nothing_to_compare_with() -> None:
+@pytest.mark.parametrize(("lost", "verdict"), [("b", "arm better"), ("a", "baseline better")])
+def test_an_arm_that_always_diverged_has_lost(lost: str, verdict: str) -> None:
+    (won,) = {"a", "b"} - {lost}
     rows = [
-        *(run("a", seed, 0.8 + seed / 100) for seed in range(3)),
-        *(run("b", seed, 0.1, status="diverged") for seed in range(3)),
+        *(run(won, seed, 0.8 + seed / 100) for seed in range(3)),
+        *(run(lost, seed, 0.1, status="diverged") for seed in range(3)),
     ]
+    row = compared(*rows)
+    assert (row["verdict"], row["note"]) == (verdict, f"{lost!r} diverged in all of 3 runs")
+
+
+def test_two_arms_that_always_diverged_cannot_be_compared() -> None:
+    rows = pairs(0.0001, -0.0001, 0.0, status="diverged")
     row = compared(*rows)
     assert (row["verdict"], row["further_seeds"]) == ("undecided", None)
-    assert row["note"].startswith("'b' diverged in all of 3 runs: nothing to compare with")
-
-
-def test_an_arm_that_always_diverged_does_not_super_converge() -> None:
-    rows = [
-        *(run("a", seed, 0.1, status="diverged") for seed in range(3)),
-        *(run("b", seed, 0.8 + seed / 100) for seed in range(3)),
-    ]
-    row = compared(*rows)
-    assert row["verdict"] == "does not"
-    assert row["note"].startswith("'a' diverged in all of 3 runs;")
+    assert row["note"] == "'a' diverged in all of 3 runs; 'b' diverged in all of 3 runs"
 
 
 def test_a_choice_of_settings_that_all_seeds_share_is_noted() -> None:
@@ -387,7 +401,8 @@ def test_single_divergences_count_and_are_noted() -> None:
     [
         ({"margin": 0}, r"margin must be finite and > 0, got 0"),
         ({"margin": math.nan}, r"margin must be finite and > 0, got nan"),
-        ({"looks": 0}, r"looks must be >= 1, got 0"),
+        ({"looks": (5, 3)}, r"looks must be ascending numbers of pairs >= 2, got \[5, 3\]"),
+        ({"family": 0}, r"family must be >= 1, got 0"),
     ],
 )
 def test_impossible_arguments_are_rejected(arguments: dict[str, Any], message: str) -> None:

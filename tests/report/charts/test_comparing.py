@@ -83,7 +83,7 @@ def test_a_study_of_10_000_points_can_be_drawn() -> None:
     assert len(charts.accuracy(rows, ARMS).to_dict()["layer"]) == 3
 
 
-def test_gaps_are_drawn_in_points_with_lines_at_zero_and_the_margin() -> None:
+def test_gaps_are_drawn_in_points_with_lines_at_zero_and_both_margins() -> None:
     table = compare(trials(), "a", "b", ["data_count"])
     drawing = Drawing(charts.gaps(table, ARMS))
     assert len(drawing.marks("point")) == 2
@@ -91,8 +91,8 @@ def test_gaps_are_drawn_in_points_with_lines_at_zero_and_the_margin() -> None:
     for told in drawing.marks("point"):
         assert "baseline: b" in told
         assert "gap [interval] in points: +10.0 [+10.0, +10.0]" in told
-    rules = [layer["encoding"]["y"] for layer in charts.gaps(table, ARMS).to_dict()["layer"][:2]]
-    assert rules == [{"datum": 0}, {"datum": 0.5}]
+    rules = [layer["encoding"]["y"] for layer in charts.gaps(table, ARMS).to_dict()["layer"][:3]]
+    assert rules == [{"datum": 0}, {"datum": -0.5}, {"datum": 0.5}]
 
 
 def test_a_gap_shows_its_verdict_by_its_shape() -> None:
@@ -101,8 +101,9 @@ def test_a_gap_shows_its_verdict_by_its_shape() -> None:
     shape = spec["layer"][-1]["encoding"]["shape"]
     assert shape["field"] == "verdict"
     assert dict(zip(shape["scale"]["domain"], shape["scale"]["range"], strict=True)) == {
-        "super-converges": "triangle-up",
-        "does not": "triangle-down",
+        "arm better": "triangle-up",
+        "baseline better": "triangle-down",
+        "equivalent": "square",
         "undecided": "circle",
     }
 
