@@ -10,7 +10,7 @@ TESTED_AT_MINIMUM := tests/design tests/planning tests/training tests/data tests
 	tests/storage tests/cli tests/api tests/execution/test_session.py tests/execution/test_worker.py \
 	tests/report/charts tests/report/test_page.py tests/report/test_sections.py tests/report/test_text.py
 
-.PHONY: demo test test-minimum lint docs picture notebook bench clean
+.PHONY: demo test test-minimum lint docs picture scorecard notebook bench clean
 
 demo: $(DEMO_INSTALLED)
 	$(BIN)/python studies/quickstart.py run --store results
@@ -43,6 +43,10 @@ docs: $(INSTALLED)
 # Takes the picture of a report for README and documentation. Needs Chromium.
 picture: $(INSTALLED)
 	$(BIN)/python docs/picture.py
+
+# Writes docs/scorecard.md from the sample store, studies/results.
+scorecard: $(INSTALLED)
+	$(BIN)/python -m docs.scorecard
 
 # Executes studies/analysis.ipynb, so that its outputs show on GitHub.
 notebook: $(INSTALLED)

@@ -12,6 +12,7 @@ from superconv_ray.cli.errors import errors_for_users
 from superconv_ray.cli.lr_find import lr_find
 from superconv_ray.cli.options import HELP
 from superconv_ray.cli.report import export, report
+from superconv_ray.cli.scorecard import scorecard
 from superconv_ray.cli.study_command import STUDY_COMMANDS, Commands, StudyFileCommand, study_app
 from superconv_ray.cli.study_file import StudySource
 from superconv_ray.cli.watch import watch
@@ -38,7 +39,7 @@ def app() -> None:
 
 for _name, _command in STUDY_COMMANDS.items():
     app.add_command(StudyFileCommand(_name, _command))
-for _other in (report, export, watch, lr_find, doctor):
+for _other in (report, export, scorecard, watch, lr_find, doctor):
     app.add_command(_other)
 
 

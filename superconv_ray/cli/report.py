@@ -38,7 +38,7 @@ def report(store: str, study: str | None, output: Path, live: bool, port: int) -
 
     If STORE has several studies, the page is an index, and each study has a page beside it.
     """
-    with _extra_installed():
+    with extra_installed():
         from superconv_ray.report.site import write_pages
         from superconv_ray.storage.store import open_store
 
@@ -64,7 +64,7 @@ def export(
     store: str, study: str | None, charts: Path | None, latex: Path | None, markdown: Path | None
 ) -> None:
     """Write charts and tables for a paper."""
-    with _extra_installed():
+    with extra_installed():
         from superconv_ray.report.export import export as write
 
         for path in write(_read(store, study), charts=charts, latex=latex, markdown=markdown):
@@ -108,7 +108,7 @@ def _serve(store: str, study: str | None, port: int) -> None:
 
 
 @contextlib.contextmanager
-def _extra_installed() -> Iterator[None]:
+def extra_installed() -> Iterator[None]:
     """Say what to install if a package of the extra is missing."""
     try:
         yield

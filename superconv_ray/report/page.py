@@ -53,14 +53,14 @@ def render(report: Report, *, version: str = "", index: str = "") -> str:
         "study": report.study,
         "version": version,
     }
-    scripts = [*_libraries(), _plain("\n".join(map(_template, OWN_SCRIPTS)))]
+    scripts = [*_libraries(), _plain("\n".join(map(template_text, OWN_SCRIPTS)))]
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             report=report,
             data=data,
-            styles=[Markup(_datatables("css")), Markup(_template("page.css"))],
+            styles=[Markup(_datatables("css")), Markup(template_text("page.css"))],
             scripts=scripts,
             hashes=[_hash(script) for script in scripts],
             version=version,
@@ -77,8 +77,8 @@ def render_index(place: str, entries: Sequence[IndexEntry], version: str = "") -
         entries: A study each.
         version: If given, the page reloads every few seconds.
     """
-    style = Markup(_template("page.css"))
-    template = _environment().get_template("index.html")
+    style = Markup(template_text("page.css"))
+    template = environment().get_template("index.html")
     return template.render(place=place, entries=entries, version=version, style=style)
 
 
@@ -160,12 +160,14 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _template(name: str) -> str:
+def template_text(name: str) -> str:
+    """A file of the templates, such as the styles that all pages share."""
     return (resources.files("superconv_ray.report") / "templates" / name).read_text("utf-8")
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """What the templates are rendered with."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("superconv_ray.report"),
         autoescape=True,

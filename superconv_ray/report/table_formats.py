@@ -63,7 +63,7 @@ def as_latex(table: Table) -> str:
 
 def as_markdown(table: Table) -> str:
     """A table for GitHub and pandoc, its caption above and its notes below."""
-    rows = [[_markdown(cell) for cell in row] for row in (table.headings, *table.rows)]
+    rows = [[markdown_text(cell) for cell in row] for row in (table.headings, *table.rows)]
     widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [
@@ -71,7 +71,7 @@ def as_markdown(table: Table) -> str:
         for row in (rows[0], rule, *rows[1:])
     ]
     body = "\n".join(f"| {line} |" for line in lines)
-    parts = [_markdown(table.caption), body, *map(_markdown, table.notes)]
+    parts = [markdown_text(table.caption), body, *map(markdown_text, table.notes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -84,5 +84,6 @@ def _latex(text: str) -> str:
     return _SIGNED.sub(r"$\g<0>$", " ".join(text.split()).translate(_LATEX))
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """A text on one line, with what would be markup escaped."""
     return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))

@@ -27,7 +27,7 @@ class Claim:
         published: The published numbers, or why there are none.
         source: Where they are published.
         study: Stem of the file in ``studies/paper/`` whose study tests it.
-        needs: What is missing on two CPU cores; empty if a laptop can run the study.
+        needs: What is missing where it was not run; empty if a run on two CPU cores is all.
     """
 
     id: str
@@ -196,6 +196,7 @@ CLAIMS = (
         published="no numbers: an explanation",
         source="v3, section 4",
         study="hessian_free",
+        needs="the largest eigenvalue of the Hessian, which no training measures yet",
     ),
     Claim(
         id="optimizers",

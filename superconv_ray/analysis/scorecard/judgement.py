@@ -37,7 +37,8 @@ class Judgement(NamedTuple):
 Judge: TypeAlias = Callable[[pd.DataFrame, pd.DataFrame], Judgement]
 """From a study's trials and curves, as `Store.trials` and `Store.curves` return them.
 
-A ValueError means that they do not suffice; its message says why.
+A ValueError means that they do not suffice; its message says why. So does a LookupError, of an arm
+or a point.
 """
 
 

@@ -41,10 +41,10 @@ def limited_data_bn(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     behind = _short_against_long(trials, "step_stale_bn").iloc[:, 0]
     left = _short_against_long(trials, "step_stale_bn", "test_accuracy_reestimated").iloc[:, 0]
     gap, regained = mean_interval(behind), mean_interval(behind - left)
-    most = of_sign(mean_interval(behind - left - behind / 2))
+    most = of_sign(mean_interval(behind / 2 - left))
     return Judgement(
-        f"at {behind.name:,} labels the step schedule is {points(gap)} behind; re-estimated "
-        f"statistics give back {points(regained)}",
+        f"1cycle minus the published baseline at {behind.name:,} labels: {points(gap)}; with its "
+        f"statistics re-estimated {points(mean_interval(left))}",
         all_of([of_gain(regained), most]) if of_gain(gap) == HOLDS else CANNOT_TELL,
     )
 
