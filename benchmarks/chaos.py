@@ -73,10 +73,8 @@ def study(trials: int = 60) -> Study:
         name="chaos",
         base=Trial(dataset="digits", data_count=100, batch_size=16, dropout=0.2, model="slow"),
         arms={
-            "one_cycle": Arm(
-                max_lr=from_range_test(steps=STEPS, high=0.5), momentum=0.95, min_momentum=0.85
-            ),
-            "constant": Arm(policy="constant", max_lr=0.1, momentum=0.9),
+            "one_cycle": Arm(max_lr=from_range_test(steps=STEPS, high=0.5)),
+            "constant": Arm(policy="constant", max_lr=0.1),
         },
         budget=iterations(STEPS),
         seeds=trials // 3,

@@ -31,11 +31,9 @@ def study(seeds: int) -> Study:
         base=Trial(dataset="fashion_mnist", model="small_cnn", batch_size=64),
         sweep=grid(data_fraction=FRACTIONS),
         arms={
-            "one_cycle": Arm(
-                policy="one_cycle", max_lr=from_range_test(), momentum=0.95, min_momentum=0.85
-            ),
-            "piecewise": Arm(policy="piecewise", max_lr=0.1, momentum=0.9),
-            "cosine": Arm(policy="cosine", max_lr=0.1, momentum=0.9),
+            "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test()),
+            "piecewise": Arm(policy="piecewise", max_lr=0.1),
+            "cosine": Arm(policy="cosine", max_lr=0.1),
         },
         budget=iterations(1000),
         seeds=seeds,

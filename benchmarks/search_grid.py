@@ -5,7 +5,7 @@ Every grid is an ordinary study in a store, so it can be interrupted, continued 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,11 @@ TEST_SEEDS, SEARCH_SEED = (0, 1), 2
 HELD_OUT = 0.2
 """Fraction of the labels that scores a search, as in `Tuning`."""
 STEPS = 200
+MOMENTA: Mapping[str, Mapping[str, float]] = {
+    "linear": {"momentum": 0.9},
+    "one_cycle": {"momentum": 0.95, "min_momentum": 0.85},
+}
+"""By policy."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def studies(task: Task, subset: int) -> tuple[Study, Study]:
                 eval_interval=STEPS,
                 precision="fp32",
             ),
-            arms={task.policy: Arm()},
+            arms={task.policy: Arm(**MOMENTA[task.policy])},
             sweep=grid(data_count=task.counts) * grid(max_lr=RATES),
             budget=iterations(STEPS),
             seeds=seeds,

@@ -80,7 +80,14 @@ def study(
     return Study(
         name=f"batch_size_{dataset}",
         question="Which batch size is best at equal iterations, epochs and time?",
-        base=Trial(dataset=dataset, model=model, data_fraction=data_fraction, weight_decay=1e-4),
+        base=Trial(
+            dataset=dataset,
+            model=model,
+            data_fraction=data_fraction,
+            weight_decay=1e-4,
+            momentum=0.95,
+            min_momentum=0.85,
+        ),
         sweep=grid(budget=budgets) * grid(batch_size=batch_sizes),
         arms={"one_cycle": Arm(policy="one_cycle", max_lr=from_range_test(steps=100))},
         seeds=seeds,

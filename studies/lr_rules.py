@@ -67,8 +67,6 @@ def study(
         policy="range_test_exponential",
         max_lr=highest,
         start_lr=1e-4,
-        momentum=0.95,
-        min_momentum=0.85,
         eval_interval=max(1, steps // 100),
     )
     # The results compare every arm with the first, which is therefore the conventional 0.1.
@@ -84,6 +82,8 @@ def study(
             validation_fraction=0.2,
             batch_size=batch_size,
             weight_decay=1e-4,
+            momentum=0.95,
+            min_momentum=0.85,
             eval_interval=steps,
         ),
         arms={**arms, "range test": test},

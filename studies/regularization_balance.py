@@ -76,6 +76,8 @@ def study(
             data_fraction=data_fraction,
             validation_fraction=0.3,
             batch_size=batch_size,
+            momentum=0.95,
+            min_momentum=0.85,
             eval_interval=steps,
         ),
         sweep=grid(max_lr=max_lrs, dropout=dropouts, weight_decay=weight_decays),

@@ -25,7 +25,7 @@ def load():
         test_inputs=inputs[60:], test_labels=labels[60:],
     )
 
-arms = {p: Arm(policy=p, max_lr=0.1, momentum=0.9) for p in ("one_cycle", "constant")}
+arms = {p: Arm(policy=p, max_lr=0.1) for p in ("one_cycle", "constant")}
 """
 MODEL = """
 from torch import nn

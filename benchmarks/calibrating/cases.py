@@ -41,13 +41,11 @@ class Sweep:
     steps: int
 
     def arm(self) -> Arm:
-        """The range test as an arm; momentum falls meanwhile as in 1cycle."""
+        """The range test as an arm."""
         return Arm(
             policy=f"range_test_{self.scale}",
             start_lr=self.low,
             max_lr=self.high,
-            momentum=0.95,
-            min_momentum=0.85,
             eval_interval=max(1, self.steps // POINTS),
         )
 
@@ -120,6 +118,8 @@ class Case:
                 batch_size=self.batch_size,
                 optimizer=self.optimizer,
                 weight_decay=1e-4,
+                momentum=0.95,  # falls while the rate rises, in range tests as in trainings
+                min_momentum=0.85,
                 validation_fraction=0.0 if part == "test" else HELD_OUT,
                 eval_count=EVAL_COUNT if sweeps else None,
                 eval_interval=None if sweeps else budget,

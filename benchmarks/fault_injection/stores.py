@@ -47,11 +47,9 @@ class Broken(Linear):
 
 
 ARMS = {
-    "one_cycle": Arm(
-        max_lr=from_range_test(steps=STEPS, high=0.5), momentum=0.95, min_momentum=0.85
-    ),
-    "constant": Arm(policy="constant", max_lr=0.1, momentum=0.9),
-    "broken": Arm(policy="constant", max_lr=0.1, momentum=0.9, model="broken"),
+    "one_cycle": Arm(max_lr=from_range_test(steps=STEPS, high=0.5)),
+    "constant": Arm(policy="constant", max_lr=0.1),
+    "broken": Arm(policy="constant", max_lr=0.1, model="broken"),
 }
 
 

@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from superconv_ray.design.budget import Budget
 from superconv_ray.design.choices import FromRangeTest, Tuned, Tuning
 from superconv_ray.design.own_functions import OwnFunction
-from superconv_ray.design.schedules import POLICIES, parameters
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.text import call_text
-from superconv_ray.design.trial import MOMENTA
 from superconv_ray.design.trial_fields import digest_fields
 
 if TYPE_CHECKING:
@@ -119,24 +117,9 @@ class StudyDefinition:
         asked = {name: getattr(self, name) for name in _ASKED}
         asked["sweep"] = sorted(map(_canonical, self.sweep))
         asked["seeds"] = sorted(self.seeds)
-        asked["arms"] = {name: self.asked_of(name) for name in self.arms}
         if self.functions:
             asked["functions"] = self.functions
         return hashlib.sha256(_canonical(asked).encode()).hexdigest()[:16]
-
-    def asked_of(self, arm: str) -> Settings:
-        """The settings of an arm without a momentum that its policy has by default anyway."""
-        own = self.arms[arm]
-        policy = own.get("policy", "")
-        if policy not in POLICIES or f"policy {policy}" in self.functions:
-            return own
-        stated = {name: own[name] for name in MOMENTA if name in own}
-        defaults = {name: parameters(policy).get(name) for name in stated}
-        same = stated == defaults and self.base.keys().isdisjoint(MOMENTA)
-        # A lower end alone may follow a momentum that the sweep sets.
-        if not same or "momentum" not in stated:
-            return own
-        return {name: value for name, value in own.items() if name not in stated}
 
     def difference(self, earlier: StudyDefinition) -> list[str]:
         """What changed since an earlier definition, a line each; empty if the digests are equal."""
@@ -270,7 +253,7 @@ def _changes(new: StudyDefinition, old: StudyDefinition) -> Iterator[tuple[str, 
     yield from _changed_values("base: ", new.base, old.base)
     yield from _changed_names("arms", new.arms, old.arms)
     for arm in [name for name in old.arms if name in new.arms]:
-        yield from _changed_values(f"arms: {arm}.", new.asked_of(arm), old.asked_of(arm))
+        yield from _changed_values(f"arms: {arm}.", new.arms[arm], old.arms[arm])
     yield from _changed_names("sweep", map(_point_text, new.sweep), map(_point_text, old.sweep))
     yield from _changed_values("budget: ", {"": new.budget}, {"": old.budget})
     yield from _changed_names("seeds", map(_text, new.seeds), map(_text, old.seeds))

@@ -106,7 +106,7 @@ class Cell:
         return self.trainings_with()
 
     @property
-    def largest(self) -> dict[str, Any]:
+    def _largest(self) -> dict[str, Any]:
         """Largest value of each setting that the cell chooses."""
         if self.search:
             return {name: range_.high for name, range_ in self.search.space.items()}
@@ -119,9 +119,9 @@ class Cell:
     def signature(self) -> Hashable:
         """Return a value that is equal for cells that would run the same trials."""
         if self.search:
-            tuning = self.search.template.complete(**self.largest)
+            tuning = self.search.template.complete(**self._largest)
             return tuning.identity(), frozenset(self.search.space.items())
-        return self.trainings_with(**self.largest), self.range_tests, self.confirmations
+        return self.trainings_with(**self._largest), self.range_tests, self.confirmations
 
 
 def describe_cell(arm: str, point: Mapping[str, Any]) -> str:

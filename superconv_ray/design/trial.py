@@ -35,9 +35,6 @@ NOT_DETERMINING = ("data_fraction", "metric_unit")
 DEFAULT_BN_MOMENTUM = 0.1
 """PyTorch's default."""
 
-MOMENTA = ("momentum", "min_momentum")
-"""Fields that state the momentum of a run."""
-
 _Kind = TypeVar("_Kind", bound="Trial")
 
 
@@ -217,13 +214,6 @@ class CompleteTrial(Template):
         if isinstance(self.policy, OwnFunction):
             self._check_own_schedule(self.policy)
 
-    def holds_momentum(self) -> bool:
-        """Return whether every step has the trial's momentum."""
-        if isinstance(self.policy, OwnFunction):
-            momenta = schedules.check_run(self.policy, self._schedule_settings())
-            return momenta == (self.momentum, self.momentum)
-        return self.min_momentum in (None, self.momentum)
-
     def _check_own_schedule(self, policy: OwnFunction) -> None:
         low, high = schedules.check_run(policy, self._schedule_settings())
         facts = optimizer_facts(self.optimizer)
@@ -237,21 +227,12 @@ class CompleteTrial(Template):
         return {
             **IMPLIED,
             **schedules.parameters(self.policy),
-            **self._following_momentum(),
             "bn_momentum": _bn_momentum(self.bn_momentum_steps, self.steps),
             "beta2": optimizer_facts(self.optimizer).beta2,
             "weight_decay_on": "all",
             "subset_seed": self.seed,
             "eval_interval": max(1, self.steps // 20),
         }
-
-    def _following_momentum(self) -> dict[str, float]:
-        """min_momentum as far below a given momentum as the policy's own are from each other."""
-        own = schedules.parameters(self.policy)
-        momentum, least = own.get("momentum"), own.get("min_momentum")
-        if self.momentum is None or not isinstance(momentum, float) or not isinstance(least, float):
-            return {}
-        return {"min_momentum": max(0.0, round(self.momentum - (momentum - least), 9))}
 
     @cached_property
     def id(self) -> str:

@@ -16,7 +16,7 @@ STUDY = Study(
     base=Trial(dataset="digits", batch_size=16),
     sweep=grid(data_count=(60,)),
     arms={
-        "one_cycle": Arm(policy="one_cycle", max_lr=0.1, momentum=0.95, min_momentum=0.85),
+        "one_cycle": Arm(policy="one_cycle", max_lr=0.1),
         "own schedule": Arm(policy=mirrored, max_lr=from_range_test(steps=20, points=5)),
         "own optimizer": Arm(policy=plain, optimizer=sign_descent, max_lr=0.003),
         "own augmentation": Arm(policy="wsd", augment=noise, max_lr=0.1),

@@ -30,7 +30,7 @@ def study(**changes: Any) -> Study:
         "base": Trial(dataset="digits", batch_size=16),
         "sweep": grid(data_count=(60, 120)),
         "arms": {
-            "one_cycle": Arm(max_lr=from_range_test(steps=10), momentum=0.95, min_momentum=0.85),
+            "one_cycle": Arm(max_lr=from_range_test(steps=10)),
             "constant": Arm(policy="constant", max_lr=0.05),
         },
         "budget": iterations(20),

@@ -34,7 +34,7 @@ STUDY = Study(
     base=Trial(dataset="digits", batch_size=16),
     sweep=grid(data_count=(60,)),
     arms={
-        "one_cycle": Arm(max_lr=from_range_test(steps=10), momentum=0.95, min_momentum=0.85),
+        "one_cycle": Arm(max_lr=from_range_test(steps=10)),
         "constant": Arm(policy="constant", max_lr=0.05),
     },
     budget=iterations(20),
@@ -131,7 +131,7 @@ def test_failed_trials_are_a_warning_and_the_others_results(store_uri: str) -> N
         arms={
             "whole": Arm(policy="constant", max_lr=0.05),
             "broken": Arm(policy="constant", max_lr=0.05, model="broken"),
-            "blocked": Arm(model="broken", max_lr=from_range_test(steps=10), momentum=0.9),
+            "blocked": Arm(model="broken", max_lr=from_range_test(steps=10)),
         },
         budget=iterations(10),
         seeds=1,

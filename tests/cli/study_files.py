@@ -15,7 +15,7 @@ study = Study(
     base=Trial(dataset="digits", model="small_cnn", batch_size=16),
     sweep=grid(data_count=(60,)),
     arms={
-        "one_cycle": Arm(max_lr=from_range_test(steps=10), momentum=0.95, min_momentum=0.85),
+        "one_cycle": Arm(max_lr=from_range_test(steps=10)),
         "constant": Arm(policy="constant", max_lr=0.05),
     },
     budget=iterations(20),
@@ -81,7 +81,7 @@ study = Study(
     sweep=grid(data_count=(60,)),
     arms={
         "broken": Arm(model="broken", policy="constant", max_lr=0.05),
-        "blocked": Arm(model="broken", max_lr=from_range_test(steps=10), momentum=0.9),
+        "blocked": Arm(model="broken", max_lr=from_range_test(steps=10)),
         "wild": Arm(policy="constant", max_lr=1e6),
         "whole": Arm(policy="constant", max_lr=0.05),
     },

@@ -38,7 +38,7 @@ def test_sweep_overrides_base_and_arm_overrides_base() -> None:
 def test_trainings_of_a_plan_are_complete() -> None:
     for trial in the_cell(base=base(weight_decay=1e-4)).trainings:
         assert trial.complete() == trial
-        assert (trial.steps, trial.eval_interval, trial.momentum) == (400, 20, 0.95)
+        assert (trial.steps, trial.eval_interval, trial.momentum) == (400, 20, 0.9)
 
 
 def test_all_arms_share_seeds_subsets_and_budget_at_every_point() -> None:
@@ -190,7 +190,8 @@ def test_a_range_test_differs_from_its_training_only_in_schedule_and_measurement
 @pytest.mark.parametrize(
     ("arm", "momentum", "min_momentum"),
     [
-        (Arm(), 0.95, 0.85),
+        (Arm(), 0.9, None),
+        (Arm(momentum=0.95, min_momentum=0.85), 0.95, 0.85),
         (Arm(policy="cosine"), 0.9, None),
         (Arm(policy="triangular", momentum=0.8, min_momentum=0.7), 0.8, 0.7),
     ],

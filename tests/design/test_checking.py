@@ -75,7 +75,7 @@ def test_a_batch_larger_than_what_the_range_test_trains_on_is_rejected() -> None
     [
         (Arm(max_lr=0.1), Arm()),
         (Arm(max_lr=1), Arm(max_lr=1.0)),
-        (Arm(momentum=0.95), Arm(div_factor=10)),
+        (Arm(momentum=0.9), Arm(div_factor=10)),
         (Arm(tail="step"), Arm(eval_interval=20)),
         (Arm(weight_decay=0), Arm(weight_decay=-0.0)),
         (Arm(max_lr=from_range_test()), Arm(max_lr=from_range_test(high=10))),

@@ -12,7 +12,6 @@ from superconv_ray.design.budget import seconds
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import Tuning
 from superconv_ray.design.definition import Provenance, StudyDefinition, define, readable
-from superconv_ray.design.schedules import Rates
 from superconv_ray.design.seeds import at_least
 
 STUDY = Study(
@@ -199,59 +198,3 @@ def test_settings_that_differ_late_in_their_digits_have_different_texts() -> Non
     (line,) = defined(budget=seconds(60, {64: 0.0100000001})).difference(earlier)
     was, now = line.split(", is ")
     assert was.removeprefix("budget: was ") != now
-
-
-# Momentum that is stated as it would be anyway
-
-DEFAULT = {"momentum": 0.95, "min_momentum": 0.85}
-
-
-@pytest.mark.parametrize(
-    "stated",
-    [
-        {"cosine": Arm(policy="cosine", max_lr=0.1, momentum=0.9)},
-        {"cycle": Arm(policy="one_cycle", max_lr=0.1, **DEFAULT)},
-        {"cycle": Arm(policy="one_cycle", max_lr=0.1, momentum=0.95)},
-    ],
-)
-def test_stating_the_momentum_of_a_policy_asks_the_same(stated: dict[str, Arm]) -> None:
-    unstated = {
-        name: Arm(policy=arm.settings["policy"], max_lr=0.1) for name, arm in stated.items()
-    }
-    new, old = defined(arms=stated), defined(arms=unstated)
-    assert new.digest == old.digest
-    assert new.difference(old) == old.difference(new) == []
-    assert "momentum" in next(iter(new.arms.values()))  # the reader still sees it
-    ids = [
-        [trial.id for cell in make_plan(replace(STUDY, arms=a)).cells for trial in cell.trainings]
-        for a in (stated, unstated)
-    ]
-    assert ids[0] == ids[1]
-
-
-def halved(step: int, *, steps: int, max_lr: float, momentum: float = 0.5) -> Rates:
-    return Rates(max_lr * (1 - step / steps), momentum)
-
-
-@pytest.mark.parametrize(
-    ("base", "settings", "without"),
-    [
-        ({}, {"policy": "one_cycle", "momentum": 0.9}, {"policy": "one_cycle"}),
-        # 0.85 follows from 0.95 only
-        (
-            {},
-            {"policy": "one_cycle", "momentum": 0.9, "min_momentum": 0.85},
-            {"policy": "one_cycle", "momentum": 0.9},
-        ),
-        ({"momentum": 0.5}, {"policy": "cosine", "momentum": 0.9}, {"policy": "cosine"}),
-        ({}, {"policy": halved, "momentum": 0.9}, {"policy": halved}),
-    ],
-)
-def test_stating_another_momentum_does_not(
-    base: dict[str, Any], settings: dict[str, Any], without: dict[str, Any]
-) -> None:
-    shared = Trial(batch_size=64, max_lr=0.1, **base)
-    new = defined(base=shared, arms={"a": Arm(**settings)})
-    old = defined(base=shared, arms={"a": Arm(**without)})
-    assert new.digest != old.digest
-    assert new.difference(old)

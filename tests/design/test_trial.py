@@ -34,6 +34,7 @@ from superconv_ray.design.update_rules import OPTIMIZERS
 ROOT = Path(__file__).parents[2]
 
 TRAINING = Trial(dataset="digits", data_count=100, max_lr=0.1, steps=200)
+STORED = replace(TRAINING, momentum=0.95, min_momentum=0.85)
 RANGE_TEST = Trial(
     dataset="cifar10",
     data_count=5000,
@@ -46,7 +47,7 @@ RANGE_TEST = Trial(
     steps=500,
     seed=7,
 )
-TRAINING_ID = "15a1af436200ff87fe11"
+STORED_ID = "15a1af436200ff87fe11"
 RANGE_TEST_ID = "c4dad63d13a7a360c56c"
 
 POLICIES = ", ".join(map(repr, schedules.POLICIES))
@@ -149,7 +150,7 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "deterministic": ({}, True),
     "policy": ({}, "cosine"),
     "max_lr": ({}, 0.11),
-    "momentum": ({}, 0.9),
+    "momentum": ({}, 0.95),
     "min_momentum": ({}, 0.8),
     "div_factor": ({}, 25),
     "final_div_factor": ({}, 100),
@@ -393,8 +394,8 @@ def test_completion_fills_in_the_defaults_of_one_cycle() -> None:
         "tail_fraction": 0.1,
         "tail": "step",
         "final_div_factor": 1000.0,
-        "momentum": 0.95,
-        "min_momentum": 0.85,
+        "momentum": 0.9,
+        "min_momentum": None,
         "start_lr": None,
         "cycles": None,
         "exp_range_gamma": None,
@@ -534,7 +535,8 @@ def test_every_replacement_of_a_complete_trial_is_complete(
 
 
 def test_the_schedule_is_that_of_the_policy_with_the_trials_settings() -> None:
-    schedule = Trial(data_count=9, max_lr=1, steps=100, div_factor=4).complete().schedule()
+    settings = {"div_factor": 4, "momentum": 0.95, "min_momentum": 0.85}
+    schedule = Trial(data_count=9, max_lr=1, steps=100, **settings).complete().schedule()
     # 90 steps of cycle from 1/4, top in the middle, then a tail at 1/4000
     assert schedule(0) == pytest.approx((0.25, 0.95))
     assert schedule(45) == pytest.approx((1.0, 0.85))
@@ -572,7 +574,8 @@ def test_momentum_is_cleared_where_the_optimizer_has_none() -> None:
 
 @pytest.mark.parametrize("optimizer", ["schedule_free_sgd", "schedule_free_adamw"])
 def test_momentum_is_constant_where_the_optimizer_cannot_vary_it(optimizer: str) -> None:
-    full = replace(TRAINING, optimizer=optimizer).complete()
+    cycle = {"momentum": 0.95, "min_momentum": 0.85}
+    full = replace(TRAINING, optimizer=optimizer, **cycle).complete()
     assert (full.momentum, full.min_momentum) == (0.95, None)
     assert {full.schedule()(step).momentum for step in range(200)} == {0.95}
 
@@ -589,9 +592,7 @@ def test_the_default_of_beta2_is_that_of_the_optimizer(optimizer: str) -> None:
 # Ids
 
 
-@pytest.mark.parametrize(
-    ("given", "recorded"), [(TRAINING, TRAINING_ID), (RANGE_TEST, RANGE_TEST_ID)]
-)
+@pytest.mark.parametrize(("given", "recorded"), [(STORED, STORED_ID), (RANGE_TEST, RANGE_TEST_ID)])
 def test_ids_are_those_of_results_stored_long_ago(given: Trial, recorded: str) -> None:
     # If this fails, no stored result is found any more: see RESULTS_VERSION.
     assert given.complete().id == recorded
@@ -599,7 +600,7 @@ def test_ids_are_those_of_results_stored_long_ago(given: Trial, recorded: str) -
 
 PRINT_IDS = f"""
 from superconv_ray.design.trial import Trial
-print({TRAINING!r}.complete().id, {RANGE_TEST!r}.complete().id)
+print({STORED!r}.complete().id, {RANGE_TEST!r}.complete().id)
 """
 
 
@@ -613,7 +614,7 @@ def ids_elsewhere(python: str, hash_seed: str) -> str:
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_ids_are_the_same_in_every_process(hash_seed: str) -> None:
-    assert ids_elsewhere(sys.executable, hash_seed) == f"{TRAINING_ID} {RANGE_TEST_ID}"
+    assert ids_elsewhere(sys.executable, hash_seed) == f"{STORED_ID} {RANGE_TEST_ID}"
 
 
 def other_pythons() -> dict[str, str]:
@@ -635,7 +636,7 @@ def test_ids_are_the_same_in_every_version_of_python() -> None:
     if not others:
         pytest.skip("no other Python from 3.11 on is installed")
     for version, path in others.items():
-        assert ids_elsewhere(path, "0") == f"{TRAINING_ID} {RANGE_TEST_ID}", version
+        assert ids_elsewhere(path, "0") == f"{STORED_ID} {RANGE_TEST_ID}", version
 
 
 @pytest.mark.parametrize("field", DETERMINING)
@@ -669,7 +670,7 @@ def test_the_id_does_not_change_with_fields_that_the_policy_does_not_use(field: 
 
 def test_setting_a_default_explicitly_does_not_change_the_id() -> None:
     written = replace(
-        TRAINING, momentum=0.95, tail="step", div_factor=10, eval_interval=10, subset_seed=0
+        TRAINING, momentum=0.9, tail="step", div_factor=10, eval_interval=10, subset_seed=0
     )
     assert written.complete().id == TRAINING.complete().id
     assert TRAINING.complete().id == TRAINING.complete().id
@@ -720,13 +721,13 @@ def test_a_field_added_later_does_not_change_existing_ids() -> None:
 
 def test_the_id_changes_with_the_version_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "RESULTS_VERSION", trial.RESULTS_VERSION + 1)
-    assert replace(TRAINING).complete().id != TRAINING_ID
+    assert replace(STORED).complete().id != STORED_ID
 
 
 def test_a_trial_travels_to_workers_with_its_id() -> None:
-    sent = TRAINING.complete()
+    sent = STORED.complete()
     assert pickle.loads(pickle.dumps(sent)) == sent
-    assert pickle.loads(pickle.dumps(sent)).id == TRAINING_ID
+    assert pickle.loads(pickle.dumps(sent)).id == STORED_ID
 
 
 def test_a_trial_cannot_be_changed() -> None:
@@ -768,20 +769,15 @@ def test_a_misspelled_field_is_rejected_with_the_nearest_and_all_valid_ones() ->
     assert pickle.loads(pickle.dumps(trial)) == trial
 
 
-@pytest.mark.parametrize(
-    ("given", "range_"),
-    [
-        ({}, (0.95, 0.85)),
-        ({"momentum": 0.95}, (0.95, 0.85)),
-        ({"momentum": 0.8}, (0.8, 0.7)),
-        ({"momentum": 0.05}, (0.05, 0.0)),
-        ({"momentum": 0.9, "min_momentum": 0.9}, (0.9, 0.9)),
-    ],
-)
-def test_the_momentum_range_of_1cycle_follows_its_momentum(
-    given: dict[str, Any], range_: tuple[float, float]
-) -> None:
-    trial = Trial(policy="one_cycle", max_lr=0.1, steps=10, data_count=100, **given).complete()
-    assert (trial.momentum, trial.min_momentum) == range_
-    linear = Trial(policy="linear", max_lr=0.1, steps=10, data_count=100, momentum=0.8).complete()
-    assert linear.min_momentum is None
+@pytest.mark.parametrize("policy", schedules.POLICIES)
+def test_momentum_is_alike_in_all_policies_until_it_is_stated(policy: str) -> None:
+    plain = replace(TRAINING, policy=policy).complete()
+    assert (plain.momentum, plain.min_momentum) == (0.9, None)
+    given = replace(TRAINING, policy=policy, momentum=0.8).complete()
+    assert {given.schedule()(step).momentum for step in range(given.steps)} == {0.8}
+
+
+def test_a_lower_end_of_momentum_is_checked_against_the_default() -> None:
+    assert replace(TRAINING, min_momentum=0.85).complete().momentum == 0.9
+    with pytest.raises(ValueError, match=r"^min_momentum must be <= momentum \(0\.9\), got 0\.95$"):
+        replace(TRAINING, min_momentum=0.95).complete()

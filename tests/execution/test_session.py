@@ -540,8 +540,6 @@ def test_rate_weight_decay_and_momentum_are_tuned_together(store_uri: str) -> No
     trials = open_store(store_uri).trials("tiny")
     chosen = trials[trials["role"] == "training"]
     assert chosen["chosen"].map(sorted).tolist() == [sorted(space)] * 2
-    cyclical = trials[trials["policy"] == "one_cycle"]
-    assert (cyclical["momentum"] - cyclical["min_momentum"]).to_numpy() == pytest.approx(0.1)
     search = trials[trials["role"] == "tuning"]
     tried = [search.loc[search["policy"] == p, list(space)].to_numpy().tolist() for p in arms]
     assert sorted(tried[0]) == sorted(tried[1])

@@ -26,8 +26,8 @@ from tests.design.made import range_tests_of
 RATES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 GIVEN = Arm(policy="piecewise", max_lr=0.1)
 READ = Arm(policy="one_cycle", max_lr=from_range_test())
-LIKE_READ = Arm(policy="triangular", momentum=0.95, min_momentum=0.85, max_lr=from_range_test())
-"""Needs the same range tests as READ: its momentum is the same."""
+LIKE_READ = Arm(policy="triangular", max_lr=from_range_test())
+"""Needs the same range tests as READ."""
 
 
 def plan_of(

@@ -2,7 +2,14 @@
 
 from typing import Literal
 
-from superconv_ray.design.schedules.rates import Rates, between, half_cosine, mirrored, triangle
+from superconv_ray.design.schedules.rates import (
+    MOMENTUM,
+    Rates,
+    between,
+    half_cosine,
+    mirrored,
+    triangle,
+)
 
 
 def one_cycle(
@@ -17,8 +24,8 @@ def one_cycle(
     tail_fraction: float = 0.1,
     tail: Literal["step", "linear", "cosine"] = "step",
     final_div_factor: float = 1000.0,
-    momentum: float = 0.95,
-    min_momentum: float | None = 0.85,
+    momentum: float = MOMENTUM,
+    min_momentum: float | None = None,
 ) -> Rates:
     """Run one cycle from min_lr to max_lr and back, then a tail far below min_lr.
 
@@ -31,9 +38,10 @@ def one_cycle(
     author's logs; "linear" and "cosine" go down to it from min_lr and get there at the last step of
     the run. After cycle_end="final_lr" the tail holds that rate.
 
-    Momentum mirrors the learning rate (constant if min_momentum is None) and is high in the tail.
+    Momentum is constant. With a min_momentum it mirrors the learning rate and is high in the tail:
+    momentum=0.95, min_momentum=0.85 is the cycle of arXiv 1803.09820, section 4.3.
 
-    Well-known curves of T steps are settings:
+    Well-known curves of T steps are settings, each with that momentum:
 
     - fastai's `fit_one_cycle`: anneal="cosine", peak_fraction=0.25, div_factor=25,
       final_div_factor=4000, cycle_end="final_lr", tail_fraction=0.
@@ -43,8 +51,7 @@ def one_cycle(
     - PyTorch's `OneCycleLR(three_phase=True)` with pct_start p: anneal and tail are both "linear"
       or both "cosine", and tail_fraction=1 - 2 (p - 1/T).
 
-    Source: 1cycle in arXiv 1708.07120; momentum from arXiv 1803.09820, section 4.3; fastai's
-    callback/schedule.py.
+    Source: 1cycle in arXiv 1708.07120; fastai's callback/schedule.py.
     """
     min_lr = max_lr / div_factor
     final_lr = min_lr / final_div_factor
@@ -72,7 +79,7 @@ def triangular(
     max_lr: float,
     div_factor: float = 10.0,
     cycles: int = 1,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
     min_momentum: float | None = None,
 ) -> Rates:
     """Repeat a triangle between `max_lr / div_factor` and max_lr, `cycles` times in the run.
@@ -93,7 +100,7 @@ def triangular2(
     max_lr: float,
     div_factor: float = 10.0,
     cycles: int = 1,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
     min_momentum: float | None = None,
 ) -> Rates:
     """Repeat a triangle as `triangular` does, and halve its amplitude after each cycle.
@@ -115,7 +122,7 @@ def exp_range(
     div_factor: float = 10.0,
     cycles: int = 1,
     exp_range_gamma: float = 0.99994,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
     min_momentum: float | None = None,
 ) -> Rates:
     """Repeat a triangle as `triangular` does, its amplitude scaled by `exp_range_gamma**step`.

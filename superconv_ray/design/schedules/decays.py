@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
-from superconv_ray.design.schedules.rates import Rates, half_cosine, warmup
+from superconv_ray.design.schedules.rates import MOMENTUM, Rates, half_cosine, warmup
 
 
 def piecewise(
@@ -20,7 +20,7 @@ def piecewise(
     milestones: tuple[float, ...] = (0.5, 0.75),
     decay_factor: float = 0.1,
     warmup_fraction: float = 0.0,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
 ) -> Rates:
     """Hold max_lr, and multiply the learning rate by decay_factor at each milestone.
 
@@ -41,7 +41,7 @@ def constant(
     steps: int,
     max_lr: float,
     warmup_fraction: float = 0.0,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
 ) -> Rates:
     """Hold max_lr, after the warm-up if there is one.
 
@@ -59,7 +59,7 @@ def inv(
     inv_gamma: float = 1e-4,
     inv_power: float = 0.75,
     warmup_fraction: float = 0.0,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
 ) -> Rates:
     """Let the learning rate fall as `max_lr * (1 + inv_gamma * step) ** -inv_power`.
 
@@ -79,7 +79,7 @@ def cosine(
     steps: int,
     max_lr: float,
     warmup_fraction: float = 0.0,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
 ) -> Rates:
     """Warm up, then let the learning rate fall from max_lr along half a cosine.
 
@@ -97,7 +97,7 @@ def linear(
     steps: int,
     max_lr: float,
     warmup_fraction: float = 0.0,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
 ) -> Rates:
     """Warm up, then let the learning rate fall from max_lr along a straight line.
 
@@ -115,7 +115,7 @@ def power(
     max_lr: float,
     decay_power: float = 2.0,
     warmup_fraction: float = 0.0,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
 ) -> Rates:
     """Warm up, then let the learning rate fall as max_lr times a power of the part left.
 
@@ -136,7 +136,7 @@ def rex(
     steps: int,
     max_lr: float,
     warmup_fraction: float = 0.0,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
 ) -> Rates:
     """Warm up, then let the learning rate fall slowly first and fast at the end.
 
@@ -166,7 +166,7 @@ def wsd(
     warmup_fraction: float = 0.0,
     cooldown_fraction: float = 0.2,
     cooldown: Literal["linear", "1-sqrt", "cosine"] = "linear",
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
 ) -> Rates:
     """Warm up, hold max_lr, then cool down: warmup-stable-decay.
 

@@ -13,10 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from superconv_ray.design.own_functions import OwnFunction
-from superconv_ray.design.schedules.rates import Rates
-
-MOMENTUM = 0.9
-"""Default momentum of a schedule that does not have one."""
+from superconv_ray.design.schedules.rates import MOMENTUM, Rates
 
 
 @cache

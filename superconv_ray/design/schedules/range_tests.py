@@ -1,6 +1,6 @@
 """LR range tests: policies that search for a learning rate instead of training a network well."""
 
-from superconv_ray.design.schedules.rates import Rates, mirrored, momentum_at
+from superconv_ray.design.schedules.rates import MOMENTUM, Rates, mirrored, momentum_at
 
 
 def range_test_linear(
@@ -9,7 +9,7 @@ def range_test_linear(
     steps: int,
     max_lr: float,
     start_lr: float = 0.0,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
     min_momentum: float | None = None,
 ) -> Rates:
     """Raise the learning rate linearly over the whole run, from start_lr towards max_lr.
@@ -29,7 +29,7 @@ def range_test_exponential(
     steps: int,
     max_lr: float,
     start_lr: float = 1e-5,
-    momentum: float = 0.9,
+    momentum: float = MOMENTUM,
     min_momentum: float | None = None,
 ) -> Rates:
     """Raise the learning rate by a constant factor per step, from start_lr towards max_lr.

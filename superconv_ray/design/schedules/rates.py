@@ -3,6 +3,9 @@
 import math
 from typing import Any, NamedTuple, Protocol
 
+MOMENTUM = 0.9
+"""Default momentum of every policy, constant: arms differ only in what their study states."""
+
 
 class Rates(NamedTuple):
     """Learning rate and momentum of one optimizer step."""

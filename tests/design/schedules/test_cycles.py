@@ -23,6 +23,9 @@ from tests.design.schedules.made import (
     sgd,
 )
 
+MOMENTA = {"momentum": 0.95, "min_momentum": 0.85}
+"""Of the paper, PyTorch and fastai."""
+
 
 def test_one_cycle_is_a_triangle_and_then_a_tail_a_thousand_times_below_min_lr() -> None:
     assert lrs("one_cycle", 10, max_lr=1.0, tail_fraction=0.2) == pytest.approx(
@@ -31,7 +34,7 @@ def test_one_cycle_is_a_triangle_and_then_a_tail_a_thousand_times_below_min_lr()
 
 
 def test_one_cycle_momentum_mirrors_the_triangle_and_is_high_in_the_tail() -> None:
-    assert momenta("one_cycle", 10, max_lr=1.0, tail_fraction=0.2) == pytest.approx(
+    assert momenta("one_cycle", 10, max_lr=1.0, tail_fraction=0.2, **MOMENTA) == pytest.approx(
         [0.95, 0.925, 0.9, 0.875, 0.85, 0.875, 0.9, 0.925, 0.95, 0.95]
     )
 
@@ -41,7 +44,7 @@ def test_one_cycle_linear_tail_starts_at_min_lr_and_ends_at_the_final_lr() -> No
     assert lrs("one_cycle", 10, max_lr=1.0, **chosen) == pytest.approx(
         [0.1, 0.4, 0.7, 1.0, 0.7, 0.4, 0.1, 0.07, 0.04, 0.01]
     )
-    assert momenta("one_cycle", 10, max_lr=1.0, **chosen)[6:] == [0.95] * 4
+    assert momenta("one_cycle", 10, max_lr=1.0, **chosen, **MOMENTA)[6:] == [0.95] * 4
 
 
 def test_one_cycle_over_an_odd_number_of_steps_peaks_between_two_of_them() -> None:
@@ -125,6 +128,7 @@ def test_one_cycle_with_a_falling_tail_is_pytorchs_three_phase_one_cycle_lr(
         "one_cycle",
         steps,
         max_lr=3.0,
+        **MOMENTA,
         div_factor=30.0,
         tail_fraction=tail_steps / steps,
         anneal=anneal,
@@ -146,6 +150,7 @@ def test_one_cycle_that_falls_to_the_final_lr_is_pytorchs_two_phase_one_cycle_lr
         "one_cycle",
         steps,
         max_lr=3.0,
+        **MOMENTA,
         div_factor=25.0,
         final_div_factor=1e4,
         anneal={"linear": "linear", "cos": "cosine"}[anneal],
@@ -180,6 +185,7 @@ def test_one_cycle_can_be_fastais_fit_one_cycle(steps: int, pct_start: float) ->
         "one_cycle",
         steps,
         max_lr=2.0,
+        **MOMENTA,
         anneal="cosine",
         peak_fraction=pct_start,
         div_factor=25.0,

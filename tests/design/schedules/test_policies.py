@@ -168,8 +168,8 @@ def test_parameters_name_each_setting_with_its_default() -> None:
         "tail_fraction": 0.1,
         "tail": "step",
         "final_div_factor": 1000.0,
-        "momentum": 0.95,
-        "min_momentum": 0.85,
+        "momentum": 0.9,
+        "min_momentum": None,
     }
     assert parameters("constant") == {
         "max_lr": REQUIRED,
