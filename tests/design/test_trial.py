@@ -535,7 +535,7 @@ def test_every_replacement_of_a_complete_trial_is_complete(
 
 
 def test_the_schedule_is_that_of_the_policy_with_the_trials_settings() -> None:
-    settings = {"div_factor": 4, "momentum": 0.95, "min_momentum": 0.85}
+    settings: dict[str, Any] = {"div_factor": 4, "momentum": 0.95, "min_momentum": 0.85}
     schedule = Trial(data_count=9, max_lr=1, steps=100, **settings).complete().schedule()
     # 90 steps of cycle from 1/4, top in the middle, then a tail at 1/4000
     assert schedule(0) == pytest.approx((0.25, 0.95))
@@ -574,7 +574,7 @@ def test_momentum_is_cleared_where_the_optimizer_has_none() -> None:
 
 @pytest.mark.parametrize("optimizer", ["schedule_free_sgd", "schedule_free_adamw"])
 def test_momentum_is_constant_where_the_optimizer_cannot_vary_it(optimizer: str) -> None:
-    cycle = {"momentum": 0.95, "min_momentum": 0.85}
+    cycle: dict[str, Any] = {"momentum": 0.95, "min_momentum": 0.85}
     full = replace(TRAINING, optimizer=optimizer, **cycle).complete()
     assert (full.momentum, full.min_momentum) == (0.95, None)
     assert {full.schedule()(step).momentum for step in range(200)} == {0.95}
