@@ -8,7 +8,7 @@ In the published comparison (ICLR submission of arXiv 1708.07120, table 1) the a
 statistics differently, and the baseline is a single run per point. Here all arms share seeds,
 subsets, initial weights, batch order, iterations and BN settings. In every cell, each arm's max_lr
 is tuned by the same search: 12 trials between 0.01 and 10, scored on a fifth of the limited labels.
-Momentum is each policy's default: 1cycle's falls from 0.95 to 0.85 and rises, the others hold 0.9.
+Momentum is stated: 1cycle's falls from 0.95 to 0.85 and rises, the others hold 0.9.
 
 Measured with ``--model small_cnn --steps 500 --batch-size 64`` on Fashion-MNIST, 2026-11-22, two
 cores of an AMD EPYC (bf16), 71 minutes while other work ran on the same cores. Test accuracy in %,
