@@ -3,8 +3,8 @@
     python studies/paper/depth.py run --scale laptop
     python studies/paper/depth.py run --scale paper --data-dir DIR    # DIR holds the files
 
-Section 5 of arXiv 1708.07120v3. Published test accuracies in %, one run each, of a cycle of 10,000
-iterations and a step schedule of 80,000:
+Published test accuracies in % (ICLR submission of arXiv 1708.07120), one run each, of a cycle of
+10,000 iterations and a step schedule of 80,000:
 
     network       cycle   step
     ResNet-20      90.4   88.6

@@ -1,4 +1,4 @@
-"""Claims on the network: 1708.07120, section 5."""
+"""Claims on the network: the ICLR submission of 1708.07120."""
 
 from __future__ import annotations
 
