@@ -7,12 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from superconv_ray.analysis.comparison.verdicts import ALPHA, UNDECIDED
 from superconv_ray.analysis.frames import baselines_of, metric_in
-from superconv_ray.analysis.reach import DRAWS, first_reached
-from superconv_ray.analysis.statistics.intervals import TAILS
+from superconv_ray.analysis.reach import first_reached
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 
 COLUMNS = ["arm", "long_steps", "target", "steps", "factor", "low", "high", "censored"]
+DRAWS = 10_000
+FEWER_TIMES = 3.0
+"""Smallest factor that is called super-convergence unless a user says otherwise."""
+SUPER_CONVERGES = "super-converges"
+DOES_NOT = "does not"
 
 
 def time_to_accuracy(
@@ -21,6 +26,8 @@ def time_to_accuracy(
     baseline: str,
     by: Sequence[str] = (),
     value: str = "test_accuracy",
+    *,
+    fewer_times: float = FEWER_TIMES,
 ) -> pd.DataFrame:
     """Factor by which an arm needs fewer steps than a long baseline, to its final accuracy.
 
@@ -30,9 +37,14 @@ def time_to_accuracy(
     arm's curve is a run of its own, stretched to its budget; between neighboring budgets the mean
     is interpolated as in `first_reached`.
 
-    The 95 % interval contains the percentiles of the factor over redrawn means of both
-    (`redrawn_means`: paired by seed and subset). It fails where the arm's curve is flat. The best
-    of an arm's noisy budgets is biased upwards, which favors arms with many budgets.
+    The interval contains the percentiles of the factor over redrawn means of both (`redrawn_means`:
+    paired by seed and subset). All intervals of the table hold together at 95 %. The verdict is
+    "super-converges" if an interval begins at `fewer_times` or above, "does not" if it ends below,
+    else "undecided". A censored factor has an open interval on its unknown side: an arm that never
+    gets there is "does not" only if its longest run is long enough to tell, and one that is better
+    from its shortest run on "super-converges" only if that run is short enough. The interval fails
+    where the arm's curve is flat. The best of an arm's noisy budgets is biased upwards, which
+    favors arms with many budgets.
 
     Args:
         trials: As from ``open_store(...).trials(study)``, of a study that sweeps its budget.
@@ -41,41 +53,56 @@ def time_to_accuracy(
         baseline: Name of the arm whose longest run sets the target.
         by: Columns that distinguish curves, such as ``["data_count"]``.
         value: Column to reach, as for `compare`.
+        fewer_times: Smallest factor that counts as super-convergence, > 1.
 
     Returns:
         One row per arm. Columns: `by`, arm, long_steps (the baseline's largest budget), target (its
         mean there), steps (in which the arm gets there), factor = long_steps / steps with low and
-        high, censored, seeds (of the arm), note. If censored is "<", the arm never gets there, and
-        the factor is an upper bound from its largest budget. If ">", it is better with its smallest
-        budget already, and the factor is a lower bound. An open end of an interval is 0 or inf.
-        Unknown values are NaN; the note says why.
+        high, censored, verdict, seeds (of the arm), note. If censored is "<", the arm never gets
+        there, and the factor is an upper bound from its largest budget. If ">", it is better with
+        its smallest budget already, and the factor is a lower bound. An open end of an interval is
+        0 or inf. Unknown values are NaN; the note says why.
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: As `speedup`.
+        ValueError: As `speedup`; or `fewer_times` is impossible.
     """
+    if not (np.isfinite(fewer_times) and fewer_times > 1):
+        raise ValueError(f"fewer_times must be finite and > 1, got {fewer_times}")
     arms, sign = baselines_of(baseline, arm), metric_in(trials, value).sign
-    rows: list[tuple[object, ...]] = []
-    for key, curves in arm_curves(trials, [*arms, baseline], "steps", by, value):
-        if baseline not in curves:
-            continue
-        run = [name for name in arms if name in curves]
-        rows += [(*key, name, *_row(curves[name], curves[baseline], sign)) for name in run]
-    return pd.DataFrame(rows, columns=[*by, *COLUMNS, "seeds", "note"])
+    pairs = [
+        ((*key, name), curves[name], curves[baseline])
+        for key, curves in arm_curves(trials, [*arms, baseline], "steps", by, value)
+        for name in arms
+        if baseline in curves and name in curves
+    ]
+    level = ALPHA / max(len(pairs), 1)
+    rows = [(*key, *_row(own, long, sign, level)) for key, own, long in pairs]
+    table = pd.DataFrame(rows, columns=[*by, *COLUMNS, "seeds", "note"])
+    found = np.select(
+        [table["low"] >= fewer_times, table["high"] < fewer_times],
+        [SUPER_CONVERGES, DOES_NOT],
+        UNDECIDED,
+    )
+    table.insert(len(by) + len(COLUMNS), "verdict", found)
+    return table
 
 
-def _row(arm: ReplicateCurve, baseline: ReplicateCurve, sign: float) -> tuple[object, ...]:
-    """The columns of a row from long_steps on."""
+def _row(
+    arm: ReplicateCurve, baseline: ReplicateCurve, sign: float, level: float
+) -> tuple[object, ...]:
+    """The columns of a row from long_steps on, with an interval of 1 - level; without a verdict."""
     first, last, long = arm.axis[0], arm.axis[-1], baseline.axis[-1]
     target = baseline.means[-1]
     if baseline.lost[-1]:
         note = f"every training of the baseline diverged at {long:,.0f} steps"
         return (long, sign * target, *[np.nan] * 4, "", arm.counts.min(), note)
     ((found,),) = first_reached(arm.axis, arm.means[np.newaxis], np.array([[target]]))
-    own, targets = redrawn_means([arm, baseline], DRAWS)
+    tails = level / 2, 1 - level / 2
+    own, targets = redrawn_means([arm, baseline], DRAWS, tails[1])
     reached = first_reached(arm.axis, own, targets[:, -1:])[:, 0]
     # An order statistic: a censored draw is infinite or 0 and must not be interpolated.
-    early, late = np.quantile(reached, TAILS, method="inverted_cdf")
+    early, late = np.quantile(reached, tails, method="inverted_cdf")
     with np.errstate(divide="ignore"):  # 0 steps: at most the smallest budget
         low, high = long / late, long / early
     if min(arm.counts.min(), baseline.counts[-1]) < 2:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis import arm_summary
+from superconv_ray.analysis import arm_summary, time_to_accuracy
 from superconv_ray.analysis.comparison.choices import choice_ids
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
 from superconv_ray.analysis.comparison.verdicts import (
@@ -16,6 +16,7 @@ from superconv_ray.analysis.comparison.verdicts import (
     EQUIVALENT,
     UNDECIDED,
 )
+from superconv_ray.analysis.time_to_accuracy import DOES_NOT, FEWER_TIMES, SUPER_CONVERGES
 from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import counted, in_words, place_text, point_text
 from superconv_ray.report.study_results import StudyResults
@@ -25,6 +26,11 @@ VERDICTS = {
     BASELINE_BETTER: "worse than",
     EQUIVALENT: "equivalent to",
     UNDECIDED: "undecided against",
+}
+REACHES = {
+    SUPER_CONVERGES: "super-converges against",
+    DOES_NOT: "does not against",
+    UNDECIDED: "is undecided against",
 }
 NOT_BRACKETED = "not bracketed"
 """Verdict on a range test whose accuracy is highest at one of its ends."""
@@ -39,23 +45,45 @@ def headline(results: StudyResults) -> str:
     arm, *baselines = results.arms
     if not baselines:
         return f"{arm} is the only arm with finished trainings, so there is no comparison."
-    table = results.comparison
+    found = _points(results.comparison, baselines, VERDICTS)
+    return " ".join([*super_convergence(results), f"{arm} is {found}."])
+
+
+def super_convergence(results: StudyResults) -> Iterator[str]:
+    """Whether the first arm super-converges, if a study sweeps its budgets."""
+    arm, *baselines = results.arms
+    if "steps" not in results.axes or "batch_size" in results.axes:
+        return
+    others = [axis for axis in results.axes if axis != "steps"]
+    tables = [
+        time_to_accuracy(results.trainings, arm, name, others, results.value).assign(baseline=name)
+        for name in baselines
+    ]
+    found = _points(pd.concat(tables), baselines, REACHES)
+    yield (
+        f"{arm} {found} (to super-converge is to end where the baseline's longest run does with at "
+        f"least {FEWER_TIMES:g} times fewer steps). At equal budgets:"
+    )
+
+
+def _points(table: pd.DataFrame, baselines: Sequence[str], words: Mapping[str, str]) -> str:
+    """Number of points with each verdict, of all baselines; those with equal ones together."""
     alike: dict[tuple[int, ...], list[str]] = {}
     for name in baselines:
         own = table.loc[table["baseline"] == name, "verdict"]
-        alike.setdefault(tuple(int(own.eq(kind).sum()) for kind in VERDICTS), []).append(name)
-    found = (_counts(counts, in_words(names)) for counts, names in alike.items())
-    return f"{arm} is {'; '.join(found)}."
+        alike.setdefault(tuple(int(own.eq(kind).sum()) for kind in words), []).append(name)
+    named = {counts: in_words(names) for counts, names in alike.items() if any(counts)}
+    return "; ".join(_counts(counts, words, names) for counts, names in named.items())
 
 
-def _counts(counts: tuple[int, ...], baselines: str) -> str:
+def _counts(counts: tuple[int, ...], words: Mapping[str, str], baselines: str) -> str:
     """Number of points with each verdict: "better than b at 2 of 5 points and undecided at 3"."""
     total = sum(counts)
-    kinds = [(words, n) for words, n in zip(VERDICTS.values(), counts, strict=True) if n]
+    kinds = [(kind, n) for kind, n in zip(words.values(), counts, strict=True) if n]
     (first, most), *others = kinds
     if not others:
         return f"{first} {baselines}" + (f" at all {total} points" if total > 1 else "")
-    rest = (f"{words.split()[0]} at {n}" for words, n in others)
+    rest = (f"{kind.rpartition(' ')[0]} at {n}" for kind, n in others)
     return in_words([f"{first} {baselines} at {most} of {counted(total, 'point')}", *rest])
 
 

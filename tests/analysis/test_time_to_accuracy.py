@@ -43,6 +43,53 @@ def test_an_arm_that_is_better_from_its_first_budget_on_has_a_lower_bound() -> N
     assert row.note == "is already better after 100 steps"
 
 
+@pytest.mark.parametrize(
+    ("short", "fewer_times", "verdict"),
+    [
+        ({50: 0.6, 200: 0.9}, 3, "super-converges"),  # 4 times
+        ({50: 0.6, 200: 0.9}, 4, "super-converges"),
+        ({50: 0.6, 200: 0.9}, 4.1, "does not"),
+        ({50: 0.6, 400: 0.9}, 3, "does not"),  # 2 times
+        ({50: 0.6, 400: 0.7}, 3, "does not"),  # not within half of the steps
+        ({50: 0.6, 200: 0.7}, 3, "undecided"),  # not within a quarter: it might be within a third
+        ({200: 0.95, 400: 0.97}, 3, "super-converges"),  # better with a quarter
+        ({400: 0.95, 500: 0.97}, 3, "undecided"),  # better with half: it might be with a third
+    ],
+)
+def test_super_convergence_is_three_times_fewer_steps_by_the_interval(
+    short: dict[int, float], fewer_times: float, verdict: str
+) -> None:
+    arm = curve("short", "steps", {at: (accuracy,) * 2 for at, accuracy in short.items()})
+    (row,) = rows(
+        time_to_accuracy(pd.concat([arm, LONG]), "short", "long", fewer_times=fewer_times)
+    )
+    assert row.verdict == verdict
+
+
+def test_a_factor_that_is_uncertain_decides_nothing() -> None:
+    short = curve("short", "steps", {50: (0.6, 0.61), 200: (0.85, 0.95), 400: (0.9, 0.97)})
+    (row,) = rows(time_to_accuracy(pd.concat([short, LONG]), "short", "long"))
+    assert row.low < 3 < row.high
+    assert row.verdict == "undecided"
+
+
+def test_the_intervals_of_a_table_hold_together() -> None:
+    random = np.random.default_rng(0)
+    arms = {"short": lambda s: 0.5 * (4 * s) ** -0.5, "long": lambda s: 0.5 * s**-0.5}
+    trials = noisy(arms, "steps", (100, 200, 400, 800), 5, 0.05, random)
+    (alone,) = rows(time_to_accuracy(trials, "short", "long"))
+    both = pd.concat([trials, trials[trials["arm"] == "short"].assign(arm="other")])
+    first, second = rows(time_to_accuracy(both, ["short", "other"], "long"))
+    assert (first.low, first.high) == (second.low, second.high)
+    assert first.low < alone.low < alone.high < first.high
+
+
+@pytest.mark.parametrize("fewer_times", [1, math.nan])
+def test_a_factor_of_super_convergence_is_above_one(fewer_times: float) -> None:
+    with pytest.raises(ValueError, match="fewer_times must be finite and > 1, got"):
+        time_to_accuracy(LONG, "short", "long", fewer_times=fewer_times)
+
+
 def test_a_target_that_diverged_is_no_target() -> None:
     short = curve("short", "steps", {100: (0.9, 0.9)})
     lost = LONG.assign(status=np.where(LONG["steps"] == 800, "diverged", "completed"))

@@ -59,6 +59,22 @@ def test_a_gain_that_grows_with_fewer_labels_is_stated(store: Store) -> None:
     )
 
 
+def test_super_convergence_is_stated_where_budgets_are_swept(store: Store) -> None:
+    budgets = (100, 400, 1600)
+    study = HandMade(store, ("short", "long"), *({"budget": {"iterations": n}} for n in budgets))
+    for point, (steps, short, long) in enumerate(
+        zip(budgets, (0.90, 0.95, 0.96), (0.5, 0.7, 0.9), strict=True)
+    ):
+        for seed in range(3):
+            study.add("short", short + seed / 10_000, seed=seed, point=point, steps=steps)
+            study.add("long", long - seed / 10_000, seed=seed, point=point, steps=steps)
+    assert headline(study.results()) == (
+        "short super-converges against long (to super-converge is to end where the baseline's "
+        "longest run does with at least 3 times fewer steps). At equal budgets: short is better "
+        "than long at all 3 points."
+    )
+
+
 def test_a_negative_result_is_stated(store: Store) -> None:
     said = sentences(two_arms(store, (-0.02, -0.021, -0.022)).results())
     assert said[0] == "one_cycle is worse than cosine."

@@ -125,14 +125,17 @@ def _curve(runs: pd.DataFrame, column: npt.NDArray[np.int64], columns: int) -> R
     return ReplicateCurve(points, values, diverged)
 
 
-def redrawn_means(curves: Sequence[ReplicateCurve], draws: int) -> list[Floats]:
+def redrawn_means(
+    curves: Sequence[ReplicateCurve], draws: int, tail: float = TAILS[1]
+) -> list[Floats]:
     """Draw means that other seeds might have given, for statistics that are computed from means.
 
     This is a multiplier bootstrap (Wu 1986). In each draw, every replicate's deviations from the
     means are multiplied by one normal number. The number is the same at every point and for every
     arm, so that what a pair shares stays shared. The deviations are scaled so that the quantiles
-    `TAILS` of a redrawn mean are the ends of Student's 95 % t interval. The ordinary bootstrap
-    would not do: with five replicates drawn with replacement, its 95 % intervals cover 84 %.
+    `tail` and 1 - `tail` of a redrawn mean are the ends of Student's t interval. The ordinary
+    bootstrap would not do: with five replicates drawn with replacement, its 95 % intervals cover
+    84 %.
 
     It fails where the deviations are far from normal, as Student's interval does, and a redrawn
     mean may leave the range of the values.
@@ -140,12 +143,12 @@ def redrawn_means(curves: Sequence[ReplicateCurve], draws: int) -> list[Floats]:
     Args:
         curves: Curves of one point, as from `arm_curves`, so that they share their replicates.
         draws: Number of draws.
+        tail: Level of the quantile that is to be exact, in (0.5, 1).
 
     Returns:
         Redrawn means of shape [draws, points] for every curve. A point with one replicate does not
         move: its uncertainty is unknown, and the caller must say so.
     """
-    tail = TAILS[1]
     noise = np.random.default_rng(SEED).standard_normal((draws, curves[0].values.shape[1]))
     redrawn = []
     for curve in curves:
