@@ -31,15 +31,17 @@ def test_every_study_plans_and_opens_with_its_question_and_its_command(
     assert command.strip().startswith(f"python studies/{path.name} run")
 
 
-def test_the_quickstart_compares_two_arms_at_four_data_fractions(
+def test_the_quickstart_compares_three_arms_at_three_budgets(
     superconv: Callable[..., Result],
 ) -> None:
     lines = superconv("plan", STUDIES / "quickstart.py").stdout.splitlines()
-    assert lines[2] == "8 cells, 60 trials (20 range tests, 40 trainings), 14,000 steps"
-    assert [line.split()[:2] for line in lines[4:-1]] == [
-        [arm, f"data_fraction={fraction}"]
-        for fraction in (0.05, 0.1, 0.3, 1.0)
-        for arm in ("one_cycle", "piecewise")
+    # 2 x 5 range tests of 100 steps, which all budgets share; 5 x 525 steps per arm and fraction
+    assert lines[1] == "18 cells, 100 trials (10 range tests, 90 trainings), 16,750 steps"
+    assert [line.split()[:3] for line in lines if "data_fraction=" in line] == [
+        [arm, f"data_fraction={fraction},", f"budget=iterations({budget})"]
+        for fraction in (0.1, 1.0)
+        for budget in (25, 100, 400)
+        for arm in ("one_cycle", "step_0.01", "step_0.1")
     ]
 
 

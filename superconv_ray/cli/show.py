@@ -63,7 +63,7 @@ def _print_tables(tables: StudyTables, results: StudyResults) -> None:
     from superconv_ray.report.text import frame_text
 
     try:
-        frames = tables(results.store.trials(results.name), results.curves)
+        frames = tables(results.trials, results.curves)
     except ValueError as reason:
         click.echo(f"\nthe study's own tables cannot be made from these trials: {reason}")
         return
