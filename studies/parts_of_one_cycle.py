@@ -3,11 +3,28 @@
     python studies/parts_of_one_cycle.py run
 
 1cycle differs from a constant learning rate in five ways: it warms up, its peak rate is large, it
-decays to zero, it cycles momentum, and it is used with less weight decay (arXiv 1803.09820). `none`
-has none of these parts and `all` has all. The other arms have one part alone (`+ warm-up`), or all
-but one (`- warm-up`): a part can be worth much beside the others and nothing alone.
+decays to zero, it cycles momentum, and it is used with less weight decay (arXiv 1803.09820). The
+arm `1cycle` has all of these parts, and `constant` has none. The other arms have one part alone
+(`+ warm-up`), or all but one (`- warm-up`): a part can be worth much beside the others and nothing
+alone. `constant` has the small rate of published baselines, 0.01; the peak is 30 times as large.
 
-`none` has the small rate of published baselines, 0.01; the peak rate is 30 times as large.
+Measured on digits (1,437 labels, small_cnn, batch 32, 8 seeds), 2026-11-27, two cores of an Intel
+Xeon (bf16). 1cycle minus each arm, in points of test accuracy; all 22 intervals hold together at
+95 %:
+
+    arm                      100 steps            400 steps
+    constant       +13.2 [+6.3, +20.1]   +0.8 [-0.3, +1.8]
+    - peak        +23.8 [+17.9, +29.7]   +4.1 [+1.0, +7.1]
+    - decay        +30.8 [+9.5, +52.2]  +22.1 [-4.1, +48.3]
+    - warm-up        -0.6 [-3.0, +1.8]   +0.3 [-0.5, +1.1]
+    - momentum       +0.1 [-2.6, +2.8]   +0.1 [-0.9, +1.1]
+    - weight decay   +0.5 [-1.2, +2.1]   +0.0 [-1.0, +1.1]
+
+The gain of a short 1cycle is that of a large rate which decays. Neither has it alone: with 100
+steps, the peak alone ends at 84.2 % and the decay alone at 77.7 %, the constant rate at 83.5 %. No
+gain of the warm-up, the momentum cycle or the smaller weight decay can be told from none here.
+Stale BN statistics make a large rate without decay look worse than it is: with re-estimated ones
+`- decay` has 92.5 % instead of 65.8 % after 100 steps.
 """
 
 from superconv_ray import Arm, Rates, Study, Trial, grid, iterations, main
@@ -44,8 +61,8 @@ def in_parts(
 
 
 def arms() -> dict[str, Arm]:
-    """Return the arms: all parts, none, one alone, and all but one."""
-    chosen = {"all": set(PARTS), "none": set()}
+    """Return the arms: all parts, no part, one alone, and all but one."""
+    chosen = {"1cycle": set(PARTS), "constant": set()}
     chosen |= {f"+ {part}": {part} for part in PARTS}
     chosen |= {f"- {part}": set(PARTS) - {part} for part in PARTS}
     return {name: _arm(parts) for name, parts in chosen.items()}

@@ -23,8 +23,8 @@ from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, 
 study = Study(
     name="quickstart",
     question="Does a short 1cycle end where a much longer step schedule ends?",
-    base=Trial(dataset="digits", model="small_cnn", batch_size=32, weight_decay=1e-4, momentum=0.9),
-    sweep=grid(data_fraction=(0.1, 1.0), budget=(iterations(25), iterations(100), iterations(400))),
+    base=Trial(dataset="digits", model="small_cnn", batch_size=32, weight_decay=1e-4),
+    sweep=grid(data_fraction=(0.1, 1.0), budget=[iterations(n) for n in (25, 100, 400)]),
     arms={
         "one_cycle": Arm(
             policy="one_cycle", max_lr=from_range_test(), momentum=0.95, min_momentum=0.85
