@@ -140,6 +140,7 @@ def write_pages(folder: Path) -> None:
         "range_test_reading.md": printed(
             "range_test_reading", "`python -m benchmarks.range_test_reading --save`, run on"
         ),
+        "verdicts.md": printed("verdicts", "`python -m benchmarks.verdicts --save`, run on"),
         "policies.md": policies(),
         "optimizers.md": optimizers(),
         "search_replay.md": "\n".join(saved("search_replay")),
