@@ -69,7 +69,8 @@ class StudyResults:
         arm = self.all_arms[0] if arm is None else arm
         others = [name for name in self.arms if name != arm] if baseline is None else baseline
         given: dict[str, Any] = {"by": self.axes, "value": self.value, "looks": self.looks}
-        planned = [name for name in self.all_arms if name != arm] if baseline is None else others
+        every = [name for name in self.all_arms if name != arm]
+        planned = every if baseline is None else [others] if isinstance(others, str) else others
         given["family"] = sum(cell.arm in planned for cell in self.definition.cells) or 1
         return compare(self.trainings, arm, others, **{**given, **options})
 

@@ -31,7 +31,7 @@ def verdict_note(metric: Metric, margin: float) -> str:
         f"Verdict, from the gap's interval: {EQUIVALENT} if it lies within "
         f"±{metric.factor * margin:.3g}, else the better arm if it leaves 0 out, else {UNDECIDED}. "
         "p: paired t test, adjusted for all rows. More: further seeds that would decide it with "
-        "probability 80 %."
+        "probability 80 %, on average over the gaps that its pairs leave plausible."
     )
 
 

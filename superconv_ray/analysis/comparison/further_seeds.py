@@ -40,8 +40,9 @@ def further_seeds(table: pd.DataFrame, margin: float, level: float) -> pd.Series
     The probability is predictive: it averages over the true means and deviations that are plausible
     given the pairs so far (Spiegelhalter, Abrams & Myles 2004, section 6.5; the prior is flat in
     the mean and the logarithm of the deviation). Taking the observed ones for the true ones, as
-    power analysis does, promises 80 % and keeps much less after few pairs, because rows are
-    undecided when their deviation happens to be large or their mean to be small.
+    power analysis does, promises 80 % and keeps much less after few pairs. The probability holds on
+    average over those means, not for each: in simulations, a row with no gap was decided in half of
+    the cases, and one with a gap of a deviation in all (docs/statistics.md).
 
     Args:
         table: Columns mean, sd, n, verdict, and those of `comparable`.
