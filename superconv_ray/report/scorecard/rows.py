@@ -122,7 +122,7 @@ def _best_run(store: Store, claim: Claim) -> tuple[Scale, StudyResults] | None:
 
 def _row(claim: Claim, judge: Judge | None, run: tuple[Scale, StudyResults] | None) -> Row:
     if judge is None or run is None:
-        return Row(claim, NOT_RUN, f"needs {claim.needs or f'a run of {claim.file}'}")
+        return Row(claim, NOT_RUN, f"needs {claim.needs or 'a run of its study'}")
     scale, results = run
     try:
         found = judge(results.trials, results.curves)

@@ -59,7 +59,7 @@ def test_a_claim_whose_study_was_not_run_is_listed_with_what_it_needs(store_uri:
     ).rows
     assert run.verdict == HOLDS
     assert [row.verdict for row in (open_one, large, unjudged)] == [NOT_RUN] * 3
-    assert open_one.ours == "needs a run of studies/paper/open.py"
+    assert open_one.ours == "needs a run of its study"
     assert large.ours == "needs a GPU"
 
 
