@@ -43,7 +43,12 @@ superconv scorecard {STORE} --html scorecard.html
 def page() -> str:
     """The page, as the repository's studies and store make it now."""
     card = scorecard(open_store(ROOT / STORE))
-    return HEAD + scorecard_markdown(card, lambda file: f"../{file}")
+    return HEAD + scorecard_markdown(card, _from_docs)
+
+
+def _from_docs(file: str) -> str | None:
+    """The way from the page to a study's file, if there is one."""
+    return f"../{file}" if (ROOT / file).is_file() else None
 
 
 if __name__ == "__main__":
