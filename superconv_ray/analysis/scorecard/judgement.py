@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from superconv_ray.analysis.comparison.verdicts import MARGIN
 from superconv_ray.analysis.frames import REPLICATE, finished_trainings, require_distinct
 from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
 from superconv_ray.design.text import interval_text
@@ -22,8 +23,8 @@ Verdict = Literal["holds", "does not hold", "cannot be told"]
 HOLDS: Verdict = "holds"
 DOES_NOT_HOLD: Verdict = "does not hold"
 CANNOT_TELL: Verdict = "cannot be told"
-LEAST_GAIN = 0.005
-"""Half a point of accuracy: a smaller gain is none."""
+LEAST_GAIN = MARGIN
+"""Half a point of accuracy: a smaller gain is none, here as in a comparison of arms."""
 
 
 class Judgement(NamedTuple):
