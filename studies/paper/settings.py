@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
@@ -42,14 +42,45 @@ BASE: Mapping[Scale, Trial] = MappingProxyType(
         ),
         "laptop": Trial(
             dataset="fashion_mnist",
-            data_count=6_000,
+            data_count=3_000,
             model="resnet8_half_size",
-            batch_size=128,
+            batch_size=64,
             weight_decay=1e-4,
+            eval_interval=1_000_000,  # only final accuracies are compared
         ),
     }
 )
 """ResNet-56 on CIFAR-10 as in the ICLR submission of arXiv 1708.07120, and its small stand-in."""
+
+ONE_CYCLE: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
+    {
+        "paper": {"policy": "triangular", "max_lr": 3.0, "div_factor": 30.0, "momentum": 0.9},
+        "laptop": {
+            "policy": "one_cycle",
+            "max_lr": 1.0,
+            "momentum": 0.95,
+            "min_momentum": 0.85,
+        },
+    }
+)
+"""The cycle of the ICLR submission, which has neither tail nor cyclical momentum; 1cycle."""
+
+STEP: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
+    {
+        scale: {
+            "policy": "piecewise",
+            "max_lr": max_lr,
+            "milestones": (0.625, 0.875),
+            "momentum": 0.9,
+        }
+        for scale, max_lr in (("paper", 0.35), ("laptop", 0.1))
+    }
+)
+"""The step schedule that is compared with it: drops by ten at 50,000 and 70,000 of 80,000."""
+
+SHORT: Mapping[Scale, int] = MappingProxyType({"paper": 10_000, "laptop": 150})
+LONG: Mapping[Scale, int] = MappingProxyType({"paper": 80_000, "laptop": 1_200})
+"""Iterations of the cycle and of the step schedule in the main experiment."""
 
 DIGITS = Trial(dataset="digits", model="small_cnn", batch_size=32, weight_decay=1e-4)
 """1,437 images of 8 x 8 pixels and a network whose step takes milliseconds, for large designs."""

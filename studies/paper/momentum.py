@@ -1,0 +1,38 @@
+"""Which momentum suits 1cycle: which constant value, or one that falls while the rate rises?
+
+    python studies/paper/momentum.py run --scale laptop --data-dir DIR    # DIR holds the files
+    python studies/paper/momentum.py run --scale paper --data-dir DIR
+
+Published test accuracies in % of ResNet-56 on CIFAR-10: constant momentum .80, .85, .90 and .95
+give 92.1, 91.9, 92.4 and 90.7 in 10,000 iterations (table 6 of the ICLR submission of arXiv
+1708.07120, one run each). Momentum from .95 to .8 and back gives 92.0±.2, a constant .9 91.4±.3, in
+95 epochs (arXiv 1803.09820, section 4.3). Here all of them share the cycle of `headline.py`.
+"""
+
+from settings import BASE, MODELS, ONE_CYCLE, SHORT, Scale
+
+from superconv_ray import Arm, Study, iterations, main
+
+CONSTANT = (0.8, 0.85, 0.9, 0.95)
+
+
+def study(scale: Scale = "laptop", seeds: int = 5) -> Study:
+    """Return the study."""
+    cycle = {name: value for name, value in ONE_CYCLE[scale].items() if "momentum" not in name}
+    constant = {
+        f"constant_{momentum}": Arm(**cycle, momentum=momentum, min_momentum=momentum)
+        for momentum in CONSTANT
+    }
+    return Study(
+        name=f"paper_momentum_{scale}",
+        question="Which momentum suits 1cycle: which constant value, or one that falls and rises?",
+        base=BASE[scale],
+        arms={"cyclical": Arm(**cycle, momentum=0.95, min_momentum=0.8), **constant},
+        budget=iterations(SHORT[scale]),
+        seeds=seeds,
+        models=MODELS,
+    )
+
+
+if __name__ == "__main__":
+    main(study)

@@ -1,0 +1,60 @@
+"""Does the best weight decay fall as max_lr grows?
+
+    python studies/paper/weight_decay.py run --scale laptop --data-dir DIR    # DIR holds the files
+    python studies/paper/weight_decay.py run --scale paper --data-dir DIR
+
+Section 4.4 of arXiv 1803.09820: a large learning rate regularizes by itself, so that other
+regularization must be reduced. The raw logs have ResNet-56 on CIFAR-10 at max_lr 3 with weight decay
+1e-3 (diverges), 1e-4 (92.4 %), 1e-5 (88.3 %) and 1e-6 (87.3 %), and no other max_lr. Here max_lr is
+an axis. Accuracies are on test labels, as published; no setting of a further training is chosen by
+them. The laptop scale is as in `headline.py`.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from settings import BASE, MODELS, ONE_CYCLE, SHORT, Scale
+
+from superconv_ray import Arm, Study, grid, iterations, main
+
+
+def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
+    """Return the best weight decay at each max_lr, and its shift."""
+    from superconv_ray.analysis import optimum, optimum_shift
+
+    return {
+        "best weight decay at each max_lr": optimum(trials, "weight_decay", ["max_lr"]),
+        "its shift with max_lr, in decades per decade": optimum_shift(
+            trials, "weight_decay", "max_lr"
+        ),
+    }
+
+
+def study(
+    scale: Scale = "laptop",
+    weight_decays: tuple[float, ...] = (),
+    max_lrs: tuple[float, ...] = (),
+    seeds: int = 5,
+) -> Study:
+    """Return the study; weight decays and rates are those of the scale if none are given."""
+    paper = scale == "paper"
+    weight_decays = weight_decays or (
+        (1e-6, 1e-5, 1e-4, 1e-3) if paper else (1e-5, 1e-4, 1e-3, 1e-2)
+    )
+    max_lrs = max_lrs or ((0.35, 1.0, 3.0) if paper else (0.1, 1.0))
+    cycle = {name: value for name, value in ONE_CYCLE[scale].items() if name != "max_lr"}
+    return Study(
+        name=f"paper_weight_decay_{scale}",
+        question="Does the best weight decay fall as max_lr grows?",
+        base=BASE[scale],
+        sweep=grid(max_lr=max_lrs, weight_decay=weight_decays),
+        arms={"one_cycle": Arm(**cycle)},
+        budget=iterations(SHORT[scale]),
+        seeds=seeds,
+        models=MODELS,
+        tables=tables,
+    )
+
+
+if __name__ == "__main__":
+    main(study)
