@@ -3,8 +3,8 @@
     python studies/paper/max_lr.py run --scale laptop --data-dir DIR    # DIR holds the files
     python studies/paper/max_lr.py run --scale paper --data-dir DIR
 
-Table 1 of the ICLR submission of arXiv 1708.07120, ResNet-56 on CIFAR-10, 10,000 iterations, one run
-each:
+Table 1 of the ICLR submission of arXiv 1708.07120, ResNet-56 on CIFAR-10, 10,000 iterations,
+one run each:
 
     max_lr              1     1.5       2     2.5       3     3.5
     accuracy (%)     91.3    90.9    91.7    92.3    92.4    92.1

@@ -21,10 +21,10 @@ baselines' small rate, and whether 0.1 needs the ramp of 1cycle to train at all.
 from collections.abc import Mapping
 
 import pandas as pd
-from settings import Scale
+from settings import Scale, in_epochs
 from torch import Tensor
 
-from superconv_ray import Arm, Study, Trial, epochs, main, paired
+from superconv_ray import Arm, Study, Trial, main
 from superconv_ray.models.lenet import LeNet
 
 LONG = "inv"
@@ -59,11 +59,6 @@ class LeNetOnPixels(LeNet):
         return super().forward(x * self.STD + self.MEAN)
 
 
-def tail_fraction(budget: int) -> float:
-    """Return the part of a run of that many epochs that follows 1cycle's cycle."""
-    return round(TAIL_EPOCHS.get(budget, budget / 10) / budget, 4)
-
-
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """Return how many times fewer steps each arm needs for what the longest run of inv reaches."""
     from superconv_ray.analysis import time_to_accuracy
@@ -96,10 +91,7 @@ def study(
             lr_placement="inside",  # as Caffe does
             eval_interval=1_000_000,  # only final accuracies are compared
         ),
-        sweep=paired(
-            budget=tuple(map(epochs, budgets)),
-            tail_fraction=tuple(map(tail_fraction, budgets)),
-        ),
+        sweep=in_epochs(budgets, TAIL_EPOCHS),
         arms={name: ARMS[name] for name in arms},
         seeds=seeds,
         models={"lenet_on_pixels": LeNetOnPixels},

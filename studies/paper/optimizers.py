@@ -6,9 +6,9 @@
 The ICLR submission of arXiv 1708.07120 finds super-convergence with Nesterov momentum, AdaDelta and
 AdaGrad, and none with Adam. Under its step schedule ResNet-56 on CIFAR-10 ends at 90.9 % with
 Nesterov, 87.2 with Adam, 83.7 with AdaGrad and 71.0 with AdaDelta; nothing was tuned. Later work
-finds it with AdamW (fastai, 2018). Here both schedules are tuned alike, on held-out labels, for each
-optimizer at one budget. At the laptop scale, that of `headline.py`, one search serves all seeds, so
-that its noise is in no interval.
+finds it with AdamW (fastai, 2018). Here both schedules are tuned alike, on held-out labels, for
+each optimizer at one budget. At the laptop scale, that of `headline.py`, one search serves all
+seeds, so that its noise is in no interval.
 """
 
 from settings import BASE, MODELS, SHORT, STEP, Scale

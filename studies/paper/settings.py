@@ -1,31 +1,32 @@
 """What the studies of this folder share: their two scales, and the paper's main experiment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from superconv_ray import Trial
+from superconv_ray import Trial, epochs, paired
+from superconv_ray.design.sweep import Sweep
 from superconv_ray.models.resnet import ResNet
 
 Scale = Literal["laptop", "paper"]
 """A size that two cores finish within an hour, or that of the publication."""
 
 
-class ResNet8HalfSize(ResNet):
-    """ResNet-8 on images of half the height and width, which takes a quarter of the time."""
+class ResNet8QuarterSize(ResNet):
+    """ResNet-8 on images of a quarter of the height and width: a step takes milliseconds."""
 
     def __init__(self, *, input_shape: tuple[int, ...], classes: int, dropout: float = 0.0) -> None:
         super().__init__(depth=8, input_shape=input_shape, classes=classes, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (n, classes) of inputs (n, channels, height, width)."""
-        return super().forward(F.avg_pool2d(x, 2))
+        return super().forward(F.avg_pool2d(x, 4))
 
 
-MODELS = {"resnet8_half_size": ResNet8HalfSize}
+MODELS = {"resnet8_quarter_size": ResNet8QuarterSize}
 """Networks of the laptop scale that the package does not have."""
 
 BASE: Mapping[Scale, Trial] = MappingProxyType(
@@ -43,7 +44,7 @@ BASE: Mapping[Scale, Trial] = MappingProxyType(
         "laptop": Trial(
             dataset="fashion_mnist",
             data_count=3_000,
-            model="resnet8_half_size",
+            model="resnet8_quarter_size",
             batch_size=64,
             weight_decay=1e-4,
             eval_interval=1_000_000,  # only final accuracies are compared
@@ -57,7 +58,7 @@ ONE_CYCLE: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
         "paper": {"policy": "triangular", "max_lr": 3.0, "div_factor": 30.0, "momentum": 0.9},
         "laptop": {
             "policy": "one_cycle",
-            "max_lr": 1.0,
+            "max_lr": 0.5,
             "momentum": 0.95,
             "min_momentum": 0.85,
         },
@@ -84,3 +85,29 @@ LONG: Mapping[Scale, int] = MappingProxyType({"paper": 80_000, "laptop": 1_200})
 
 DIGITS = Trial(dataset="digits", model="small_cnn", batch_size=32, weight_decay=1e-4)
 """1,437 images of 8 x 8 pixels and a network whose step takes milliseconds, for large designs."""
+
+RESULTS_TABLE = Trial(
+    augment="flip",
+    batch_size=512,
+    bn_momentum=0.05,
+    optimizer="nesterov",
+    lr_placement="inside",
+    weight_decay=1e-4,
+)
+"""What the CIFAR rows of the results table of arXiv 1708.07120v3 (figure 6) share; see its logs."""
+
+
+def in_epochs(budgets: Sequence[int], tail_epochs: Mapping[int, int]) -> Sweep:
+    """Return a sweep over budgets in epochs, each with the part of it that 1cycle's tail takes.
+
+    Args:
+        budgets: Epochs of each run.
+        tail_epochs: What the published step sizes leave of runs of that many epochs. For others,
+            the tail takes a tenth.
+    """
+    return paired(
+        budget=tuple(map(epochs, budgets)),
+        tail_fraction=tuple(
+            round(tail_epochs.get(budget, budget / 10) / budget, 4) for budget in budgets
+        ),
+    )

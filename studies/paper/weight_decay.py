@@ -4,10 +4,10 @@
     python studies/paper/weight_decay.py run --scale paper --data-dir DIR
 
 Section 4.4 of arXiv 1803.09820: a large learning rate regularizes by itself, so that other
-regularization must be reduced. The raw logs have ResNet-56 on CIFAR-10 at max_lr 3 with weight decay
-1e-3 (diverges), 1e-4 (92.4 %), 1e-5 (88.3 %) and 1e-6 (87.3 %), and no other max_lr. Here max_lr is
-an axis. Accuracies are on test labels, as published; no setting of a further training is chosen by
-them. The laptop scale is as in `headline.py`.
+regularization must be reduced. The raw logs have ResNet-56 on CIFAR-10 at max_lr 3 with weight
+decay 1e-3 (diverges), 1e-4 (92.4 %), 1e-5 (88.3 %) and 1e-6 (87.3 %), and no other max_lr. Here
+max_lr is an axis. Accuracies are on test labels, as published; no setting of a further training is
+chosen by them. The laptop scale is as in `headline.py`.
 """
 
 from collections.abc import Mapping

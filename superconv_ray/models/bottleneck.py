@@ -13,11 +13,11 @@ __all__ = ["BottleneckResNet", "bottleneck56", "resnext56"]
 
 
 class BottleneckResNet(PreactivationNet):
-    """ResNet-56 of bottleneck blocks, with batch norm and ReLU before each convolution.
+    """ResNet of bottleneck blocks, with batch norm and ReLU before each convolution.
 
     Inputs (n, channels, height, width), logits (n, classes); height and width at least 5. A 3x3
-    convolution to 16 channels, three stages of 6 blocks that end in 64, 128 and 256 channels,
-    batch norm, ReLU, global average pooling (8x8 for 32x32 inputs), one fully connected layer.
+    convolution to 16 channels, three stages of blocks that end in 64, 128 and 256 channels, batch
+    norm, ReLU, global average pooling (8x8 for 32x32 inputs), one fully connected layer.
     Parameters for (3, 32, 32) and 10 classes: bottleneck56 594,922; resnext56 591,978. Every
     convolution has a bias.
 
@@ -31,6 +31,7 @@ class BottleneckResNet(PreactivationNet):
     Args:
         width: Channels inside the blocks of the first stage; doubled in each further stage.
         groups: Groups of the 3x3 convolutions; more than one makes a ResNeXt.
+        blocks: Blocks in each stage; 6 in the files.
     """
 
     def __init__(
@@ -38,19 +39,20 @@ class BottleneckResNet(PreactivationNet):
         *,
         width: int,
         groups: int,
+        blocks: int = 6,
         input_shape: tuple[int, ...],
         classes: int,
         dropout: float = 0.0,
     ) -> None:
         conv = nn.Conv2d(input_shape[0], 16, 3, padding=1)
-        blocks, before = [], 16
+        made, before = [], 16
         for stage in range(3):
             inside, out = 2**stage * width, 2**stage * 64
-            for block in range(6):
+            for block in range(blocks):
                 stride = 2 if stage and not block else 1
-                blocks.append(_Bottleneck(before, inside, out, stride, groups, dropout))
+                made.append(_Bottleneck(before, inside, out, stride, groups, dropout))
                 before = out
-        super().__init__(conv, blocks, before, classes)
+        super().__init__(conv, made, before, classes)
 
 
 bottleneck56 = partial(BottleneckResNet, width=16, groups=1)
