@@ -1,7 +1,7 @@
 """With which optimizers does 1cycle gain over a step schedule?
 
-    python studies/paper/optimizers.py run --scale laptop --data-dir DIR    # DIR holds the files
-    python studies/paper/optimizers.py run --scale paper --data-dir DIR
+    python studies/paper/optimizers.py run --scale laptop
+    python studies/paper/optimizers.py run --scale paper --data-dir DIR    # DIR holds the files
 
 The ICLR submission of arXiv 1708.07120 finds super-convergence with Nesterov momentum, AdaDelta and
 AdaGrad, and none with Adam. Under its step schedule ResNet-56 on CIFAR-10 ends at 90.9 % with
@@ -11,7 +11,7 @@ each optimizer at one budget. At the laptop scale, that of `headline.py`, one se
 seeds, so that its noise is in no interval.
 """
 
-from settings import BASE, MODELS, SHORT, STEP, Scale
+from settings import BASE, SHORT, STEP, Scale
 
 from superconv_ray import Arm, Study, Tuning, grid, iterations, main, tuned
 
@@ -40,7 +40,6 @@ def study(
         budget=iterations(SHORT[scale]),
         seeds=seeds or (5 if paper else 3),
         tuning=Tuning(trials=trials or (16 if paper else 5), per_seed=paper),
-        models=MODELS,
     )
 
 

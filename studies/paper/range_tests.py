@@ -1,7 +1,7 @@
 """Does an LR range test tell for which networks super-convergence is possible?
 
-    python studies/paper/range_tests.py run --scale laptop --data-dir DIR    # DIR holds the files
-    python studies/paper/range_tests.py run --scale paper --data-dir DIR
+    python studies/paper/range_tests.py run --scale laptop
+    python studies/paper/range_tests.py run --scale paper --data-dir DIR    # DIR holds the files
 
 Figures 2 and 3 of arXiv 1708.07120v3, and its section on negative results. In range tests from 0 to
 3, ResNet-56 on CIFAR-10 peaks at 81.6 % at a rate of 1.2 and still has 78.4 % at 3 (5,000
@@ -9,22 +9,20 @@ iterations; 20,000: 83.1 at 1.5, 78.5 at 3). A ResNet of bottleneck blocks and a
 to 52 % near 0.4 and then collapse; no super-convergence was found with them. Here each network also
 trains in full, with a short and a long budget, so that the tests can be compared with what happens.
 Range tests are read on test labels, as published; no rate is taken from them. The laptop scale is
-as in `headline.py`, with bottleneck and ResNeXt networks of 11 layers.
+as in `headline.py`, with ResNet-8, and bottleneck and ResNeXt networks of 11 layers.
 """
 
 from collections.abc import Mapping
 
 import pandas as pd
-import torch.nn.functional as F  # noqa: N812 - its usual name
-from settings import BASE, LONG, MODELS, ONE_CYCLE, SHORT, STEP, Scale
-from torch import Tensor
+from settings import BASE, LONG, ONE_CYCLE, SHORT, STEP, Scale
 
 from superconv_ray import Arm, Study, grid, iterations, main
 from superconv_ray.models.bottleneck import BottleneckResNet
 
 
-class Bottleneck11QuarterSize(BottleneckResNet):
-    """ResNet of one bottleneck block per stage, on images of a quarter of the height and width."""
+class Bottleneck11(BottleneckResNet):
+    """ResNet of one bottleneck block per stage."""
 
     WIDTH, GROUPS = 16, 1
 
@@ -38,22 +36,11 @@ class Bottleneck11QuarterSize(BottleneckResNet):
             dropout=dropout,
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes) of inputs (n, channels, height, width)."""
-        return super().forward(F.avg_pool2d(x, 4))
 
-
-class ResNeXt11QuarterSize(Bottleneck11QuarterSize):
+class ResNeXt11(Bottleneck11):
     """The same with 32 groups."""
 
     WIDTH, GROUPS = 32, 32
-
-
-SMALL = {
-    **MODELS,
-    "bottleneck11_quarter_size": Bottleneck11QuarterSize,
-    "resnext11_quarter_size": ResNeXt11QuarterSize,
-}
 
 
 def tables(trials: pd.DataFrame, curves: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
@@ -77,15 +64,17 @@ def study(scale: Scale = "laptop", seeds: int = 3) -> Study:
         policy="range_test_linear",
         max_lr=3.0,
         momentum=0.9,
-        eval_interval=SHORT[scale] // (100 if paper else 15),
+        eval_interval=100 if paper else 5,
     )
     return Study(
         name=f"paper_range_tests_{scale}",
         question="Does an LR range test tell for which networks super-convergence is possible?",
         base=BASE[scale],
         sweep=grid(
-            model=("resnet56", "bottleneck56", "resnext56") if paper else tuple(SMALL),
-            budget=(iterations(SHORT[scale]), iterations(LONG[scale] if paper else 600)),
+            model=("resnet56", "bottleneck56", "resnext56")
+            if paper
+            else ("resnet8", "bottleneck11", "resnext11"),
+            budget=(iterations(SHORT[scale]), iterations(LONG[scale] if paper else 320)),
         ),
         arms={
             "one_cycle": Arm(**ONE_CYCLE[scale]),
@@ -93,7 +82,7 @@ def study(scale: Scale = "laptop", seeds: int = 3) -> Study:
             "range_test": test,
         },
         seeds=seeds,
-        models={} if paper else SMALL,
+        models={} if paper else {"bottleneck11": Bottleneck11, "resnext11": ResNeXt11},
         tables=tables,
     )
 

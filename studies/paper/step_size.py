@@ -1,7 +1,7 @@
 """How short may 1cycle be and still match a long step schedule?
 
-    python studies/paper/step_size.py run --scale laptop --data-dir DIR    # DIR holds the files
-    python studies/paper/step_size.py run --scale paper --data-dir DIR
+    python studies/paper/step_size.py run --scale laptop
+    python studies/paper/step_size.py run --scale paper --data-dir DIR    # DIR holds the files
 
 Table 1 of the ICLR submission of arXiv 1708.07120, ResNet-56 on CIFAR-10, one run each. Published
 test accuracies in % by iterations, of which half are the step size of the cycle:
@@ -17,7 +17,7 @@ so that the step schedule shows how short it may be, too. The laptop scale is as
 from collections.abc import Mapping
 
 import pandas as pd
-from settings import BASE, LONG, MODELS, ONE_CYCLE, SHORT, STEP, Scale
+from settings import BASE, LONG, ONE_CYCLE, SHORT, STEP, Scale
 
 from superconv_ray import Arm, Study, grid, iterations, main
 
@@ -36,7 +36,7 @@ def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     }
 
 
-def study(scale: Scale = "laptop", steps: tuple[int, ...] = (), seeds: int = 5) -> Study:
+def study(scale: Scale = "laptop", steps: tuple[int, ...] = (), seeds: int = 10) -> Study:
     """Return the study; iterations are those of the scale if none are given."""
     fractions = (0.2, 0.4, 0.6, 0.8, 1, 2) if scale == "paper" else (0.5, 1, 2)
     steps = steps or (*(round(part * SHORT[scale]) for part in fractions), LONG[scale])
@@ -47,7 +47,6 @@ def study(scale: Scale = "laptop", steps: tuple[int, ...] = (), seeds: int = 5) 
         sweep=grid(budget=tuple(map(iterations, steps))),
         arms={"one_cycle": Arm(**ONE_CYCLE[scale]), "step": Arm(**STEP[scale])},
         seeds=seeds,
-        models=MODELS,
         tables=tables,
     )
 

@@ -1,7 +1,7 @@
 """Does a tail far below the minimum learning rate add accuracy to 1cycle?
 
-    python studies/paper/tail.py run --scale laptop --data-dir DIR    # DIR holds the files
-    python studies/paper/tail.py run --scale paper --data-dir DIR
+    python studies/paper/tail.py run --scale laptop
+    python studies/paper/tail.py run --scale paper --data-dir DIR    # DIR holds the files
 
 Section 4.1 of arXiv 1803.09820 lets the cycle be a little shorter than the run, and spends the
 rest several orders of magnitude below the minimum, which is said to add a little accuracy; there
@@ -9,12 +9,12 @@ are no numbers. In the author's logs this tail is a step to a thousandth of the 
 it takes a tenth of the run, in place of a longer cycle.
 """
 
-from settings import BASE, MODELS, ONE_CYCLE, SHORT, Scale
+from settings import BASE, ONE_CYCLE, SHORT, Scale
 
 from superconv_ray import Arm, Study, iterations, main
 
 
-def study(scale: Scale = "laptop", seeds: int = 5) -> Study:
+def study(scale: Scale = "laptop", seeds: int = 10) -> Study:
     """Return the study."""
     cycle = {**ONE_CYCLE[scale], "policy": "one_cycle"}
     return Study(
@@ -24,7 +24,6 @@ def study(scale: Scale = "laptop", seeds: int = 5) -> Study:
         arms={"tail": Arm(**cycle, tail_fraction=0.1), "no_tail": Arm(**cycle, tail_fraction=0.0)},
         budget=iterations(SHORT[scale]),
         seeds=seeds,
-        models=MODELS,
     )
 
 

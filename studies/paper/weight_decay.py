@@ -1,7 +1,7 @@
 """Does the best weight decay fall as max_lr grows?
 
-    python studies/paper/weight_decay.py run --scale laptop --data-dir DIR    # DIR holds the files
-    python studies/paper/weight_decay.py run --scale paper --data-dir DIR
+    python studies/paper/weight_decay.py run --scale laptop
+    python studies/paper/weight_decay.py run --scale paper --data-dir DIR    # DIR holds the files
 
 Section 4.4 of arXiv 1803.09820: a large learning rate regularizes by itself, so that other
 regularization must be reduced. The raw logs have ResNet-56 on CIFAR-10 at max_lr 3 with weight
@@ -13,7 +13,7 @@ chosen by them. The laptop scale is as in `headline.py`.
 from collections.abc import Mapping
 
 import pandas as pd
-from settings import BASE, MODELS, ONE_CYCLE, SHORT, Scale
+from settings import BASE, ONE_CYCLE, SHORT, Scale
 
 from superconv_ray import Arm, Study, grid, iterations, main
 
@@ -34,7 +34,7 @@ def study(
     scale: Scale = "laptop",
     weight_decays: tuple[float, ...] = (),
     max_lrs: tuple[float, ...] = (),
-    seeds: int = 5,
+    seeds: int = 10,
 ) -> Study:
     """Return the study; weight decays and rates are those of the scale if none are given."""
     paper = scale == "paper"
@@ -51,7 +51,6 @@ def study(
         arms={"one_cycle": Arm(**cycle)},
         budget=iterations(SHORT[scale]),
         seeds=seeds,
-        models=MODELS,
         tables=tables,
     )
 

@@ -1,0 +1,94 @@
+"""Claims that a short 1cycle reaches what a long step schedule ends with.
+
+Their studies have the arms one_cycle and step, each with several budgets.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from superconv_ray.analysis.scorecard.judgement import (
+    CANNOT_TELL,
+    DOES_NOT_HOLD,
+    HOLDS,
+    Judge,
+    Judgement,
+    Verdict,
+    all_of,
+    of_gain,
+    of_no_loss,
+    of_sign,
+    per_replicate,
+    points,
+)
+from superconv_ray.analysis.statistics.intervals import mean_interval
+from superconv_ray.analysis.time_to_accuracy import time_to_accuracy
+from superconv_ray.design.text import interval_text
+
+SHORT_FACTOR = 3.0
+"""A cycle is short if it needs at least this factor fewer steps than the step schedule."""
+
+
+def headline(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
+    """Whether 1cycle gains on the step schedule of eight times its length."""
+    gap = mean_interval(_gaps(trials, 8))
+    said = f"{points(gap)} in an eighth of the iterations; {_factor(trials)[0]}"
+    return Judgement(said, of_gain(gap))
+
+
+def step_size(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
+    """Whether a cycle of a third of the length, or less, reaches the step schedule's end."""
+    return Judgement(*_factor(trials))
+
+
+def mnist_lenet(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
+    """Whether 12 epochs of 1cycle end above 85 of both baselines.
+
+    Their accuracies are near 100 %, so that any gain counts.
+    """
+    gaps = {name: mean_interval(_gaps(trials, 85 / 12, name)) for name in ("inv", "step")}
+    said = ", ".join(f"{name} {points(gap)}" for name, gap in gaps.items())
+    return Judgement(
+        f"12 epochs of 1cycle minus 85 of {said}", all_of([of_sign(gap) for gap in gaps.values()])
+    )
+
+
+def cifar100(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
+    """Whether 25 epochs of 1cycle gain on 400 of the step schedule."""
+    gap = mean_interval(_gaps(trials, 400 / 25))
+    return Judgement(f"25 epochs of 1cycle minus 400 of step: {points(gap)}", of_gain(gap))
+
+
+def matching(short: int, long: int) -> Judge:
+    """Return the judge of: `short` epochs of 1cycle are as good as `long` of the step schedule."""
+
+    def judge(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
+        gap = mean_interval(_gaps(trials, long / short))
+        said = f"{short} epochs of 1cycle minus {long} of step: {points(gap)}"
+        return Judgement(said, of_no_loss(gap))
+
+    return judge
+
+
+def _gaps(trials: pd.DataFrame, factor: float, baseline: str = "step") -> pd.Series[float]:
+    """1cycle's accuracy minus that of the baseline's longest run, `factor` times as long."""
+    compared = trials[trials["arm"].isin(("one_cycle", baseline))]
+    steps = np.sort(compared["steps"].dropna().unique())
+    long, short = steps[-1], steps[np.abs(steps * factor / steps[-1] - 1).argmin()]
+    if not 0.9 < short * factor / long < 1.1:
+        raise ValueError(f"no run is {factor:.3g} times shorter than {long:,} steps")
+    table = per_replicate(compared, ["steps"])
+    return pd.Series(table["one_cycle", short] - table[baseline, long])
+
+
+def _factor(trials: pd.DataFrame) -> tuple[str, Verdict]:
+    """The factor by which 1cycle needs fewer steps, in words, and whether it is large."""
+    (row,) = time_to_accuracy(trials, "one_cycle", "step").to_dict("records")
+    factor = interval_text(row["factor"], row["low"], row["high"], ".1f")
+    said = {"": "", "<": "at most ", ">": "at least "}[row["censored"]]
+    if row["low"] >= SHORT_FACTOR:
+        verdict: Verdict = HOLDS
+    else:
+        verdict = DOES_NOT_HOLD if row["high"] < SHORT_FACTOR else CANNOT_TELL
+    return f"{said}{factor} times fewer steps to the long step schedule's accuracy", verdict
