@@ -39,7 +39,7 @@ def study(
     """Return the study; weight decays and rates are those of the scale if none are given."""
     paper = scale == "paper"
     weight_decays = weight_decays or (
-        (1e-6, 1e-5, 1e-4, 1e-3) if paper else (1e-5, 1e-4, 1e-3, 1e-2)
+        (1e-6, 1e-5, 1e-4, 1e-3) if paper else (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     )
     max_lrs = max_lrs or ((0.35, 1.0, 3.0) if paper else (0.1, 1.0))
     cycle = {name: value for name, value in ONE_CYCLE[scale].items() if name != "max_lr"}
