@@ -22,7 +22,7 @@ from settings import BASE, ONE_CYCLE, SHORT, Scale
 
 from superconv_ray import Arm, Study, epochs, iterations, main, paired, seconds
 
-LAPTOP_MAX_LRS = {8: 0.5, 32: 1.0, 128: 2.0}
+LAPTOP_MAX_LRS = {8: 0.15, 32: 0.3, 128: 0.6}
 PUBLISHED_EPOCHS = {128: 48, 256: 70, 512: 95, 1024: 116}
 
 

@@ -7,8 +7,8 @@ Figure 1 of arXiv 1708.07120v3: ResNet-56 on CIFAR-10 reaches 92.4 % in 10,000 i
 cycle from 0.1 to 3, and 91.2 % (90.3 in the raw log) in 80,000 of a step schedule from 0.35, with
 one run each. Here all arms average the statistics of batch norm alike, and every arm runs with both
 budgets, so that the gap at equal budget shows too. The laptop scale has a CNN with batch norm
-on 500 images of digits, 80 and 640 iterations of 32, 1cycle from 0.1 to 1, and a step schedule from
-0.1.
+on 500 images of digits, 80 and 640 iterations of 32, 1cycle from 0.03 to 0.3, and a step schedule
+from 0.1.
 """
 
 from collections.abc import Mapping

