@@ -31,7 +31,9 @@ def max_lr(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     surely = _width(behind, best, lambda found: found.high < LEAST_GAIN)
     possibly = _width(behind, best, lambda found: found.low < LEAST_GAIN)
     said = ", ".join(
-        f"{rate:g} {points(mean_interval(table[rate] - table[best]))}" for rate in table
+        f"{rate:g} {points(mean_interval(table[rate] - table[best]))}"
+        for rate in table
+        if rate != best
     )
     if len(table) < 2:
         verdict = CANNOT_TELL
@@ -41,7 +43,7 @@ def max_lr(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
         verdict = DOES_NOT_HOLD if possibly < WIDE else CANNOT_TELL
     return Judgement(
         f"within half a point of the best, {best:g}, over a factor of {surely:.3g} for certain, "
-        f"{possibly:.3g} possibly; max_lr {said}",
+        f"{possibly:.3g} possibly; against it: {said}",
         verdict,
     )
 
