@@ -50,16 +50,9 @@ ONE_CYCLE: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
 On a laptop, its rate is what range tests of this network read on held-out labels: 0.24 to 0.4.
 """
 
+_STEP = {"policy": "piecewise", "milestones": (0.625, 0.875), "momentum": 0.9}
 STEP: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
-    {
-        scale: {
-            "policy": "piecewise",
-            "max_lr": max_lr,
-            "milestones": (0.625, 0.875),
-            "momentum": 0.9,
-        }
-        for scale, max_lr in (("paper", 0.35), ("laptop", 0.1))
-    }
+    {"paper": {**_STEP, "max_lr": 0.35}, "laptop": {**_STEP, "max_lr": 0.1}}
 )
 """The step schedule that is compared with it: drops by ten at 50,000 and 70,000 of 80,000."""
 

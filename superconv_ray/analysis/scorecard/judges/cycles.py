@@ -25,14 +25,14 @@ from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
 
 def max_lr(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether the accuracy is within half a point of its best over a factor of 3 of max_lr."""
-    table = per_replicate(trials, ["max_lr"])["one_cycle"]
-    best = table.mean().idxmax()
-    behind = {rate: mean_interval(table[best] - table[rate]) for rate in table}
+    table = pd.DataFrame(per_replicate(trials, ["max_lr"])["one_cycle"])
+    best = float(table.mean().idxmax())
+    behind = {float(rate): mean_interval(table[best] - table[rate]) for rate in table.columns}
     surely = _width(behind, best, lambda found: found.high < LEAST_GAIN)
     possibly = _width(behind, best, lambda found: found.low < LEAST_GAIN)
     said = ", ".join(
         f"{rate:g} {points(mean_interval(table[rate] - table[best]))}"
-        for rate in table
+        for rate in behind
         if rate != best
     )
     if len(table) < 2:
@@ -62,7 +62,7 @@ def _width(
 
 def min_lr(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether max_lr / 3, / 10 and / 20 all are within half a point of the best of them."""
-    table = per_replicate(trials, ["div_factor"])["one_cycle"]
+    table = pd.DataFrame(per_replicate(trials, ["div_factor"])["one_cycle"])
     best = table.mean().idxmax()
     gaps = {ratio: mean_interval(table[ratio] - table[best]) for ratio in table if ratio != best}
     said = ", ".join(f"max_lr / {ratio:g} {points(gap)}" for ratio, gap in gaps.items())
@@ -88,9 +88,12 @@ def cyclical_momentum(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 def momentum_value(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether the constant .9 is above each of the other constants."""
     table = per_replicate(trials)
-    others = [name for name in table if name.startswith("constant_") and name != "constant_0.9"]
-    gaps = {name: mean_interval(table["constant_0.9"] - table[name]) for name in others}
-    said = ", ".join(
-        f"{name.removeprefix('constant_')} {points(gap)}" for name, gap in gaps.items()
-    )
+    constant = "constant_"
+    values = [name.removeprefix(constant) for name in map(str, table) if name.startswith(constant)]
+    gaps = {
+        value: mean_interval(table[f"{constant}0.9"] - table[constant + value])
+        for value in values
+        if value != "0.9"
+    }
+    said = ", ".join(f"{value} {points(gap)}" for value, gap in gaps.items())
     return Judgement(f".9 minus {said}", all_of([of_sign(gap) for gap in gaps.values()]))

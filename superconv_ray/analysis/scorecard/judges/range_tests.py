@@ -55,10 +55,11 @@ def range_negative(trials: pd.DataFrame, curves: pd.DataFrame) -> Judgement:
 
 def range_predicts(trials: pd.DataFrame, curves: pd.DataFrame) -> Judgement:
     """Whether exactly the networks with a wide plateau need a third of the steps, or fewer."""
-    factors = time_to_accuracy(trials, "one_cycle", "step", ["model"]).set_index("model")
+    table = time_to_accuracy(trials, "one_cycle", "step", ["model"])
+    factors = {row["model"]: row for row in table.to_dict("records")}
     verdicts, said = [], []
     for model, row in _readings(trials, curves):
-        found = factors.loc[model]
+        found = factors[model]
         wide, fast = TOLD.get(row["verdict"]), _is_fast(found["low"], found["high"])
         verdicts.append(_of(None if wide is None or fast is None else wide == fast))
         factor = interval_text(found["factor"], found["low"], found["high"], ".1f")
@@ -70,7 +71,8 @@ def _readings(trials: pd.DataFrame, curves: pd.DataFrame) -> list[tuple[str, dic
     """Every network's name, and what its longest range test shows."""
     table = range_test_table(join_range_tests(trials, curves), ["model", "steps"])
     longest = table.loc[table.groupby("model")["steps"].idxmax()]
-    return [(str(row["model"]), row) for row in longest.to_dict("records")]
+    rows: list[dict[Any, Any]] = longest.to_dict("records")
+    return [(str(row["model"]), row) for row in rows]
 
 
 def _is_negative(model: str) -> bool:

@@ -195,8 +195,10 @@ def test_1cycle_must_gain_with_all_named_optimizers_but_adam(
         "adamw": with_adam,
     }
     trials = pd.concat(
-        swept({"one_cycle": 0.8 + gain, "step": 0.8}, lambda _, name=name: {"optimizer": name})
-        for name, gain in gains.items()
+        [
+            swept({"one_cycle": 0.8 + gain, "step": 0.8}, lambda _: {}).assign(optimizer=name)
+            for name, gain in gains.items()
+        ]
     )
     trials["trial_id"] += trials["optimizer"]
     assert verdict_on("optimizers", trials) == optimizers
