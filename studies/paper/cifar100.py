@@ -2,8 +2,8 @@
 
     python studies/paper/cifar100.py run --scale paper --data-dir DIR    # DIR holds CIFAR-100
 
-Figure 6 of arXiv 1708.07120v3. Published test accuracies in %, over 4 runs that differ in batch
-size and initializer:
+The results table of arXiv 1708.07120v3. Published test accuracies in %, over 4 runs that differ in
+batch size and initializer:
 
     epochs                    25         50        100        200        400
     1cycle, 0.1 to 0.5  65.4±0.2   66.4±0.6

@@ -2,8 +2,8 @@
 
     python studies/paper/densenet.py run --scale paper --data-dir DIR    # DIR holds CIFAR-10
 
-Figure 6 of arXiv 1708.07120v3. Published test accuracies in %, over 4 runs that differ in batch
-size and initializer:
+The results table of arXiv 1708.07120v3. Published test accuracies in %, over 4 runs that differ in
+batch size and initializer:
 
     epochs                    50         75        100        150        200        400
     1cycle, 0.1 to 4    91.7±0.3   92.1±0.2   92.2±0.2   92.8±0.1

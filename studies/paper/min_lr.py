@@ -3,8 +3,8 @@
     python studies/paper/min_lr.py run --scale laptop
     python studies/paper/min_lr.py run --scale paper --data-dir DIR    # DIR holds the files
 
-Section 4.1 of arXiv 1803.09820 advises a minimum of max_lr / 3 or max_lr / 4, and of max_lr / 10 or
-max_lr / 20 if there is only one cycle; it gives no accuracies. The paper scale is the cycle of
+arXiv 1803.09820 advises a minimum of max_lr / 3 or max_lr / 4, and of max_lr / 10 or max_lr / 20 if
+there is only one cycle; it gives no accuracies. The paper scale is the cycle of
 `headline.py`, to 3; so is the laptop scale, to 0.3.
 """
 

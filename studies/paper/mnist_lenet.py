@@ -3,7 +3,7 @@
     python studies/paper/mnist_lenet.py run --scale laptop --data-dir DIR    # DIR holds the files
     python studies/paper/mnist_lenet.py run --arms one_cycle --arms inv --seeds 3 --data-dir DIR
 
-Table 4 of arXiv 1708.07120v3. Published test accuracies in %, over 4 runs:
+The results table of arXiv 1708.07120v3. Published test accuracies in %, over 4 runs:
 
     epochs                            12            25            50            85
     1cycle from 0.01 to 0.1    99.25±0.03    99.28±0.06    99.27±0.07

@@ -3,13 +3,14 @@
     python studies/paper/range_tests.py run --scale laptop
     python studies/paper/range_tests.py run --scale paper --data-dir DIR    # DIR holds the files
 
-Figures 2 and 3 of arXiv 1708.07120v3, and its section on negative results. In range tests from 0 to
-3, ResNet-56 on CIFAR-10 peaks at 81.6 % at a rate of 1.2 and still has 78.4 % at 3 (5,000
-iterations; 20,000: 83.1 at 1.5, 78.5 at 3). A ResNet of bottleneck blocks and a ResNeXt peak at 43
-to 52 % near 0.4 and then collapse; no super-convergence was found with them. Here each network also
-trains in full, with a short and a long budget, so that the tests can be compared with what happens.
-Range tests are read on test labels, as published; no rate is taken from them. The laptop scale is
-as in `headline.py`, with ResNet-8, and bottleneck and ResNeXt networks of 11 layers.
+Figure 2b of arXiv 1708.07120v3, and the raw logs of the networks without super-convergence. In
+range tests from 0 to 3, ResNet-56 on CIFAR-10 peaks at 81.6 % at a rate of 1.2 and still has 78.4 %
+at 3 (5,000 iterations; 20,000: 83.1 at 1.5, 78.5 at 3). A ResNet of bottleneck blocks and a ResNeXt
+peak at 43 to 52 % near 0.4 and then collapse; no super-convergence was found with them. Here each
+network also trains in full, with a short and a long budget, so that the tests can be compared with
+what happens. Range tests are read on test labels, as published; no rate is taken from them. The
+laptop scale is as in `headline.py`, with ResNet-8, and bottleneck and ResNeXt networks of 11
+layers.
 """
 
 from collections.abc import Mapping

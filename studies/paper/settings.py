@@ -69,7 +69,7 @@ RESULTS_TABLE = Trial(
     lr_placement="inside",
     weight_decay=1e-4,
 )
-"""What the CIFAR rows of the results table of arXiv 1708.07120v3 (figure 6) share; see its logs."""
+"""What the CIFAR rows of the results table of arXiv 1708.07120v3 share; see the author's logs."""
 
 
 def in_epochs(budgets: Sequence[int], tail_epochs: Mapping[int, int]) -> Sweep:

@@ -3,10 +3,10 @@
     python studies/paper/tail.py run --scale laptop
     python studies/paper/tail.py run --scale paper --data-dir DIR    # DIR holds the files
 
-Section 4.1 of arXiv 1803.09820 lets the cycle be a little shorter than the run, and spends the
-rest several orders of magnitude below the minimum, which is said to add a little accuracy; there
-are no numbers. In the author's logs this tail is a step to a thousandth of the minimum, held. Here
-it takes a tenth of the run, in place of a longer cycle.
+arXiv 1803.09820 lets the cycle be a little shorter than the run, and spends the rest several orders
+of magnitude below the minimum, which is said to add a little accuracy; there are no numbers. In the
+author's logs this tail is a step to a thousandth of the minimum, held. Here it takes a tenth of the
+run, in place of a longer cycle.
 """
 
 from settings import BASE, ONE_CYCLE, SHORT, Scale

@@ -2,8 +2,8 @@
 
     python studies/paper/wide_resnet.py run --scale paper --data-dir DIR    # DIR holds CIFAR-10
 
-Figure 6 of arXiv 1708.07120v3. Published test accuracies in %, over 4 runs that differ in batch
-size and initializer:
+The results table of arXiv 1708.07120v3. Published test accuracies in %, over 4 runs that differ in
+batch size and initializer:
 
     epochs                    25         50        100        200        400        800
     1cycle, 0.1 to 0.5  87.3±0.8

@@ -26,13 +26,14 @@ from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
 def max_lr(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether the accuracy is within half a point of its best over a factor of 3 of max_lr."""
     table = pd.DataFrame(per_replicate(trials, ["max_lr"])["one_cycle"])
-    best = float(table.mean().idxmax())
-    behind = {float(rate): mean_interval(table[best] - table[rate]) for rate in table.columns}
+    rates = [float(rate) for rate in table.columns]
+    best = rates[int(table.to_numpy().mean(axis=0).argmax())]
+    behind = {rate: mean_interval(table[best] - table[rate]) for rate in rates}
     surely = _width(behind, best, lambda found: found.high < LEAST_GAIN)
     possibly = _width(behind, best, lambda found: found.low < LEAST_GAIN)
     said = ", ".join(
         f"{rate:g} {points(mean_interval(table[rate] - table[best]))}"
-        for rate in behind
+        for rate in rates
         if rate != best
     )
     if len(table) < 2:
