@@ -30,7 +30,7 @@ def study(
     scale: Scale = "laptop",
     labels: tuple[int, ...] = (),
     steps: tuple[int, ...] = (),
-    seeds: int = 4,
+    seeds: int = 8,
 ) -> Study:
     """Return the study; labels and iterations are those of the scale if none are given."""
     laptop = scale == "laptop"

@@ -35,7 +35,7 @@ def study(scale: Scale = "laptop", steps: int = 0, seeds: int = 0) -> Study:
         base=base.changed(eval_interval=max(1, steps // 50), momentum=0.9),
         arms={"ramp": Arm(policy="range_test_linear", max_lr=2.0)},
         budget=iterations(steps),
-        seeds=seeds or (4 if laptop else 3),
+        seeds=seeds or (8 if laptop else 3),
     )
 
 
