@@ -8,6 +8,17 @@ tight budget, linear decay and 1cycle come out close in others' work (1905.04753
 not at equal tuning over the number of labels. Here each seed of each arm searches its own max_lr,
 with as many trials, on labels held out of its limited ones; the noise of the searches is therefore
 in the intervals.
+
+Measured at the laptop scale on 2026-11-27, one core of an Intel Xeon (bf16), 8 minutes of training
+on a machine busy with other work. Test accuracy in % over 5 seeds, and linear decay minus 1cycle
+in points, with 95 % intervals:
+
+    labels          one_cycle             linear               gap
+       150  92.9 [90.8, 94.5]  93.3 [92.3, 94.1]  +0.4 [-1.0, 1.8]
+     1,400  98.3 [97.6, 98.8]  98.7 [98.1, 99.0]  +0.4 [-0.1, 0.9]
+      both                                        +0.4 [-0.2, 1.0]
+
+A tuned linear decay is as good as a tuned 1cycle, or better: it loses less than half a point.
 """
 
 from settings import BASE, DIGITS, Scale
