@@ -19,14 +19,20 @@ from superconv_ray.analysis.scorecard.judgement import (
     Verdict,
     all_of,
 )
-from superconv_ray.analysis.scorecard.judges.budgets import SHORT_FACTOR
-from superconv_ray.analysis.time_to_accuracy import time_to_accuracy
+from superconv_ray.analysis.time_to_accuracy import (
+    DOES_NOT,
+    SUPER_CONVERGES,
+    time_to_accuracy,
+)
 from superconv_ray.design.text import interval_text
 
 NEGATIVE = ("bottleneck", "resnext")
 """How the names begin of networks for which the paper found no super-convergence."""
 TOLD = {"plateau": True, "peak": False, "collapse": False}
 """Verdicts of a range test that say whether its plateau is wide; the others are in doubt."""
+
+FAST = {SUPER_CONVERGES: True, DOES_NOT: False}
+"""Verdicts of `time_to_accuracy` that say whether 1cycle needs a third of the steps, or fewer."""
 
 
 def range_plateau(trials: pd.DataFrame, curves: pd.DataFrame) -> Judgement:
@@ -60,7 +66,7 @@ def range_predicts(trials: pd.DataFrame, curves: pd.DataFrame) -> Judgement:
     verdicts, said = [], []
     for model, row in _readings(trials, curves):
         found = factors[model]
-        wide, fast = TOLD.get(row["verdict"]), _is_fast(found["low"], found["high"])
+        wide, fast = TOLD.get(row["verdict"]), FAST.get(found["verdict"])
         verdicts.append(_of(None if wide is None or fast is None else wide == fast))
         factor = interval_text(found["factor"], found["low"], found["high"], ".1f")
         said.append(f"{model}: {row['verdict']}, {factor} times fewer steps")
@@ -92,12 +98,6 @@ def _is_lower(row: dict[str, Any], usual: dict[str, Any]) -> bool | None:
     if row["high"] < usual["low"]:
         return True
     return False if row["low"] > usual["high"] else None
-
-
-def _is_fast(low: float, high: float) -> bool | None:
-    if low >= SHORT_FACTOR:
-        return True
-    return False if high < SHORT_FACTOR else None
 
 
 def _of(answer: bool | None) -> Verdict:
