@@ -18,7 +18,7 @@ from superconv_ray.analysis.comparison.verdicts import (
 )
 from superconv_ray.analysis.time_to_accuracy import DOES_NOT, FEWER_TIMES, SUPER_CONVERGES
 from superconv_ray.design.metrics import ACCURACY
-from superconv_ray.design.text import counted, in_words, place_text, point_text
+from superconv_ray.design.text import counted, in_words, interval_text, place_text, point_text
 from superconv_ray.report.study_results import StudyResults
 
 VERDICTS = {
@@ -222,23 +222,42 @@ def _numbers(row: Mapping[Any, Any], results: StudyResults) -> str:
 
 
 def trends(results: StudyResults) -> Iterator[str]:
-    """Whether the first arm's gains grow as labels become scarce, if a study asks that."""
+    """Whether the first arm's gains grow as labels become scarce, if a study asks that.
+
+    The ratio of errors decides where there is one: a gap in points grows as all errors do.
+    """
     if len(results.arms) < 2 or "data_count" not in results.axes:
         return
-    arm, others, table = results.arms[0], results.axes_but_labels, results.trend
-    metric = results.metric
-    for kind, words in ((GROWS, "grows"), (FALLS, "falls")):
-        found = [
-            f"{metric.interval(row, '+')} {metric.difference_unit} over {row['baseline']}"
-            + (f" at {place_text(row, others)}" if others else "")
-            for row in table[table["verdict"] == kind].to_dict("records")
-        ]
-        if found:
+    arm, table = results.arms[0], results.trend
+    answer = table["ratio_verdict"].where(table["ratio"].notna(), table["verdict"])
+    for kind in (GROWS, FALLS):
+        if found := [_growth(results, row) for row in table[answer == kind].to_dict("records")]:
             yield (
-                f"The gain of {arm} {words} as labels become scarce. Each cut of the labels to a "
-                f"tenth changes it by {in_words(found)}."
+                f"The gain of {arm} {kind} as labels become scarce. Each cut of the labels to a "
+                f"tenth changes {in_words(found)}."
             )
-    undecided = table[~table["verdict"].isin([GROWS, FALLS])]
-    if len(undecided):
-        names = in_words(dict.fromkeys(undecided["baseline"]))
+    undecided = table[~answer.isin([GROWS, FALLS])]
+    for kind in (GROWS, FALLS):
+        in_units = undecided[undecided["verdict"] == kind].to_dict("records")
+        if found := [_growth(results, row) for row in in_units]:
+            as_errors = ", as gaps do where errors grow" if kind == GROWS else ""
+            yield (
+                f"In {results.metric.difference_unit}, the gain of {arm} {kind} as labels become "
+                f"scarce{as_errors}; whether the ratio of errors does is undecided. Each cut of "
+                f"the labels to a tenth changes {in_words(found)}."
+            )
+    unknown = undecided[~undecided["verdict"].isin([GROWS, FALLS])]
+    if len(unknown):
+        names = in_words(dict.fromkeys(unknown["baseline"]))
         yield f"Whether its gain over {names} grows as labels become scarce is undecided."
+
+
+def _growth(results: StudyResults, row: Mapping[Any, Any]) -> str:
+    """By how much a cut of the labels to a tenth changes a gain."""
+    metric, others = results.metric, results.axes_but_labels
+    where = f" at {place_text(row, others)}" if others else ""
+    gap = f"the gap to {row['baseline']}{where} by {metric.interval(row, '+')}"
+    if pd.isna(row["ratio"]):
+        return f"{gap} {metric.difference_unit}"
+    ratio = interval_text(row["ratio"], row["ratio_low"], row["ratio_high"], ".2f")
+    return f"{gap} {metric.difference_unit} and the ratio of errors by a factor of {ratio}"

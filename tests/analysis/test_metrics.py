@@ -111,6 +111,7 @@ def test_trials_of_several_metrics_are_not_mixed() -> None:
 
 def test_the_score_of_a_tuning_trial_is_its_metric() -> None:
     row = {**measured("a", np.nan), "cell": 0, "chosen": ["max_lr"], "max_lr": 0.1}
+    row["steps_done"] = 100
     row["chosen_from"] = ["t"]
     tried = {**row, "role": "tuning", "validation_metric": 48.0, "validation_accuracy": np.nan}
     found = searched(frame([row, {**tried, "status": "diverged", "trial_id": "t"}]), [])

@@ -11,6 +11,7 @@ import pandas as pd
 
 from superconv_ray.analysis.comparison.arms import group_means
 from superconv_ray.analysis.comparison.choices import choice_ids
+from superconv_ray.analysis.comparison.correctness import correctness
 from superconv_ray.analysis.comparison.further_seeds import further_seeds
 from superconv_ray.analysis.comparison.notes import note
 from superconv_ray.analysis.comparison.verdicts import (
@@ -156,8 +157,9 @@ def paired_runs(
     """Return the points (`by`, numbered) and every run next to its partner.
 
     Runs have the columns point, rank (of the baseline among `baselines`), gap (above 0 if the arm
-    is better; NaN without a partner), arm, diverged and choice (see `choice_ids`), and with the
-    suffix _baseline the latter three of the baseline's run. They are missing where there is no run.
+    is better; NaN without a partner), arm, value, diverged, choice (see `choice_ids`) and correct
+    (see `correctness`), and with the suffix _baseline the latter five of the baseline's run. They
+    are missing where there is no run.
     """
     trainings = finished_trainings(trials, by, value)
     require_arms(trainings, (arm, *baselines))
@@ -168,6 +170,7 @@ def paired_runs(
     sides = trainings[[*REPLICATE, "arm"]].assign(
         point=number, value=trainings[value], diverged=diverged, choice=choice_ids(trainings)
     )
+    sides["correct"] = correctness(trainings, value)
     pair = ["point", *REPLICATE]
     runs = pd.concat(
         [

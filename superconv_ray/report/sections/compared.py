@@ -11,7 +11,7 @@ from superconv_ray.design.metrics import Metric
 from superconv_ray.design.text import column_name, counted, duration
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.readable import count, difference, measured
+from superconv_ray.report.readable import Quantity, count, difference, measured
 from superconv_ray.report.sections.layout import along_x, code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.tables import DIVERGED, looks_note
@@ -71,14 +71,21 @@ def trend(results: StudyResults) -> Iterator[Section]:
         name="trend",
         title="Does the gain grow as labels become scarce?",
         text=(
-            "Change of the gap when the labels are cut to a tenth: the slope of each seed's gaps "
-            "over the logarithm of the labels, mean and 95 % t interval over seeds."
+            "Change when the labels are cut to a tenth: of the gap, and of the ratio of errors, "
+            f"that of the baseline over that of {arm}, as a factor. Both are slopes of each seed "
+            "over the logarithm of the labels, mean and 95 % t interval. Errors grow as labels "
+            "become scarce, so that a gap grows although the ratio stays: only a factor above 1 "
+            f"shows that scarce labels favor {arm}."
         ),
         frame=results.trend,
         code=code_of(
             gap_trend, "trainings", arm, baselines, results.axes_but_labels, results.value
         ),
-        quantities=(difference(results.metric, "change"), count("seeds")),
+        quantities=(
+            difference(results.metric, "change"),
+            count("seeds"),
+            Quantity("factor of the error ratio", ("ratio", "ratio_low", "ratio_high")),
+        ),
     )
 
 

@@ -44,7 +44,8 @@ def _law(results: StudyResults) -> Section:
         title="How the error falls with labels",
         text=(
             "error in % = a n^-b + c for every arm, fitted to the means over seeds, with 95 % "
-            "bootstrap intervals. A note says where the curve does not determine a fit."
+            "bootstrap intervals. Extrapolation is the relative error with which the law of the "
+            "other points predicts the last one. A note says where a curve determines no fit."
         ),
         frame=scaling_fits(trainings, value=value),
         code=code_of(scaling_fits, "trainings", value=value),
@@ -52,6 +53,12 @@ def _law(results: StudyResults) -> Section:
             Quantity("a (%)", ("a", "a_low", "a_high"), PERCENT),
             Quantity("b", ("b", "b_low", "b_high")),
             Quantity("c (%)", ("c", "c_low", "c_high"), PERCENT),
+            Quantity(
+                "extrapolation (%)",
+                ("extrapolation", "extrapolation_low", "extrapolation_high"),
+                PERCENT,
+                "+",
+            ),
             Quantity("misfit (%)", ("misfit",), PERCENT),
         ),
         chart=charts.scaling(summary, scaling_band(trainings, value=value), results.all_arms),
