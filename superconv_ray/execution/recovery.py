@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Plan
+from superconv_ray.design.seeds import AtLeast
 from superconv_ray.planning.choice import LOSS_COLUMN, READ_COLUMN, SCORE_COLUMN
 from superconv_ray.storage.store import Store
 
@@ -50,6 +51,12 @@ def recorded_outcomes(
     for trial_id, status, *values in trials[columns].itertuples(index=False):
         known = {name: v for name, v in zip(MEASURED, values, strict=True) if not math.isnan(v)}
         outcomes[trial_id] = Outcome(status, known)
+    if isinstance(plan.study.seeds, AtLeast):  # adds seeds by intervals over the test samples too
+        right = store.trials(columns=["trial_id", "test_count"], correctness=True, ids=outcomes)
+        for row in right.dropna(subset="test_correct").to_dict("records"):
+            found = outcomes[row["trial_id"]]
+            kept = {name: row[name] for name in ("test_count", "test_correct")}
+            outcomes[row["trial_id"]] = replace(found, measurements={**found.measurements, **kept})
     tests = {trial.id for cell in plan.cells for trial in cell.range_tests or ()} & finished
     if tests:
         curves = store.curves(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from superconv_ray.analysis.comparison.correctness import gaps_by_sample, unpacked
 from superconv_ray.analysis.comparison.verdicts import gaps_decide, level_per_row, margin_of
 from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.outcome import Outcome
@@ -80,7 +82,13 @@ class PointRun:
             return True  # the next run trains the failed ones again and continues from there
         scores = np.array([[_accuracy(outcome) for outcome in arm] for arm in arms])
         margin = margin_of(metric_of(self._plan.study.base.settings()), scores)
-        return all(gaps_decide(scores[0] - other, self._level, margin) for other in scores[1:])
+        right = [[_correct(outcome) for outcome in arm] for arm in arms]
+        return all(
+            gaps_decide(
+                scores[0] - scores[i], self._level, margin, gaps_by_sample(right[0], right[i])
+            )
+            for i in range(1, len(arms))
+        )
 
     @cached_property
     def _level(self) -> float:
@@ -177,3 +185,9 @@ def _accuracy(outcome: Outcome) -> float:
     test = outcome.measurements.get("test_accuracy")
     accuracy: float = outcome.measurements["validation_accuracy"] if test is None else test
     return accuracy
+
+
+def _correct(outcome: Outcome) -> Any:
+    """Which test samples a training classifies correctly; None if that is unknown."""
+    measured = outcome.measurements
+    return unpacked(measured.get("test_correct"), measured.get("test_count"), _accuracy(outcome))

@@ -15,6 +15,7 @@ from superconv_ray.report.readable import Quantity, measured
 from superconv_ray.report.sections import sections
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.verdict import caveats, details, headline, stale_statistics, trends
+from superconv_ray.storage.schema import CORRECTNESS
 
 
 def build_report(results: StudyResults) -> Report:
@@ -47,7 +48,8 @@ def _preamble(results: StudyResults) -> str:
     lines = [
         "from superconv_ray import open_store",
         f"store = open_store({results.store.files.place!r})",
-        f"trials, curves = store.trials({results.name!r}), store.curves({results.name!r})",
+        f"trials = store.trials({results.name!r}, correctness=True)",
+        f"curves = store.curves({results.name!r})",
     ]
     if results.value == results.measured[0]:
         test, held_out = (
@@ -102,7 +104,7 @@ def _shared_and_varying(results: StudyResults) -> tuple[dict[str, str], pd.DataF
 
     Most of a trial's sixty columns are constant, and would hide those that differ.
     """
-    trials = results.trials.drop(columns=["point", *results.measured])
+    trials = results.trials.drop(columns=["point", *results.measured, *CORRECTNESS])
     if trials.empty:
         return {}, trials
     # The list of all tuning trials, repeated for each training, would be most of the page.

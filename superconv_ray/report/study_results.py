@@ -116,7 +116,7 @@ class StudyResults:
         point: Index in the sweep of the definition. The swept columns do not identify a point: a
         trial that another study trained has the data_fraction of that study.
         """
-        trials = self.store.trials(self.name)
+        trials = self.store.trials(self.name, correctness=True)
         sweep = self.definition.sweep
         point = {cell.cell: sweep.index(cell.point) for cell in self.definition.cells}
         trials["point"] = trials["cell"].map(point)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -503,6 +504,24 @@ def test_seeds_are_added_until_the_row_is_decided_or_none_are_left() -> None:
     # Four looks, each at 98.2 %. With 4 seeds the mean is 0.2375, its standard error 0.0625 and
     # t at 3 degrees 4.8; with 5 they are 0.25, 0.05 and 3.9, and zero is left out.
     assert adaptive(lambda seed: 0.3 if seed else 0.05) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("known", "seeds"), [(False, {0, 1, 2}), (True, {0, 1, 2, 3, 4, 5})])
+def test_a_gap_that_other_test_samples_might_turn_is_not_decided(
+    known: bool, seeds: set[int]
+) -> None:
+    """Of 40 samples, the arms are right on about 22 and 12, most of which are not the same."""
+    planner = Planner(
+        plan_of({"a": Arm(policy="cosine", max_lr=0.1), "b": GIVEN}, seeds=at_least(3, up_to=6))
+    )
+    seen = set()
+    while isinstance(trial := planner.next(), CompleteTrial):
+        seen.add(trial.seed)
+        ends = (0, 22 + trial.seed % 2) if trial.policy == "cosine" else (20, 32)
+        right = (np.arange(40) >= ends[0]) & (np.arange(40) < ends[1])
+        bits = {"test_count": 40, "test_correct": np.packbits(right).tobytes()} if known else {}
+        planner.tell(trial.id, Outcome("completed", {"test_accuracy": right.mean(), **bits}))
+    assert seen == seeds
 
 
 def test_seeds_are_added_by_the_level_of_the_whole_table() -> None:

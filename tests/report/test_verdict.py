@@ -56,7 +56,7 @@ def test_a_gain_that_grows_with_fewer_labels_is_stated(store: Store) -> None:
     assert said[3] == (
         "The gain of one_cycle grows as labels become scarce. Each cut of the labels to a tenth "
         "changes the gap to cosine by +4.1 [+3.9, +4.3] points and the ratio of errors by a factor "
-        "of 1.09 [1.08, 1.09]."
+        "of 1.09 [1.08, 1.10]."
     )
 
 

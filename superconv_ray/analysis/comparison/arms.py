@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from superconv_ray.analysis.comparison.correctness import correctness, stacked
 from superconv_ray.analysis.frames import finished_trainings, metric_in, require_columns
-from superconv_ray.analysis.statistics.intervals import interval_ends
+from superconv_ray.analysis.statistics.crossed import crossed_interval
+from superconv_ray.analysis.statistics.intervals import interval_ends, share_ends
 
 
 def arm_summary(
@@ -18,12 +20,14 @@ def arm_summary(
 
     Shares, such as accuracies, get the interval of `accuracy_ends`, a t interval on the logit
     scale, which stays between 0 and 100 %; other columns get Student's t interval within their
-    range. An interval describes one arm. To compare two arms use `compare`, which pairs their
-    seeds.
+    range. Where the trials tell which test samples are right, intervals of test accuracies are over
+    seeds and test samples (`crossed_interval`). An interval describes one arm. To compare two arms
+    use `compare`, which pairs their seeds.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``. Trainings count, range tests do not. A
-            diverged training counts with what it measured, so that no arm gains by losing runs.
+        trials: As from ``open_store(...).trials(study, correctness=True)``. Trainings count, range
+            tests do not. A diverged training counts with what it measured, so that no arm gains by
+            losing runs.
         by: Columns that distinguish points, such as ``["data_count"]``.
         value: Column to average.
 
@@ -43,9 +47,16 @@ def arm_summary(
             f"{value} must be in [0, 1] as {metric.label} is, got {least:g} to {most:g}"
         )
     trainings["diverged"] = trainings["status"] == "diverged"
+    trainings["correct"] = correctness(trainings, value)
     groups = trainings.groupby([*by, "arm"], dropna=False)
     table = group_means(groups[value])
-    table["low"], table["high"] = interval_ends(metric, table["mean"], table["sd"], table["n"])
+    low, high = interval_ends(metric, table["mean"], table["sd"], table["n"])
+    for place, (_, correct) in enumerate(groups["correct"]):
+        by_sample = stacked(correct)
+        if by_sample is not None and len(by_sample) > 1:
+            mean, _, end, _ = crossed_interval(by_sample)
+            low[place], high[place] = share_ends(mean, end - mean)
+    table["low"], table["high"] = low, high
     table["diverged"] = groups["diverged"].sum()
     return table[["mean", "low", "high", "n", "diverged"]].reset_index()
 

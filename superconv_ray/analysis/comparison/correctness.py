@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,6 @@ import pandas as pd
 from superconv_ray.analysis.statistics.intervals import Floats
 
 COLUMNS = ("test_correct", "test_count")
-SEEDS_ONLY = "interval over seeds only: it takes the test samples as given"
-"""Note on an accuracy whose trials do not tell which test samples are right."""
 
 
 def correctness(trainings: pd.DataFrame, value: str) -> pd.Series[Any]:
@@ -32,34 +31,34 @@ def correctness(trainings: pd.DataFrame, value: str) -> pd.Series[Any]:
     if value.endswith("_reestimated") and again in trainings:
         packed = trainings[again].where(trainings[again].notna(), packed)
     rows = zip(packed, count, trainings[value], strict=True)
-    return pd.Series([_unpacked(*row) for row in rows], trainings.index, dtype=object)
+    return pd.Series([unpacked(*row) for row in rows], trainings.index, dtype=object)
 
 
-def _unpacked(packed: Any, count: Any, accuracy: float) -> npt.NDArray[np.bool_] | None:
-    """Samples from a cell of test_correct; None if their share is not the accuracy."""
+def unpacked(packed: Any, count: Any, accuracy: float) -> npt.NDArray[np.bool_] | None:
+    """Which of `count` samples are correct, from a cell of test_correct.
+
+    Returns:
+        None if nothing is known, or of another measurement: the share of correct samples must be
+        the accuracy.
+    """
     if not isinstance(packed, bytes):
         return None
     found = np.unpackbits(np.frombuffer(packed, np.uint8), count=int(count)).astype(bool)
     return found if math.isclose(found.mean(), accuracy, abs_tol=1e-9) else None
 
 
-def stacked(runs: pd.DataFrame, side: str = "") -> Floats | None:
-    """Correctness of some runs as 0 and 1, shape [runs, samples]; None if any is unknown.
-
-    Args:
-        runs: From `paired_runs`.
-        side: "" for the arm, "_baseline" for the baseline.
-    """
-    found = list(runs[f"correct{side}"])
+def stacked(correct: Iterable[Any]) -> Floats | None:
+    """Correctness of some runs as 0 and 1, shape [runs, samples]; None if any is unknown."""
+    found = list(correct)
     known = [right for right in found if isinstance(right, np.ndarray)]  # or None, or a merge's NaN
     if not known or len(known) < len(found) or len({len(right) for right in known}) > 1:
         return None
     return np.stack(known).astype(np.float64)
 
 
-def gap_table(runs: pd.DataFrame) -> Floats | None:
+def gaps_by_sample(arm: Iterable[Any], baseline: Iterable[Any]) -> Floats | None:
     """Gaps of pairs on every test sample, -1, 0 or 1, shape [pairs, samples]; None if unknown."""
-    arm, baseline = stacked(runs), stacked(runs, "_baseline")
-    if arm is None or baseline is None or arm.shape != baseline.shape:
+    sides = stacked(arm), stacked(baseline)
+    if sides[0] is None or sides[1] is None or sides[0].shape != sides[1].shape:
         return None
-    return arm - baseline
+    return sides[0] - sides[1]

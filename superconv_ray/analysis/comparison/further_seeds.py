@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import special
 
 from superconv_ray.analysis.comparison.verdicts import UNDECIDED, comparable, is_decided
+from superconv_ray.analysis.statistics.crossed import crossed_half_widths
 from superconv_ray.analysis.statistics.intervals import SEED, Floats
 
 POWER = 0.8
@@ -22,11 +23,15 @@ _STEPS = np.unique(np.concatenate([np.arange(1, 11), np.geomspace(12, MAX_SEEDS,
 
 
 class _Rows(NamedTuple):
-    """Undecided rows, and what their true means and deviations may be: [rows, 1], [rows, draws]."""
+    """Undecided rows, and what their true means and deviations may be: [rows, 1], [rows, draws].
+
+    `of_samples` is the part of the standard error that more seeds do not reduce.
+    """
 
     mean: Floats
     sd: Floats
     n: Floats
+    of_samples: Floats
     true_mean: Floats
     true_sd: Floats
 
@@ -45,7 +50,9 @@ def further_seeds(table: pd.DataFrame, margin: float, level: float) -> pd.Series
     the cases, and one with a gap of a deviation in all (docs/statistics.md).
 
     Args:
-        table: Columns mean, sd, n, verdict, and those of `comparable`.
+        table: Columns mean, sd, n, verdict, and those of `comparable`; of_samples, the standard
+            error that the test set leaves whatever the number of seeds, NaN if it is taken as
+            given.
         margin: Smallest gap that counts.
         level: Two-sided level of the tests once the seeds have been added.
 
@@ -55,7 +62,8 @@ def further_seeds(table: pd.DataFrame, margin: float, level: float) -> pd.Series
     """
     found = pd.Series(pd.NA, table.index, dtype="Int64")
     places = np.flatnonzero(comparable(table) & (table["verdict"] == UNDECIDED))
-    rows = _plausible(*(table[name].to_numpy(np.float64)[places] for name in ("mean", "sd", "n")))
+    known = table[["mean", "sd", "n", "of_samples"]].to_numpy(np.float64)[places]
+    rows = _plausible(*np.nan_to_num(known).T)
     for further in _STEPS:  # ascending, so that rows leave once they have their number
         if not len(places):
             break
@@ -65,15 +73,15 @@ def further_seeds(table: pd.DataFrame, margin: float, level: float) -> pd.Series
     return found
 
 
-def _plausible(mean: Floats, sd: Floats, n: Floats) -> _Rows:
+def _plausible(mean: Floats, sd: Floats, n: Floats, of_samples: Floats) -> _Rows:
     """Draw true means and deviations from what n pairs tell of them; arguments [rows]."""
     generator = np.random.default_rng(SEED)
     uniform, normal = generator.uniform(size=DRAWS), generator.standard_normal(DRAWS)
     counts, index = np.unique(n, return_inverse=True)
     scale = np.sqrt((counts[:, None] - 1) / special.chdtri(counts[:, None] - 1, uniform))
-    mean, sd, n = mean[:, None], sd[:, None], n[:, None]
+    mean, sd, n, of_samples = (values[:, None] for values in (mean, sd, n, of_samples))
     true_sd = sd * scale[index]
-    return _Rows(mean, sd, n, mean + true_sd * normal / np.sqrt(n), true_sd)
+    return _Rows(mean, sd, n, of_samples, mean + true_sd * normal / np.sqrt(n), true_sd)
 
 
 def _decided(rows: _Rows, further: int, margin: float, level: float) -> Floats:
@@ -85,6 +93,7 @@ def _decided(rows: _Rows, further: int, margin: float, level: float) -> Floats:
     mean = (n * rows.mean + further * new_mean) / total
     squares = (n - 1) * rows.sd**2 + rows.true_sd**2 * rest
     squares += n * further / total * (rows.mean - new_mean) ** 2
-    half = special.stdtrit(total - 1, 1 - level / 2) * np.sqrt(squares / (total - 1) / total)
+    errors = np.sqrt(squares / (total - 1) / total)
+    half = crossed_half_widths(errors, total - 1, rows.of_samples, level)
     share: Floats = is_decided(mean - half, mean + half, margin).mean(axis=1)
     return share

@@ -11,7 +11,7 @@ import pandas as pd
 
 from superconv_ray.analysis.comparison.arms import group_means
 from superconv_ray.analysis.comparison.choices import choice_ids
-from superconv_ray.analysis.comparison.correctness import correctness
+from superconv_ray.analysis.comparison.correctness import correctness, gaps_by_sample
 from superconv_ray.analysis.comparison.further_seeds import further_seeds
 from superconv_ray.analysis.comparison.notes import note
 from superconv_ray.analysis.comparison.verdicts import (
@@ -28,6 +28,7 @@ from superconv_ray.analysis.frames import (
     require_arms,
     require_distinct,
 )
+from superconv_ray.analysis.statistics.crossed import crossed_error
 from superconv_ray.analysis.statistics.intervals import (
     DECIMALS,
     SEED,
@@ -36,6 +37,7 @@ from superconv_ray.analysis.statistics.intervals import (
     bootstrap_intervals,
 )
 from superconv_ray.analysis.statistics.paired import (
+    StandardErrors,
     hedges_d,
     improvement_probability,
     paired_t,
@@ -44,11 +46,13 @@ from superconv_ray.analysis.statistics.paired import (
 from superconv_ray.design.metrics import Metric
 
 _RESULTS = (
-    *Interval._fields,
+    *(*Interval._fields, "interval_over"),
     *("p", "p_adjusted", "bootstrap_low", "bootstrap_high"),
     *("effect_size", "improvement_probability"),
     *("verdict", "further_seeds", "note"),
 )
+SEEDS, SEEDS_AND_SAMPLES = "seeds", "seeds and test samples"
+"""What an interval is over."""
 
 
 def compare(
@@ -68,9 +72,15 @@ def compare(
     gap is the arm's value minus the baseline's, or the other way round for a metric of which less
     is better: above 0, the arm is better.
 
-    The interval is Student's t interval of the gaps. Its level is adjusted for the number of rows,
-    so that all intervals of the table hold together with 95 % (Bonferroni), and for the looks. The
-    verdict is where this interval lies, and treats both arms alike:
+    The interval is Student's t interval of the gaps. Where the trials tell which test samples are
+    right, it is over seeds and test samples (`crossed_interval`): the gap in the population that
+    the test set was drawn from. Otherwise it is over seeds alone, and takes the test set as given.
+    In both cases it holds for the pool of labels that the subsets were drawn from: the more of it
+    each subset contains, the less do the seeds show how another pool would change the gap.
+
+    Its level is adjusted for the number of rows, so that all intervals of the table hold together
+    with 95 % (Bonferroni), and for the looks. The verdict is where this interval lies, and treats
+    both arms alike:
 
     - "equivalent" if it lies within the margin, between -margin and margin: two one-sided tests;
     - else "arm better" if it lies above 0, and "baseline better" if it lies below 0;
@@ -82,8 +92,8 @@ def compare(
     diverged runs among many are not.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``; trainings count, diverged ones with what
-            they measured.
+        trials: As from ``open_store(...).trials(study, correctness=True)``; trainings count,
+            diverged ones with what they measured.
         arm: Name of the arm.
         baseline: Name or names of the arms to compare it with.
         by: Columns that distinguish points.
@@ -98,7 +108,8 @@ def compare(
 
     Returns:
         Columns: `by`, arm, baseline;
-        mean, low, high (simultaneous t interval), n (pairs; runs without a partner do not count);
+        mean, low, high (simultaneous t interval), n (pairs; runs without a partner do not count),
+        interval_over ("seeds and test samples" or "seeds");
         p (two-sided paired t test, by itself), p_adjusted (for the rows and looks; below 0.05 if
         and only if the interval leaves 0 out);
         bootstrap_low, bootstrap_high (95 % BCa interval of the row by itself, for one look);
@@ -125,7 +136,7 @@ def compare(
     cells = runs.groupby(["point", "rank"])
     tests = int(cells["gap"].count().gt(0).sum())
     level = level_per_row(max(family, tests), looks)
-    table = _gap_intervals(cells["gap"], metric_in(trials, value), level).join(_pairing(cells))
+    table = _gap_intervals(runs, metric_in(trials, value), level).join(_pairing(cells))
     generator = np.random.default_rng(SEED)
     table = table.join(_resampled(runs, table.index, generator))
     table["effect_size"] = hedges_d(table["mean"], table["sd"], table["n"])
@@ -140,15 +151,28 @@ def compare(
     return table[[*by, "arm", "baseline", *_RESULTS]].reset_index(drop=True)
 
 
-def _gap_intervals(gaps: Any, metric: Metric, level: float) -> pd.DataFrame:
-    """Mean, Student's interval, n, sd and p of every group; gaps of shares stay in [-1, 1]."""
-    table = group_means(gaps)
+def _gap_intervals(runs: pd.DataFrame, metric: Metric, level: float) -> pd.DataFrame:
+    """Interval, n, sd, p and error of the test set of every group; gaps of shares in [-1, 1]."""
+    table = group_means(runs.groupby(["point", "rank"])["gap"])
     most = 1.0 if metric.share else np.inf
-    half, table["p"] = paired_t(table["mean"], standard_errors(table["sd"], table["n"]), level)
+    errors, table["of_samples"] = _errors(runs, table)
+    table["interval_over"] = np.where(table["of_samples"].isna(), SEEDS, SEEDS_AND_SAMPLES)
+    half, table["p"] = paired_t(table["mean"], errors, level)
     table["low"] = (table["mean"] - half).clip(lower=-most)
     table["high"] = (table["mean"] + half).clip(upper=most)
     table["p_adjusted"] = (table["p"] * ALPHA / level).clip(upper=1)
-    return table[[*Interval._fields, "sd", "p", "p_adjusted"]]
+    return table
+
+
+def _errors(runs: pd.DataFrame, table: pd.DataFrame) -> tuple[StandardErrors, Floats]:
+    """Standard errors, and what more seeds would leave of them: NaN for those over seeds alone."""
+    of_samples = np.full(len(table), np.nan)
+    errors = standard_errors(table["sd"], table["n"])
+    for cell, pairs in runs.dropna(subset="gap").groupby(["point", "rank"]):
+        by_sample = gaps_by_sample(pairs["correct"], pairs["correct_baseline"])
+        if by_sample is not None and len(by_sample) > 1:
+            of_samples[table.index.get_loc(cell)] = crossed_error(by_sample).of_samples
+    return errors._replace(of_samples=np.nan_to_num(of_samples)), of_samples
 
 
 def paired_runs(

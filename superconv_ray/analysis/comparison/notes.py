@@ -62,4 +62,5 @@ def _on_choices(row: Mapping[Any, Any]) -> Iterator[str]:
 def _on_decision(row: Mapping[Any, Any]) -> Iterator[str]:
     tried = row["n"] > 1 and row["verdict"] == UNDECIDED and comparable(row)
     if tried and pd.isna(row["further_seeds"]):
-        yield f"it would take more than {MAX_SEEDS:,} seeds to decide"
+        larger = " or a larger test set" if row["of_samples"] > 0 else ""
+        yield f"it would take more than {MAX_SEEDS:,} seeds{larger} to decide"

@@ -50,7 +50,7 @@ def gap_trend(
     slopes gives the estimate and standard error of REML, with the degrees of freedom of an exact
     test. A replicate that lacks a point is left out, because its slope would be one of other
     points. Where the trials tell which test samples are right, the intervals count the choice of
-    the test set as well (`crossed_error`).
+    the test set as well (`crossed_interval`).
 
     A gap that first grows and then falls may have a mean slope of 0: look at `compare` as well.
 
@@ -127,7 +127,7 @@ def _by_sample(
 
     By linear approximation, a sample changes log(error) by its own error over the mean error.
     """
-    arm, baseline = stacked(runs), stacked(runs, "_baseline")
+    arm, baseline = stacked(runs["correct"]), stacked(runs["correct_baseline"])
     if arm is None or baseline is None or arm.shape != baseline.shape:
         return None, None
     errors = [1 - baseline, 1 - arm]

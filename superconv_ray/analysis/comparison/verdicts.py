@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from superconv_ray.analysis.frames import finished_trainings, metric_in
-from superconv_ray.analysis.statistics.intervals import CONFIDENCE, DECIMALS
+from superconv_ray.analysis.statistics.crossed import crossed_error
+from superconv_ray.analysis.statistics.intervals import CONFIDENCE, DECIMALS, Floats
 from superconv_ray.analysis.statistics.paired import paired_t, standard_errors
 from superconv_ray.analysis.statistics.sequential import level_per_look
 from superconv_ray.design.metrics import Metric
@@ -110,17 +111,22 @@ def comparable(rows: Any) -> Any:
     return (rows["sd"] > 0) & trained
 
 
-def gaps_decide(gaps: npt.ArrayLike, level: float, margin: float) -> bool:
+def gaps_decide(
+    gaps: npt.ArrayLike, level: float, margin: float, by_sample: Floats | None = None
+) -> bool:
     """Whether the gaps of one row decide it: the rule of `verdicts`, to stop adding seeds by.
 
     Args:
         gaps: Shape [n], finite, one per pair.
         level: From `level_per_row`.
         margin: Smallest gap that counts.
+        by_sample: Gaps on every test sample, shape [n, samples], if they are known.
     """
     values = np.asarray(gaps, dtype=np.float64).round(DECIMALS)
     if len(values) < 2 or values.min() == values.max():
         return False
     errors = standard_errors(values.std(ddof=1), len(values))
+    if by_sample is not None:
+        errors = errors._replace(of_samples=crossed_error(by_sample).of_samples)
     half, _ = paired_t(values.mean(), errors, level)
     return bool(is_decided(values.mean() - half, values.mean() + half, margin))

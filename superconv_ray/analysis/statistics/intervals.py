@@ -125,7 +125,17 @@ def accuracy_ends(
         sd: Standard deviations with n - 1 in the denominator, same shape; NaN where n is below 2.
         n: Numbers of values, same shape.
     """
-    center, half = np.asarray(mean, dtype=np.float64), np.asarray(half_widths(sd, n))
+    return share_ends(mean, half_widths(sd, n))
+
+
+def share_ends(mean: npt.ArrayLike, half: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Ends of intervals of mean shares on the logit scale, from half the widths of t intervals.
+
+    Args:
+        mean: Means in [0, 1], any shape.
+        half: Half the widths, same shape; NaN where it is unknown.
+    """
+    center, half = np.asarray(mean, dtype=np.float64), np.asarray(half, dtype=np.float64)
     spread = np.divide(half, center * (1 - center), out=half.copy(), where=half > 0)
     with np.errstate(invalid="ignore"):  # an accuracy of exactly 0 or 1 has no spread
         low, high = (special.expit(special.logit(center) + side * spread) for side in (-1, 1))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from superconv_ray.analysis.statistics.crossed import crossed_half_widths, crossed_p
 from superconv_ray.analysis.statistics.intervals import Floats
 
 
@@ -16,6 +17,8 @@ class StandardErrors(NamedTuple):
 
     error: Floats
     freedom: Floats
+    of_samples: npt.ArrayLike = 0.0
+    """What the choice of the test samples adds; 0 if they are taken as given."""
 
 
 def standard_errors(sd: npt.ArrayLike, n: npt.ArrayLike) -> StandardErrors:
@@ -41,9 +44,10 @@ def paired_t(mean: npt.ArrayLike, errors: StandardErrors, level: float) -> tuple
         errors: Their standard errors.
         level: In (0, 1).
     """
-    half: Floats = special.stdtrit(errors.freedom, 1 - level / 2) * errors.error
+    half = crossed_half_widths(*errors, level)
     t = np.abs(mean) / np.where(errors.error > 0, errors.error, np.nan)
-    return half, 2 * special.stdtr(errors.freedom, -t)
+    p = 2 * special.stdtr(errors.freedom, -t)
+    return half, np.where(np.asarray(errors.of_samples) > 0, crossed_p(mean, *errors), p)
 
 
 def hedges_d(mean: npt.ArrayLike, sd: npt.ArrayLike, n: npt.ArrayLike) -> Floats:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from superconv_ray.analysis import arm_summary, compare, decision_cost, effort, gap_trend
 from superconv_ray.design.metrics import Metric
-from superconv_ray.design.text import column_name, counted, duration
+from superconv_ray.design.text import column_name, counted, duration, in_words
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
 from superconv_ray.report.readable import Quantity, count, difference, measured
@@ -32,6 +32,8 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         "where an interval leaves 0 out; the arms are equivalent where it lies between the dashed "
         "lines, the smallest gap that counts."
     )
+    over = in_words(dict.fromkeys(frame["interval_over"]))
+    text += f" They are over {over}."
     yield Section(
         name="gaps",
         title=f"Gains of {arm}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -48,6 +49,7 @@ DECIDED: dict[str, Any] = {
     "low": 0.01,
     "high": 0.03,
     "sd": 0.01,
+    "of_samples": math.nan,
     "n": 8,
     "runs": 8,
     "runs_baseline": 8,

@@ -204,7 +204,7 @@ def compared(*rows: dict[str, Any], **arguments: Any) -> dict[str, Any]:
 def test_a_comparison_has_one_row_per_point() -> None:
     table = compare(frame(*pairs(0.01, 0.02, 0.03, 0.04, 0.05)), "a", "b", ["data_count"])
     assert list(table.columns) == [
-        *("data_count", "arm", "baseline", "mean", "low", "high", "n"),
+        *("data_count", "arm", "baseline", "mean", "low", "high", "n", "interval_over"),
         *("p", "p_adjusted", "bootstrap_low", "bootstrap_high"),
         *("effect_size", "improvement_probability", "verdict", "further_seeds", "note"),
     ]
