@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,15 @@ def saved(name: str) -> list[str]:
     note = [record["note"], ""] if "note" in record else []
     measured = f"`benchmarks/{name}.py`; {source(record)}; {versions(record)}."
     return [measured, "", *table(record["figures"]), "", *note]
+
+
+def saved_columns(name: str, what: str, counts: Sequence[int]) -> list[str]:
+    """Lines of Markdown: figures that have a number for each of these numbers of seeds."""
+    record = records()[name]
+    head = [what, *(f"{count} seeds" for count in counts)]
+    rows = [[f["what"], *(f"{value:.1f}" for value in f["value"])] for f in record["figures"]]
+    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return [f"`python -m benchmarks.{name} --save`; {source(record)}.", "", *lines, ""]
 
 
 def short_table() -> str:

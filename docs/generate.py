@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 from click.testing import CliRunner
 
+from benchmarks.coverage import SEEDS as COVERED_SEEDS
 from benchmarks.recording import records
-from benchmarks.tables import long_table, saved, source
+from benchmarks.tables import long_table, saved, saved_columns, source
 from superconv_ray import analysis
 from superconv_ray.cli.app import app
 from superconv_ray.design.schedules import POLICIES, REQUIRED, parameters
@@ -143,6 +144,7 @@ def write_pages(folder: Path) -> None:
         "verdicts.md": printed("verdicts", "`python -m benchmarks.verdicts --save`, run on"),
         "policies.md": policies(),
         "optimizers.md": optimizers(),
+        "coverage.md": "\n".join(saved_columns("coverage", "interval; runs", COVERED_SEEDS)),
         "search_replay.md": "\n".join(saved("search_replay")),
         "interruptions.md": "\n".join([*saved("faults"), *saved("chaos")]),
     }
