@@ -179,7 +179,7 @@ def run_bare(plan: Plan) -> Run:
     from ray.tune.search import Searcher
 
     run = Run()
-    seeds = [seed for trials in plan.distinct() for seed in trials.seeds]
+    seeds = [seed for trials in plan.distinct for seed in trials.seeds]
 
     class Busy(tune.Trainable):  # type: ignore[misc]
         def reset_config(self, new_config: dict[str, Any]) -> bool:  # noqa: ARG002

@@ -13,11 +13,9 @@ from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.cautions import cautions
 from superconv_ray.design.plan import Cell, Plan
-from superconv_ray.design.replicates import Replicates
 from superconv_ray.design.seeds import AtLeast
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import counted, duration, html_table, text_table
-from superconv_ray.design.trial import Template
 from superconv_ray.execution.model_check import check_models
 
 if TYPE_CHECKING:
@@ -90,7 +88,9 @@ class StudyPlan:
     @cached_property
     def range_tests(self) -> int:
         """Number of LR range tests."""
-        return sum(len(trials) for trials in self._distinct if trials.pattern.kind == "range_test")
+        return sum(
+            len(trials) for trials in self.plan.distinct if trials.pattern.kind == "range_test"
+        )
 
     @cached_property
     def tuning_trials(self) -> int:
@@ -100,7 +100,7 @@ class StudyPlan:
     @cached_property
     def trainings(self) -> int:
         """Number of full trainings, at most."""
-        return sum(map(len, self._distinct)) - self.range_tests
+        return sum(map(len, self.plan.distinct)) - self.range_tests
 
     @property
     def trials(self) -> int:
@@ -115,7 +115,9 @@ class StudyPlan:
             for cell in self.plan.cells
             if (tried := cell.tried)
         )
-        return sum(len(trials) * trials.pattern.steps for trials in self._distinct) + sum(searched)
+        return sum(len(trials) * trials.pattern.steps for trials in self.plan.distinct) + sum(
+            searched
+        )
 
     @cached_property
     def stored(self) -> Stored | None:
@@ -152,10 +154,6 @@ class StudyPlan:
     @property
     def _may_add_seeds(self) -> bool:
         return isinstance(self.plan.study.seeds, AtLeast)
-
-    @cached_property
-    def _distinct(self) -> list[Replicates[Template]]:
-        return self.plan.distinct()
 
     def _planned(self, cell: Cell) -> PlannedCell:
         first, seeds = cell.templates.pattern, (self.plan.study.first_seeds(), len(cell.templates))

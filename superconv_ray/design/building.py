@@ -69,13 +69,14 @@ def _no_garbage() -> Iterator[None]:
 def _plan_cell(study: Study, arm: str, point: Mapping[str, Any], sources: Sources) -> Cell:
     try:
         settings, reading, space = _cell_settings(study, arm, point)
-        trial = study.base.changed(**settings)
-        check_unused(study.arms[arm].settings, point, trial)
-        facts, found = sources.resolve(trial)
-        steps = _steps(trial, found["data_count"], study, point, facts)
         kind = Template if space or reading else CompleteTrial
-        template = trial.to(kind, **found, steps=steps)
-        templates = Replicates(template, study.seed_values(), trial.subset_seed)
+        draft = study.base.draft(kind, **settings)
+        check_unused(study.arms[arm].settings, point, draft)
+        facts, found = sources.resolve(draft)
+        subset_seed = draft.subset_seed  # a complete trial has that of its own seed, if none is set
+        steps = _steps(draft, found["data_count"], study, point, facts)
+        template = draft.finished(**found, steps=steps)
+        templates = Replicates(template, study.seed_values(), subset_seed)
         # Complete the trainings with the ends of each choice: impossible ones are reported now,
         # not after the choice was made.
         if space:

@@ -17,7 +17,7 @@ end, 2.67 and 2.99; with 1,000 and 2,000 they show the plateau, which begins nea
 
 def cautions(plan: Plan) -> Iterator[str]:
     """Yield each reservation about a plan, in a sentence."""
-    yield from dict.fromkeys(filter(None, (_hasty(t.pattern) for t in plan.distinct())))
+    yield from dict.fromkeys(filter(None, (_hasty(t.pattern) for t in plan.distinct)))
 
 
 def _hasty(test: Template) -> str:

@@ -161,8 +161,9 @@ class Plan:
         """The cells of all points; a store numbers them in this order."""
         return tuple(cell for point in self.points for cell in point.cells)
 
-    def distinct(self) -> list[Replicates[Template]]:
-        """Return all trials, each once, as far as this is known before any cell has chosen.
+    @cached_property
+    def distinct(self) -> tuple[Replicates[Template], ...]:
+        """All trials, each once, as far as this is known before any cell has chosen.
 
         Cells that choose settings contribute their range tests and the templates of their
         trainings, but not their tuning trials, whose settings are unknown; see `Study.tuning`.
@@ -173,7 +174,7 @@ class Plan:
                 distinct[None, cell.range_tests] = cell.range_tests
             choice = cell.reading or (cell.search and tuple(cell.search.space.items()))
             distinct[choice, cell.templates] = cell.templates
-        return list(distinct.values())
+        return tuple(distinct.values())
 
 
 def range_tests_alone(plan: Plan) -> Plan:

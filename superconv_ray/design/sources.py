@@ -51,12 +51,12 @@ class Sources:
         check_shape(trial, facts, self._min_size(trial.model))
         check_task(trial, facts)
         count, fraction = resolve_labels(trial, facts)
-        return facts, {
-            "data_count": count,
-            "data_fraction": fraction,
-            "dataset_digest": self._dataset_digests.get(trial.dataset),
-            "model_digest": self._model_digests.get(trial.model),
-        }
+        found: dict[str, Any] = {"data_count": count, "data_fraction": fraction}
+        if digest := self._dataset_digests.get(trial.dataset):
+            found["dataset_digest"] = digest
+        if digest := self._model_digests.get(trial.model):
+            found["model_digest"] = digest
+        return facts, found
 
     def _min_size(self, model: str) -> int | None:
         """Smallest height and width of images for a network; None for the user's own model."""

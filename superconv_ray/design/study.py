@@ -120,10 +120,11 @@ class Study:
                 raise TypeError(f"arms: {name!r} must be an Arm(...), got {arm!r}")
 
     def _check_budget(self) -> None:
-        for point in self.sweep.points:
-            if self.budget is not None and "budget" in point:
-                raise ValueError("budget is set by the study and by the sweep; choose one")
-            check_budget(self.budget_at(point))
+        swept = self.sweep.values("budget")
+        if self.budget is not None and swept:
+            raise ValueError("budget is set by the study and by the sweep; choose one")
+        for budget in swept or [self.budget]:
+            check_budget(budget)
         for name, arm in self.arms.items():
             if "budget" in arm.settings:
                 raise ValueError(f"arms: {name!r} cannot set the budget, because all arms share it")

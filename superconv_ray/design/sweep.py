@@ -40,6 +40,10 @@ class Sweep:
         """Combine every point of this sweep with every point of the other."""
         return Sweep(self.factors + other.factors)
 
+    def values(self, name: str) -> Sequence[Any]:
+        """Values of a field that is swept; empty if it is not."""
+        return next((factor[name] for factor in self.factors if name in factor), ())
+
     @cached_property
     def points(self) -> tuple[Mapping[str, Any], ...]:
         """Settings of every point."""

@@ -108,19 +108,37 @@ class Trial(TrialFields):
     def to(self, kind: type[_Kind], **settings: Any) -> _Kind:
         """Return the settings, some of them changed, as a trial of another kind.
 
+        Raises:
+            ValueError, TypeError: As `Trial`, or as the kind.
+        """
+        return self.draft(kind, **settings).finished()
+
+    def draft(self, kind: type[_Kind], **settings: Any) -> _Kind:
+        """Return what `to` does, but unfinished: call `finished` before anything else sees it.
+
         Plans of a million trials are made by it: the constructor would cast and check every value
-        again, this only the changed ones and the rules that span two fields.
+        again, this only the changed ones, and `finished` the rules that span several fields.
+
+        Raises:
+            ValueError, TypeError: A changed value breaks its field's rule.
+        """
+        made = object.__new__(kind)
+        for put, value in zip(_setters(), _values(field_names())(self), strict=True):
+            put(made, value)
+        for name, value in settings.items():
+            made._set(name, value)
+        return made
+
+    def finished(self, **settings: Any) -> Self:
+        """Return this draft, after further settings and the checks of its kind.
 
         Raises:
             ValueError, TypeError: As `Trial`, or as the kind.
         """
-        made, put = object.__new__(kind), object.__setattr__
-        for name, value in zip(field_names(), _values(field_names())(self), strict=True):
-            put(made, name, value)
         for name, value in settings.items():
-            made._set(name, value)
-        made._finish()
-        return made
+            self._set(name, value)
+        self._finish()
+        return self
 
     def unused_fields(self) -> dict[str, str]:
         """Map every field that the run ignores to the field whose value causes that."""
@@ -209,7 +227,8 @@ class CompleteTrial(Template):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
         for name in ("bn_momentum_steps", *self.unused_fields()):
-            object.__setattr__(self, name, None)
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, None)
         Trial._finish(self)
         if isinstance(self.policy, OwnFunction):
             self._check_own_schedule(self.policy)
@@ -282,6 +301,12 @@ def _bn_momentum(momentum_steps: float | None, steps: int) -> float:
 @cache
 def _determining() -> tuple[str, ...]:
     return tuple(name for name in field_names() if name not in NOT_DETERMINING)
+
+
+@cache
+def _setters() -> tuple[Callable[[Trial, Any], None], ...]:
+    """What sets each field of a frozen trial, without a search for its name."""
+    return tuple(getattr(TrialFields, name).__set__ for name in field_names())
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from superconv_ray.data.catalog import DatasetFacts
@@ -14,7 +15,7 @@ from superconv_ray.models import MODELS
 if TYPE_CHECKING:
     from superconv_ray.data.dataset import Dataset
 
-_SHAPING = (
+_shaping = attrgetter(
     *("model", "dataset", "dropout", "ghost_batch_size"),
     *("precision", "deterministic", *(name for name in function_fields() if name != "policy")),
 )
@@ -36,24 +37,21 @@ def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> 
         Exception: Whatever the user's code raises.
     """
     own = plan.study.models
-    templates = [cell.templates.pattern for cell in plan.cells]
-    wanted = [
-        t
-        for t in templates
-        if t.dataset in datasets
-        and (t.model not in MODELS or _trained_with(t) or t.optimizer == "muon")
-    ]
-    distinct = {tuple(getattr(t, name) for name in _SHAPING): t for t in wanted}
+    patterns = (cell.templates.pattern for cell in plan.cells)
+    distinct = {_shaping(template): template for template in patterns}
     for key in sorted(distinct, key=repr):
+        template = distinct[key]
+        if template.dataset not in datasets or not _may_fail(template):
+            continue
         from superconv_ray.training.check import check_model
 
-        template = distinct[key]
         check_model(own.get(template.model, template.model), template, datasets[template.dataset])
 
 
-def _trained_with(template: Trial) -> set[str]:
-    """Fields with the user's own functions, except the schedule: plans have checked it."""
-    return template.own_functions().keys() - {"policy"}
+def _may_fail(template: Trial) -> bool:
+    # Plans have checked a schedule of the user's own.
+    functions = template.own_functions().keys() - {"policy"}
+    return template.model not in MODELS or bool(functions) or template.optimizer == "muon"
 
 
 def check_precisions(plan: Plan, device: str) -> None:

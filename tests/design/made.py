@@ -62,7 +62,7 @@ def ids(plan: Plan) -> list[str]:
 
 
 def distinct(plan: Plan) -> list[Template]:
-    return [trial for replicates in plan.distinct() for trial in replicates]
+    return [trial for replicates in plan.distinct for trial in replicates]
 
 
 def range_tests_of(cell: Cell) -> Sequence[CompleteTrial]:

@@ -315,7 +315,7 @@ plan = make_plan(Study(
     sweep=grid(data_fraction=(0.05, 1.0)),
     budget=iterations(100),
 ))
-print(sum(map(len, plan.distinct())))
+print(sum(map(len, plan.distinct)))
 print([name for name in ("torch", "ray", "numpy", "pandas", "pyarrow") if name in sys.modules])
 """
 
