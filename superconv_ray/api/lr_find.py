@@ -301,11 +301,13 @@ def lr_find_study(
     changes = {name: value for name, value in changes.items() if value is not None}
     if "data_fraction" in changes:
         changes["data_count"] = None
+    if "metric" in changes:  # these two describe the metric that it takes the place of
+        changes = {"metric_goal": None, "metric_unit": None, **changes}
     return replace(
         study,
         name=f"lr_find_{study.name}",
         question="Which learning rates does an LR range test find?",
-        base=replace(study.base, **changes),
+        base=study.base.changed(**changes),
         sweep=study.sweep.without(("max_lr", *changes)),
         arms={"range_test": Arm(max_lr=reading)},
         seeds=study.seed_values()[: study.first_seeds()] if seeds is None else seeds,

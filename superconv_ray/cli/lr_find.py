@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @click.option("--dataset", help="Used instead of the study's. Default without a study: digits.")
 @click.option("--model", help="Used instead of the study's. Default without a study: small_cnn.")
 @click.option("--optimizer", help="Used instead of the study's. Default without a study: sgd.")
+@click.option("--loss", help="Used instead of the study's. Default without a study: cross_entropy.")
+@click.option("--metric", help="Used instead of the study's. Default without a study: accuracy.")
 @click.option("--data-fraction", type=float, help="Fraction of the labels, in (0, 1].")
 @click.option("--batch-size", type=int, help="Samples per step.")
 @click.option("--seeds", type=int, help="Number of range tests. Default without a study: 3.")

@@ -67,6 +67,26 @@ def test_changes_are_made_in_the_base_and_left_out_of_the_sweep() -> None:
     assert [(t.data_fraction, t.batch_size, t.weight_decay) for t in trials] == [(0.2, 8, 1e-4)]
 
 
+def top_two(outputs: Tensor, labels: Tensor) -> float:
+    return float((outputs.topk(2).indices == labels[:, None]).any(1).float().mean())
+
+
+def test_a_built_in_loss_and_metric_take_the_place_of_own_functions() -> None:
+    own: dict[str, Any] = {"metric": top_two, "metric_goal": "maximize", "metric_unit": "of all"}
+    study = Study(name="own", base=Trial(loss=own_loss, **own), budget=iterations(100))
+    changes = {"loss": "cross_entropy", "metric": "f1"}
+    found = lr_find_study(study, changes, from_range_test(), None).base
+    assert (found.loss, found.metric, found.metric_goal, found.metric_unit) == (
+        *changes.values(),
+        None,
+        None,
+    )
+
+
+def own_loss(outputs: Tensor, labels: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(outputs, labels)
+
+
 def test_a_fraction_takes_the_place_of_a_count() -> None:
     counted = Study(name="c", sweep=grid(data_count=(100, 200)), budget=iterations(100))
     assert points(counted, data_fraction=0.3) == [{}]

@@ -103,6 +103,14 @@ def test_the_optimizer_is_a_flag(lr_find: Callable[..., Result], store_uri: str)
     assert set(trials["optimizer"]) == {"adamw"}
 
 
+def test_loss_and_metric_are_flags(lr_find: Callable[..., Result], store_uri: str) -> None:
+    result = lr_find("--loss", "cross_entropy", "--metric", "balanced_accuracy")
+    assert result.exit_code == 0, result.stderr
+    assert "balanced accuracy peaks at" in result.stdout
+    trials = open_store(store_uri).trials("lr_find_digits_small_cnn")
+    assert set(trials["metric"]) == {"balanced_accuracy"}
+
+
 def test_a_linear_test_that_is_too_short_is_warned_of_first(lr_find: Callable[..., Result]) -> None:
     result = lr_find("--scale", "linear", "--max-trials", 0)
     assert result.stderr.startswith("warning: a linear range test of 20 steps from 0 to 3 passes")
@@ -139,6 +147,9 @@ def test_without_a_finished_test_the_output_says_so(lr_find: Callable[..., Resul
     [
         (["--model", "smal_cnn"], "got 'smal_cnn'; did you mean 'small_cnn'?"),
         (["--scale", "log"], "scale must be one of 'linear', 'exponential', got 'log'"),
+        (["--loss", "hinge"], "loss must be one of 'cross_entropy', 'bce', 'mse', got 'hinge'"),
+        (["--loss", "mse"], "loss must be 'cross_entropy', or your own function, for dataset "),
+        (["--metric", "f2"], "'accuracy', 'balanced_accuracy', 'f1', 'r2', 'rmse', got 'f2'"),
         (["--low", 50], "start_lr must be < max_lr (10.0), got 50.0"),
         (["--seeds", 0], "seeds must be at least one, got 0"),
         (["--chart", "lr.jpg"], "a chart file must end in .png, .svg, .pdf, .html, got 'lr.jpg'"),
