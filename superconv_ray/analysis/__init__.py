@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from superconv_ray.analysis.comparison.decision import decision_cost
     from superconv_ray.analysis.comparison.gaps import compare
     from superconv_ray.analysis.comparison.trend import gap_trend
+    from superconv_ray.analysis.long_runs import time_to_accuracy
     from superconv_ray.analysis.range_tests.calibration import rule_costs
     from superconv_ray.analysis.range_tests.frames import join_range_tests
     from superconv_ray.analysis.range_tests.tables import (
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from superconv_ray.analysis.settings.expected_best import expected_best
     from superconv_ray.analysis.settings.optimum import optimum, optimum_shift
     from superconv_ray.analysis.settings.search import searched
-    from superconv_ray.analysis.time_to_accuracy import time_to_accuracy
 
 _LAZY = {
     "comparison.arms": ("arm_summary", "effort", "generalization_gap"),
@@ -53,7 +53,7 @@ _LAZY = {
     "settings.expected_best": ("expected_best",),
     "settings.optimum": ("optimum", "optimum_shift"),
     "settings.search": ("searched",),
-    "time_to_accuracy": ("time_to_accuracy",),
+    "long_runs": ("time_to_accuracy",),
 }
 _MODULE = {name: module for module, names in _LAZY.items() for name in names}
 

@@ -128,10 +128,16 @@ def column_name(column: str) -> str:
     return COLUMN_NAMES.get(column, " ".join(ACRONYMS.get(word, word) for word in words))
 
 
+COUNTED = {"data_count": "labels", "steps": "steps", "epochs": "epochs", "iterations": "steps"}
+"""What the values of a column count."""
+
+
 def setting_text(column: str, value: Any) -> str:
-    """A column's value in a sentence: "300 labels", "dropout 0.1"."""
+    """A column's value in a sentence: "300 labels", "30 epochs", "dropout 0.1"."""
+    if column == "budget" and isinstance(value, Mapping):  # as definitions have it
+        column, value = next(iter(value.items()))
     text = value_text(value)
-    return f"{text} labels" if column == "data_count" else f"{column_name(column)} {text}"
+    return f"{text} {COUNTED[column]}" if column in COUNTED else f"{column_name(column)} {text}"
 
 
 def point_text(point: Mapping[str, Any]) -> str:

@@ -26,9 +26,13 @@ def build_report(results: StudyResults) -> Report:
         question=results.question,
         state=results.state,
         headline=headline(results),
-        findings=(*trends(results), *caveats(results), *stale_statistics(results)),
+        findings=(
+            *trends(results),
+            *caveats(results),
+            *stale_statistics(results),
+        ),
         details=(*details(results),),
-        sections=sections(results),
+        sections=tuple(sections(results)),
         code=_preamble(results),
         provenance=_provenance(results),
         settings=settings,
@@ -56,6 +60,12 @@ def _preamble(results: StudyResults) -> str:
             f"trials.{part}_{results.metric.suffix}" for part in ("test", "validation")
         )
         lines.append(f"trials[{results.value!r}] = {test}.fillna({held_out})")
+    if results.epochs:
+        lines += [
+            f"cells = store.study({results.name!r}).cells",
+            "epochs = {cell.cell: cell.point['budget']['epochs'] for cell in cells}",
+            "trials['epochs'] = trials['cell'].map(epochs)",
+        ]
     lines.append("trainings = trials[(trials.role == 'training') & (trials.kind == 'training')]")
     return "\n".join(lines)
 

@@ -101,6 +101,9 @@ class IndexEntry:
         question: The question it asks; may be empty.
         state: Progress of the study, in a sentence.
         headline: The first sentence of its verdict.
+        finished: When its latest trial ended; empty before the first one.
+        pictures: The chart of the answer as SVG, for a light and for a dark page, if there is one.
+        pictured: What the pictures show.
     """
 
     study: str
@@ -108,3 +111,6 @@ class IndexEntry:
     question: str
     state: str
     headline: str
+    finished: str = ""
+    pictures: tuple[str, str] | None = None
+    pictured: str = ""

@@ -31,12 +31,12 @@ def _table(table: Table) -> str:
 
 
 def _chart(results: StudyResults) -> Iterator[str]:
-    """The chart of the gaps, or of accuracies if there is one arm, as SVG."""
+    """The chart of the answer, as SVG."""
     try:
         from superconv_ray.report.chart_files import chart_content
-        from superconv_ray.report.sections import compared
+        from superconv_ray.report.sections import answer
     except ModuleNotFoundError:
         return
-    section = next(compared.gaps(results) if len(results.arms) > 1 else compared.accuracy(results))
-    if section.chart is not None:
+    section = answer(results)
+    if section is not None and section.chart is not None:
         yield chart_content(section.chart, ".svg", width=CHART_WIDTH).decode()

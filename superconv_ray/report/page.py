@@ -154,6 +154,11 @@ def _intervals(text: str) -> Markup:
     return Markup(re.sub(INTERVAL, whole, str(escape(text))))
 
 
+def _svg_data(picture: str) -> str:
+    """Address of a picture that is part of the page."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture.encode()).decode()}"
+
+
 def _hash(script: str) -> str:
     """Hash by which the security policy of the page admits its own scripts only."""
     digest = hashlib.sha256(script.encode()).digest()
@@ -176,6 +181,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["intervals"] = _intervals
+    environment.filters["svg_data"] = _svg_data
     # JSON has no infinity and NaN: a browser could not read them
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment

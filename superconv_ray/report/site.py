@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from superconv_ray.report.build import build_report
 from superconv_ray.report.content import IndexEntry
 from superconv_ray.report.page import render, render_index
+from superconv_ray.report.sections import answer
 from superconv_ray.report.studies import studies_to_show
 from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.thumbnails import thumbnail
 from superconv_ray.report.verdict import headline
 from superconv_ray.storage.store import Store
 
@@ -43,7 +45,8 @@ def render_page(store: Store, file: str, first: str, study: str | None, version:
     """
     files = page_files(studies_to_show(store, study), first)
     if file == first and len(files) > 1:
-        return render_index(store.files.place, _entries(store, files), version)
+        entries = [_entry(StudyResults(store, name), path) for name, path in files.items()]
+        return render_index(store.files.place, entries, version)
     names = {path: name for name, path in files.items()}
     index = first if len(files) > 1 else ""
     return render(build_report(StudyResults(store, names[file])), version=version, index=index)
@@ -78,9 +81,18 @@ def store_version(store: Store, study: str | None) -> str:
     return f"{', '.join(runs)}; {len(store.finished_ids())} trials"
 
 
-def _entries(store: Store, files: Mapping[str, str]) -> tuple[IndexEntry, ...]:
-    return tuple(
-        IndexEntry(name, file, results.question, results.state, headline(results))
-        for name, file in files.items()
-        for results in [StudyResults(store, name)]
+def _entry(results: StudyResults, file: str) -> IndexEntry:
+    shown = answer(results)
+    times = results.trials["finished_at"].dropna()
+    return IndexEntry(
+        study=results.name,
+        file=file,
+        question=results.question,
+        state=results.state,
+        headline=headline(results),
+        finished="" if times.empty else f"{times.max():%Y-%m-%d %H:%M} UTC",
+        pictures=None
+        if shown is None or shown.chart is None
+        else (thumbnail(shown.chart, dark=False), thumbnail(shown.chart, dark=True)),
+        pictured="" if shown is None else shown.title,
     )

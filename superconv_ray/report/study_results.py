@@ -114,18 +114,32 @@ class StudyResults:
         """The frame of `Store.trials`, with the columns point and those of `measured`.
 
         point: Index in the sweep of the definition. The swept columns do not identify a point: a
-        trial that another study trained has the data_fraction of that study.
+        trial that another study trained has the data_fraction of that study. A study that sweeps
+        its budget in epochs has the column epochs: its steps depend on the labels, too.
         """
         trials = self.store.trials(self.name, correctness=True)
         sweep = self.definition.sweep
         point = {cell.cell: sweep.index(cell.point) for cell in self.definition.cells}
         trials["point"] = trials["cell"].map(point)
+        if self.epochs:
+            trials["epochs"] = trials["cell"].map(self.epochs)
         for name, kind in zip(self.measured, ("", "_reestimated"), strict=True):
             test, held_out = (
                 trials[f"{part}_{self.metric.suffix}{kind}"] for part in ("test", "validation")
             )
             trials[name] = test.fillna(held_out)
         return trials
+
+    @cached_property
+    def epochs(self) -> Mapping[int, float]:
+        """Epochs of each cell, if the study sweeps its budget in epochs."""
+        given = {}
+        for cell in self.definition.cells:
+            budget = cell.point.get("budget")
+            if not (isinstance(budget, Mapping) and "epochs" in budget):
+                return {}
+            given[cell.cell] = budget["epochs"]
+        return given
 
     @cached_property
     def metric(self) -> Metric:
@@ -201,10 +215,40 @@ class StudyResults:
     @cached_property
     def axes(self) -> list[str]:
         """Swept columns of the trials, in the order of the sweep."""
+        columns = {**COLUMN_OF_SETTING, **({"budget": "epochs"} if self.epochs else {})}
         swept = dict.fromkeys(
-            COLUMN_OF_SETTING.get(name, name) for point in self.definition.sweep for name in point
+            columns.get(name, name) for point in self.definition.sweep for name in point
         )
         return [c for c in swept if c in self.trainings and _differs(self.trainings[c])]
+
+    @property
+    def budget_axis(self) -> str | None:
+        """The axis that is the budget: steps or epochs; None if the budget is not swept."""
+        return next((axis for axis in self.axes if axis in ("steps", "epochs")), None)
+
+    @property
+    def axes_but_budget(self) -> list[str]:
+        """The axes without the budget."""
+        return [axis for axis in self.axes if axis != self.budget_axis]
+
+    @cached_property
+    def time_to_accuracy(self) -> pd.DataFrame:
+        """Steps of the first arm to the end of each baseline's longest run; see the analysis.
+
+        With a column baseline. Empty if the study does not sweep its budget alone or with labels
+        and settings of trainings, or has one arm.
+        """
+        from superconv_ray.analysis import time_to_accuracy
+
+        if self.budget_axis is None or "batch_size" in self.axes or len(self.arms) < 2:
+            return pd.DataFrame()
+        arm, *baselines = self.arms
+        by, value = self.axes_but_budget, self.value
+        parts = [
+            time_to_accuracy(self.trainings, arm, name, by, value).assign(baseline=name)
+            for name in baselines
+        ]
+        return pd.concat(parts, ignore_index=True)
 
     @cached_property
     def comparison(self) -> pd.DataFrame:

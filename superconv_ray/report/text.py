@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from superconv_ray.design.text import duration, paragraph, text_table, value_text
+from superconv_ray.design.text import duration, paragraph, text_table
+from superconv_ray.report.readable import Quantity, shown_columns
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.table_formats import as_text
 from superconv_ray.report.tables import study_tables
 from superconv_ray.report.verdict import caveats, headline
 
+ESTIMATES = ("factor", "best", "cost", "mean")
+"""Columns whose interval is in the columns low and high, in order of preference."""
 LONG = 24
 """Texts longer than this are broken in the cells of a table."""
 MOST_KEYS = 3
@@ -42,14 +45,22 @@ def _hardware(results: StudyResults) -> str:
 def frame_text(frame: pd.DataFrame) -> str:
     """A frame as a text table, numbers to four digits, without the index; long texts come last.
 
-    Where it is too wide for a terminal, the columns before the first decimal number are repeated.
+    Accuracies are in percent; means and factors have their interval in one cell. Where the table is
+    too wide for a terminal, the columns before the first decimal number are repeated.
     """
+    known = [Quantity(name, (name, "low", "high")) for name in ESTIMATES if name in frame]
+    merged = known[:1] if {"low", "high"} <= set(frame) else []
+    shown = list(shown_columns(frame, merged))
     columns = {
-        str(name): [value_text(value, ".4g") for value in column] for name, column in frame.items()
+        one.heading: [
+            "-" if text is None else text for text in one.texts or frame.iloc[:, one.place]
+        ]
+        for one in shown
     }
+    places = {one.heading: one.place for one in shown}
     long = [name for name, cells in columns.items() if max(map(len, cells), default=0) > LONG]
     order = [*(name for name in columns if name not in long), *long]
-    floats = [pd.api.types.is_float_dtype(frame[name]) for name in order]
+    floats = [pd.api.types.is_float_dtype(frame.iloc[:, places[name]]) for name in order]
     keys = min(MOST_KEYS, max(1, floats.index(True) if any(floats) else 1))
     rows = zip(*(columns[name] for name in order), strict=True)
     return text_table(order, list(rows), keys=keys, wrap=long)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis import arm_summary, time_to_accuracy
+from superconv_ray.analysis import arm_summary
 from superconv_ray.analysis.comparison.choices import choice_ids
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
 from superconv_ray.analysis.comparison.verdicts import (
@@ -16,7 +16,7 @@ from superconv_ray.analysis.comparison.verdicts import (
     EQUIVALENT,
     UNDECIDED,
 )
-from superconv_ray.analysis.time_to_accuracy import DOES_NOT, FEWER_TIMES, SUPER_CONVERGES
+from superconv_ray.analysis.long_runs import DOES_NOT, FEWER_TIMES, SUPER_CONVERGES
 from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import counted, in_words, interval_text, place_text, point_text
 from superconv_ray.report.study_results import StudyResults
@@ -36,33 +36,33 @@ NOT_BRACKETED = "not bracketed"
 """Verdict on a range test whose accuracy is highest at one of its ends."""
 MOST_POINTS = 6
 """More points than these are counted instead of enumerated."""
+MOST_TRENDS = 4
+"""More trends than these are counted."""
 
 
 def headline(results: StudyResults) -> str:
     """The answer in one sentence."""
     if results.trainings.empty:
-        return "No training has finished yet, so there is no verdict."
+        alone = results.definition.purpose == "lr_find" and len(results.range_test_readings)
+        nothing = "No training has finished yet, so there is no verdict."
+        return _recommended(results) if alone else nothing
     arm, *baselines = results.arms
     if not baselines:
-        return f"{arm} is the only arm with finished trainings, so there is no comparison."
+        only = f"{arm} is the only arm with finished trainings, so there is no comparison."
+        return f"{only} {_best(results)}"
     found = _points(results.comparison, baselines, VERDICTS)
     return " ".join([*super_convergence(results), f"{arm} is {found}."])
 
 
 def super_convergence(results: StudyResults) -> Iterator[str]:
     """Whether the first arm super-converges, if a study sweeps its budgets."""
-    arm, *baselines = results.arms
-    if "steps" not in results.axes or "batch_size" in results.axes:
+    if results.time_to_accuracy.empty:
         return
-    others = [axis for axis in results.axes if axis != "steps"]
-    tables = [
-        time_to_accuracy(results.trainings, arm, name, others, results.value).assign(baseline=name)
-        for name in baselines
-    ]
-    found = _points(pd.concat(tables), baselines, REACHES)
+    arm, *baselines = results.arms
     yield (
-        f"{arm} {found} (to super-converge is to end where the baseline's longest run does with at "
-        f"least {FEWER_TIMES:g} times fewer steps). At equal budgets:"
+        f"{arm} {_points(results.time_to_accuracy, baselines, REACHES)} (to super-converge is to "
+        "end where the baseline's longest run does with at least "
+        f"{FEWER_TIMES:g} times fewer steps). At equal budgets:"
     )
 
 
@@ -74,6 +74,16 @@ def _points(table: pd.DataFrame, baselines: Sequence[str], words: Mapping[str, s
         alike.setdefault(tuple(int(own.eq(kind).sum()) for kind in words), []).append(name)
     named = {counts: in_words(names) for counts, names in alike.items() if any(counts)}
     return "; ".join(_counts(counts, words, names) for counts, names in named.items())
+
+
+def _recommended(results: StudyResults) -> str:
+    """What range tests alone recommend."""
+    table = results.range_test_readings
+    rates, verdicts = table["max_lr"].dropna(), in_words(dict.fromkeys(table["verdict"]))
+    if rates.empty:
+        return f"The range tests recommend no max_lr ({verdicts})."
+    ends = dict.fromkeys(f"{rate:.3g}" for rate in (rates.min(), rates.max()))
+    return f"The range tests recommend max_lr {' to '.join(ends)} ({verdicts})."
 
 
 def _counts(counts: tuple[int, ...], words: Mapping[str, str], baselines: str) -> str:
@@ -164,10 +174,7 @@ def stale_statistics(results: StudyResults) -> Iterator[str]:
 
 def details(results: StudyResults) -> Iterator[str]:
     """Which arm is better where, and by how much."""
-    if results.trainings.empty:
-        return
-    if len(results.arms) == 1:
-        yield _best(results)
+    if len(results.arms) < 2:
         return
     arm, *baselines = results.arms
     table = results.comparison
@@ -234,7 +241,7 @@ def trends(results: StudyResults) -> Iterator[str]:
         if found := [_growth(results, row) for row in table[answer == kind].to_dict("records")]:
             yield (
                 f"The gain of {arm} {kind} as labels become scarce. Each cut of the labels to a "
-                f"tenth changes {in_words(found)}."
+                f"tenth changes {in_words(_few(found))}."
             )
     undecided = table[~answer.isin([GROWS, FALLS])]
     for kind in (GROWS, FALLS):
@@ -244,7 +251,7 @@ def trends(results: StudyResults) -> Iterator[str]:
             yield (
                 f"In {results.metric.difference_unit}, the gain of {arm} {kind} as labels become "
                 f"scarce{as_errors}; whether the ratio of errors does is undecided. Each cut of "
-                f"the labels to a tenth changes {in_words(found)}."
+                f"the labels to a tenth changes {in_words(_few(found))}."
             )
     unknown = undecided[~undecided["verdict"].isin([GROWS, FALLS])]
     if len(unknown):
@@ -261,3 +268,9 @@ def _growth(results: StudyResults, row: Mapping[Any, Any]) -> str:
         return f"{gap} {metric.difference_unit}"
     ratio = interval_text(row["ratio"], row["ratio_low"], row["ratio_high"], ".2f")
     return f"{gap} {metric.difference_unit} and the ratio of errors by a factor of {ratio}"
+
+
+def _few(texts: Sequence[str]) -> list[str]:
+    """The first texts, and how many more there are."""
+    more = len(texts) - MOST_TRENDS
+    return [*texts[:MOST_TRENDS], *([f"{more} more"] if more > 0 else [])]

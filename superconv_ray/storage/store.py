@@ -203,10 +203,10 @@ class Store:
         if found := self.definitions(name):
             return found[-1]
         names = self.studies()
-        known = ", ".join(map(repr, names)) or "none"
+        others = f"; there are: {', '.join(map(repr, names))}{did_you_mean(name, names)}"
         raise StoreError(
-            f"no study {name!r} in the store {self.files.place}; there are: {known}"
-            f"{did_you_mean(name, names)}"
+            f"no study {name!r} in the store {self.files.place}"
+            f"{others if names else ', which has no study yet: run it first'}"
         )
 
     def definitions(self, name: str) -> tuple[StudyDefinition, ...]:

@@ -390,7 +390,16 @@ def test_printing_opens_everything_in_light_colors_and_restores_the_page(show: O
 def test_the_index_fits_its_page_and_needs_no_network(
     browser: Browser, tmp_path: Path, width: int
 ) -> None:
-    entry = IndexEntry("a_study", "report-a.html", made.HOSTILE, "1 of 2 trials done", "a beats b.")
+    entry = IndexEntry(
+        study="a_study",
+        file="report-a.html",
+        question=made.HOSTILE,
+        state="1 of 2 trials done",
+        headline="a beats b.",
+        finished="2026-11-22 08:00 UTC",
+        pictures=('<svg xmlns="http://www.w3.org/2000/svg" width="400" height="200"/>',) * 2,
+        pictured=made.HOSTILE,
+    )
     file = tmp_path / "report.html"
     file.write_text(page.render_index("/a/store", [entry] * 3), encoding="utf-8")
     with contextlib.closing(browser.new_context(viewport={"width": width, "height": 900})) as own:
@@ -402,7 +411,8 @@ def test_the_index_fits_its_page_and_needs_no_network(
         assert widths(shown) == (width, width)
         assert shown.locator("article").first.bounding_box()["width"] > 0.6 * width  # type: ignore[index]
         assert shown.locator("h2 a").first.inner_text() == made.HOSTILE
-        assert asked == [file.as_uri()]
+        assert [address for address in asked if not address.startswith("data:")] == [file.as_uri()]
+        assert shown.locator("img").first.evaluate("image => image.naturalWidth") == 400
 
 
 def test_all_controls_can_be_reached_by_keyboard(show: Open) -> None:

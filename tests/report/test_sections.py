@@ -11,10 +11,21 @@ import pandas as pd
 import pytest
 
 from benchmarks.made_study import write_made_study
-from superconv_ray import Arm, Study, Trial, Tuning, from_range_test, grid, iterations, tuned
+from superconv_ray import (
+    Arm,
+    Study,
+    Trial,
+    Tuning,
+    epochs,
+    from_range_test,
+    grid,
+    iterations,
+    tuned,
+)
 from superconv_ray.analysis.comparison.verdicts import UNDECIDED
 from superconv_ray.report.build import build_report
 from superconv_ray.report.content import Report
+from superconv_ray.report.readable import shown_columns
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.storage.store import open_store
 
@@ -55,7 +66,11 @@ STUDIES = {
     ),
     "budgets": (
         study(sweep=grid(budget=tuple(map(iterations, (30, 60, 120)))), budget=None),
-        COMPARED | READ | {"speedup"},
+        COMPARED | READ | {"speedup", "super_convergence"},
+    ),
+    "budgets in epochs and labels": (
+        study(sweep=grid(data_fraction=(0.2, 1.0), budget=tuple(map(epochs, (2, 6)))), budget=None),
+        COMPARED | READ | {"speedup", "super_convergence", "trend"},
     ),
     "regularisation": (
         study(
@@ -124,6 +139,29 @@ def test_every_section_says_what_it_shows(name: str, reports: Callable[[str], Re
         assert section.text.endswith(".")
         if section.chart is not None:
             section.chart.to_dict()  # is valid Vega-Lite
+
+
+def test_a_study_of_budgets_and_labels_shows_first_how_many_times_fewer_steps_it_took(
+    reports: Callable[[str], Report],
+) -> None:
+    report = reports("budgets in epochs and labels")
+    assert report.answer is not None
+    assert report.answer.name == "super_convergence"
+    assert report.answer.frame["data_count"].tolist() == [287, 1437]
+    accuracies = next(one for one in report.sections if one.name == "accuracy")
+    assert set(accuracies.frame["epochs"]) == {2, 6}  # which the labels do not change
+
+
+def test_units_are_shown_but_not_in_the_frame(reports: Callable[[str], Report]) -> None:
+    for section in reports("labels").sections:
+        columns = list(shown_columns(section.frame, section.quantities, section.words))
+        assert len(columns) <= section.frame.shape[1]
+        known = {name for quantity in section.quantities for name in quantity.columns}
+        assert known <= set(section.frame)
+    (gaps,) = (one for one in reports("labels").sections if one.name == "gaps")
+    assert gaps.frame["mean"].abs().max() < 1
+    headings = [one.heading for one in shown_columns(gaps.frame, gaps.quantities)]
+    assert headings[:4] == ["labels", "arm", "baseline", "gap (points)"]
 
 
 def test_the_sample_of_the_repository_is_reported_in_full() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import altair as alt
+import pandas as pd
 import pytest
 
 from superconv_ray.report.site import page_files, render_page, store_version, write_pages
 from superconv_ray.report.studies import studies_to_show
+from superconv_ray.report.thumbnails import thumbnail
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from tests.hand_made import HandMade
@@ -68,9 +72,21 @@ def test_the_index_links_every_study_with_its_question_state_and_headline(severa
     assert '<a href="r-second.html">second</a>' in text
     assert text.count("1 of 1 trial done") == 2
     assert text.count("a is the only arm with finished trainings") == 2
+    assert text.count('<img src="data:image/svg+xml;base64,') == 2
+    assert text.count('<source media="(prefers-color-scheme: dark)"') == 2
     assert "lr_find" not in text
     assert "<script" not in text
     assert 'http-equiv="refresh"' not in text
+
+
+def test_a_picture_of_the_index_is_a_small_chart_or_the_first_of_several() -> None:
+    bars = alt.Chart(pd.DataFrame({"x": [1, 2], "of": ["a", "b"]})).mark_bar().encode(x="x:Q")
+    several = alt.vconcat(bars.properties(height=400), bars.encode(x="of:N"))
+    for chart in (bars.properties(width=900), several, bars.facet("of:N", columns=2)):
+        light, dark = (ET.fromstring(thumbnail(chart, dark=dark)) for dark in (False, True))
+        assert float(light.attrib["width"]) < 400
+        assert float(light.attrib["height"]) < 260
+        assert ET.tostring(light) != ET.tostring(dark)
 
 
 def test_a_live_index_reloads_itself(several: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -45,6 +46,18 @@ def test_axes_are_the_columns_in_which_points_differ(store: Store) -> None:
         labels, steps = (72, 720)[number // 2], (100, 200)[number % 2]
         study.add("a", 0.9, point=number, data_count=labels, steps=steps, dropout=point["dropout"])
     assert study.results().axes == ["data_count", "steps"]
+
+
+def test_budgets_in_epochs_are_an_axis_that_labels_do_not_change(store: Store) -> None:
+    pairs = list(product((100, 200), (1, 3)))
+    points = [{"data_count": labels, "budget": {"epochs": epochs}} for labels, epochs in pairs]
+    study = HandMade(store, ("a",), *points)
+    for place, (labels, epochs) in enumerate(pairs):
+        study.add("a", 0.9, point=place, data_count=labels, steps=labels * epochs // 10)
+    results = study.results()
+    assert results.axes == ["data_count", "epochs"]
+    assert results.budget_axis == "epochs"
+    assert sorted(results.trainings["epochs"]) == [1, 1, 3, 3]
 
 
 def test_a_swept_list_is_an_axis(store: Store) -> None:

@@ -137,9 +137,17 @@ def test_a_frame_has_numbers_to_four_digits_and_a_dash_for_what_is_missing() -> 
     ]
 
 
+def test_a_frame_has_accuracies_in_percent_and_intervals_in_a_cell() -> None:
+    frame = pd.DataFrame({"data_count": [1437], "accuracy": [0.975], "factor": [1.5]})
+    assert frame_text(frame.assign(low=1.0, high=2.0)).splitlines() == [
+        "labels  accuracy (%)      factor",
+        " 1,437          97.5  1.5 [1, 2]",
+    ]
+
+
 def test_a_frame_that_is_too_wide_is_continued_below() -> None:
     frame = pd.DataFrame({"arm": ["a"], **{f"measure_{i:02}": [i / 7] for i in range(12)}})
     first, second = frame_text(frame).split("\n\n")
-    assert first.startswith("arm  measure_00  measure_01")
-    assert second.startswith("arm  measure_06")
+    assert first.startswith("arm  measure  measure")
+    assert second.startswith("arm  measure 08")
     assert max(map(len, frame_text(frame).splitlines())) <= 80

@@ -120,9 +120,10 @@ def test_one_seed_supports_no_claim(store: Store) -> None:
 def test_one_arm_has_its_accuracy_and_no_comparison(store: Store) -> None:
     study = HandMade(store, ("a",))
     study.add("a", 0.9)
-    assert sentences(study.results()) == (
-        "a is the only arm with finished trainings, so there is no comparison.",
-        "Its test accuracy is 90.0 [one seed] %.",
+    (said,) = sentences(study.results())
+    assert said == (
+        "a is the only arm with finished trainings, so there is no comparison. "
+        "Its test accuracy is 90.0 [one seed] %."
     )
 
 

@@ -90,7 +90,9 @@ def test_a_study_without_trials_has_empty_tables(store: Store) -> None:
 
 def test_an_unknown_study_is_an_error_that_lists_the_known_ones(store: Store) -> None:
     for read in (store.study, store.members, store.trials, store.curves):
-        with pytest.raises(StoreError, match=r"no study 'oen' in the store .*there are: none"):
+        with pytest.raises(
+            StoreError, match=r"no study 'oen' in the store .*has no study yet: run it first"
+        ):
             read("oen")
     StoreWriter(store).write_study(StudyDefinition(name="two"), [])
     StoreWriter(store).write_study(StudyDefinition(name="one"), [])

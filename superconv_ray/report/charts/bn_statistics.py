@@ -30,8 +30,9 @@ def batch_norm(frame: pd.DataFrame, arms: Sequence[str]) -> alt.LayerChart | alt
     ends = [shown.min() - ROOM, shown.max() + ROOM] if len(rows) else []
     labels = "/".join(sorted(set(rows["labels"])))
     scale = alt.Scale(domain=ends, nice=False) if ends else alt.Scale()
+    spaced = alt.Axis(labelOverlap="greedy", labelSeparation=6)
     x, y = (
-        axis(f"{kind}:Q", title=title, scale=scale)
+        axis(f"{kind}:Q", title=title, scale=scale, axis=spaced)
         for axis, kind, title in (
             (alt.X, "running", f"{labels} accuracy (%), running statistics"),
             (alt.Y, "reestimated", [f"{labels} accuracy (%),", "re-estimated statistics"]),

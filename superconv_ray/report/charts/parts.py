@@ -21,6 +21,8 @@ DODGE = 6
 MOST_TICKS = 12
 """Largest number of measured values that are all ticks of their axis."""
 PANEL_COLUMNS = 2
+WITHOUT_GAP = 3
+"""As many panels are side by side, rather than two of them above one."""
 LINE = 54
 """Characters of a title that fit a line of a narrow page."""
 LEGEND_WIDTH = 320
@@ -94,7 +96,10 @@ def arm_rows(frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ()
     present = [arm for arm in arms if arm in set(rows["arm"])]
     position = rows["arm"].map({arm: i for i, arm in enumerate(present)}).astype(np.float64)
     dodge = DODGE * (position - (len(present) - 1) / 2)
-    return rows.assign(dodge=dodge, panel=panels(rows, facet))
+    # Axes of names are in the order of the rows.
+    return rows.assign(dodge=dodge, panel=panels(rows, facet)).iloc[
+        np.argsort(position, kind="stable")
+    ]
 
 
 DODGED = alt.expr("datum.dodge")
@@ -138,12 +143,15 @@ def view(
     if not facet:
         return alt.layer(*layers, data=data, width=theme.WIDTH, height=height)
     order = rows.sort_values(list(facet))["panel"].unique()
-    abreast = min(abreast or PANEL_COLUMNS, max(1, len(order)))
+    wide = WITHOUT_GAP if len(order) == WITHOUT_GAP else PANEL_COLUMNS
+    abreast = min(abreast or wide, max(1, len(order)))
     panel = alt.layer(*layers, width=theme.WIDTH // abreast, height=height)
     faceted: alt.FacetChart = panel.facet(
         facet=alt.Facet("panel:N", title=None, sort=list(order)), data=data, columns=abreast
     )
-    return faceted
+    # A shared axis would also be drawn below empty places in the last row.
+    independent: alt.FacetChart = faceted.resolve_axis(x="independent")
+    return independent
 
 
 def stacked(*charts: Any, **settings: Any) -> alt.VConcatChart:

@@ -50,6 +50,8 @@ def range_tests(
 ) -> alt.VConcatChart:
     """LR range tests, one below the other: metric, losses and every rule's rate over the LR.
 
+    The first one has the legends.
+
     Args:
         table: From `range_test_table`, by "cell". Rows without a peak are not drawn.
         rules: From `suggestions`, by "cell".
@@ -64,8 +66,9 @@ def range_tests(
             curves[curves["cell"] == row["cell"]],
             titles[row["cell"]],
             metric.in_range_tests,
+            legends=place == 0,
         )
-        for _, row in table[table["peak_lr"].notna()].iterrows()
+        for place, (_, row) in enumerate(table[table["peak_lr"].notna()].iterrows())
     ]
     return stacked(*tests, spacing=40)
 
@@ -115,13 +118,19 @@ def lr_rules(frame: pd.DataFrame, metric: Metric = ACCURACY) -> alt.LayerChart |
 
 
 def _one_test(
-    row: pd.Series[Any], rules: pd.DataFrame, curve: pd.DataFrame, title: str, score: str
+    row: pd.Series[Any],
+    rules: pd.DataFrame,
+    curve: pd.DataFrame,
+    title: str,
+    score: str,
+    *,
+    legends: bool,
 ) -> alt.VConcatChart:
     place = _Place(curve["lr"], rules["lr"])
     panels = {
         ACCURACY_HEIGHT: [*_accuracy(curve, row, score, place), *_labels(row, place)],
-        LOSS_HEIGHT: _losses(curve, row, place),
-        RULE_HEIGHT * len(rules): _rules(rules, place),
+        LOSS_HEIGHT: _losses(curve, row, place, legend=legends),
+        RULE_HEIGHT * len(rules): _rules(rules, place, legend=legends),
     }
     marked = _marked(row, place)
     sized = [
@@ -258,13 +267,16 @@ def _accuracy(
     ]
 
 
-def _losses(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
+def _losses(
+    curve: pd.DataFrame, row: pd.Series[Any], place: _Place, *, legend: bool
+) -> list[alt.Chart]:
     names = {"train_loss": "training", "held_out_loss": str(row["labels"])}
     order = list(names.values())
     long = curve.rename(columns=names).melt("lr", order, "of", "loss")
     long = long[long["loss"] > 0]
     dashes = alt.Scale(domain=order, range=[[1, 0], [5, 3]])
-    shared: dict[str, Any] = {"title": "loss of", "legend": legend_of(order), "sort": order}
+    key = legend_of(order) if legend else None
+    shared: dict[str, Any] = {"title": "loss of", "legend": key, "sort": order}
     lines = alt.Chart(inline(long)).encode(
         x=place.x(),
         y=log_y("loss", "loss (log scale)", long["loss"]),
@@ -277,7 +289,7 @@ def _losses(curve: pd.DataFrame, row: pd.Series[Any], place: _Place) -> list[alt
     return [lines.mark_line(strokeWidth=2), lines.mark_point(size=20, opacity=0)]
 
 
-def _rules(rules: pd.DataFrame, place: _Place) -> list[alt.Chart]:
+def _rules(rules: pd.DataFrame, place: _Place, *, legend: bool) -> list[alt.Chart]:
     """The rate of each rule on its own line."""
     named = rules[["rule", "lr", "source"]].assign(
         family=_family(rules["source"]), text=rules["lr"].map("{:.3g}".format)
@@ -288,7 +300,7 @@ def _rules(rules: pd.DataFrame, place: _Place) -> list[alt.Chart]:
         tooltip=[alt.Tooltip("rule:N"), LR, alt.Tooltip("source:N")],
     )
     return [
-        base.mark_point(filled=True, size=70, opacity=1).encode(**_family_encodings()),
+        base.mark_point(filled=True, size=70, opacity=1).encode(**_family_encodings(legend=legend)),
         base.mark_text(align="left", dx=8).encode(text="text:N"),
     ]
 
@@ -297,10 +309,11 @@ def _family(sources: pd.Series[str]) -> pd.Series[str]:
     return sources.str.split().str[0]
 
 
-def _family_encodings() -> dict[str, Any]:
+def _family_encodings(*, legend: bool = True) -> dict[str, Any]:
     """Color and shape of the author of a rule, in one legend."""
     names = list(FAMILIES)
-    shared: dict[str, Any] = {"title": "rule of", "legend": legend_of(names), "sort": names}
+    key = legend_of(names) if legend else None
+    shared: dict[str, Any] = {"title": "rule of", "legend": key, "sort": names}
     colors = alt.Scale(domain=names, range=list(FAMILIES.values()))
     shapes = alt.Scale(domain=names, range=list(theme.SHAPES[: len(names)]))
     return {

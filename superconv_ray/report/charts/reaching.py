@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from superconv_ray.design.metrics import ACCURACY
-from superconv_ray.design.text import column_name
 from superconv_ray.report import theme
 from superconv_ray.report.charts.parts import (
     DODGED,
@@ -26,7 +26,6 @@ from superconv_ray.report.charts.parts import (
     log_axis,
     log_ticks,
     log_y,
-    panels,
     place_tooltip,
     points,
     reference,
@@ -37,62 +36,93 @@ from superconv_ray.report.charts.parts import (
 HEIGHT = 260
 REACHED = {"": "reached", ">": "at least", "<": "at most"}
 """Meaning of a factor, by the column censored."""
+SHAPE_OF = {"reached": "circle", "at least": "triangle-up", "at most": "triangle-down"}
 ROOM = 1.15
 """Factor between the outermost mark and the end of the axis, where unbounded intervals end."""
 
 
 def speedup(
-    frame: pd.DataFrame, x: str = "steps", facet: Sequence[str] = ()
+    frame: pd.DataFrame,
+    arms: Sequence[str],
+    x: str = "steps",
+    facet: Sequence[str] = (),
+    enough: float | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
-    """Factor by which a baseline needs more to match the arm; triangles are bounds.
+    """Factor by which a baseline needs more to match the arm; arrows mark bounds.
 
     Args:
-        frame: From `speedup`, or from `label_worth` with x="data_count".
-        x: Column of the axis.
+        frame: From `speedup` or `label_worth`, or of `time_to_accuracy` with a column baseline.
+        arms: The study's arms; a factor has the color of its baseline.
+        x: Column of the axis; "baseline" if there is one factor for each.
         facet: Columns with a panel for each combination of their values.
+        enough: Factor at which to draw a dashed line.
     """
     rows = frame[frame["factor"].notna()]
-    known = pd.concat([rows["factor"], rows["low"], rows["high"], pd.Series([1.0])])
+    marked = [1.0] if enough is None else [1.0, enough]
+    known = pd.concat([rows["factor"], rows["low"], rows["high"], pd.Series(marked)])
     known = known[np.isfinite(known) & (known > 0)]
     ends = known.min() / ROOM, known.max() * ROOM
+    rows = arm_rows(rows.assign(arm=rows["baseline"]), arms, facet)
     rows = rows.assign(
-        panel=panels(rows, facet),
+        dodge=0.0 if x == "baseline" else rows["dodge"],
         reached=rows["censored"].map(REACHED),
-        told=rows["censored"] + pd.Series(interval_texts(rows, ".3g", "factor"), rows.index),
+        text=rows["censored"] + pd.Series(interval_texts(rows, ".3g", "factor"), rows.index),
+        low_open=rows["low"].eq(0),
+        high_open=np.isinf(rows["high"]),
         low=rows["low"].clip(lower=ends[0]),
         high=rows["high"].clip(upper=ends[1]),
     )
-    unit = column_name(x)
-    title = f"factor in {unit} (log scale)"
+    at, unit = x_of(rows, x), "labels" if "baseline_labels" in frame else "steps"
     scale = alt.Scale(type="log", domain=list(ends), nice=False)
-    axis = log_axis(log_ticks(known))
-    at, low, factor = (
-        x_of(rows, x),
-        *(alt.Y(f"{c}:Q", title=title, scale=scale, axis=axis) for c in ("low", "factor")),
-    )
+    heights = {
+        column: alt.Y(
+            f"{column}:Q",
+            title=f"factor in {unit} (log scale)",
+            scale=scale,
+            axis=log_axis(log_ticks(known)),
+        )
+        for column in ("low", "high", "factor")
+    }
     tooltip = [
+        alt.Tooltip("arm:N", title="baseline"),
         place_tooltip(x),
-        alt.Tooltip("told:N", title=f"factor [95 % interval] in {unit}"),
+        alt.Tooltip("text:N", title=f"factor [95 % interval] in {unit}"),
         alt.Tooltip("seeds:Q"),
         alt.Tooltip("note:N"),
     ]
-    kinds = list(REACHED.values())
-    shapes = alt.Scale(domain=kinds, range=["circle", "triangle-up", "triangle-down"])
+    look = arm_encodings(arms, rows["arm"], title="baseline")
+    kinds = [kind for kind in REACHED.values() if kind in set(rows["reached"])]
+    shape = alt.Shape(
+        "reached:N",
+        title=None,
+        scale=alt.Scale(domain=kinds, range=[SHAPE_OF[kind] for kind in kinds]),
+        legend=legend_of(kinds) if len(kinds) > 1 else None,
+    )
     layers = [
-        reference(y=alt.datum(1.0)),
-        alt.Chart()
-        .mark_rule(color=theme.BLUE, strokeWidth=1.5)
-        .encode(x=at, y=low, y2="high:Q", tooltip=tooltip),
-        alt.Chart()
-        .mark_point(color=theme.BLUE, filled=True, size=80, opacity=1)
-        .encode(
-            x=at,
-            y=factor,
-            shape=alt.Shape("reached:N", title=None, scale=shapes, legend=legend_of(kinds)),
-            tooltip=tooltip,
+        alt.Chart().mark_rule().encode(y=alt.datum(1.0)),
+        *([] if enough is None else [reference(y=alt.datum(enough))]),
+        bars(look, xOffset=DODGED).encode(x=at, y=heights["low"], y2="high:Q", tooltip=tooltip),
+        *(_open_end(end, look, at, heights[end]) for end in ("low", "high")),
+        points({**look, "shape": shape}, xOffset=DODGED, size=80).encode(
+            x=at, y=heights["factor"], tooltip=tooltip
         ),
     ]
-    return view(layers, rows, [x, "factor", "reached", "told", "seeds", "note"], facet, HEIGHT)
+    columns = [x, "factor", "reached", "seeds", "note", "low_open", "high_open"]
+    return view(layers, rows, columns, facet, HEIGHT)
+
+
+def _open_end(end: str, look: Mapping[str, Any], at: alt.X, height: alt.Y) -> alt.Chart:
+    """Arrow heads where intervals have no end."""
+    up = end == "high"
+    head = alt.Chart().transform_filter(f"datum.{end}_open")
+    arrows: alt.Chart = head.mark_point(
+        shape="triangle-up" if up else "triangle-down",
+        filled=True,
+        size=45,
+        opacity=1,
+        xOffset=DODGED,
+    ).encode(x=at, y=height, color=look["color"])
+    return arrows
 
 
 def scaling(

@@ -33,14 +33,16 @@ OF_TRAININGS = frozenset(SECTIONS) - {chosen.range_tests, compared.cost}
 """Sections that need a finished training."""
 
 
-def sections(results: StudyResults) -> tuple[Section, ...]:
-    """All sections that apply to the finished trials of a study."""
+def sections(results: StudyResults) -> Iterator[Section]:
+    """All sections that apply to the finished trials of a study; each is made when asked for."""
     if results.trials.empty:
-        return ()
+        return
     trained = not results.trainings.empty
-    return tuple(
-        section
-        for make in SECTIONS
-        if trained or make not in OF_TRAININGS
-        for section in make(results)
-    )
+    for make in SECTIONS:
+        if trained or make not in OF_TRAININGS:
+            yield from make(results)
+
+
+def answer(results: StudyResults) -> Section | None:
+    """The section whose chart shows the answer: the first one with a chart, if there is one."""
+    return next((section for section in sections(results) if section.chart is not None), None)

@@ -95,13 +95,13 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
     """Accuracy, or another metric, of every arm at every point."""
     metric = results.metric
     frame = arm_summary(results.trainings, results.axes, results.value)
-    x = along_x(results, "arm")
+    x = results.budget_axis or along_x(results, "arm")
     facet = [axis for axis in results.axes if axis != x]
     seeds = sorted(set(frame["n"]))
     counts = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     yield Section(
         name=metric.suffix,
-        title=metric.title,
+        title=f"{metric.title} at each budget" if x == results.budget_axis else metric.title,
         text=(
             f"{results.measured_on.capitalize()} {metric.label}, mean and 95 % interval over "
             f"{counts} seeds.{_diverged(frame, metric)}"

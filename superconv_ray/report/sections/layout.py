@@ -10,7 +10,7 @@ import pandas as pd
 
 from superconv_ray.report.study_results import StudyResults
 
-ALONG_X = ("data_count", "steps", "batch_size", "max_lr", "weight_decay", "dropout")
+ALONG_X = ("data_count", "steps", "epochs", "batch_size", "max_lr", "weight_decay", "dropout")
 """Settings to draw along x if they are swept, in order of preference."""
 MOST_FACETS = 8
 """Largest number of panels in a chart; the frame has all rows."""

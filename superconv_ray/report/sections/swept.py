@@ -14,6 +14,7 @@ from superconv_ray.analysis import (
     scaling_fits,
     speedup,
 )
+from superconv_ray.analysis.long_runs import FEWER_TIMES
 from superconv_ray.analysis.scaling.shape import FEWEST_POINTS
 from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import column_name
@@ -85,25 +86,68 @@ def _worth(results: StudyResults) -> Iterator[Section]:
             Quantity("factor", ("factor", "low", "high")),
             count("labels of the baseline", "baseline_labels"),
         ),
-        chart=charts.speedup(worth, "data_count", ["baseline"]),
+        chart=charts.speedup(worth, results.all_arms, "data_count"),
     )
 
 
 def speed(results: StudyResults) -> Iterator[Section]:
-    """Steps that a baseline needs to match the first arm."""
-    if "steps" not in results.axes or "batch_size" in results.axes or len(results.arms) < 2:
+    """Steps in which the first arm is as good as long runs of others, and they as it."""
+    if results.time_to_accuracy.empty:
         return
+    others = results.axes_but_budget
+    makers = (_to_the_long_runs, _at_each_budget)
+    # With one factor for each baseline, the picture of all budgets says more.
+    yield from (make(results, others) for make in (makers if others else makers[::-1]))
+
+
+def _to_the_long_runs(results: StudyResults, others: list[str]) -> Section:
     arm, *baselines = results.arms
-    others = [axis for axis in results.axes if axis != "steps"]
+    frame = results.time_to_accuracy
+    x = next((axis for axis in ("data_count", *others) if axis in others), "baseline")
+    return Section(
+        name="super_convergence",
+        title=f"How many times fewer steps {arm} needs",
+        text=(
+            f"Steps of each baseline's longest run, divided by those in which {arm} reaches its "
+            f"final {results.metric.label}, with intervals that hold together at 95 %. Above 1, "
+            f"{arm} needs fewer; from {FEWER_TIMES:g} on, by the interval, it super-converges. An "
+            f"arrow is a bound: upwards, {arm} is better with its smallest budget already; "
+            "downwards, it does not get there."
+        ),
+        frame=frame,
+        code=(
+            "import pandas as pd\nfrom superconv_ray.analysis import time_to_accuracy\n"
+            "pd.concat(\n    [\n"
+            f"        time_to_accuracy(trainings, {arm!r}, name, {others!r}, {results.value!r})"
+            f".assign(baseline=name)\n        for name in {baselines!r}\n    ],\n"
+            "    ignore_index=True,\n)"
+        ),
+        quantities=(
+            measured(results.metric, "target", ("target",)),
+            Quantity("factor", ("factor", "low", "high")),
+            count("steps", "steps"),
+        ),
+        chart=drawn(
+            charts.speedup,
+            frame,
+            results.all_arms,
+            x,
+            facet=[axis for axis in others if axis != x],
+            enough=FEWER_TIMES,
+        ),
+    )
+
+
+def _at_each_budget(results: StudyResults, others: list[str]) -> Section:
+    arm, *baselines = results.arms
     frame = speedup(results.trainings, arm, baselines, others, results.value)
-    yield Section(
+    return Section(
         name="speedup",
-        title=f"Speed-up of {arm}",
+        title=f"Speed-up of {arm} at each budget",
         text=(
             f"Steps that a baseline needs to match the final {results.metric.label} of {arm}, as a "
-            f"factor of each budget. Above 1, {arm} is faster. If the baseline never gets there, "
-            "the factor is a lower bound ('>'); if its shortest run already exceeds it, an upper "
-            "bound ('<')."
+            f"factor of each budget. Above 1, {arm} is faster. An arrow is a bound: upwards, the "
+            "baseline never gets there; downwards, its shortest run already exceeds it."
         ),
         frame=frame,
         code=code_of(speedup, "trainings", arm, baselines, others, results.value),
@@ -112,7 +156,7 @@ def speed(results: StudyResults) -> Iterator[Section]:
             Quantity("factor", ("factor", "low", "high")),
             count("steps of the baseline", "baseline_steps"),
         ),
-        chart=drawn(charts.speedup, frame, facet=[*others, "baseline"]),
+        chart=drawn(charts.speedup, frame, results.all_arms, facet=others),
     )
 
 

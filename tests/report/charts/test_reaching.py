@@ -26,38 +26,47 @@ def factors() -> pd.DataFrame:
             "seeds": 3,
             "note": "",
             "data_count": 100,
+            "baseline": "a",
         }
     )
 
 
-def test_bounds_are_triangles_and_unknown_factors_are_left_out() -> None:
-    drawing = Drawing(charts.speedup(factors()))
+def test_bounds_are_arrows_and_unknown_factors_are_left_out() -> None:
+    drawing = Drawing(charts.speedup(factors(), ARMS))
     assert {"factor in steps (log scale)", "steps (log scale)"} <= set(drawing.texts)
-    points = drawing.marks("point")
+    points = [told for told in drawing.marks("point") if "reached: " in told]
     assert [told.split("reached: ")[1].split(";")[0] for told in points] == [
         "reached",
         "at least",
         "at most",
     ]
     assert "factor [95 % interval] in steps: >3 [2.5, inf]" in points[1]
+    # Open ends of intervals have arrow heads, too.
+    assert len(drawing.marks("point")) == len(points) + 2
 
 
 def test_open_intervals_extend_to_the_end_of_the_axis() -> None:
-    spec = charts.speedup(factors()).to_dict()
+    spec = charts.speedup(factors(), ARMS).to_dict()
     (rows,) = spec["datasets"].values()
     low, high = spec["layer"][1]["encoding"]["y"]["scale"]["domain"]
     assert (rows[2]["low"], rows[1]["high"]) == (round(low, 6), round(high, 6))
 
 
-def test_label_factors_have_a_panel_per_baseline() -> None:
+def test_label_factors_have_the_colors_of_their_baselines() -> None:
     frame = pd.concat(factors().assign(baseline=name, data_count=[1, 2, 3, 4]) for name in ARMS)
-    drawing = Drawing(charts.speedup(frame, "data_count", ["baseline"]), NARROW)
-    assert {"baseline a", "baseline b", "factor in labels (log scale)"} <= set(drawing.texts)
+    drawing = Drawing(charts.speedup(frame.assign(baseline_labels=1), ARMS, "data_count"), NARROW)
+    assert {"baseline", "a", "b", "factor in labels (log scale)"} <= set(drawing.texts)
     assert drawing.width <= 420
 
 
+def test_the_factor_that_is_enough_is_on_the_axis() -> None:
+    spec = charts.speedup(factors().head(1), ARMS, enough=50).to_dict()
+    assert spec["layer"][1]["encoding"]["y"]["datum"] == 50
+    assert max(spec["layer"][2]["encoding"]["y"]["scale"]["domain"]) > 50
+
+
 def test_without_a_known_factor_only_axes_are_drawn() -> None:
-    drawing = Drawing(charts.speedup(factors().iloc[3:]))
+    drawing = Drawing(charts.speedup(factors().iloc[3:], ARMS))
     assert drawing.marks("point") == []
 
 

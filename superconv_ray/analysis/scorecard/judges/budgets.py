@@ -10,6 +10,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from superconv_ray.analysis.long_runs import (
+    DOES_NOT,
+    SUPER_CONVERGES,
+    time_to_accuracy,
+)
 from superconv_ray.analysis.scorecard.judgement import (
     CANNOT_TELL,
     DOES_NOT_HOLD,
@@ -25,11 +30,6 @@ from superconv_ray.analysis.scorecard.judgement import (
     points,
 )
 from superconv_ray.analysis.statistics.intervals import mean_interval
-from superconv_ray.analysis.time_to_accuracy import (
-    DOES_NOT,
-    SUPER_CONVERGES,
-    time_to_accuracy,
-)
 from superconv_ray.design.text import interval_text
 
 IN_A_THIRD: Mapping[str, Verdict] = {SUPER_CONVERGES: HOLDS, DOES_NOT: DOES_NOT_HOLD}

@@ -9,6 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from superconv_ray.analysis.long_runs import (
+    DOES_NOT,
+    SUPER_CONVERGES,
+    time_to_accuracy,
+)
 from superconv_ray.analysis.range_tests.frames import join_range_tests
 from superconv_ray.analysis.range_tests.tables import range_test_table
 from superconv_ray.analysis.scorecard.judgement import (
@@ -18,11 +23,6 @@ from superconv_ray.analysis.scorecard.judgement import (
     Judgement,
     Verdict,
     all_of,
-)
-from superconv_ray.analysis.time_to_accuracy import (
-    DOES_NOT,
-    SUPER_CONVERGES,
-    time_to_accuracy,
 )
 from superconv_ray.design.text import interval_text
 
