@@ -20,7 +20,7 @@ from superconv_ray.storage.store import Store
 from superconv_ray.storage.writing import StoreWriter
 
 SAMPLE = Path(__file__).parents[1] / "studies" / "results"
-STUDY = "limited_data_fashion_mnist_small_cnn"
+STUDY = "super_convergence_fashion_mnist_lenet"
 
 # As the documentation has them.
 DUCKDB = """
@@ -69,11 +69,8 @@ def test_the_documentation_has_these_lines() -> None:
 def test_the_sample_study_is_read_without_this_package(line: str) -> None:
     found = read(line, SAMPLE, STUDY)
     wanted = expected(open_store(SAMPLE), STUDY)
-    assert len(wanted) == 20  # 5 numbers of labels, 4 arms
+    assert len(wanted) == 18  # 3 numbers of labels, 6 arms
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
-    # One of them by hand, from the study's docstring
-    cosine = found[(found["data_count"] == 300) & (found["arm"] == "cosine")]
-    assert cosine["accuracy"].round(3).item() == 0.757
 
 
 @pytest.fixture
@@ -96,7 +93,8 @@ def grown(tmp_path: Path) -> Store:
 @LINES
 def test_parts_and_compact_files_are_read_together(line: str, grown: Store) -> None:
     place = Path(grown.files.uri)
-    assert len(list(place.glob("trials/*.parquet"))) == 4
+    compacted = len(list(SAMPLE.glob("trials/*.parquet")))
+    assert len(list(place.glob("trials/*.parquet"))) == compacted + 3
     (row,) = read(line, place, "late").itertuples(index=False)
     assert (row.data_count, row.arm, row.seeds) == (100, "a", 3)
     assert row.accuracy == pytest.approx(0.6)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 
-import pandas as pd
-
 import superconv_ray
 from benchmarks.tables import with_short_table
-from superconv_ray import open_store
-from superconv_ray.analysis import arm_summary, compare
+from superconv_ray import StudyResults, open_store
+from superconv_ray.analysis import time_to_accuracy
 from tests.documents import ROOT, blocks
 
 README = (ROOT / "README.md").read_text()
+RESULTS = ROOT / "studies" / "results"
+STUDIES = (
+    "parts_of_one_cycle_digits_small_cnn",
+    "super_convergence_fashion_mnist_lenet",
+    "paper_mnist_lenet_laptop",
+)
 
 
 def test_it_is_short() -> None:
@@ -37,25 +41,26 @@ def test_its_speeds_are_those_that_benchmarks_saved() -> None:
     assert with_short_table(README) == README
 
 
-def test_its_results_are_those_of_the_sample_study() -> None:
-    store = open_store(ROOT / "studies" / "results")
-    (study,) = store.studies()
-    trials = store.trials(study)
-    baselines = ["piecewise", "cosine", "linear"]
-    means = 100 * arm_summary(trials, ["data_count"]).pivot(
-        index="data_count", columns="arm", values="mean"
-    )
-    gaps = compare(trials, "one_cycle", baselines, ["data_count"])
-    texts = {(gap["data_count"], gap["baseline"]): gap_text(gap) for _, gap in gaps.iterrows()}
-    for labels, row in means[["one_cycle", *baselines]].iterrows():
-        accuracies = [f"{mean:.1f}" for mean in row]
-        shown = [texts[labels, "piecewise"], texts[labels, "linear"]]
-        assert f"| {' | '.join([f'{labels:,}', *accuracies, *shown])} |" in README
+def test_its_speed_ups_are_those_of_the_sample_store() -> None:
+    trials = open_store(RESULTS).trials("quickstart")
+    steps = [
+        time_to_accuracy(trials, "one_cycle", f"step_{rate}", ["data_count"]).set_index(
+            "data_count"
+        )
+        for rate in ("0.01", "0.1")
+    ]
+    for labels in (144, 1437):
+        shown = ["{factor:.1f} [{low:.1f}, {high:.1f}]".format(**t.loc[labels]) for t in steps]
+        assert f"| {' | '.join([f'{labels:,}', *shown])} |" in README
 
 
-def gap_text(gap: pd.Series) -> str:
-    mean, low, high = 100 * gap[["mean", "low", "high"]]
-    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+def test_its_gaps_are_those_of_the_sample_store() -> None:
+    found = README[README.index("## What it found") : README.index("## A study")]
+    shown = {name: str(StudyResults(open_store(RESULTS), name)) for name in STUDIES}
+    said = re.findall(r"[-+][\d.]+ \[[^]]+\]", found)
+    assert len(said) >= 4
+    for gap in said:
+        assert any(gap in text for text in shown.values()), gap
 
 
 def test_the_picture_of_a_report_is_small() -> None:

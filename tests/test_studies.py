@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from click.testing import Result
 
 from superconv_ray import open_store
 from superconv_ray.data.readers import DATA_DIR_VARIABLE, find_files
+from superconv_ray.design.building import make_plan
 
 STUDIES = Path(__file__).parents[1] / "studies"
 
@@ -48,19 +51,31 @@ def test_the_quickstart_compares_three_arms_at_three_budgets(
 def test_limited_data_takes_its_data_set_and_its_size_from_flags(
     superconv: Callable[..., Result],
 ) -> None:
-    flags = ["--dataset", "cifar10", "--fractions", 0.01, "--fractions", 0.1, "--seeds", 2]
-    plan = superconv("plan", STUDIES / "limited_data.py", *flags, "--steps", 100)
-    title, question, total, _, *cells, _ = plan.stdout.splitlines()
-    assert title.startswith("study limited_data_cifar10_resnet20: ")
-    assert question == "as labels become scarce?"  # wrapped at 80 columns
-    # 1 % and 10 % of CIFAR-10's 50,000 training images
-    assert [line.split()[:3] for line in cells] == [
-        [arm, f"data_fraction={fraction}", labels]
-        for fraction, labels in ((0.01, "500"), (0.1, "5,000"))
-        for arm in ("one_cycle", "piecewise", "cosine", "linear")
+    flags = ["--dataset", "cifar10", "--model", "resnet8", "--labels", 500, "--labels", 5000]
+    flags += ["--budgets", 10, "--usual", "linear", "--seeds", 2]
+    plan = superconv("plan", STUDIES / "limited_data.py", *flags)
+    lines = plan.stdout.splitlines()
+    assert lines[0].startswith("study limited_data_cifar10_resnet8: ")
+    # Each of 8 trainings has a search of 4 trials, which train on four fifths of the labels
+    assert lines[2] == "4 cells, 40 trials (32 tuning trials, 8 trainings), 14,452 steps"
+    assert [line.split()[:4] for line in lines if "data_count=" in line] == [
+        [arm, f"data_count={labels},", "budget=epochs(10)", f"{labels:,}"]
+        for labels in (500, 5000)
+        for arm in ("one_cycle", "linear")
     ]
-    # 8 cells of 2 trainings and of 12 tuning trials for each of them, 100 steps each
-    assert total == "8 cells, 208 trials (192 tuning trials, 16 trainings), 20,800 steps"
+
+
+def test_limited_data_shares_its_trainings_with_super_convergence() -> None:
+    flags: dict[str, Any] = {"labels": (300,), "usual": ("linear",), "seeds": 1}
+    limited, whole = (
+        make_plan(runpy.run_path(str(STUDIES / f"{name}.py"))["study"](**flags))
+        for name in ("limited_data", "super_convergence")
+    )
+    own, others = (
+        {(cell.arm, str(cell.point), repr(cell.templates)) for cell in plan.cells}
+        for plan in (limited, whole)
+    )
+    assert own < others
 
 
 @pytest.mark.skipif(
@@ -70,19 +85,17 @@ def test_limited_data_takes_its_data_set_and_its_size_from_flags(
 def test_limited_data_runs_on_fashion_mnist(
     superconv: Callable[..., Result], store_uri: str
 ) -> None:
-    flags = ["--model", "small_cnn", "--fractions", 0.005, "--steps", 20, "--seeds", 1]
+    flags = ["--labels", 300, "--budgets", 3, "--usual", "linear", "--seeds", 1]
     path = STUDIES / "limited_data.py"
     flags += ["--tuning-trials", 2]
-    run = superconv("run", path, "--local", *flags, "--max-trials", 9, "--store", store_uri)
+    run = superconv("run", path, "--local", *flags, "--max-trials", 5, "--store", store_uri)
     assert run.exit_code == 0, run.output
-    assert "9 trials trained, 0 found in the store" in run.stdout
-    assert "3 left" in run.stdout  # of 4 arms, each with 2 tuning trials and a training
-    assert "the study's own tables cannot be made from these trials: no finished" in run.stdout
+    assert "5 trials trained, 0 found in the store" in run.stdout
+    assert "1 left" in run.stdout  # of 2 arms, each with 2 tuning trials and a training
+    assert "the study's own tables cannot be made from these trials" in run.stdout
     trials = open_store(store_uri).trials()
-    assert trials["validation_fraction"].value_counts().to_dict() == {
-        0.2: 7,
-        0.0: 2,
-    }  # trials that were waiting come first
+    # trials that were waiting come first
+    assert trials["validation_fraction"].value_counts().to_dict() == {0.2: 4, 0.0: 1}
     assert set(trials["data_count"]) == {300}
     assert trials["train_accuracy"].max() > 0.2  # guessing: 0.1
 
@@ -126,14 +139,21 @@ def flowers(count: int) -> pd.DataFrame:
     return frame.assign(label=np.where(labels, "iris", "rose"))
 
 
-def test_the_sample_study_shows_what_its_docstring_says(superconv: Callable[..., Result]) -> None:
-    path, store = STUDIES / "limited_data.py", STUDIES / "results"
-    shown = superconv("show", path, "--model", "small_cnn", "--store", store)
+SHOWN = {"super_convergence": ["--usual", "piecewise", "--usual", "linear"]}
+"""Flags of the runs in the sample store."""
+SHOWN["super_convergence"] += [f for n in (100, 300, 1000) for f in ("--labels", str(n))]
+SHOWN["parts_of_one_cycle"] = []
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_docstring_has_the_numbers_of_the_sample_store(
+    name: str, superconv: Callable[..., Result]
+) -> None:
+    path = STUDIES / f"{name}.py"
+    shown = superconv("show", path, *SHOWN[name], "--store", STUDIES / "results")
     assert shown.exit_code == 0, shown.output
-    text = path.read_text()
-    interval = r"\d[\d.]* \[[^]]+\]"
-    gaps = re.findall(rf"(?:piecewise|cosine|linear) +([-+]{interval})", shown.stdout)
-    accuracies = re.findall(rf"  ({interval})", shown.stdout)
-    assert (len(gaps), len(accuracies)) == (15, 20)  # 5 numbers of labels, 3 baselines, 4 arms
-    assert all(found in text for found in [*gaps, *accuracies])
-    assert "an exponent is at its bound: these n do not tell b from c" in shown.stdout
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    interval = r"[-+\d][\d.]* \[[^]]+\]"
+    said = re.findall(interval, docstring)
+    assert len(said) >= 6
+    assert not [found for found in said if found not in shown.stdout]

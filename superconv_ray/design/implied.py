@@ -18,8 +18,7 @@ IMPLIED: Mapping[str, Any] = MappingProxyType(
         "warmup_fraction": 0.0,
     }
 )
-"""Defaults that ids leave out: what trials did before there was a choice. Rows that were written
-then have null for them."""
+"""Defaults that ids leave out: what trials did before there was a choice."""
 
 _ONE_CYCLE = ("policy", frozenset({"one_cycle"}))
 _ONLY_WITH: Mapping[str, tuple[str, frozenset[str]]] = MappingProxyType(
@@ -47,8 +46,3 @@ def implied_with(value_of: Callable[[str], Any]) -> dict[str, Any]:
         for name, value in IMPLIED.items()
         if name not in _ONLY_WITH or value_of(_ONLY_WITH[name][0]) in _ONLY_WITH[name][1]
     }
-
-
-def needed_to_imply(name: str) -> tuple[str, frozenset[str]] | None:
-    """The other field, and its values, with which alone a field's default is implied, if any."""
-    return _ONLY_WITH.get(name)

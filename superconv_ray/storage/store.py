@@ -26,7 +26,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superconv_ray.design.definition import StudyDefinition
-from superconv_ray.design.implied import IMPLIED, needed_to_imply
 from superconv_ray.design.text import counted, did_you_mean
 from superconv_ray.storage import schema, tables
 from superconv_ray.storage.filesystem import Files
@@ -124,16 +123,14 @@ class Store:
         only = None if ids is None else frozenset(ids)
         wanted = _wanted(columns, correctness)
         if study is None:
-            return _with_implied(
-                _to_pandas(read_table(self.files, "trials", filters, wanted, only))
-            )
+            return _to_pandas(read_table(self.files, "trials", filters, wanted, only))
         members = self.members(study)
         own = frozenset(members["trial_id"])
         wanted = ["trial_id", *(c for c in wanted if c != "trial_id")]
         only = own if only is None else own & only
         table = read_table(self.files, "trials", filters, wanted, only)
         # A trial that several studies share keeps the data_fraction that the first one asked for.
-        rows = _with_implied(_to_pandas(table)).drop(columns="data_fraction", errors="ignore")
+        rows = _to_pandas(table).drop(columns="data_fraction", errors="ignore")
         return members.merge(rows, on="trial_id", how="inner")
 
     def curves(
@@ -258,19 +255,6 @@ def _wanted(columns: Sequence[str] | None, correctness: bool) -> list[str]:
 
 def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
     return frozenset(name.removesuffix(suffix) for name in names if name.endswith(suffix))
-
-
-def _with_implied(trials: pd.DataFrame) -> pd.DataFrame:
-    """Fill in settings for which there was no choice when the row was written."""
-    for name, value in IMPLIED.items():
-        other = needed_to_imply(name)
-        if name not in trials or (other and other[0] not in trials):
-            continue
-        unset = trials[name].isna()
-        if other:
-            unset &= trials[other[0]].isin(other[1])
-        trials[name] = trials[name].mask(unset, value)
-    return trials
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

@@ -99,7 +99,7 @@ def test_an_unknown_study_is_an_error_that_lists_the_known_ones(
     result = superconv("report", SAMPLE, "--study", "mnist", "-o", page)
     assert result.exit_code == 2
     assert "no study 'mnist'" in result.stderr
-    assert "there are: 'limited_data_fashion_mnist_small_cnn'" in result.stderr
+    assert "'super_convergence_fashion_mnist_lenet'" in result.stderr
     assert not page.exists()
 
 

@@ -74,7 +74,7 @@ def test_every_line_fits_a_terminal(store: Store) -> None:
     quickstart = load_study(SAMPLE.parent / "quickstart.py")
     assert isinstance(quickstart, Study)
     texts = [
-        study_text(StudyResults(sample, sample.studies()[0])),
+        *(study_text(StudyResults(sample, name)) for name in sample.studies()),
         study_text(StudyResults(write_made_study(quickstart, store.files.uri), quickstart.name)),
     ]
     for text in texts:

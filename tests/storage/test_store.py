@@ -287,21 +287,6 @@ def test_frames_can_be_written_to_however_large_they_are(
             assert frame.loc[0, name] == 7
 
 
-def test_rows_from_before_a_setting_was_a_choice_show_what_was_implied() -> None:
-    """The sample store's rows have null for all of these."""
-    trials = open_store(Path(__file__).parents[2] / "studies" / "results").trials()
-    one_cycle, piecewise, cosine = (
-        trials[trials["policy"] == policy] for policy in ("one_cycle", "piecewise", "cosine")
-    )
-    assert set(one_cycle["peak_fraction"]) == {0.5}
-    assert set(one_cycle["cycle_end"]) == {"min_lr"}
-    assert piecewise[["peak_fraction", "anneal", "cycle_end"]].isna().all(axis=None)
-    assert set(piecewise["warmup_fraction"]) == {0.0}
-    assert one_cycle["warmup_fraction"].isna().all()
-    assert set(cosine["lr_placement"]) == {"outside"}
-    assert set(trials["label_smoothing"]) == {0.0}
-
-
 @pytest.mark.parametrize("kind", ["parts", "compact"])
 def test_correctness_is_read_on_request_only(store: Store, kind: str) -> None:
     write(store, 1, 2)
