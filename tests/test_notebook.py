@@ -7,15 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import nbformat
-import pandas as pd
 import pytest
 
 from docs.notebook import NOTEBOOK, executed
-from superconv_ray import open_store
-from superconv_ray.analysis import arm_summary, compare, effort, gap_trend, scaling_fits
-
-ARM = "one_cycle"
-BASELINES = ["piecewise", "cosine", "linear"]
+from superconv_ray import StudyResults, open_store
+from superconv_ray.analysis import time_to_accuracy
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +27,9 @@ def text(notebook: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def trials() -> pd.DataFrame:
+def results() -> StudyResults:
     store = open_store(NOTEBOOK.parent / "results")
-    (study,) = store.studies()
-    return store.trials(study)
-
-
-@pytest.fixture(scope="module")
-def trainings(trials: pd.DataFrame) -> pd.DataFrame:
-    return trials[trials["role"] == "training"]
+    return StudyResults(store, "super_convergence_fashion_mnist_lenet")
 
 
 def texts(notebook: Any) -> Iterator[tuple[str, list[str]]]:
@@ -76,92 +66,37 @@ def test_it_asks_eight_questions(notebook: Any) -> None:
     assert all(heading.endswith("?") for heading in headings)
 
 
-def test_240_tuning_trials_and_100_trainings(trials: pd.DataFrame, text: str) -> None:
-    assert trials["role"].value_counts().to_dict() == {"tuning": 240, "training": 100}
-    accuracy = arm_summary(trials, ["data_count"])
-    assert accuracy["n"].eq(5).all()
-    assert accuracy["diverged"].eq(0).all()
-    assert "240 tuning trials chose" in text
-    assert "100 trainings" in text
+def test_arms_are_within_a_point_from_30_epochs_on(results: StudyResults, text: str) -> None:
+    late = results.trainings[results.trainings["epochs"] >= 30]
+    means = late.groupby(["data_count", "epochs", "arm"])["test_accuracy"].mean().unstack()
+    assert (means.max(axis=1) - means.min(axis=1)).max() < 0.01
+    assert "From 30 epochs on, all arms are within a point of one another" in text
 
 
-def test_1cycle_is_better_nowhere(trials: pd.DataFrame, text: str) -> None:
-    gaps = compare(trials, ARM, BASELINES, ["data_count"])
-    decided = gaps[gaps["verdict"] != "undecided"]
-    assert decided["verdict"].eq("baseline better").all()
-    places = set(zip(decided["baseline"], decided["data_count"], strict=True))
-    assert places == {("cosine", 300), ("cosine", 6000), ("linear", 6000)}
-    said = "cosine is better at 300 and 6,000 labels, linear at 6,000 labels"
-    assert said in text
-    described = " ".join((NOTEBOOK.parent / "limited_data.py").read_text().split())
-    assert said in described[0].lower() + described[1:].replace("Cosine", "cosine")
+def test_factors_and_gaps_are_undecided(results: StudyResults, text: str) -> None:
+    for baseline in ("inv_0.01", "piecewise"):
+        arms = ["one_cycle", "range_tested"]
+        found = time_to_accuracy(results.trainings, arms, baseline, ["data_count"])
+        assert set(found["verdict"]) == {"undecided"}
+    assert set(results.comparison["verdict"]) == {"undecided"}
+    assert "All factors are undecided" in text
+    assert "all rows are undecided" in text
 
 
-def test_rows_share_the_chance_of_error(trials: pd.DataFrame, text: str) -> None:
-    gaps = compare(trials, ARM, BASELINES, ["data_count"])
-    assert len(gaps) == 15
-    assert "each interval is of 99.67 %" in text
-    assert (gaps["p"] < 0.05).sum() == 9
-    assert "9 of them would have p below 0.05" in text
+def test_no_gain_grows_and_after_10_epochs_three_fall(results: StudyResults, text: str) -> None:
+    trend = results.trend
+    assert set(trend["verdict"]) == {"undecided", "falls"}
+    falling = trend[trend["verdict"] == "falls"]
+    assert set(falling["epochs"]) == {10}
+    assert len(falling) == 3
+    assert "No gain grows. After 10 epochs, 1cycle falls behind three of its baselines" in text
 
 
-def test_the_gain_falls_because_of_300_labels(trials: pd.DataFrame, text: str) -> None:
-    trend = gap_trend(trials, ARM, BASELINES)
-    assert trend["verdict"].eq("falls").all()
-    assert (100 * trend["mean"]).round(1).tolist() == [-1.6, -1.6, -1.8]
-    assert "falls by 1.6 to 1.8 points" in text
-    gaps = compare(trials, ARM, BASELINES, ["data_count"])
-    few = gaps[gaps["data_count"] == 300]
-    assert (100 * few["mean"]).round(1).tolist() == [-5.1, -6.6, -6.1]
-    assert "5 to 7 points behind" in text
-
-
-def test_without_300_labels_only_the_gap_to_cosine_grows(trials: pd.DataFrame, text: str) -> None:
-    trend = gap_trend(trials[trials["data_count"] > 300], ARM, BASELINES).set_index("baseline")
-    assert (100 * trend["mean"]).round(1)["cosine"] == 1.1
-    assert trend["verdict"].to_dict() == {
-        "piecewise": "undecided",
-        "cosine": "grows",
-        "linear": "undecided",
-    }
-    assert "the gap to cosine would grow by 1.1 points" in text
-
-
-def test_the_search_at_300_labels_chose_by_chance(
-    trials: pd.DataFrame, trainings: pd.DataFrame, text: str
-) -> None:
-    chosen = trainings.groupby(["data_count", "arm"])["max_lr"].first().unstack()[ARM].round(2)
-    assert chosen[300] == 4.73
-    assert (chosen.loc[1200:].min(), chosen.loc[1200:].max()) == (0.44, 0.87)
-    assert "chose a `max_lr` of 4.73" in text
-    assert "chose 0.44 to 0.87" in text
-    searched = trials[
-        (trials["role"] == "tuning") & (trials["data_count"] == 300) & (trials["arm"] == ARM)
-    ].sort_values("max_lr")
-    assert (searched["validation_fraction"] * searched["data_count"]).eq(60).all()
-    best = searched[searched["validation_accuracy"] == searched["validation_accuracy"].max()]
-    assert best["max_lr"].round(2).tolist() == [0.2, 0.44, 4.73]
-    assert best["validation_accuracy"].mul(60).round().eq(45).all()
-    assert "Three rates from 0.2 to 4.7 classified the same 45 of the 60" in text
-
-
-def test_tuning_cost_the_same_for_every_arm(trials: pd.DataFrame, text: str) -> None:
-    spent = effort(trials).pivot(index="arm", columns="role", values="steps")
-    assert spent["training"].eq(12_500).all()
-    assert spent["tuning"].eq(30_000).all()
-    assert "30,000 steps of search for 12,500 measured steps" in text
-
-
-def test_the_scaling_cannot_be_told(trials: pd.DataFrame) -> None:
-    fits = scaling_fits(trials)
-    assert fits.loc[fits["note"].str.contains("at its bound"), "arm"].tolist() == [ARM]
-    assert (fits["b_high"] - fits["b_low"]).min() > 0.8
-
-
-def test_bn_statistics_change_no_mean_by_more_than_a_fifth_of_a_point(
-    trainings: pd.DataFrame, text: str
-) -> None:
-    change = trainings["test_accuracy_reestimated"] - trainings["test_accuracy"]
-    means = change.groupby([trainings["data_count"], trainings["arm"]]).mean()
-    assert means.abs().max() < 0.002
-    assert "no arm's mean accuracy by more than 0.2 points" in text
+def test_the_range_tests_read_one_rate_for_all_seeds(results: StudyResults, text: str) -> None:
+    trainings = results.trainings
+    own = trainings[trainings["arm"] == "range_tested"]
+    assert own.groupby(["data_count", "epochs"])["max_lr"].nunique().eq(1).all()
+    searched = trainings[trainings["arm"] == "one_cycle"]
+    assert searched.groupby(["data_count", "epochs"])["max_lr"].nunique().eq(5).all()
+    assert "Every seed has a search of its own" in text
+    assert "read one rate for all seeds" in text
