@@ -28,9 +28,9 @@ VERDICTS = {
     UNDECIDED: "undecided against",
 }
 REACHES = {
-    SUPER_CONVERGES: "super-converges against",
-    DOES_NOT: "does not against",
-    UNDECIDED: "is undecided against",
+    SUPER_CONVERGES: "yes against",
+    DOES_NOT: "no against",
+    UNDECIDED: "undecided against",
 }
 NOT_BRACKETED = "not bracketed"
 """Verdict on a range test whose accuracy is highest at one of its ends."""
@@ -59,10 +59,10 @@ def super_convergence(results: StudyResults) -> Iterator[str]:
     if results.time_to_accuracy.empty:
         return
     arm, *baselines = results.arms
+    found = _points(results.time_to_accuracy, baselines, REACHES)
     yield (
-        f"{arm} {_points(results.time_to_accuracy, baselines, REACHES)} (to super-converge is to "
-        "end where the baseline's longest run does with at least "
-        f"{FEWER_TIMES:g} times fewer steps). At equal budgets:"
+        f"Does {arm} super-converge, that is, end where a baseline's longest run does with at "
+        f"least {FEWER_TIMES:g} times fewer steps? {found[0].upper()}{found[1:]}. At equal budgets,"
     )
 
 

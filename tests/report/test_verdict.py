@@ -70,9 +70,9 @@ def test_super_convergence_is_stated_where_budgets_are_swept(store: Store) -> No
             study.add("short", short + seed / 10_000, seed=seed, point=point, steps=steps)
             study.add("long", long - seed / 10_000, seed=seed, point=point, steps=steps)
     assert headline(study.results()) == (
-        "short super-converges against long (to super-converge is to end where the baseline's "
-        "longest run does with at least 3 times fewer steps). At equal budgets: short is better "
-        "than long at all 3 points."
+        "Does short super-converge, that is, end where a baseline's longest run does with at "
+        "least 3 times fewer steps? Yes against long. At equal budgets, short is better than long "
+        "at all 3 points."
     )
 
 
