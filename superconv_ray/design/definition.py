@@ -138,7 +138,8 @@ class StudyDefinition:
         """The definition that `to_json` gave.
 
         Raises:
-            ValueError: It is of another version, or is no definition.
+            ValueError: It is of another version, is no definition, or has another digest than its
+                content gives.
         """
         version = content.get("version") if isinstance(content, Mapping) else None
         if version != DEFINITION_VERSION:
@@ -150,9 +151,17 @@ class StudyDefinition:
         try:
             own["cells"] = [CellDefinition(**cell) for cell in content["cells"]]
             own["provenance"] = Provenance(**content["provenance"])
-            return cls(**own)
+            found = cls(**own)
+            digest = content["digest"]
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a study definition: {error!r}") from None
+        # Memberships refer to the digest, so that with another one the study would look empty.
+        if found.digest != digest:
+            raise ValueError(
+                f"its digest is {digest!r} where its content gives {found.digest!r}: another "
+                "version of superconv_ray wrote it, or it was changed"
+            )
+        return found
 
 
 _ASKED = (

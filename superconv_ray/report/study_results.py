@@ -214,12 +214,21 @@ class StudyResults:
 
     @cached_property
     def axes(self) -> list[str]:
-        """Swept columns of the trials, in the order of the sweep."""
+        """Swept columns of the trials, in the order of the sweep.
+
+        A setting that some arms do not have, such as 1cycle's tail, is none if the others tell the
+        points apart: arms would share no point of it.
+        """
         columns = {**COLUMN_OF_SETTING, **({"budget": "epochs"} if self.epochs else {})}
         swept = dict.fromkeys(
             columns.get(name, name) for point in self.definition.sweep for name in point
         )
-        return [c for c in swept if c in self.trainings and _differs(self.trainings[c])]
+        found = [c for c in swept if c in self.trainings and _differs(self.trainings[c])]
+        shared = [c for c in found if self.trainings[c].notna().all()]
+        if not shared or shared == found:
+            return found
+        told_apart = self.trainings["point"].groupby([self.trainings[c].map(str) for c in shared])
+        return shared if told_apart.nunique().eq(1).all() else found
 
     @property
     def budget_axis(self) -> str | None:

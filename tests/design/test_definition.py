@@ -35,6 +35,12 @@ def arms(**changes: Arm) -> dict[str, Arm]:
 # What it holds
 
 
+def test_a_definition_with_another_digest_than_its_content_gives_is_refused() -> None:
+    content = defined().to_json() | {"digest": "0" * 16}
+    with pytest.raises(ValueError, match="digest is '0000000000000000' where its content gives"):
+        StudyDefinition.from_json(content)
+
+
 def test_a_definition_comes_back_from_json_as_it_was() -> None:
     provenance = Provenance(python="3.11.7", commit="0123abc", command="small.py run")
     searched = arms(tuned=Arm(max_lr=tuned(0.01, 1)), found=Arm(max_lr=from_range_test()))

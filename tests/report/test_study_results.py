@@ -60,6 +60,16 @@ def test_budgets_in_epochs_are_an_axis_that_labels_do_not_change(store: Store) -
     assert sorted(results.trainings["epochs"]) == [1, 1, 3, 3]
 
 
+def test_a_setting_that_an_arm_does_not_have_is_no_axis_of_its_own(store: Store) -> None:
+    points = [{"steps": n, "tail_fraction": n / 1000} for n in (100, 200)]
+    study = HandMade(store, ("one_cycle", "constant"), *points)
+    for place, point in enumerate(points):
+        study.add("one_cycle", 0.9, point=place, policy="one_cycle", **point)
+        study.add("constant", 0.8, point=place, policy="constant", steps=point["steps"])
+    assert study.results().axes == ["steps"]
+    assert len(study.results().comparison) == 2
+
+
 def test_a_swept_list_is_an_axis(store: Store) -> None:
     milestones = ((0.5, 0.75), (0.6, 0.9))
     study = HandMade(store, ("a",), *({"milestones": list(given)} for given in milestones))
