@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
-import super_convergence
+import super_convergence  # type: ignore[import-not-found]  # lies beside this file
 
 from superconv_ray import Study, main
 
@@ -36,7 +36,7 @@ def study(
     tuning_trials: int = 4,
 ) -> Study:
     """Return the study at a size given by flags."""
-    whole = super_convergence.study(
+    whole: Study = super_convergence.study(
         dataset, model, labels, budgets, usual, batch_size, seeds, tuning_trials
     )
     return replace(

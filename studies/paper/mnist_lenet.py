@@ -16,6 +16,23 @@ in [0, 1], as Caffe feeds them. The laptop scale has 3,000 labels and the budget
 epochs. In place of the arm to 0.2 it has step schedules and linear decays from larger rates. They
 take the published factor apart: a baseline from 0.05 or 0.1 shows what is due to the published
 baselines' small rate, and whether 0.1 needs the ramp of 1cycle to train at all. No rate is tuned.
+
+Measured at the laptop scale, 2026-11-27, two cores of an Intel Xeon (bf16), 4 seeds. Test accuracy
+in %, with its 95 % interval:
+
+                           12 epochs            85 epochs
+    1cycle to 0.1  93.5 [92.1, 94.6]    96.4 [95.8, 97.0]
+    inv 0.01       91.4 [90.3, 92.4]    96.2 [95.5, 96.7]
+    step 0.01      90.1 [89.0, 91.1]    95.7 [95.1, 96.2]
+    step 0.05      94.4 [93.4, 95.3]    96.3 [95.6, 96.9]
+    linear 0.05    94.4 [93.7, 95.0]    96.3 [95.7, 96.8]
+    step 0.1       2 of 4 diverged      2 of 4 diverged
+    linear 0.1     1 of 4 diverged      2 of 4 diverged
+
+With a twentieth of the published labels, 12 epochs are 71 steps, and 1cycle does not reach in them
+what `inv` reaches in 85 epochs. At equal budgets it is ahead of the published baselines, and so are
+a step schedule and a linear decay from 0.05. From 0.1 only 1cycle trains with every seed: what its
+ramp adds here is stability.
 """
 
 from collections.abc import Mapping

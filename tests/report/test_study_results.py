@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -61,7 +62,7 @@ def test_budgets_in_epochs_are_an_axis_that_labels_do_not_change(store: Store) -
 
 
 def test_a_setting_that_an_arm_does_not_have_is_no_axis_of_its_own(store: Store) -> None:
-    points = [{"steps": n, "tail_fraction": n / 1000} for n in (100, 200)]
+    points: list[dict[str, Any]] = [{"steps": n, "tail_fraction": n / 1000} for n in (100, 200)]
     study = HandMade(store, ("one_cycle", "constant"), *points)
     for place, point in enumerate(points):
         study.add("one_cycle", 0.9, point=place, policy="one_cycle", **point)
