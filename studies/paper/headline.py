@@ -9,6 +9,16 @@ one run each. Here all arms average the statistics of batch norm alike, and ever
 budgets, so that the gap at equal budget shows too. The laptop scale has a CNN with batch norm
 on 500 images of digits, 80 and 640 iterations of 32, 1cycle from 0.03 to 0.3, and a step schedule
 from 0.1.
+
+Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 10 seeds. Test
+accuracy in %, mean and 95 % interval:
+
+    iterations          one_cycle               step
+            80  95.4 [93.2, 96.9]  95.6 [93.8, 96.9]
+           640  98.0 [96.7, 98.8]  97.8 [96.4, 98.7]
+
+The claim does not hold here: an eighth of the iterations costs 1cycle 2.4 points [1.0, 3.9] against
+the long step schedule. It reaches that accuracy in 1.2 times fewer steps [0.0, 1.7].
 """
 
 from collections.abc import Mapping

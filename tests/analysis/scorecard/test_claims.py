@@ -1,6 +1,9 @@
+from pathlib import Path
+
 from superconv_ray.analysis.scorecard.claims import CLAIMS, IMAGENET
 from superconv_ray.analysis.scorecard.judges import JUDGES
-from tests.documents import ROOT
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_all_claims_are_listed_once() -> None:
