@@ -1,7 +1,7 @@
 #!/bin/bash
 # A Slurm cluster: Ray runs for the duration of one Slurm job, on all of its nodes.
 #
-#     sbatch clusters/slurm.sh studies/limited_data.py run --store "$HOME/superconv/results"
+#     sbatch clusters/slurm.sh studies/super_convergence.py run --store "$HOME/superconv/results"
 #     squeue --me; tail -f superconv-*.out
 #     scancel --name=superconv          # the same sbatch continues later
 #

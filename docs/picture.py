@@ -2,7 +2,7 @@
 
     python docs/picture.py
 
-The report is that of the sample study in `studies/results`, drawn by a headless Chromium. The
+The report is that of the quickstart in `studies/results`, drawn by a headless Chromium. The
 picture is the top of the page, with the verdict and the first chart.
 """
 
@@ -28,7 +28,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         report = Path(folder) / "report.html"
         store = ROOT / "studies" / "results"
-        subprocess.run([superconv, "report", store, "-o", report], check=True)
+        subprocess.run(
+            [superconv, "report", store, "--study", "quickstart", "-o", report], check=True
+        )
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )

@@ -1,7 +1,6 @@
 """What does 1cycle gain over tuned schedules as labels become scarce?
 
     python studies/limited_data.py run --data-dir DIR        # this machine; DIR has the files
-    ray submit clusters/CLUSTER.yaml studies/limited_data.py run --store s3://bucket/superconv
     python studies/limited_data.py plan --dataset cifar10 --model resnet8    # any flag of `study`
 
 In the published comparison (ICLR submission of arXiv 1708.07120, table 1) the arms average BN

@@ -1,7 +1,7 @@
 """Does a short 1cycle end where a long usual schedule ends, and more so with few labels?
 
     python studies/super_convergence.py run --data-dir DIR    # Fashion-MNIST; DIR has its files
-    python studies/super_convergence.py run --model resnet8 --seeds 10 --data-dir DIR
+    ray submit clusters/CLUSTER.yaml studies/super_convergence.py run --store s3://bucket/superconv
 
 The published claim of super-convergence is a matter of time: on CIFAR-10, 1cycle ends after 10,000
 iterations with a higher accuracy than a step schedule after 80,000 (arXiv 1708.07120, figure 1);
