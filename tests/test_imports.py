@@ -77,8 +77,8 @@ def test_the_quickstart_plans_its_study() -> None:
         text=True,
         check=True,
     )
-    # 4 points: 5 range tests of 100 steps and 2 x 5 trainings of 300 steps at each
-    assert "8 cells, 60 trials (20 range tests, 40 trainings), 14,000 steps" in done.stdout
+    # For 2 numbers of labels: 5 range tests of 100 steps, and 3 x 5 trainings of 25 + 100 + 400
+    assert "18 cells, 100 trials (10 range tests, 90 trainings), 16,750 steps" in done.stdout
 
 
 # The public names

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("store")
 @click.option("--html", type=Path, help="Write a page to this file instead; needs no network.")
 def scorecard(store: str, html: Path | None) -> None:
-    """Judge every claim about super-convergence by the studies in STORE.
+    """Judge the claims of the literature by the studies in STORE.
 
     The claims are those of Smith & Topin and their critics. The studies that test them are the
     files of studies/paper. A claim whose study STORE does not have is listed as not run.

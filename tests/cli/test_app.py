@@ -22,7 +22,7 @@ def test_help_lists_the_commands_in_the_order_of_a_study(
     screen = superconv(*arguments).output
     _, commands = screen.split("Commands:\n")
     names = [line.split()[0] for line in commands.splitlines()]
-    assert " ".join(names) == "plan run status show report export watch lr-find doctor"
+    assert " ".join(names) == "plan run status show report export scorecard watch lr-find doctor"
     assert "..." not in commands  # no summary is cut off
     assert "superconv run STUDY.py --store results" in screen
 

@@ -96,11 +96,11 @@ def test_missing_data_files_are_named_with_where_to_put_them_and_nothing_is_writ
     monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.setattr("socket.getaddrinfo", refuse)
     folder = tmp_path / "data"
-    flags = ["--dataset", "fashion_mnist", "--data-dir", folder, "--store", store_uri]
+    flags = ["--dataset", "mnist", "--data-dir", folder, "--store", store_uri]
     result = superconv("run", write(WITH_PARAMETERS), "--local", *flags)
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: fashion_mnist was not found.\n")
-    assert f"put them into {folder / 'fashion_mnist'}" in result.stderr
+    assert result.stderr.startswith("error: mnist was not found.\n")
+    assert f"put them into {folder / 'mnist'}" in result.stderr
     assert_untouched(store_uri)
 
 
