@@ -164,13 +164,20 @@ def test_units_are_shown_but_not_in_the_frame(reports: Callable[[str], Report]) 
     assert headings[:4] == ["labels", "arm", "baseline", "gap (points)"]
 
 
-def test_the_sample_studies_of_the_repository_are_reported_in_full() -> None:
+SAMPLES = (
+    *("quickstart", "super_convergence_fashion_mnist_lenet"),
+    *("paper_mnist_lenet_laptop", "paper_regularization_by_lr_laptop"),
+)
+"""Budgets and labels, budgets in epochs, diverged arms, and range tests alone."""
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_sample_study_of_the_repository_is_reported_in_full(name: str) -> None:
     store = open_store(Path(__file__).parents[2] / "studies" / "results")
-    for name in store.studies():
-        report = build_report(StudyResults(store, name))
-        assert report.headline.endswith(".")
-        done, of, all_of_them, *_ = report.state.split()
-        assert (of, done) == ("of", all_of_them)
+    report = build_report(StudyResults(store, name))
+    assert report.headline.endswith(".")
+    done, of, all_of_them, *_ = report.state.split()
+    assert (of, done) == ("of", all_of_them)
 
 
 def run(code: str) -> Any:
