@@ -162,6 +162,11 @@ class Plan:
         return tuple(cell for point in self.points for cell in point.cells)
 
     @cached_property
+    def comparisons(self) -> int:
+        """Number of rows in which one arm is compared with all others at every point."""
+        return sum(len(point.cells) - 1 for point in self.points)
+
+    @cached_property
     def distinct(self) -> tuple[Replicates[Template], ...]:
         """All trials, each once, as far as this is known before any cell has chosen.
 

@@ -95,8 +95,7 @@ class PointRun:
         """Level of each row's test, as in the comparison of the whole study."""
         rule = self._plan.study.seeds
         assert isinstance(rule, AtLeast)
-        rows = sum(len(point.cells) - 1 for point in self._plan.points)
-        return level_per_row(max(rows, 1), range(rule.least, rule.up_to + 1))
+        return level_per_row(max(self._plan.comparisons, 1), range(rule.least, rule.up_to + 1))
 
 
 class CellRun:

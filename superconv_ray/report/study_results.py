@@ -13,14 +13,9 @@ from superconv_ray.analysis import compare, gap_trend
 from superconv_ray.analysis.comparison.verdicts import MARGIN, default_margin, level_per_row
 from superconv_ray.design.metrics import ACCURACY, Metric, metric_of
 from superconv_ray.design.text import counted
+from superconv_ray.report.axes import BUDGETS, epochs_of_cells, swept_columns
 from superconv_ray.storage.store import Store
 
-COLUMN_OF_SETTING = {
-    "data_fraction": "data_count",
-    "budget": "steps",
-    "bn_momentum_steps": "bn_momentum",
-}
-"""Column of the trials for a setting that a study may sweep in other units."""
 NOTABLE = 0.01
 """Smallest difference between accuracies with running and re-estimated BN statistics to report."""
 
@@ -68,10 +63,10 @@ class StudyResults:
         """
         arm = self.all_arms[0] if arm is None else arm
         others = [name for name in self.arms if name != arm] if baseline is None else baseline
-        given: dict[str, Any] = {"by": self.axes, "value": self.value, "looks": self.looks}
         every = [name for name in self.all_arms if name != arm]
         planned = every if baseline is None else [others] if isinstance(others, str) else others
-        given["family"] = sum(cell.arm in planned for cell in self.definition.cells) or 1
+        given: dict[str, Any] = {"by": self.axes, "value": self.value, "looks": self.looks}
+        given["family"] = self._rows_with(planned)
         return compare(self.trainings, arm, others, **{**given, **options})
 
     def report(self, path: str | Path = "report.html") -> Path:
@@ -133,13 +128,7 @@ class StudyResults:
     @cached_property
     def epochs(self) -> Mapping[int, float]:
         """Epochs of each cell, if the study sweeps its budget in epochs."""
-        given = {}
-        for cell in self.definition.cells:
-            budget = cell.point.get("budget")
-            if not (isinstance(budget, Mapping) and "epochs" in budget):
-                return {}
-            given[cell.cell] = budget["epochs"]
-        return given
+        return epochs_of_cells(self.definition)
 
     @cached_property
     def metric(self) -> Metric:
@@ -214,26 +203,13 @@ class StudyResults:
 
     @cached_property
     def axes(self) -> list[str]:
-        """Swept columns of the trials, in the order of the sweep.
-
-        A setting that some arms do not have, such as 1cycle's tail, is none if the others tell the
-        points apart: arms would share no point of it.
-        """
-        columns = {**COLUMN_OF_SETTING, **({"budget": "epochs"} if self.epochs else {})}
-        swept = dict.fromkeys(
-            columns.get(name, name) for point in self.definition.sweep for name in point
-        )
-        found = [c for c in swept if c in self.trainings and _differs(self.trainings[c])]
-        shared = [c for c in found if self.trainings[c].notna().all()]
-        if not shared or shared == found:
-            return found
-        told_apart = self.trainings["point"].groupby([self.trainings[c].map(str) for c in shared])
-        return shared if told_apart.nunique().eq(1).all() else found
+        """Swept columns of the trainings, in the order of the sweep; see `swept_columns`."""
+        return swept_columns(self.definition, self.trainings)
 
     @property
     def budget_axis(self) -> str | None:
         """The axis that is the budget: steps or epochs; None if the budget is not swept."""
-        return next((axis for axis in self.axes if axis in ("steps", "epochs")), None)
+        return next((axis for axis in self.axes if axis in BUDGETS), None)
 
     @property
     def axes_but_budget(self) -> list[str]:
@@ -331,7 +307,11 @@ class StudyResults:
     @property
     def family(self) -> int:
         """Number of rows of the whole study's comparison of one arm with all others, at least 1."""
-        return sum(cell.arm != self.all_arms[0] for cell in self.definition.cells) or 1
+        return self._rows_with(self.all_arms[1:])
+
+    def _rows_with(self, baselines: Sequence[str]) -> int:
+        """Number of rows of the whole study's comparison with these baselines, at least 1."""
+        return sum(cell.arm in baselines for cell in self.definition.cells) or 1
 
     @property
     def level(self) -> float:
@@ -353,8 +333,3 @@ class StudyResults:
         looks = sorted(count for count in counts if count >= 2)
         whole = range(looks[0], looks[-1] + 1) if looks else range(0)
         return () if len(looks) < 2 else whole if len(whole) == len(looks) else looks
-
-
-def _differs(values: pd.Series[Any]) -> bool:
-    """Whether a column has several values; Parquet has lists as arrays."""
-    return values.map(str).nunique() > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,18 +98,19 @@ def scorecard(
     Raises:
         StoreError: The store cannot be read.
     """
-    found = {}
+    known, found = set(store.studies()), {}
     for claim in claims:
         if claim.study not in found and claim.id in judges:
-            found[claim.study] = _best_run(store, claim)
+            found[claim.study] = _best_run(store, claim, known)
     rows = [_row(claim, judges.get(claim.id), found.get(claim.study)) for claim in claims]
     runs = [_run(results) for _, results in filter(None, found.values())]
     return Scorecard(store.files.place, rows, runs)
 
 
-def _best_run(store: Store, claim: Claim) -> tuple[Scale, StudyResults] | None:
+def _best_run(
+    store: Store, claim: Claim, known: Collection[str]
+) -> tuple[Scale, StudyResults] | None:
     """The study of a claim at the best scale of which the store has trainings."""
-    known = set(store.studies())
     run = [
         (scale, results)
         for scale in SCALES
