@@ -16,12 +16,9 @@ drops by ten at 1/2 and 3/4. There is no laptop scale: it needs GPUs, and CIFAR-
 
 from typing import Literal
 
-from settings import RESULTS_TABLE, in_epochs
+from settings import CYCLE_V3, RESULTS_TABLE, TAIL_EPOCHS, in_epochs
 
 from superconv_ray import Arm, Study, main
-
-CYCLE = {"policy": "one_cycle", "momentum": 0.95, "min_momentum": 0.85}
-TAIL_EPOCHS = {25: 1, 50: 4, 100: 10}
 
 
 def study(
@@ -36,9 +33,9 @@ def study(
         base=RESULTS_TABLE.changed(dataset="cifar100", model="resnet56"),
         sweep=in_epochs(budgets, TAIL_EPOCHS),
         arms={
-            "one_cycle": Arm(**CYCLE, max_lr=0.5, div_factor=5),
+            "one_cycle": Arm(**CYCLE_V3, max_lr=0.5, div_factor=5),
             "step": Arm(policy="piecewise", max_lr=0.005, momentum=0.9),
-            "one_cycle_0.9": Arm(**CYCLE, max_lr=0.9, div_factor=10),
+            "one_cycle_0.9": Arm(**CYCLE_V3, max_lr=0.9, div_factor=10),
         },
         seeds=seeds,
     )

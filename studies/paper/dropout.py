@@ -15,7 +15,7 @@ difference, -1.5 [-3.3, +0.3], is undecided.
 from collections.abc import Mapping
 
 import pandas as pd
-from settings import BASE, ONE_CYCLE, SHORT, Scale
+from settings import BASE, SHORT, Scale, one_cycle_without
 
 from superconv_ray import Arm, Study, grid, iterations, main
 
@@ -35,13 +35,12 @@ def study(
 ) -> Study:
     """Return the study; rates are those of the scale if none are given."""
     max_lrs = max_lrs or ((0.35, 3.0) if scale == "paper" else (0.1, 1.0))
-    cycle = {name: value for name, value in ONE_CYCLE[scale].items() if name != "max_lr"}
     return Study(
         name=f"paper_dropout_{scale}",
         question="Is less dropout best when the learning rate is large?",
         base=BASE[scale],
         sweep=grid(max_lr=max_lrs, dropout=dropouts),
-        arms={"one_cycle": Arm(**cycle)},
+        arms={"one_cycle": Arm(**one_cycle_without("max_lr", scale))},
         budget=iterations(SHORT[scale]),
         seeds=seeds,
         tables=tables,

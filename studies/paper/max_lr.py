@@ -21,7 +21,7 @@ Accuracy is not flat: it is within half a point of the best over a factor of 3 a
 10 nothing is learned.
 """
 
-from settings import BASE, ONE_CYCLE, SHORT, Scale
+from settings import BASE, SHORT, Scale, one_cycle_without
 
 from superconv_ray import Arm, Study, grid, iterations, main
 
@@ -30,13 +30,12 @@ def study(scale: Scale = "laptop", max_lrs: tuple[float, ...] = (), seeds: int =
     """Return the study; rates are those of the scale if none are given."""
     paper = scale == "paper"
     max_lrs = max_lrs or ((1, 1.5, 2, 2.5, 3, 3.5) if paper else (0.1, 0.3, 1, 2, 3, 10))
-    cycle = {name: value for name, value in ONE_CYCLE[scale].items() if name != "max_lr"}
     return Study(
         name=f"paper_max_lr_{scale}",
         question="Over how wide a range of max_lr is 1cycle's accuracy flat?",
         base=BASE[scale],
         sweep=grid(max_lr=max_lrs),
-        arms={"one_cycle": Arm(**cycle)},
+        arms={"one_cycle": Arm(**one_cycle_without("max_lr", scale))},
         budget=iterations(SHORT[scale]),
         seeds=seeds,
     )

@@ -17,7 +17,7 @@ accuracy in %, mean and 95 % interval; and minus that of max_lr / 20, in points,
 A third of max_lr is too much here, in a run of 80 iterations.
 """
 
-from settings import BASE, ONE_CYCLE, SHORT, Scale
+from settings import BASE, SHORT, Scale, one_cycle_without
 
 from superconv_ray import Arm, Study, grid, iterations, main
 
@@ -26,13 +26,12 @@ def study(
     scale: Scale = "laptop", div_factors: tuple[float, ...] = (3, 10, 20), seeds: int = 10
 ) -> Study:
     """Return the study at the given ratios of max_lr to min_lr."""
-    cycle = {name: value for name, value in ONE_CYCLE[scale].items() if name != "div_factor"}
     return Study(
         name=f"paper_min_lr_{scale}",
         question="Does it matter whether 1cycle starts at a third or a twentieth of max_lr?",
         base=BASE[scale],
         sweep=grid(div_factor=div_factors),
-        arms={"one_cycle": Arm(**cycle)},
+        arms={"one_cycle": Arm(**one_cycle_without("div_factor", scale))},
         budget=iterations(SHORT[scale]),
         seeds=seeds,
     )

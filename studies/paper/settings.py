@@ -50,6 +50,12 @@ ONE_CYCLE: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
 On a laptop, its rate is what range tests of this network read on held-out labels: 0.24 to 0.4.
 """
 
+
+def one_cycle_without(name: str, scale: Scale) -> Mapping[str, Any]:
+    """Return the settings of `ONE_CYCLE` but for one that a study sweeps."""
+    return {other: value for other, value in ONE_CYCLE[scale].items() if other != name}
+
+
 _STEP = {"policy": "piecewise", "milestones": (0.625, 0.875), "momentum": 0.9}
 STEP: Mapping[Scale, Mapping[str, Any]] = MappingProxyType(
     {"paper": {**_STEP, "max_lr": 0.35}, "laptop": {**_STEP, "max_lr": 0.1}}
@@ -70,6 +76,12 @@ RESULTS_TABLE = Trial(
     weight_decay=1e-4,
 )
 """What the CIFAR rows of the results table of arXiv 1708.07120v3 share; see the author's logs."""
+
+
+CYCLE_V3 = {"policy": "one_cycle", "momentum": 0.95, "min_momentum": 0.85}
+"""The cycle of most of these rows, without its rates."""
+TAIL_EPOCHS = {25: 1, 50: 4, 100: 10}
+"""Epochs of a run -> what its published step size leaves for the tail."""
 
 
 def in_epochs(budgets: Sequence[int], tail_epochs: Mapping[int, int]) -> Sweep:

@@ -21,7 +21,7 @@ decades [-inf, +1.0] for each decade of max_lr: undecided.
 from collections.abc import Mapping
 
 import pandas as pd
-from settings import BASE, ONE_CYCLE, SHORT, Scale
+from settings import BASE, SHORT, Scale, one_cycle_without
 
 from superconv_ray import Arm, Study, grid, iterations, main
 
@@ -50,13 +50,12 @@ def study(
         (1e-6, 1e-5, 1e-4, 1e-3) if paper else (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     )
     max_lrs = max_lrs or ((0.35, 1.0, 3.0) if paper else (0.1, 1.0))
-    cycle = {name: value for name, value in ONE_CYCLE[scale].items() if name != "max_lr"}
     return Study(
         name=f"paper_weight_decay_{scale}",
         question="Does the best weight decay fall as max_lr grows?",
         base=BASE[scale],
         sweep=grid(max_lr=max_lrs, weight_decay=weight_decays),
-        arms={"one_cycle": Arm(**cycle)},
+        arms={"one_cycle": Arm(**one_cycle_without("max_lr", scale))},
         budget=iterations(SHORT[scale]),
         seeds=seeds,
         tables=tables,

@@ -16,12 +16,9 @@ laptop scale: it needs GPUs, and CIFAR-10.
 
 from typing import Literal
 
-from settings import RESULTS_TABLE, in_epochs
+from settings import CYCLE_V3, RESULTS_TABLE, TAIL_EPOCHS, in_epochs
 
 from superconv_ray import Arm, Study, main
-
-CYCLE = {"policy": "one_cycle", "momentum": 0.95, "min_momentum": 0.85}
-TAIL_EPOCHS = {25: 1, 50: 4, 100: 10}
 
 
 def study(
@@ -36,9 +33,9 @@ def study(
         base=RESULTS_TABLE.changed(dataset="cifar10", model="wide32"),
         sweep=in_epochs(budgets, TAIL_EPOCHS),
         arms={
-            "one_cycle": Arm(**CYCLE, max_lr=1.0, div_factor=10),
+            "one_cycle": Arm(**CYCLE_V3, max_lr=1.0, div_factor=10),
             "step": Arm(policy="piecewise", max_lr=0.1, momentum=0.9),
-            "one_cycle_0.5": Arm(**CYCLE, max_lr=0.5, div_factor=5),
+            "one_cycle_0.5": Arm(**CYCLE_V3, max_lr=0.5, div_factor=5),
         },
         seeds=seeds,
     )

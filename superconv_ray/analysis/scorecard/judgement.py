@@ -66,6 +66,36 @@ def per_replicate(
     return table
 
 
+def short_against_long(
+    trials: pd.DataFrame, baseline: str, by: Sequence[str], baseline_value: str = "test_accuracy"
+) -> pd.DataFrame:
+    """1cycle's accuracy with the shortest budget minus a baseline's with the longest, paired.
+
+    Args:
+        trials: With the arm one_cycle and the baseline at several budgets.
+        baseline: Name of the arm.
+        by: Columns that distinguish points, at least one.
+        baseline_value: Column of the baseline's accuracy.
+
+    Returns:
+        Shape [replicates, points].
+
+    Raises:
+        ValueError: As `per_replicate`.
+    """
+    short, long = np.sort(trials["steps"].dropna().unique())[[0, -1]]
+    compared = trials[trials["arm"].isin(("one_cycle", baseline))]
+    own = per_replicate(compared, ["steps", *by])
+    other = per_replicate(compared, ["steps", *by], baseline_value)
+    gaps: pd.DataFrame = own["one_cycle", short] - other[baseline, long]
+    return gaps
+
+
+def negative(found: Interval) -> Interval:
+    """The interval of the number with the other sign."""
+    return Interval(-found.mean, -found.high, -found.low, found.n)
+
+
 def slope_interval(table: npt.ArrayLike, axis: Sequence[float]) -> Interval:
     """Mean slope per tenfold increase of the axis, over replicates that have a line each.
 

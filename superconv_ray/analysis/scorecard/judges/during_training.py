@@ -10,6 +10,7 @@ from superconv_ray.analysis.scorecard.judgement import (
     DOES_NOT_HOLD,
     Judgement,
     all_of,
+    negative,
     of_sign,
 )
 from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
@@ -37,7 +38,7 @@ def regularization_by_lr(trials: pd.DataFrame, curves: pd.DataFrame) -> Judgemen
     said = f"training loss {_signed(train)}, test loss {_signed(test)}, over the ramp"
     if lost:
         said += f"; {lost} of {len(early)} runs diverged"
-    return Judgement(said, all_of([of_sign(train), of_sign(_negative(test))]))
+    return Judgement(said, all_of([of_sign(train), of_sign(negative(test))]))
 
 
 def hessian_free(trials: pd.DataFrame, curves: pd.DataFrame) -> Judgement:
@@ -74,7 +75,3 @@ def _at(runs: pd.DataFrame, share: float, value: str) -> pd.DataFrame:
 
 def _signed(found: Interval) -> str:
     return interval_text(found.mean, found.low, found.high, "+.3f")
-
-
-def _negative(found: Interval) -> Interval:
-    return Interval(-found.mean, -found.high, -found.low, found.n)

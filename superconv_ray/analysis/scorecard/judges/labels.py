@@ -7,7 +7,6 @@ schedule's long one.
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.scorecard.judgement import (
@@ -17,8 +16,8 @@ from superconv_ray.analysis.scorecard.judgement import (
     all_of,
     of_gain,
     of_sign,
-    per_replicate,
     points,
+    short_against_long,
     slope_interval,
 )
 from superconv_ray.analysis.statistics.intervals import mean_interval
@@ -26,7 +25,7 @@ from superconv_ray.analysis.statistics.intervals import mean_interval
 
 def limited_data(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether the gap grows when labels become fewer, to a gain at the fewest labels."""
-    gaps = _short_against_long(trials, "step")
+    gaps = short_against_long(trials, "step", ["data_count"])
     growth = slope_interval(gaps, [1 / float(n) for n in gaps.columns])
     few, many = (mean_interval(gaps[n]) for n in (gaps.columns[0], gaps.columns[-1]))
     return Judgement(
@@ -38,8 +37,9 @@ def limited_data(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 
 def limited_data_bn(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether re-estimated statistics give back most of what the baseline lacks at few labels."""
-    behind = _short_against_long(trials, "step_stale_bn").iloc[:, 0]
-    left = _short_against_long(trials, "step_stale_bn", "test_accuracy_reestimated").iloc[:, 0]
+    stale, by = "step_stale_bn", ["data_count"]
+    behind = short_against_long(trials, stale, by).iloc[:, 0]
+    left = short_against_long(trials, stale, by, "test_accuracy_reestimated").iloc[:, 0]
     gap, regained = mean_interval(behind), mean_interval(behind - left)
     most = of_sign(mean_interval(behind / 2 - left))
     return Judgement(
@@ -47,19 +47,3 @@ def limited_data_bn(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
         f"statistics re-estimated {points(mean_interval(left))}",
         all_of([of_gain(regained), most]) if of_gain(gap) == HOLDS else CANNOT_TELL,
     )
-
-
-def _short_against_long(
-    trials: pd.DataFrame, baseline: str, baseline_value: str = "test_accuracy"
-) -> pd.DataFrame:
-    """1cycle's accuracy at the shortest budget minus the baseline's at the longest.
-
-    Returns:
-        Shape [replicates, numbers of labels].
-    """
-    short, long = np.sort(trials["steps"].dropna().unique())[[0, -1]]
-    compared = trials[trials["arm"].isin(("one_cycle", baseline))]
-    by = ["steps", "data_count"]
-    own, other = per_replicate(compared, by), per_replicate(compared, by, baseline_value)
-    gaps: pd.DataFrame = own["one_cycle", short] - other[baseline, long]
-    return gaps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.scorecard.judgement import (
@@ -10,8 +9,8 @@ from superconv_ray.analysis.scorecard.judgement import (
     all_of,
     of_gain,
     of_sign,
-    per_replicate,
     points,
+    short_against_long,
 )
 from superconv_ray.analysis.statistics.intervals import mean_interval
 
@@ -21,9 +20,7 @@ def depth(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 
     1cycle's shortest budget is compared with the step schedule's longest.
     """
-    short, long = np.sort(trials["steps"].dropna().unique())[[0, -1]]
-    table = per_replicate(trials, ["steps", "model"])
-    gaps = table["one_cycle", short] - table["step", long]
+    gaps = short_against_long(trials, "step", ["model"])
     by_size = trials.groupby("model")["parameters"].first().sort_values().index
     shallow, deep = gaps[by_size[0]], gaps[by_size[-1]]
     gain, difference = mean_interval(shallow), mean_interval(shallow - deep)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from superconv_ray.analysis.scorecard.judgement import (
     Judgement,
+    negative,
     of_sign,
     per_replicate,
     points,
@@ -29,7 +30,7 @@ def weight_decay(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     )
     return Judgement(
         f"{interval_text(slope, low, high, '+.1f')} decades per decade of max_lr; {said}",
-        of_sign(Interval(-slope, -high, -low, seeds)),
+        of_sign(negative(Interval(slope, low, high, seeds))),
     )
 
 
