@@ -1,4 +1,4 @@
-"""What a study would train."""
+"""What a study would train, how long that takes and what it costs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from superconv_ray.design.text import counted, duration, html_table, text_table
 from superconv_ray.execution.model_check import check_models
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from superconv_ray.api.cost import StudyCost
     from superconv_ray.api.stored import Stored
-    from superconv_ray.storage.store import Store
+    from superconv_ray.planning.planner import Planner
 
 HEADINGS = ("arm", "point", "labels", "steps", "max_lr", "to choose", "trainings")
 WIDTH = 80
@@ -69,16 +72,20 @@ class PlannedCell:
 
 
 class StudyPlan:
-    """A checked study: its cells, trials and steps. Its text is a table.
+    """A checked study: its cells, trials, steps and cost. Its text is a table.
 
-    Args:
+    Attributes:
         plan: The checked study.
-        store: Where to look for finished trials; None: nowhere.
+        stored: What the store has of the study; None if no store was given.
+        cost: Time and price of what is left; None if there is nothing to tell them from.
     """
 
-    def __init__(self, plan: Plan, store: Store | None = None) -> None:
+    def __init__(
+        self, plan: Plan, stored: Stored | None = None, cost: StudyCost | None = None
+    ) -> None:
         self.plan = plan
-        self._store = store
+        self.stored = stored
+        self.cost = cost
 
     @cached_property
     def cells(self) -> tuple[PlannedCell, ...]:
@@ -118,25 +125,6 @@ class StudyPlan:
         return sum(len(trials) * trials.pattern.steps for trials in self.plan.distinct) + sum(
             searched
         )
-
-    @cached_property
-    def stored(self) -> Stored | None:
-        """What the store has of the study; None if no store was given."""
-        if self._store is None:
-            return None
-
-        from superconv_ray.api.stored import look_up
-
-        return look_up(self.plan, self._store)
-
-    @property
-    def estimated_seconds(self) -> float | None:
-        """Training time of the trials that are left, one at a time; None if it is not known.
-
-        It is the number of steps left times the median time of a step, over the trials in the store
-        with the same model, data set and batch size, evaluations included.
-        """
-        return self.stored.seconds_left if self.stored else None
 
     def __repr__(self) -> str:
         rows, left_out = self._rows()
@@ -203,27 +191,29 @@ class StudyPlan:
                 f"warning: a large study; at {1000 * SHORT_STEP:g} ms a step it takes "
                 f"{duration(fast)}, one trial at a time: check sweep, seeds and budget"
             )
-        if self.stored is None:
-            yield "estimated time: unknown (no store given)"
-            return
-        yield f"in {self.stored.place}: {self.stored.done:,} done, {self.stored.left:,} left"
-        if self.stored.note:
-            yield f"note: {self.stored.note}"
-        if self.estimated_seconds is None:
-            yield "estimated time: unknown (no trial of this model, data set and batch size yet)"
-        elif self.estimated_seconds:
-            yield f"estimated time: {duration(self.estimated_seconds)}, one trial at a time"
+        if self.stored:
+            yield f"in {self.stored.place}: {self.stored.done:,} done, {self.stored.left:,} left"
+            if self.stored.note:
+                yield f"note: {self.stored.note}"
+        if self.cost:
+            yield from self.cost.lines()
+        else:
+            yield "estimated time: unknown (no store and no probe)"
 
 
 def plan_study(
-    study: Study, store: str | Path | None = None, data_dir: str | Path | None = None
+    study: Study,
+    store: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    **costing: Any,
 ) -> StudyPlan:
-    """Check a study and return what it would train; nothing is trained or written.
+    """Check a study and return what it would train; no trial is trained, and nothing is written.
 
     Args:
         study: What to plan.
-        store: Path or URI of a store, to see what it has already and to estimate the time.
+        store: Path or URI of a store, to see what it has already and how long its trials took.
         data_dir: Folder with the data sets' files, to check that they are there and complete.
+        costing: The attributes of `Costing`.
 
     Raises:
         ValueError, TypeError: The study is not valid, or one of the user's models does not build.
@@ -235,12 +225,37 @@ def plan_study(
     check_models(plan, {**DATASETS, **plan.datasets})
     if data_dir is not None:
         _check_data(plan, Path(data_dir))
-    if store is None:
-        return StudyPlan(plan)
+    if store is None and all(value is None for value in costing.values()):
+        return StudyPlan(plan)  # in a fraction of a second
 
+    from superconv_ray.api.cost import Costing, cost_of
+    from superconv_ray.api.paces import known_paces
+
+    asked = Costing(**costing)
+    planner, stored, trials = _left(plan, store)
+    paces = known_paces(planner, trials, asked)
+    return StudyPlan(plan, stored, cost_of(planner, paces, asked))
+
+
+def _left(
+    plan: Plan, store: str | Path | None
+) -> tuple[Planner, Stored | None, pd.DataFrame | None]:
+    """The planner of what is left, what a store has, and all of its trials."""
+    from superconv_ray.planning.planner import Planner
+
+    if store is None:
+        return Planner(plan), None, None
+
+    from superconv_ray.api.stored import look_up, planner_on
+    from superconv_ray.execution.pace import PACE_COLUMNS
+    from superconv_ray.execution.recovery import OUTCOME_COLUMNS
     from superconv_ray.storage.store import open_store
 
-    return StudyPlan(plan, open_store(store))
+    opened = open_store(store)
+    # Read once for both uses: this takes most of the time in a large store.
+    trials = opened.trials(columns=[*dict.fromkeys((*OUTCOME_COLUMNS, *PACE_COLUMNS))])
+    planner = planner_on(plan, opened, trials)
+    return planner, look_up(plan, opened, planner), trials
 
 
 def _check_data(plan: Plan, data_dir: Path) -> None:

@@ -171,13 +171,27 @@ class Study:
         return self.seeds.least if isinstance(self.seeds, AtLeast) else len(self.seed_values())
 
     def plan(
-        self, store: str | Path | None = None, data_dir: str | Path | None = None
+        self,
+        store: str | Path | None = None,
+        data_dir: str | Path | None = None,
+        *,
+        slots: int | None = None,
+        price_per_hour: float | None = None,
+        probe: bool | None = None,
+        images_per_second: float | None = None,
     ) -> StudyPlan:
-        """Check the study and return its cells, trials, steps and estimated time.
+        """Check the study and return its cells, trials and steps, and what they cost.
 
         Args:
-            store: Path or URI of a store, to see what it has already and to estimate the time.
+            store: Path or URI of a store, to see what it has already and how long its trials took.
             data_dir: Folder with the data sets' files, to check that they are there and complete.
+            slots: Trials that run at a time, for the estimated time; None: as many as this machine
+                has CPUs or, if a GPU's times are known, GPUs.
+            price_per_hour: Price of all slots together for an hour, for the estimated price.
+            probe: Whether to measure on this machine, by a few steps on made-up samples, what the
+                store does not know; None: if slots or a price are given.
+            images_per_second: Rate at which one slot trains, if you know it. It takes the place of
+                what is measured.
 
         Raises:
             ValueError, TypeError: The study is not valid, or one of your models does not build.
@@ -185,7 +199,15 @@ class Study:
         """
         from superconv_ray.api.plan import plan_study
 
-        return plan_study(self, store, data_dir)
+        return plan_study(
+            self,
+            store,
+            data_dir,
+            slots=slots,
+            price_per_hour=price_per_hour,
+            probe=probe,
+            images_per_second=images_per_second,
+        )
 
     def run(
         self, store: str | Path = "results", *, progress: bool = True, **options: Any

@@ -106,6 +106,20 @@ class Forecast:
     share_done: float
 
 
+def bounds_on_slots(total: float, longest: float, slots: float) -> tuple[float, float]:
+    """Return between which times workers are done that take the next trial when they are free.
+
+    Source: R. L. Graham, "Bounds on multiprocessing timing anomalies", 1969.
+
+    Args:
+        total: Seconds of all trials.
+        longest: Seconds of the longest trial, or chain of trials that wait for one another.
+        slots: Trials that run at a time.
+    """
+    least = max(total / slots, longest)
+    return least, max(least, total / slots + longest * (1 - 1 / slots))
+
+
 class Estimate:
     """Predicts a run's remaining time.
 
@@ -215,10 +229,7 @@ class Estimate:
                 total += stage.count * whole
                 in_turn += stage.rounds * whole
             longest = max(longest, in_turn)
-        parallel = self._parallel_trials()
-        # Workers that take the next trial when they are free need between these two (Graham 1969).
-        least = max(total / parallel, longest)
-        most = max(least, total / parallel + longest * (1 - 1 / parallel))
+        least, most = bounds_on_slots(total, longest, self._parallel_trials())
         return Forecast((least + most) / 2, done / (done + total) if done + total else 1.0)
 
     def steps_per_second(self) -> float | None:

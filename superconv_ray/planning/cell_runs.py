@@ -155,11 +155,11 @@ class CellRun:
             return self._begin(range(self._point.seeds - 1, self._point.seeds))
         return [self._groups[0].add_training()]
 
-    def expected(self) -> Iterator[tuple[Stage, ...]]:
-        """Yield the trials that are not ready yet, group by group; half of the further seeds."""
+    def expected(self, further: float) -> Iterator[tuple[Stage, ...]]:
+        """Yield the trials that are not ready yet, group by group; a share of further seeds."""
         *others, last = (group.expected() for group in self._groups)
         yield from others
-        yield last + self._further_stages(self._point.further / 2)
+        yield last + self._further_stages(self._point.further * further)
 
     def _further_stages(self, count: float) -> tuple[Stage, ...]:
         if not count:

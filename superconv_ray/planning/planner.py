@@ -85,15 +85,20 @@ class Planner:
         """Upper bound on the trials of the plan: cells may turn out to share some."""
         return len(self.outcomes) + self.left
 
-    def expected(self) -> Iterator[tuple[Stage, ...]]:
+    def expected(self, further: float = 0.5) -> Iterator[tuple[Stage, ...]]:
         """Yield what this run may still start, for estimates of time.
 
-        The stages of a tuple run one after another. Of the seeds that may be added, half are
-        expected.
+        The stages of a tuning run one after another.
+
+        Args:
+            further: Share of the seeds that may be added which is expected, in [0, 1].
         """
         ready = ((Stage(trial),) for trial in self._queue.ready)
         cells = (
-            stages for point in self._points for run in point.cells for stages in run.expected()
+            stages
+            for point in self._points
+            for run in point.cells
+            for stages in run.expected(further)
         )
         return self._queue.allowed(chain(ready, cells))
 

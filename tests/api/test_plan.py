@@ -20,6 +20,7 @@ from superconv_ray import (
     iterations,
     tuned,
 )
+from superconv_ray.api.cost import TRIAL_SECONDS
 from superconv_ray.data.readers import DatasetNotFoundError
 
 
@@ -91,7 +92,7 @@ def test_its_text_is_a_table() -> None:
         "constant   data_count=60       60     20  0.05                0          2",
         "one_cycle  data_count=120     120     20  range test          2          2",
         "constant   data_count=120     120     20  0.05                0          2",
-        "estimated time: unknown (no store given)",
+        "estimated time: unknown (no store and no probe)",
     ]
 
 
@@ -132,40 +133,70 @@ def test_steps_that_would_take_more_than_a_year_are_warned_of() -> None:
 def test_without_a_store_the_time_is_unknown(store_uri: str) -> None:
     plan = study().plan()
     assert plan.stored is None
-    assert plan.estimated_seconds is None
-    assert study().plan(store_uri).estimated_seconds is None  # nothing measured yet
+    assert plan.cost is None
+    empty = study().plan(store_uri)
+    assert empty.cost is not None
+    assert empty.cost.seconds is None  # nothing measured yet
     assert not Path(store_uri).exists()
 
 
-def test_the_time_is_that_of_the_steps_left_at_the_pace_of_the_same_model_and_data(
-    store_uri: str,
-) -> None:
+def test_the_time_is_that_of_the_steps_and_evaluations_left(store_uri: str) -> None:
     ran = study(seeds=1).run(store_uri, local=True, progress=False)
     trials = ran.trials.drop_duplicates("trial_id")
-    paces = (trials["train_seconds"] + trials["eval_seconds"]) / trials["steps"]
+    step = trials["train_seconds"].sum() / trials["steps"].sum()
     plan = study(seeds=3).plan(store_uri)
     assert plan.stored is not None
     # At each of 2 points one of 3 range tests is done, and one of the 3 trainings of the constant
     # arm; those of the other arm are open until max_lr is read off all range tests.
     assert (plan.stored.done, plan.stored.left) == (4, 14)
     steps = 2 * (2 * 10 + 2 * 20 + 3 * 20)
-    assert plan.estimated_seconds == pytest.approx(steps * paces.median())
-    assert f"\nin {store_uri}: 4 done, 14 left\n" in repr(plan)
-    assert repr(plan).splitlines()[-1].endswith(", one trial at a time")
+    assert plan.cost is not None
+    assert plan.cost.busy_seconds is not None
+    evaluating = plan.cost.busy_seconds.likely - steps * step - 14 * TRIAL_SECONDS.likely
+    assert 0 < evaluating < 30 * trials["eval_seconds"].max()
+    lines = repr(plan).splitlines()
+    assert f"in {store_uri}: 4 done, 14 left" in lines
+    assert any(
+        line.startswith("pace: small_cnn on digits, batch 16: ") and "measured by 6 trials" in line
+        for line in lines
+    )
 
 
 def test_of_another_batch_size_the_time_is_unknown(store_uri: str) -> None:
     study(seeds=1).run(store_uri, local=True, progress=False)
     other = study(base=Trial(dataset="digits", batch_size=20)).plan(store_uri)
-    assert other.estimated_seconds is None
-    assert "estimated time: unknown (no trial of this model" in repr(other)
+    assert other.cost is not None
+    assert other.cost.seconds is None
+    assert repr(other).endswith(
+        "estimated time: unknown (no pace of small_cnn on digits, batch 20)"
+    )
 
 
 def test_where_nothing_is_left_there_is_no_time_to_estimate(store_uri: str) -> None:
     study().run(store_uri, local=True, progress=False)
-    plan = study().plan(store_uri)
-    assert plan.estimated_seconds == 0
+    plan = study().plan(store_uri, slots=2, price_per_hour=1.0)
+    assert plan.cost is not None
+    assert (plan.cost.seconds, plan.cost.price) == ((0, 0, 0), (0, 0, 0))
     assert repr(plan).splitlines()[-1] == f"in {store_uri}: 12 done, 0 left"
+
+
+def test_a_given_rate_prices_a_study_without_store_and_probe() -> None:
+    plan = study().plan(slots=2, price_per_hour=3.0, images_per_second=1600)
+    assert plan.cost is not None
+    assert plan.cost.busy_seconds is not None
+    # 200 steps of 16 images, and evaluations
+    assert plan.cost.busy_seconds.likely > 200 * 16 / 1600 + 12 * TRIAL_SECONDS.likely
+    text = repr(plan)
+    assert "batch 16: 10 ms a step, at the given 1,600 images/s" in text
+    assert " on 2 slots (" in text
+    assert "] at 3 an hour\n" in text
+
+
+def test_an_option_of_the_price_that_makes_no_sense_is_rejected() -> None:
+    with pytest.raises(ValueError, match=r"slots must be a number > 0, got 0"):
+        study().plan(slots=0)
+    with pytest.raises(ValueError, match=r"price_per_hour must be a number > 0, got -1"):
+        study().plan(price_per_hour=-1, slots=2)
 
 
 # Checks

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import Result
 
+from superconv_ray.execution.probe import Probe
 from tests.cli.study_files import WITH_BROKEN_MODEL, WITH_PARAMETERS, assert_one_line
 
 SUPERCONV = str(Path(sys.executable).with_name("superconv"))
@@ -31,7 +33,7 @@ def test_plan_prints_cells_trials_and_steps(
         "arm        point          labels  steps  max_lr      to choose  trainings\n"
         "one_cycle  data_count=60      60     20  range test          2          2\n"
         "constant   data_count=60      60     20  0.05                0          2\n"
-        "estimated time: unknown (no store given)\n"
+        "estimated time: unknown (no store and no probe)\n"
     )
     assert os.listdir(tmp_path) == ["a_study.py"]
 
@@ -42,9 +44,28 @@ def test_with_a_store_it_says_what_is_done_and_what_is_left(
     path = write()
     superconv("run", path, "--local", "--store", store_uri, "--max-trials", 2)
     plan = superconv("plan", path, "--store", store_uri)
-    *_, place, estimate = plan.stdout.splitlines()
+    *_, place, pace, estimate, allows = plan.stdout.splitlines()
     assert place == f"in {store_uri}: 2 done, 4 left"
-    assert re.fullmatch(r"estimated time: [0-9.]+ s, one trial at a time", estimate)
+    assert pace.startswith("pace: ")
+    assert re.match(r"estimated time: \S+ \w+ \[\S+ \w+ to \S+ \w+\] on \d+ slots? \(", estimate)
+    assert allows.startswith("the intervals allow for range tests")
+
+
+def test_time_and_price_are_told_before_anything_ran(
+    superconv: Callable[..., Result], write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Probe(torch.device("cpu"), seconds=0.1)
+    monkeypatch.setattr(Probe, "here", lambda: short)
+    given = ("--slots", 4, "--price-per-hour", 2.5)
+    plan = superconv("plan", write(), *given)
+    assert plan.exit_code == 0, plan.stderr
+    *_, pace, estimate, price, _ = plan.stdout.splitlines()
+    assert "by a probe on" in pace
+    assert " on 4 slots (" in estimate
+    assert re.fullmatch(r"estimated price: 0\.\d\d \[0\.0\d to 0\.\d\d\] at 2\.5 an hour", price)
+    unknown = superconv("plan", write(), *given, "--no-probe").stdout.splitlines()[-1]
+    assert unknown.startswith("estimated time: unknown (no pace of ")
+    assert superconv("plan", write(), "--slots", 0).exit_code == 2
 
 
 def test_with_a_data_folder_missing_files_are_found(
