@@ -86,17 +86,20 @@ def study(
 
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """Return the speed-up over the published baseline and over a tuned one, per n."""
-    from superconv_ray.analysis import time_to_accuracy
+    """Return the speed-up over the published baseline and a tuned one, per n, and its growth."""
+    from superconv_ray.analysis import factor_trend, time_to_accuracy
 
     arms = list(trials["arm"].drop_duplicates())
-    return {
-        f"steps of {baseline} / steps to the accuracy that it ends with": time_to_accuracy(
-            trials, [arm for arm in arms if arm != baseline], baseline, ["data_count"]
-        )
-        for baseline in ("inv_0.01", "piecewise")
-        if baseline in arms
-    }
+    found = {}
+    for baseline in ("inv_0.01", "piecewise"):
+        if baseline in arms:
+            others = [arm for arm in arms if arm != baseline]
+            factor = f"steps of {baseline} / steps to the accuracy that it ends with"
+            found[factor] = time_to_accuracy(trials, others, baseline, ["data_count"])
+            found[f"{factor}: growth per tenth of the labels"] = factor_trend(
+                trials, others, baseline
+            )
+    return found
 
 
 if __name__ == "__main__":

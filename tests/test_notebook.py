@@ -11,7 +11,7 @@ import pytest
 
 from docs.notebook import NOTEBOOK, executed
 from superconv_ray import StudyResults, open_store
-from superconv_ray.analysis import time_to_accuracy
+from superconv_ray.analysis import factor_trend, time_to_accuracy
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +83,23 @@ def test_factors_and_gaps_are_undecided(results: StudyResults, text: str) -> Non
     assert "all rows are undecided" in text
 
 
-def test_no_gain_grows_and_after_10_epochs_three_fall(results: StudyResults, text: str) -> None:
+def test_no_gain_grows_and_after_10_epochs_one_falls(results: StudyResults, text: str) -> None:
     trend = results.trend
     assert set(trend["verdict"]) == {"undecided", "falls"}
-    falling = trend[trend["verdict"] == "falls"]
-    assert set(falling["epochs"]) == {10}
-    assert len(falling) == 3
-    assert "No gain grows. After 10 epochs, 1cycle falls behind three of its baselines" in text
+    ((epochs, baseline),) = trend.loc[
+        trend["verdict"] == "falls", ["epochs", "baseline"]
+    ].to_numpy()
+    assert (epochs, baseline) == (10, "inv_0.01")
+    assert set(trend["ratio_verdict"]) == {"undecided"}
+    assert "No gain grows. After 10 epochs, 1cycle falls behind one of its baselines" in text
+    assert "whether the ratio of errors falls is undecided" in text
+
+
+def test_whether_factors_grow_cannot_be_told(results: StudyResults, text: str) -> None:
+    assert set(results.factor_trend["verdict"]) == {"undecided"}
+    found = factor_trend(results.trainings, ["one_cycle", "range_tested"], "inv_0.01")
+    assert set(found["verdict"]) == {"undecided"}
+    assert "Whether the factor grows cannot be told from five seeds" in text
 
 
 def test_the_range_tests_read_one_rate_for_all_seeds(results: StudyResults, text: str) -> None:

@@ -14,7 +14,7 @@ As published, batch norm averages over a fixed part of each run. Every arm runs 
 so that the step schedule shows how short it may be, too. The laptop scale is as in `headline.py`.
 
 Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 10 seeds: 1cycle
-needs 1.2 times fewer steps [0.0, 1.6] than the longest step schedule for its accuracy. A cycle as
+needs 1.2 times fewer steps [0.0, 1.7] than the longest step schedule for its accuracy. A cycle as
 short as published does not do here.
 """
 

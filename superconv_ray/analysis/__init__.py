@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from superconv_ray.analysis.comparison.decision import decision_cost
     from superconv_ray.analysis.comparison.gaps import compare
     from superconv_ray.analysis.comparison.trend import gap_trend
+    from superconv_ray.analysis.factor_growth import factor_trend
     from superconv_ray.analysis.long_runs import time_to_accuracy
     from superconv_ray.analysis.range_tests.calibration import rule_costs
     from superconv_ray.analysis.range_tests.frames import join_range_tests
@@ -40,6 +41,7 @@ _LAZY = {
     "comparison.decision": ("decision_cost",),
     "comparison.gaps": ("compare",),
     "comparison.trend": ("gap_trend",),
+    "factor_growth": ("factor_trend",),
     "range_tests.calibration": ("rule_costs",),
     "range_tests.frames": ("join_range_tests",),
     "range_tests.tables": ("mean_curves", "range_test_table", "suggestions"),
@@ -65,6 +67,7 @@ __all__ = [
     "decision_cost",
     "effort",
     "expected_best",
+    "factor_trend",
     "gap_trend",
     "generalization_gap",
     "join_range_tests",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from superconv_ray.analysis.comparison.verdicts import ALPHA, UNDECIDED
+from superconv_ray.analysis.comparison.verdicts import UNDECIDED, level_per_row, require_family
 from superconv_ray.analysis.frames import baselines_of, metric_in
 from superconv_ray.analysis.reach import first_reached
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
@@ -28,6 +28,7 @@ def time_to_accuracy(
     value: str = "test_accuracy",
     *,
     fewer_times: float = FEWER_TIMES,
+    family: int = 1,
 ) -> pd.DataFrame:
     """Factor by which an arm needs fewer steps than a long baseline, to its final accuracy.
 
@@ -38,7 +39,8 @@ def time_to_accuracy(
     is interpolated as in `first_reached`.
 
     The interval contains the percentiles of the factor over redrawn means of both (`redrawn_means`:
-    paired by seed and subset). All intervals of the table hold together at 95 %. The verdict is
+    paired by seed and subset, and over test samples where it is known which are right). All
+    intervals of the table hold together at 95 %. The verdict is
     "super-converges" if an interval begins at `fewer_times` or above, "does not" if it ends below,
     else "undecided". A censored factor has an open interval on its unknown side: an arm that never
     gets there is "does not" only if its longest run is long enough to tell, and one that is better
@@ -47,13 +49,15 @@ def time_to_accuracy(
     favors arms with many budgets.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``, of a study that sweeps its budget.
-            Finished trainings count, a diverged one with what it measured.
+        trials: As from ``open_store(...).trials(study, correctness=True)``, of a study that sweeps
+            its budget. Finished trainings count, a diverged one with what it measured.
         arm: Name or names of the arms.
         baseline: Name of the arm whose longest run sets the target.
         by: Columns that distinguish curves, such as ``["data_count"]``.
         value: Column to reach, as for `compare`.
         fewer_times: Smallest factor that counts as super-convergence, > 1.
+        family: Number of rows that share the 5 %, if this table is a part of a larger one, such as
+            one of several baselines; at least the number of its own rows.
 
     Returns:
         One row per arm. Columns: `by`, arm, long_steps (the baseline's largest budget), target (its
@@ -65,10 +69,11 @@ def time_to_accuracy(
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: As `speedup`; or `fewer_times` is impossible.
+        ValueError: As `speedup`; or `fewer_times` or `family` is impossible.
     """
     if not (np.isfinite(fewer_times) and fewer_times > 1):
         raise ValueError(f"fewer_times must be finite and > 1, got {fewer_times}")
+    require_family(family)
     arms, sign = baselines_of(baseline, arm), metric_in(trials, value).sign
     pairs = [
         ((*key, name), curves[name], curves[baseline])
@@ -76,7 +81,7 @@ def time_to_accuracy(
         for name in arms
         if baseline in curves and name in curves
     ]
-    level = ALPHA / max(len(pairs), 1)
+    level = level_per_row(max(len(pairs), family))
     rows = [(*key, *_row(own, long, sign, level)) for key, own, long in pairs]
     table = pd.DataFrame(rows, columns=[*by, *COLUMNS, "seeds", "note"])
     found = np.select(
@@ -97,14 +102,9 @@ def _row(
     if baseline.lost[-1]:
         note = f"every training of the baseline diverged at {long:,.0f} steps"
         return (long, sign * target, *[np.nan] * 4, "", arm.counts.min(), note)
-    ((found,),) = first_reached(arm.axis, arm.means[np.newaxis], np.array([[target]]))
-    tails = level / 2, 1 - level / 2
-    own, targets = redrawn_means([arm, baseline], DRAWS, tails[1])
-    reached = first_reached(arm.axis, own, targets[:, -1:])[:, 0]
-    # An order statistic: a censored draw is infinite or 0 and must not be interpolated.
-    early, late = np.quantile(reached, tails, method="inverted_cdf")
+    found, early, late = steps_to_accuracy(arm, baseline, level)
     with np.errstate(divide="ignore"):  # 0 steps: at most the smallest budget
-        low, high = long / late, long / early
+        low, high = np.divide(long, [late, early])
     if min(arm.counts.min(), baseline.counts[-1]) < 2:
         low = high = np.nan
     steps = float(np.clip(found, first, last))
@@ -115,6 +115,30 @@ def _row(
         arm.counts.min(),
         _note(found, arm),
     )
+
+
+def steps_to_accuracy(
+    arm: ReplicateCurve, baseline: ReplicateCurve, level: float, draws: int = DRAWS
+) -> tuple[float, float, float]:
+    """Steps to the mean that a baseline ends with, and the ends of their interval of 1 - level.
+
+    Args:
+        arm: At least 2 replicates for an interval.
+        baseline: Of the same point; only its largest budget counts.
+        level: In (0, 1).
+        draws: Number of redrawn means.
+
+    Returns:
+        Three numbers; each may be inf (never) or 0 (before the first budget).
+    """
+    target = np.array([[baseline.means[-1]]])
+    ((found,),) = first_reached(arm.axis, arm.means[np.newaxis], target)
+    tails = level / 2, 1 - level / 2
+    own, targets = redrawn_means([arm, baseline], draws, tails[1])
+    reached = first_reached(arm.axis, own, targets[:, -1:])[:, 0]
+    # An order statistic: a censored draw is infinite or 0 and must not be interpolated.
+    early, late = np.quantile(reached, tails, method="inverted_cdf")
+    return float(found), float(early), float(late)
 
 
 def _note(found: float, arm: ReplicateCurve) -> str:

@@ -59,13 +59,13 @@ def speedup(
     what a schedule can reach in that many steps.
 
     The baseline's mean curve is interpolated as in `first_reached`. The 95 % interval contains the
-    percentiles of the factor over redrawn means (`redrawn_means`: paired by seed and subset). It
-    fails where the baseline's curve is flat: there a small change of accuracy is a large change of
+    percentiles of the factor over redrawn means (`redrawn_means`: paired by seed and subset, and
+    over test samples where it is known which are right). It fails where the baseline's curve is flat: there a small change of accuracy is a large change of
     the factor, and the interval is wide or open.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``, of a study that sweeps its budget.
-            Finished trainings count, a diverged one with what it measured.
+        trials: As from ``open_store(...).trials(study, correctness=True)``, of a study that sweeps
+            its budget. Finished trainings count, a diverged one with what it measured.
         arm: Name of the arm.
         baseline: Name or names of the arms to measure it against.
         by: Columns that distinguish curves, such as ``["data_count"]``.

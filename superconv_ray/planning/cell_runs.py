@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from superconv_ray.analysis.comparison.correctness import gaps_by_sample, unpacked
 from superconv_ray.analysis.comparison.verdicts import gaps_decide, level_per_row, margin_of
+from superconv_ray.analysis.statistics.correctness import gaps_by_sample, unpacked
 from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.plan import Cell, Plan, Point

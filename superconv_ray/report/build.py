@@ -14,7 +14,14 @@ from superconv_ray.report.content import Failure, Report
 from superconv_ray.report.readable import Quantity, measured
 from superconv_ray.report.sections import sections
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.report.verdict import caveats, details, headline, stale_statistics, trends
+from superconv_ray.report.verdict import (
+    caveats,
+    details,
+    factor_trends,
+    headline,
+    stale_statistics,
+    trends,
+)
 from superconv_ray.storage.schema import CORRECTNESS
 
 
@@ -27,6 +34,7 @@ def build_report(results: StudyResults) -> Report:
         state=results.state,
         headline=headline(results),
         findings=(
+            *factor_trends(results),
             *trends(results),
             *caveats(results),
             *stale_statistics(results),

@@ -13,6 +13,7 @@ from superconv_ray.analysis import compare, gap_trend
 from superconv_ray.analysis.comparison.verdicts import MARGIN, default_margin, level_per_row
 from superconv_ray.design.metrics import ACCURACY, Metric, metric_of
 from superconv_ray.design.text import counted
+from superconv_ray.report.against_baselines import against_baselines
 from superconv_ray.report.axes import BUDGETS, epochs_of_cells, swept_columns
 from superconv_ray.storage.store import Store
 
@@ -225,15 +226,19 @@ class StudyResults:
         """
         from superconv_ray.analysis import time_to_accuracy
 
-        if self.budget_axis is None or "batch_size" in self.axes or len(self.arms) < 2:
-            return pd.DataFrame()
-        arm, *baselines = self.arms
-        by, value = self.axes_but_budget, self.value
-        parts = [
-            time_to_accuracy(self.trainings, arm, name, by, value).assign(baseline=name)
-            for name in baselines
-        ]
-        return pd.concat(parts, ignore_index=True)
+        return against_baselines(self, time_to_accuracy, self.axes_but_budget)
+
+    @cached_property
+    def factor_trend(self) -> pd.DataFrame:
+        """Whether the factors of `time_to_accuracy` grow as labels become scarce.
+
+        Empty as that, or if the study does not sweep its labels.
+        """
+        from superconv_ray.analysis import factor_trend
+
+        others = [axis for axis in self.axes_but_budget if axis != "data_count"]
+        swept = "data_count" in self.axes
+        return against_baselines(self, factor_trend, others) if swept else pd.DataFrame()
 
     @cached_property
     def comparison(self) -> pd.DataFrame:

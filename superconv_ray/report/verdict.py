@@ -259,6 +259,38 @@ def trends(results: StudyResults) -> Iterator[str]:
         yield f"Whether its gain over {names} grows as labels become scarce is undecided."
 
 
+def factor_trends(results: StudyResults) -> Iterator[str]:
+    """Whether the factor of fewer steps grows as labels become scarce, if a study asks that."""
+    table = results.factor_trend
+    if table.empty:
+        return
+    arm = results.arms[0]
+    for kind in (GROWS, FALLS):
+        if found := [
+            _factor(results, row) for row in table[table["verdict"] == kind].to_dict("records")
+        ]:
+            yield (
+                f"The number of times fewer steps that {arm} needs {kind} as labels become scarce. "
+                f"Each cut of the labels to a tenth multiplies it {in_words(_few(found))}."
+            )
+    unknown = table[table["verdict"] == UNDECIDED]
+    if len(unknown):
+        names = in_words(dict.fromkeys(unknown["baseline"]))
+        yield (
+            f"Whether {arm} needs ever fewer steps than {names} as labels become scarce cannot be "
+            "told."
+        )
+
+
+def _factor(results: StudyResults, row: Mapping[Any, Any]) -> str:
+    """By how much a cut of the labels to a tenth multiplies the factor of fewer steps."""
+    bound = {"": "", "<": "at most ", ">": "at least "}[row["censored"]]
+    others = [axis for axis in results.axes_but_budget if axis != "data_count"]
+    where = f" at {place_text(row, others)}" if others else ""
+    growth = interval_text(row["growth"], row["low"], row["high"], ".2f")
+    return f"against {row['baseline']}{where} by {bound}{growth}"
+
+
 def _growth(results: StudyResults, row: Mapping[Any, Any]) -> str:
     """By how much a cut of the labels to a tenth changes a gain."""
     metric, others = results.metric, results.axes_but_labels

@@ -7,7 +7,14 @@ from itertools import chain
 import pytest
 
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.report.verdict import caveats, details, headline, stale_statistics, trends
+from superconv_ray.report.verdict import (
+    caveats,
+    details,
+    factor_trends,
+    headline,
+    stale_statistics,
+    trends,
+)
 from superconv_ray.storage.store import Store, open_store
 from tests.hand_made import HandMade, range_test_curve
 
@@ -52,10 +59,10 @@ def test_a_gain_that_grows_with_fewer_labels_is_stated(store: Store) -> None:
     study = two_arms(store, (0.01, 0.011, 0.012), (0.05, 0.052, 0.054), labels=(1000, 100))
     said = sentences(study.results())
     assert said[0] == "one_cycle is better than cosine at all 2 points."
-    # Slopes 4.0, 4.1, 4.2 points a tenth: s = 0.1, half width 0.248.
+    # Slopes 4.0, 4.1, 4.2 points a tenth: s = 0.1, half width t(0.9875, 2) / sqrt(3) s = 0.358.
     assert said[3] == (
         "The gain of one_cycle grows as labels become scarce. Each cut of the labels to a tenth "
-        "changes the gap to cosine by +4.1 [+3.9, +4.3] points and the ratio of errors by a factor "
+        "changes the gap to cosine by +4.1 [+3.7, +4.5] points and the ratio of errors by a factor "
         "of 1.09 [1.08, 1.10]."
     )
 
@@ -74,6 +81,45 @@ def test_super_convergence_is_stated_where_budgets_are_swept(store: Store) -> No
         "least 3 times fewer steps? Yes against long. At equal budgets, short is better than long "
         "at all 3 points."
     )
+
+
+def budgets_and_labels(store: Store, *steps_needed: int) -> StudyResults:
+    """An arm that reaches the end of its baseline after so many of its 800 steps, by labels."""
+    counts, budgets = [10_000 // 10**i for i in range(len(steps_needed))], (100, 200, 400, 800)
+    points = [{"data_count": n, "budget": {"iterations": b}} for n in counts for b in budgets]
+    study = HandMade(store, ("short", "long"), *points)
+    for point, found in enumerate(points):
+        steps = budgets[point % len(budgets)]
+        needed = steps_needed[point // len(budgets)]
+        for seed in range(3):
+            place = {"point": point, "data_count": found["data_count"], "steps": steps}
+            study.add("short", 0.9 + 0.1 * (steps - needed) / 800, seed=seed, **place)
+            study.add("long", 0.9 - 0.1 * (800 - steps) / 800, seed=seed, **place)
+    return study.results()
+
+
+def test_a_factor_that_grows_as_labels_become_scarce_is_stated(store: Store) -> None:
+    (said,) = factor_trends(budgets_and_labels(store, 800, 400, 200))
+    assert said == (
+        "The number of times fewer steps that short needs grows as labels become scarce. Each cut "
+        "of the labels to a tenth multiplies it against long by 2.00 [2.00, 2.00]."
+    )
+
+
+def test_a_factor_beyond_the_budgets_has_a_bound(store: Store) -> None:
+    (said,) = factor_trends(budgets_and_labels(store, 400, 50))
+    assert said.endswith("multiplies it against long by at least 4.00 [4.00, inf].")
+
+
+def test_a_trend_of_factors_that_cannot_be_told_is_stated(store: Store) -> None:
+    assert list(factor_trends(budgets_and_labels(store, 50, 50))) == [
+        "Whether short needs ever fewer steps than long as labels become scarce cannot be told."
+    ]
+
+
+def test_without_labels_or_budgets_there_is_no_trend_of_factors(store: Store) -> None:
+    study = two_arms(store, (0.01, 0.011), (0.05, 0.052), labels=(1000, 100))
+    assert not list(factor_trends(study.results()))
 
 
 def test_a_negative_result_is_stated(store: Store) -> None:

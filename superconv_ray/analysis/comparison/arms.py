@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.comparison.correctness import correctness, stacked
 from superconv_ray.analysis.frames import finished_trainings, metric_in, require_columns
+from superconv_ray.analysis.statistics.correctness import correctness, stacked
 from superconv_ray.analysis.statistics.crossed import crossed_interval
 from superconv_ray.analysis.statistics.intervals import interval_ends, share_ends
 

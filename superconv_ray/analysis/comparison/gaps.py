@@ -11,13 +11,13 @@ import pandas as pd
 
 from superconv_ray.analysis.comparison.arms import group_means
 from superconv_ray.analysis.comparison.choices import choice_ids
-from superconv_ray.analysis.comparison.correctness import correctness, gaps_by_sample
 from superconv_ray.analysis.comparison.further_seeds import further_seeds
 from superconv_ray.analysis.comparison.notes import note
 from superconv_ray.analysis.comparison.verdicts import (
     ALPHA,
     default_margin,
     level_per_row,
+    require_family,
     verdicts,
 )
 from superconv_ray.analysis.frames import (
@@ -28,6 +28,7 @@ from superconv_ray.analysis.frames import (
     require_arms,
     require_distinct,
 )
+from superconv_ray.analysis.statistics.correctness import correctness, gaps_by_sample
 from superconv_ray.analysis.statistics.crossed import crossed_error
 from superconv_ray.analysis.statistics.intervals import (
     DECIMALS,
@@ -129,8 +130,7 @@ def compare(
         margin = default_margin(trials, value)
     if not (np.isfinite(margin) and margin > 0):
         raise ValueError(f"margin must be finite and > 0, got {margin}")
-    if family < 1:
-        raise ValueError(f"family must be >= 1, got {family}")
+    require_family(family)
     baselines = baselines_of(arm, baseline)
     points, runs = paired_runs(trials, arm, baselines, by, value)
     cells = runs.groupby(["point", "rank"])

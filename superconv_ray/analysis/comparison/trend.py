@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.comparison.choices import SHARED_CHOICE
-from superconv_ray.analysis.comparison.correctness import stacked
 from superconv_ray.analysis.comparison.gaps import paired_runs
-from superconv_ray.analysis.comparison.verdicts import UNDECIDED
+from superconv_ray.analysis.comparison.verdicts import UNDECIDED, level_per_row
 from superconv_ray.analysis.frames import REPLICATE, baselines_of, metric_in
+from superconv_ray.analysis.statistics.correctness import stacked
 from superconv_ray.analysis.statistics.crossed import crossed_interval
 from superconv_ray.analysis.statistics.intervals import DECIMALS, Floats, Interval, mean_interval
 from superconv_ray.design.metrics import Metric
@@ -43,12 +43,14 @@ def gap_trend(
 
     For each replicate (seed and subset), a least-squares line is fitted to its gaps, or to the
     logarithms of its ratios, over log10(data_count). The negative slopes are averaged over
-    replicates, with a 95 % t interval. This is the trend arm x log n of a mixed model of the gaps,
-    or of the log errors of both arms with a term for every number of labels and random effects of
-    the seed, of its subset at each number of labels, and of its settings and their slope for each
-    arm (Laird & Ware 1982, Biometrics 38, 963-974): where every replicate has all points, averaging
-    slopes gives the estimate and standard error of REML, with the degrees of freedom of an exact
-    test. A replicate that lacks a point is left out, because its slope would be one of other
+    replicates, with a t interval. Its level is adjusted for the number of verdicts in the table, so
+    that all intervals hold together with 95 % (`level_per_row`). This is the trend arm x log n of a
+    mixed model of the gaps, or of the log errors of both arms with a term for every number of
+    labels and random effects of the seed, of its subset at each number of labels, and of its
+    settings and their slope for each arm (Laird & Ware 1982, Biometrics 38, 963-974): where every
+    replicate has all points, averaging slopes gives the estimate and standard error of REML, with
+    the degrees of freedom of an exact test. A replicate that lacks a point is left out, because its
+    slope would be one of other
     points. Where the trials tell which test samples are right, the intervals count the choice of
     the test set as well (`crossed_interval`).
 
@@ -77,12 +79,15 @@ def gap_trend(
     points, runs = paired_runs(trials, arm, names, [*by, LABELS], value)
     runs["log_ratio"] = _log_ratio(runs, metric_in(trials, value))
     pairs = runs.dropna(subset="gap").join(points, on="point")
+    groups = pairs.groupby([*by, "rank"], dropna=False)
+    measures = 2 if runs["log_ratio"].notna().any() else 1
+    confidence = 1 - level_per_row(max(measures * groups.ngroups, 1))
     rows: list[tuple[object, ...]] = []
-    for place, curves in pairs.groupby([*by, "rank"], dropna=False):
+    for place, curves in groups:
         *key, rank = cast("tuple[Any, ...]", place)
         table = curves.pivot_table(index=REPLICATE, columns=LABELS, values="gap").dropna()
         left_out = curves.groupby(REPLICATE).ngroups - len(table)
-        gap, ratio = _growths(curves, table)
+        gap, ratio = _growths(curves, table, confidence)
         notes = [*_notes(table, left_out), *_on_ratio(table, ratio), *_on_choices(curves)]
         found = (*gap, table.shape[1], _verdict(gap), *np.exp(ratio[:3]), _verdict(ratio))
         rows.append((*key, arm, names[rank], *found, "; ".join(notes)))
@@ -101,12 +106,15 @@ def _log_ratio(runs: pd.DataFrame, metric: Metric) -> Floats:
     return np.log(baseline) - np.log(arm)
 
 
-def _growths(curves: pd.DataFrame, gaps: pd.DataFrame) -> tuple[Interval, Interval]:
+def _growths(
+    curves: pd.DataFrame, gaps: pd.DataFrame, confidence: float
+) -> tuple[Interval, Interval]:
     """Mean growth of the gap and of the log ratio for each division by ten.
 
     Args:
         curves: Pairs of one curve.
         gaps: Their gaps, shape [replicates, numbers of labels], of the replicates with all points.
+        confidence: Of each interval.
     """
     if gaps.shape[1] < 2 or gaps.empty:
         nothing = Interval(math.nan, math.nan, math.nan, len(gaps))
@@ -117,7 +125,10 @@ def _growths(curves: pd.DataFrame, gaps: pd.DataFrame) -> tuple[Interval, Interv
     runs = curves.set_index([*REPLICATE, LABELS]).loc[places]
     ratios = runs["log_ratio"].to_numpy().reshape(gaps.shape)
     of_gap, of_ratio = _by_sample(runs, gaps.shape)
-    return _growth(gaps.to_numpy(), of_gap, weights), _growth(ratios, of_ratio, weights)
+    return (
+        _growth(gaps.to_numpy(), of_gap, weights, confidence),
+        _growth(ratios, of_ratio, weights, confidence),
+    )
 
 
 def _by_sample(
@@ -137,15 +148,17 @@ def _by_sample(
     return gap.reshape(*shape, -1), ratio.reshape(*shape, -1)
 
 
-def _growth(values: Floats, by_sample: Floats | None, weights: Floats) -> Interval:
+def _growth(
+    values: Floats, by_sample: Floats | None, weights: Floats, confidence: float
+) -> Interval:
     """Mean slope over replicates; values [replicates, points], see `_by_sample`."""
     slopes = (values @ weights).round(DECIMALS)  # equal slopes stay equal
     if not np.isfinite(slopes).all():
         return Interval(math.nan, math.nan, math.nan, len(slopes))
     if by_sample is None or len(slopes) < 2:
-        return mean_interval(slopes)
+        return mean_interval(slopes, confidence)
     table = np.einsum("rps,p->rs", by_sample, weights)
-    return crossed_interval(table + (slopes - table.mean(axis=1))[:, np.newaxis])
+    return crossed_interval(table + (slopes - table.mean(axis=1))[:, np.newaxis], confidence)
 
 
 def _verdict(growth: Interval) -> str:

@@ -49,6 +49,16 @@ def margin_of(metric: Metric, values: npt.ArrayLike) -> float:
     return MARGIN * float(np.abs(values).mean()) if relative else MARGIN
 
 
+def require_family(family: int) -> None:
+    """Check a number of rows that share `ALPHA`.
+
+    Raises:
+        ValueError: It is below 1.
+    """
+    if family < 1:
+        raise ValueError(f"family must be >= 1, got {family}")
+
+
 def level_per_row(rows: int, looks: Sequence[int] = ()) -> float:
     """Two-sided level of one row at one look, so that a table errs with chance `ALPHA` at most.
 

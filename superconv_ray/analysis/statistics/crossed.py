@@ -62,6 +62,32 @@ def crossed_error(table: npt.ArrayLike) -> CrossedError:
     return CrossedError(v_seeds**0.5, max(v_samples - v_both, 0.0) ** 0.5)
 
 
+def crossed_covariance(tables: npt.ArrayLike) -> Floats:
+    """Covariance of several means over the choice of the test samples, estimated without bias.
+
+    `crossed_error` for means that share seeds and samples, such as the accuracies of several arms
+    and budgets: the square of its `of_samples` is an element of the diagonal, if it is above 0.
+    Any contrast of the means has the variance that the table of the contrast would give. With few
+    samples an eigenvalue may be negative.
+
+    Args:
+        tables: Shape [means, seeds, samples], at least 2 seeds and samples.
+
+    Returns:
+        Shape [means, means].
+    """
+    values = np.asarray(tables, dtype=np.float32)
+    seeds, samples = values.shape[1:]
+    of_seed, of_sample = values.mean(axis=2), values.mean(axis=1)
+    mean = of_sample.mean(axis=1, dtype=np.float64)
+    centered = of_sample - mean[:, np.newaxis].astype(np.float32)
+    rest = values - of_seed[:, :, np.newaxis] - centered[:, np.newaxis]  # interaction
+    rest = rest.reshape(len(values), -1)
+    by_sample = seeds * (centered @ centered.T).astype(np.float64) / (samples - 1)
+    both = (rest @ rest.T).astype(np.float64) / ((seeds - 1) * (samples - 1))
+    return np.asarray((by_sample - both) / (seeds * samples))
+
+
 def crossed_half_widths(
     of_seeds: npt.ArrayLike, freedom: npt.ArrayLike, of_samples: npt.ArrayLike, level: npt.ArrayLike
 ) -> Floats:
@@ -107,9 +133,9 @@ def crossed_p(
     return np.exp(high)
 
 
-def crossed_interval(table: npt.ArrayLike) -> Interval:
-    """95 % interval of the mean of a table [seeds, samples]; n is the number of seeds."""
+def crossed_interval(table: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of the mean of a table [seeds, samples]; n is the number of seeds."""
     values = np.asarray(table, dtype=np.float64)
     mean, (of_seeds, of_samples) = float(values.mean()), crossed_error(values)
-    half = float(crossed_half_widths(of_seeds, len(values) - 1, of_samples, 1 - CONFIDENCE))
+    half = float(crossed_half_widths(of_seeds, len(values) - 1, of_samples, 1 - confidence))
     return Interval(mean, mean - half, mean + half, len(values))

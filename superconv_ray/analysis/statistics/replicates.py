@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,8 @@ from superconv_ray.analysis.frames import (
     require_arms,
     require_distinct,
 )
+from superconv_ray.analysis.statistics.correctness import correctness, stacked
+from superconv_ray.analysis.statistics.crossed import crossed_covariance
 from superconv_ray.analysis.statistics.intervals import RESAMPLES, SEED, TAILS, Floats
 
 
@@ -50,6 +52,24 @@ class ReplicateCurve:
     """Shape [points, replicates]; NaN where a replicate was not run. No point is all NaN."""
     diverged: npt.NDArray[np.int64]
     """Number of diverged runs, shape [points]. They count with what they measured."""
+    replicates: npt.NDArray[np.int64]
+    """Numbers of the replicates, ascending, shape [replicates]: the same in all curves of a
+    study."""
+    correct: npt.NDArray[np.bool_] | None = None
+    """Which test samples each run has right, shape [points, replicates, samples]; None if that is
+    not known of every replicate at every point, or of one replicate only."""
+
+    def of(self, replicates: npt.NDArray[np.int64]) -> ReplicateCurve:
+        """The curve of these replicates alone; each must have been run at every point."""
+        own = np.isin(self.replicates, replicates)
+        known = self.correct is not None and own.sum() > 1
+        correct = self.correct[:, own] if known and self.correct is not None else None
+        return replace(self, values=self.values[:, own], replicates=replicates, correct=correct)
+
+    @cached_property
+    def complete(self) -> npt.NDArray[np.int64]:
+        """The replicates that were run at every point."""
+        return np.asarray(self.replicates[np.isfinite(self.values).all(axis=0)])
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
@@ -85,7 +105,7 @@ def arm_curves(
     The curves of a point have the same replicates in the same columns.
 
     Args:
-        trials: As from ``open_store(...).trials(study)``.
+        trials: As from ``open_store(...).trials(study, correctness=True)``.
         arms: Names of arms; all if empty.
         axis: Column along which the curves run, a number > 0.
         by: Columns that distinguish curves.
@@ -108,21 +128,25 @@ def arm_curves(
         value=metric_in(found, value).sign * found[value].astype(np.float64),
         replicate=found.groupby(REPLICATE).ngroup(),
         diverged=found["status"] == "diverged",
+        correct=correctness(found, value),
     )
     groups = runs.groupby(list(by), dropna=False) if by else [((), runs)]
     for key, group in groups:
-        column = np.unique(group["replicate"], return_inverse=True)[1]
+        replicates = np.unique(group["replicate"].to_numpy())
         of_arm = group["arm"].to_numpy()
         own = [(str(arm), of_arm == arm) for arm in sorted(set(of_arm))]
-        yield key, {arm: _curve(group[rows], column[rows], column.max() + 1) for arm, rows in own}
+        yield key, {arm: _curve(group[rows], replicates) for arm, rows in own}
 
 
-def _curve(runs: pd.DataFrame, column: npt.NDArray[np.int64], columns: int) -> ReplicateCurve:
+def _curve(runs: pd.DataFrame, replicates: npt.NDArray[np.int64]) -> ReplicateCurve:
+    runs = runs.sort_values(["at", "replicate"])
     points, row = np.unique(runs["at"].to_numpy(), return_inverse=True)
-    values = np.full((len(points), columns), np.nan)
-    values[row, column] = runs["value"].to_numpy()
+    values = np.full((len(points), len(replicates)), np.nan)
+    values[row, np.searchsorted(replicates, runs["replicate"])] = runs["value"].to_numpy()
     diverged = np.bincount(row[runs["diverged"].to_numpy()], minlength=len(points))
-    return ReplicateCurve(points, values, diverged)
+    by_run = stacked(runs["correct"]) if len(runs) == values.size > len(points) else None
+    correct = None if by_run is None else by_run.astype(np.bool_).reshape(*values.shape, -1)
+    return ReplicateCurve(points, values, diverged, replicates, correct)
 
 
 def redrawn_means(
@@ -140,8 +164,12 @@ def redrawn_means(
     It fails where the deviations are far from normal, as Student's interval does, and a redrawn
     mean may leave the range of the values.
 
+    Where all curves tell which test samples are right, other test samples might have been drawn as
+    well: a normal draw with the covariance of `crossed_covariance` is added, as the interval of a
+    single mean adds both parts (`crossed_interval`).
+
     Args:
-        curves: Curves of one point, as from `arm_curves`, so that they share their replicates.
+        curves: Curves with the same replicates, as `arm_curves` yields them for one point.
         draws: Number of draws.
         tail: Level of the quantile that is to be exact, in (0.5, 1).
 
@@ -149,11 +177,26 @@ def redrawn_means(
         Redrawn means of shape [draws, points] for every curve. A point with one replicate does not
         move: its uncertainty is unknown, and the caller must say so.
     """
-    noise = np.random.default_rng(SEED).standard_normal((draws, curves[0].values.shape[1]))
+    random = np.random.default_rng(SEED)
+    noise = random.standard_normal((draws, curves[0].values.shape[1]))
     redrawn = []
-    for curve in curves:
+    for curve, of_samples in zip(curves, _of_samples(curves, draws, random), strict=True):
         n = np.maximum(curve.counts, 2)  # where it is 1 there is no deviation to be scaled
         scale = special.stdtrit(n - 1, tail) / special.ndtri(tail) / np.sqrt(n * (n - 1))
         deviations = np.nan_to_num(curve.values - curve.means[:, np.newaxis])
-        redrawn.append(curve.means + noise @ (deviations * scale[:, np.newaxis]).T)
+        own = noise @ (deviations * scale[:, np.newaxis]).T
+        redrawn.append(curve.means + own + of_samples)
     return redrawn
+
+
+def _of_samples(
+    curves: Sequence[ReplicateCurve], draws: int, random: np.random.Generator
+) -> list[Floats] | list[float]:
+    """What other test samples would add to each curve's means, [draws, points]; 0 if unknown."""
+    tables = [curve.correct for curve in curves if curve.correct is not None]
+    if len(tables) < len(curves) or len({table.shape[1:] for table in tables}) > 1:
+        return [0.0] * len(curves)
+    values, vectors = np.linalg.eigh(crossed_covariance(np.concatenate(tables)))
+    root = vectors * np.sqrt(np.maximum(values, 0))  # samples that seem to add less than nothing
+    added = random.standard_normal((draws, len(root))) @ root.T
+    return np.split(added, np.cumsum([len(table) for table in tables])[:-1], axis=1)

@@ -75,9 +75,9 @@ def trend(results: StudyResults) -> Iterator[Section]:
         text=(
             "Change when the labels are cut to a tenth: of the gap, and of the ratio of errors, "
             f"that of the baseline over that of {arm}, as a factor. Both are slopes of each seed "
-            "over the logarithm of the labels, mean and 95 % t interval. Errors grow as labels "
-            "become scarce, so that a gap grows although the ratio stays: only a factor above 1 "
-            f"shows that scarce labels favor {arm}."
+            "over the logarithm of the labels, with t intervals that hold together at 95 %. Errors "
+            "grow as labels become scarce, so that a gap grows although the ratio stays: only a "
+            f"factor above 1 shows that scarce labels favor {arm}."
         ),
         frame=results.trend,
         code=code_of(

@@ -19,6 +19,7 @@ from superconv_ray.analysis.scaling.shape import FEWEST_POINTS
 from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import column_name
 from superconv_ray.report import charts
+from superconv_ray.report.against_baselines import rows_against_baselines
 from superconv_ray.report.content import Section
 from superconv_ray.report.readable import PERCENT, Quantity, count, difference, measured
 from superconv_ray.report.sections.layout import code_of, drawn
@@ -117,9 +118,11 @@ def _to_the_long_runs(results: StudyResults, others: list[str]) -> Section:
         frame=frame,
         code=(
             "import pandas as pd\nfrom superconv_ray.analysis import time_to_accuracy\n"
+            f"family = {rows_against_baselines(results, others)}\n"
             "pd.concat(\n    [\n"
-            f"        time_to_accuracy(trainings, {arm!r}, name, {others!r}, {results.value!r})"
-            f".assign(baseline=name)\n        for name in {baselines!r}\n    ],\n"
+            f"        time_to_accuracy(trainings, {arm!r}, name, {others!r}, {results.value!r}, "
+            "family=family).assign(baseline=name)\n"
+            f"        for name in {baselines!r}\n    ],\n"
             "    ignore_index=True,\n)"
         ),
         quantities=(

@@ -32,13 +32,24 @@ def test_a_gap_that_grows_by_a_point_each_tenth_of_the_labels_is_found_exactly()
 
 
 def test_the_interval_is_students_over_the_slopes_of_the_seeds() -> None:
-    # Slopes 0.01, 0.02, 0.03 over one decade: deviation 0.01, t(2, 97.5 %) = 4.3027.
+    # Slopes 0.01, 0.02, 0.03 over one decade: deviation 0.01. Two verdicts share 5 %, so that each
+    # has t(2, 98.75 %) = 6.2053.
     seeds = [{100: 0.0, 10: slope} for slope in (0.01, 0.02, 0.03)]
     (row,) = gap_trend(trials(*seeds), "one_cycle", "cosine").to_dict("records")
-    half = 4.3027 * 0.01 / math.sqrt(3)
+    half = 6.2053 * 0.01 / math.sqrt(3)
     assert row["low"] == pytest.approx(0.02 - half, abs=1e-6)
     assert row["high"] == pytest.approx(0.02 + half, abs=1e-6)
     assert row["verdict"] == "undecided"
+
+
+def test_one_baseline_of_many_has_a_wider_interval_than_alone() -> None:
+    seeds = [{100: 0.0, 10: slope} for slope in (0.01, 0.02, 0.03)]
+    made = trials(*seeds)
+    others = [made[made["arm"] == "cosine"].assign(arm=name) for name in ("linear", "wsd")]
+    table = gap_trend(pd.concat([made, *others]), "one_cycle", ["cosine", "linear", "wsd"])
+    # Six verdicts: t(2, 1 - 0.05 / 12) = 10.8859.
+    half = 10.8859 * 0.01 / math.sqrt(3)
+    assert table["low"].to_numpy() == pytest.approx([0.02 - half] * 3, abs=1e-5)
 
 
 def test_a_gap_that_shrinks_with_the_labels_falls() -> None:
@@ -141,7 +152,7 @@ def test_the_ratio_is_the_interaction_of_a_mixed_model_of_the_log_errors() -> No
         for own in log_ratios
     ]
     (row,) = gap_trend(from_errors(*seeds), "one_cycle", "cosine").to_dict("records")
-    slope, error, t = 0.060317, 0.028551, 2.364624  # t(7, 97.5 %)
+    slope, error, t = 0.060317, 0.028551, 2.841244  # t(7, 98.75 %)
     assert math.log(row["ratio"]) == pytest.approx(slope, abs=2e-6)
     assert math.log(row["ratio_low"]) == pytest.approx(slope - t * error, abs=1e-5)
     assert math.log(row["ratio_high"]) == pytest.approx(slope + t * error, abs=1e-5)

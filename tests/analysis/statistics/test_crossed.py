@@ -9,6 +9,7 @@ import pytest
 from scipy import special
 
 from superconv_ray.analysis.statistics.crossed import (
+    crossed_covariance,
     crossed_error,
     crossed_half_widths,
     crossed_interval,
@@ -41,6 +42,17 @@ def test_samples_that_differ_less_than_by_chance_add_nothing() -> None:
     of_seeds, of_samples = crossed_error(table)
     assert of_seeds == pytest.approx(table.mean(axis=1).std(ddof=1) / math.sqrt(2))
     assert of_samples == 0
+
+
+def test_a_contrast_of_means_has_the_variance_of_its_own_table() -> None:
+    tables = made(3, 4, 200, seed_sd=0.1, sample_sd=1.0, both_sd=0.5)
+    tables[1] += tables[0]
+    covariance = crossed_covariance(tables)
+    for weights in ([1, 0, 0], [1, 1, 0], [1, -1, 0.5]):
+        contrast = np.tensordot(weights, tables, 1)
+        assert np.sqrt(weights @ covariance @ weights) == pytest.approx(
+            crossed_error(contrast).of_samples, rel=1e-4
+        )
 
 
 def test_equal_seeds_leave_the_error_of_the_samples() -> None:

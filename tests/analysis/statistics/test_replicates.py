@@ -6,6 +6,8 @@ import pytest
 from scipy import stats
 
 from superconv_ray.analysis.frames import finished_trainings
+from superconv_ray.analysis.statistics.crossed import crossed_interval
+from superconv_ray.analysis.statistics.intervals import mean_interval
 from superconv_ray.analysis.statistics.replicates import ReplicateCurve, arm_curves, redrawn_means
 from tests.analysis.made import curve, frame, run
 
@@ -75,3 +77,30 @@ def test_what_a_pair_shares_is_redrawn_alike() -> None:
 def test_a_single_replicate_does_not_move() -> None:
     (means,) = redrawn_means(list(curves_of(curve("a", "steps", {100: 0.5})).values()), 50)
     np.testing.assert_allclose(means, 0.5)
+
+
+def test_a_redrawn_mean_has_the_percentiles_of_the_interval_over_seeds_and_samples() -> None:
+    random = np.random.default_rng(0)
+    right = random.normal(size=(5, 1)) / 10 + random.normal(size=200) > -1 - np.zeros((5, 1))
+    trials = frame(
+        run("a", seed, own.mean(), test_correct=np.packbits(own).tobytes(), test_count=200)
+        for seed, own in enumerate(right)
+    )
+    (means,) = redrawn_means(list(curves_of(trials).values()), 200_000)
+    _, low, high, _ = crossed_interval(right)
+    over_seeds = mean_interval(right.mean(axis=1))
+    assert np.quantile(means, [0.025, 0.975]) == pytest.approx([low, high], abs=0.002)
+    assert high - low > 1.2 * (over_seeds.high - over_seeds.low)
+
+
+def test_a_run_without_known_samples_leaves_the_interval_over_seeds() -> None:
+    right = np.arange(200) < 150
+    runs = [
+        run("a", seed, 0.75, test_correct=np.packbits(right).tobytes(), test_count=200)
+        for seed in range(3)
+    ]
+    (known,) = redrawn_means(list(curves_of(frame(runs)).values()), 50)
+    assert known.std() > 0
+    unknown = frame([*runs[:2], {**runs[2], "test_correct": None}])
+    (means,) = redrawn_means(list(curves_of(unknown).values()), 50)
+    np.testing.assert_allclose(means, 0.75)

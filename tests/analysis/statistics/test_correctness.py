@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from superconv_ray.analysis.comparison.arms import arm_summary
-from superconv_ray.analysis.comparison.correctness import correctness
 from superconv_ray.analysis.comparison.further_seeds import further_seeds
 from superconv_ray.analysis.comparison.gaps import compare
 from superconv_ray.analysis.comparison.notes import note
 from superconv_ray.analysis.comparison.verdicts import gaps_decide
+from superconv_ray.analysis.statistics.correctness import correctness
 from superconv_ray.analysis.statistics.crossed import crossed_error, crossed_half_widths, crossed_p
 from superconv_ray.analysis.statistics.intervals import share_ends
 from tests.analysis.comparison.made import DECIDED, frame, run

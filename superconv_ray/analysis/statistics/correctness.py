@@ -1,4 +1,4 @@
-"""Which test samples the runs of a comparison classify correctly, pair by pair."""
+"""Which test samples runs classify correctly."""
 
 from __future__ import annotations
 
