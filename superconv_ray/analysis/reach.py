@@ -60,8 +60,9 @@ def speedup(
 
     The baseline's mean curve is interpolated as in `first_reached`. The 95 % interval contains the
     percentiles of the factor over redrawn means (`redrawn_means`: paired by seed and subset, and
-    over test samples where it is known which are right). It fails where the baseline's curve is flat: there a small change of accuracy is a large change of
-    the factor, and the interval is wide or open.
+    over test samples where it is known which are right). It fails where the baseline's curve is
+    flat: there a small change of accuracy is a large change of the factor, and the interval is wide
+    or open.
 
     Args:
         trials: As from ``open_store(...).trials(study, correctness=True)``, of a study that sweeps
