@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["GhostBatchNorm", "with_ghost_batches"]
+__all__ = ["GhostBatchNorm", "replace_batch_norms", "with_ghost_batches"]
 
 _REPLACED = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -75,10 +77,24 @@ class GhostBatchNorm(_BatchNorm):
 
 
 def with_ghost_batches(model: nn.Module, group_size: int) -> nn.Module:
-    """Replace every batch norm of a model by a `GhostBatchNorm`, in place, and return the model.
+    """Replace every batch norm of a model by a `GhostBatchNorm`; see `replace_batch_norms`."""
+    return replace_batch_norms(
+        model, lambda norm: GhostBatchNorm(norm, group_size), "ghost_batch_size"
+    )
+
+
+def replace_batch_norms(
+    model: nn.Module, replacement: Callable[[_BatchNorm], nn.Module], needed_by: str
+) -> nn.Module:
+    """Replace every batch norm of a model, in place, and return the model.
 
     Only a model that is a batch norm itself is returned as another module. Parameters, their order,
     and the names in the state dictionary stay the same.
+
+    Args:
+        model: The model.
+        replacement: Makes the module that takes the place of a batch norm.
+        needed_by: What asks for it, for the message.
 
     Raises:
         ValueError: A batch norm is of a user's own class, which might do something else.
@@ -89,11 +105,11 @@ def with_ghost_batches(model: nn.Module, group_size: int) -> nn.Module:
             continue
         if type(module) not in _REPLACED:
             raise ValueError(
-                f"ghost_batch_size needs batch norms of class "
+                f"{needed_by} needs batch norms of class "
                 f"{', '.join(kind.__name__ for kind in _REPLACED)}, but {name!r} of the model is "
                 f"of class {type(module).__name__}"
             )
-        replacements[module] = GhostBatchNorm(module, group_size)
+        replacements[module] = replacement(module)
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
             if child in replacements:

@@ -34,6 +34,7 @@ from superconv_ray.training.optimizers import (
 )
 from superconv_ray.training.randomness import own_randomness, seed_step
 from superconv_ray.training.samples import Part, select_samples
+from superconv_ray.training.team import Team
 
 CHECK_INTERVAL = 16
 """Steps between checks of the loss: each check makes the CPU wait for the GPU."""
@@ -51,18 +52,27 @@ class TrainingRun:
         trial: Complete settings.
         data: The data set's tensors, on the device to train on.
         model: Name of a built-in model, or the user's own builder.
+        team: The processes that train the trial together; without one, this process alone. Methods
+            are collective, except that `outcome` and `state` are for the first process.
 
     Raises:
         ValueError, TypeError: The model cannot be built for this data set, or the device does not
             have the precision.
     """
 
-    def __init__(self, trial: CompleteTrial, data: ResidentDataset, model: ModelSource) -> None:
+    def __init__(
+        self,
+        trial: CompleteTrial,
+        data: ResidentDataset,
+        model: ModelSource,
+        team: Team | None = None,
+    ) -> None:
         self.trial = trial
+        self._team = team or Team()
         self.device = data.train_inputs.device
         precision = resolve_precision(trial.precision, self.device)
         self._numerics = Numerics(self.device, precision, trial.deterministic)
-        self._hardware = [Hardware.here(self.device)]
+        self._hardware = [Hardware.here(self.device, self._team.size)]
         self.step = 0
         self.diverged = False
         self.curve: list[dict[str, Any]] = []
@@ -72,7 +82,8 @@ class TrainingRun:
         self._has_classes = labels.ndim == 1
         outputs = int(labels.max()) + 1 if self._has_classes else labels.shape[1]
         self._samples = select_samples(trial, data)
-        self.model = build_trial_model(model, trial, data.train_inputs, outputs)
+        self.model = build_trial_model(model, trial, data.train_inputs, outputs, self._team)
+        self._replica = self._team.replica(self.model)
         self._optimizer = build_optimizer(trial, self.model)
         self._loss = Loss(trial)
         known = self._samples.probe.first(LIMIT_COUNT).targets()
@@ -94,7 +105,10 @@ class TrainingRun:
         return self.diverged or self.step == self.trial.steps
 
     def train(self, pause: Callable[[], bool] = lambda: False) -> None:
-        """Train until the run is finished, or until `pause` returns True between two steps."""
+        """Train until the run is finished, or until `pause` returns True between two steps.
+
+        A team pauses only at a check of the loss, when its first process says so.
+        """
         schedule = self.trial.schedule()
         self.model.train()
         with self._own_state():
@@ -102,10 +116,11 @@ class TrainingRun:
             while not self.finished:
                 lr, momentum = schedule(self.step)
                 set_rates(self._optimizer, lr, momentum)
-                x, y = self._samples.batches.batch(self.step)  # may draw from the same generators
-                seed_step(self.device, self.trial.seed, self.step)  # for dropout
+                batch = self._samples.batches.batch(self.step)  # may draw from the same generators
+                x, y = map(self._team.part, batch)
+                seed_step(self.device, self.trial.seed, self.step, self._team.rank)  # for dropout
                 with self._numerics.autocast():
-                    logits = self.model(x)
+                    logits = self._replica(x)
                     loss = self._loss.mean(logits, y)
                 self._optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -113,14 +128,16 @@ class TrainingRun:
                 self._count(loss, logits, y)
                 self.step += 1
                 record = self.step in self._row_steps
-                if record or self.step % CHECK_INTERVAL == 0:
+                check = record or self.step % CHECK_INTERVAL == 0
+                if check:
                     self._check_loss()
                     if record or self.diverged:
                         self.train_seconds += time.perf_counter() - started
                         self._record(lr, momentum)
                         started = time.perf_counter()
-                if pause():
+                if (check or self._team.size == 1) and self._team.decides(pause()):
                     break
+            self._team.share_statistics(self.model)
             self.train_seconds += time.perf_counter() - started
 
     @contextlib.contextmanager
@@ -147,7 +164,8 @@ class TrainingRun:
 
     def _check_loss(self) -> None:
         """Fetch the sums from the device, and decide whether the run has diverged."""
-        loss, correct = self._pending.tolist()
+        loss, correct = self._team.total(self._pending).tolist()
+        loss /= self._team.size  # each process has added its mean
         mean = loss / self._pending_steps
         self.diverged = not mean <= self._loss_limit  # True for NaN
         self._window[0] += loss
@@ -157,10 +175,17 @@ class TrainingRun:
         self._pending_steps = 0
 
     def _record(self, lr: float, momentum: float) -> None:
+        """Let the first process append a curve row, and decide whether the run has diverged."""
+        self._team.share_statistics(self.model)
+        if self._team.rank == 0:
+            self._append_row(lr, momentum)
+        self._window = [0.0, 0.0, 0]
+        self.diverged = self._team.decides(self.diverged)
+
+    def _append_row(self, lr: float, momentum: float) -> None:
         """Append a curve row; the last row of a run evaluates every held-out sample."""
         started = time.perf_counter()
         loss, correct, steps = self._window
-        self._window = [0.0, 0.0, 0]
         batch = self.trial.batch_size
         count = None if self.finished else self.trial.eval_count
         part = self._samples.held_out.first(count)

@@ -14,13 +14,18 @@ from superconv_ray.models.ghost_batch_norm import with_ghost_batches
 from superconv_ray.training.batch_norm import batch_norms
 from superconv_ray.training.optimizers import trainable
 from superconv_ray.training.randomness import own_randomness
+from superconv_ray.training.team import Team
 
 ModelSource = str | Callable[..., nn.Module]
 """Name of a built-in model, or a builder of the user's own."""
 
 
 def build_trial_model(
-    source: ModelSource, trial: CompleteTrial, inputs: torch.Tensor, classes: int
+    source: ModelSource,
+    trial: CompleteTrial,
+    inputs: torch.Tensor,
+    classes: int,
+    team: Team | None = None,
 ) -> nn.Module:
     """Build the model of a trial on the device of its inputs, with weights from the trial's seed.
 
@@ -37,6 +42,8 @@ def build_trial_model(
         raise ValueError(f"model must have parameters to train, {source!r} has none")
     if trial.ghost_batch_size:
         model = with_ghost_batches(model, trial.ghost_batch_size)
+    elif team:
+        model = team.whole_batch_norms(model)
     for module in batch_norms(model):
         module.momentum = trial.bn_momentum
     return _channels_last(model.to(inputs.device))

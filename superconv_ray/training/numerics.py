@@ -153,9 +153,11 @@ class Hardware(NamedTuple):
     torch_version: str
 
     @classmethod
-    def here(cls, device: torch.device) -> Hardware:
-        """What this process computes on."""
-        return cls(device_name(device), torch.get_num_threads(), str(torch.__version__))
+    def here(cls, device: torch.device, processes: int = 1) -> Hardware:
+        """What this process, or several like it, compute on."""
+        name = device_name(device)
+        device_names = f"{processes} x {name}" if processes > 1 else name
+        return cls(device_names, torch.get_num_threads(), str(torch.__version__))
 
     def __str__(self) -> str:
         plural = "" if self.threads == 1 else "s"

@@ -18,9 +18,12 @@ def own_randomness(device: torch.device) -> Iterator[None]:
         yield
 
 
-def seed_step(device: torch.device, seed: int, step: int) -> None:
-    """Seed the device's default generator, which dropout draws from, as a function of the step."""
-    derived = derive_seed(seed, "step", step)
+def seed_step(device: torch.device, seed: int, step: int, rank: int = 0) -> None:
+    """Seed the device's default generator, which dropout draws from, as a function of the step.
+
+    Processes that share a batch draw different numbers.
+    """
+    derived = derive_seed(seed, f"step in process {rank}" if rank else "step", step)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index].manual_seed(derived)
     else:
