@@ -45,10 +45,8 @@ def run_options(command: Command) -> Command:
             "--cpus-per-trial",
             type=amount,
             metavar="NUMBER|auto",
-            default=1.0,
-            show_default=True,
-            help="CPUs, and so threads, of a trial. auto: one CPU each, and as many trials at a "
-            "time as fit into memory.",
+            help="CPUs, and so threads, of a trial. Default: 1 for each process. auto: one CPU "
+            "each, and as many trials at a time as fit into memory.",
         ),
         click.option(
             "--gpus-per-trial",
@@ -56,6 +54,12 @@ def run_options(command: Command) -> Command:
             metavar="NUMBER|auto",
             help="GPUs of a trial; fractions are allowed. Default: 1 where there are GPUs, else 0. "
             "auto: the fraction that the first trial of the same shape needed.",
+        ),
+        click.option(
+            "--processes-per-trial",
+            type=int,
+            help="Processes, on one node or several, that train a trial together, each on an equal "
+            "part of every batch. Default: one for each of its GPUs.",
         ),
         click.option(
             "--callback",

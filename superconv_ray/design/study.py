@@ -221,7 +221,7 @@ class Study:
             store: Path or URI of the store.
             progress: Whether to show progress.
             options: Any of local, address, data_dir, max_trials, cpus_per_trial, gpus_per_trial,
-                callbacks and checkpoint_seconds; see `RunOptions`.
+                processes_per_trial, callbacks and checkpoint_seconds; see `RunOptions`.
 
         Raises:
             ValueError, TypeError: The study or an option is not valid; nothing was trained.

@@ -10,14 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import Trial
+from superconv_ray.execution.amounts import Amount, FilledIn
 from superconv_ray.execution.request import NodeResources, Request
-
-Amount: TypeAlias = float | Literal["auto"]
-"""A number, or "auto": derived from measured peaks."""
 
 SHAPE = (
     *("model", "model_digest", "dataset", "dataset_digest", "batch_size", "precision"),
@@ -119,27 +117,20 @@ class Packing:
 
     Args:
         devices: Devices that trials share.
-        cpus: CPUs of a trial.
-        gpus: GPUs of a trial; 0: trials run on CPUs.
-        peaks: Shape to largest peak of `column_of(gpus)` in earlier runs.
+        amounts: What the user asks for.
+        peaks: Shape to largest peak of `column_of(amounts.gpus)` in earlier runs.
     """
 
     def __init__(
         self,
         devices: Devices,
-        cpus: Amount,
-        gpus: Amount,
+        amounts: FilledIn,
         peaks: Mapping[Hashable, float],
     ) -> None:
         self._devices = devices
-        self._cpus = cpus
-        self._gpus = gpus
+        self._cpus, self._gpus = amounts.cpus, amounts.gpus
+        self._processes = amounts.processes
         self._peaks = dict(peaks)
-
-    @property
-    def measures(self) -> bool:
-        """Whether requests depend on measured peaks."""
-        return "auto" in (self._cpus, self._gpus)
 
     def request(self, trial: Trial) -> Request:
         """Return a trial's request: a whole device if its shape was never measured."""
@@ -170,7 +161,7 @@ class Packing:
             return self._on_cpu(peak)
         gpus = self._part_of_gpu(peak) if self._gpus == "auto" else self._gpus
         if self._cpus != "auto":
-            return Request(self._cpus, gpus)
+            return Request(self._cpus, gpus, processes=self._processes)
         # One core feeds a trial if there are enough; never so many that GPUs stay idle.
         feeding = share_of(self._devices.cpus_per_gpu, max(1, int(1 / gpus)))
         return Request(min(1.0, feeding), gpus)
@@ -178,7 +169,7 @@ class Packing:
     def _on_cpu(self, peak: float | None) -> Request:
         """Return a request for one core, and the share of memory that limits how many run."""
         if self._cpus != "auto":
-            return Request(self._cpus, 0.0)
+            return Request(self._cpus, 0.0, processes=self._processes)
         ram = self._devices.ram_bytes
         fitting = trials_that_fit(ram, peak) if peak else 1
         return Request(1.0, 0.0, int(ram) // min(fitting, max(1, int(self._devices.most_cpus))))

@@ -11,41 +11,48 @@ NodeResources = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Request:
-    """Resources that one trial requests; they must be free on a single node.
+    """Resources that one trial requests, in equal parts for each of its processes.
+
+    A part must be free on a single node; the parts may be on several.
 
     Attributes:
         cpus: CPUs.
         gpus: GPUs, fractions allowed.
         memory_bytes: Main memory, out of what Ray counts on the node.
+        processes: Processes that train the trial together.
     """
 
     cpus: float
     gpus: float
     memory_bytes: int = 0
+    processes: int = 1
 
     def __str__(self) -> str:
-        return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
+        text = f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
+        return text if self.processes == 1 else f"{self.processes} processes with {text} in all"
 
-    def resources(self) -> dict[str, float]:
-        """Return the amounts by Ray's names."""
+    def part(self) -> dict[str, float]:
+        """Return what each process requests, by Ray's names."""
         wanted = {"CPU": self.cpus, "GPU": self.gpus, "memory": float(self.memory_bytes)}
-        return {name: amount for name, amount in wanted.items() if amount}
+        return {name: amount / self.processes for name, amount in wanted.items() if amount}
 
     def slots(self, nodes: Iterable[NodeResources]) -> int:
         """Return how many trials the nodes can run at once if nobody else uses them."""
-        wanted = self.resources().items()
-        return sum(
+        wanted = self.part().items()
+        parts = sum(
             min((int(node.get(name, 0.0) / amount) for name, amount in wanted), default=1)
             for node in nodes
         )
+        return parts // self.processes
 
     def misfit(self, nodes: Iterable[NodeResources]) -> str:
         """Return a message that no node has room for the trial, with what to do."""
         sizes = {
             f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes
         }
+        place = "any node" if self.processes == 1 else "the nodes"
         return (
-            f"a trial of {self} does not fit any node of the cluster; its nodes have "
+            f"a trial of {self} does not fit {place} of the cluster; its nodes have "
             f"{', or '.join(sorted(sizes)) or 'nothing'}: lower --cpus-per-trial or "
             "--gpus-per-trial, or add a node that is large enough"
         )

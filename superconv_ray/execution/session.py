@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from superconv_ray.design.definition import define
 from superconv_ray.design.plan import Plan
+from superconv_ray.execution.amounts import Amount, Amounts
 from superconv_ray.execution.compactor import Compactor
 from superconv_ray.execution.model_check import check_models, check_precisions
 from superconv_ray.execution.progress import Progress
@@ -43,10 +44,12 @@ class RunOptions:
         address: Ray cluster to use. None: the one this machine is part of, else a new local one.
         data_dir: Folder with the data sets' files; None: see `data.readers.load_dataset`.
         max_trials: Start at most this many trials.
-        cpus_per_trial: CPUs, and so threads, of a trial. "auto": one thread each, and as many
-            trials at a time as fit the memory, by what was measured.
+        cpus_per_trial: CPUs, and so threads, of a trial. None: one for each process; "auto": one
+            thread each, and as many trials at a time as fit the memory, by what was measured.
         gpus_per_trial: GPUs of a trial; fractions are allowed. None: one each if there are any;
             "auto": the fraction that the measured memory takes.
+        processes_per_trial: Processes that train a trial together, each on an equal part of every
+            batch. None: one for each of the GPUs of a trial.
         callbacks: Names of Tune callbacks, or of functions that make one: "module:name".
         checkpoint_seconds: Time between checkpoints of a trial, which is what a lost worker costs.
         replace: Whether the study may take the place of one with its name and other settings.
@@ -57,20 +60,27 @@ class RunOptions:
     address: str | None = None
     data_dir: Path | None = None
     max_trials: int | None = None
-    cpus_per_trial: float | Literal["auto"] = 1.0
-    gpus_per_trial: float | Literal["auto"] | None = None
+    cpus_per_trial: Amount | None = None
+    gpus_per_trial: Amount | None = None
+    processes_per_trial: int | None = None
     callbacks: tuple[str, ...] = ()
     checkpoint_seconds: float = 60.0
     replace: bool = False
 
+    @property
+    def amounts(self) -> Amounts:
+        """What every trial requests."""
+        return Amounts(self.cpus_per_trial, self.gpus_per_trial, self.processes_per_trial)
+
     def __post_init__(self) -> None:
+        _ = self.amounts  # checks them
         if self.max_trials is not None and self.max_trials < 0:
             raise ValueError(f"max_trials must be >= 0, got {self.max_trials}")
-        if self.cpus_per_trial != "auto" and not self.cpus_per_trial > 0:
-            raise ValueError(f"cpus_per_trial must be > 0, got {self.cpus_per_trial}")
-        gpus = self.gpus_per_trial
-        if gpus is not None and gpus != "auto" and gpus < 0:
-            raise ValueError(f"gpus_per_trial must be >= 0, got {self.gpus_per_trial}")
+        if self.local and (self.processes_per_trial or 1) > 1:
+            raise ValueError(
+                "processes_per_trial must be 1 in local runs, which have one process, "
+                f"got {self.processes_per_trial}"
+            )
         if self.callbacks and self.local:
             raise ValueError(
                 f"callbacks need Ray Tune, which local runs do not use; got {self.callbacks}"
@@ -177,9 +187,7 @@ def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOpti
     """Run the missing trials. torch and Ray are imported only if there are any."""
     from superconv_ray.execution.worker import Job, Worker
 
-    cpus = options.cpus_per_trial
-
-    def make_job(gpu: bool) -> Job:
+    def make_job(gpu: bool, threads: int) -> Job:
         if not gpu:
             check_precisions(run.planner.plan, "cpu")
         return Job(
@@ -187,7 +195,7 @@ def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOpti
             claim=claim,
             models=dict(run.planner.plan.study.models),
             checkpoint_seconds=options.checkpoint_seconds,
-            threads=1 if cpus == "auto" else max(1, round(cpus)),
+            threads=threads,
             gpu=gpu,
         )
 
@@ -196,7 +204,8 @@ def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOpti
 
         from superconv_ray.execution.in_process import run_local
 
-        job = make_job(torch.cuda.is_available())
+        gpu = torch.cuda.is_available()
+        job = make_job(gpu, options.amounts.filled_in(has_gpus=gpu).threads)
         run_local(run, Worker(job, inputs.datasets.__getitem__, run.progress.warn))
     else:
         run.progress.phase("starting Ray")
@@ -209,8 +218,7 @@ def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOpti
             make_job,
             inputs.datasets,
             address=options.address,
-            cpus_per_trial=options.cpus_per_trial,
-            gpus_per_trial=options.gpus_per_trial,
+            amounts=options.amounts,
             callbacks=inputs.callbacks,
         )
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import platform
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import nn
 
-from superconv_ray.data.batches import ResidentDataset, to_device
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.design.version import VERSION
 from superconv_ray.execution.interruption import deferred_ctrl_c
 from superconv_ray.execution.memory import peaks, reset_peaks
-from superconv_ray.execution.tracebacks import user_traceback
+from superconv_ray.execution.peers import Failure, LostPeerError, Peers
+from superconv_ray.execution.run_builder import RunBuilder
 from superconv_ray.execution.worker_failures import BrokenDeviceError, breaks_device, memory_advice
 from superconv_ray.storage.filesystem_errors import SHARE_IT, not_shared
 from superconv_ray.storage.integrity import set_aside
@@ -30,7 +28,6 @@ from superconv_ray.storage.seal import DamagedFileError
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from superconv_ray.training.loop import TrainingRun
-from superconv_ray.training.numerics import prepare_process
 
 SLICE_SECONDS = 5.0
 """Time after which a worker that is still training reports to its runner."""
@@ -45,8 +42,8 @@ class Job:
         models: The user's own models by name.
         checkpoint_seconds: Time between checkpoints of a trial, which is what a killed worker can
             lose; shorter trials write none.
-        threads: CPU threads of a trial.
-        gpu: Whether the worker has a GPU, or a share of one.
+        threads: CPU threads of a process.
+        gpu: Whether a process has a GPU, or a share of one.
         claim: A file that the driver keeps in the store. A worker that does not find it has
             another store under the same name.
     """
@@ -60,25 +57,26 @@ class Job:
 
 
 class Worker:
-    """Runs trials, and keeps a data set on the device from one trial to the next.
+    """Runs trials, alone or as the first of several processes.
 
     Args:
         job: What is the same for all trials.
         load: Returns a data set by name.
         warn: Called with what the user should know although the trial continues.
+        peers: The other processes that train each trial, if there are any.
     """
 
     def __init__(
-        self, job: Job, load: Callable[[str], Dataset], warn: Callable[[str], None]
+        self,
+        job: Job,
+        load: Callable[[str], Dataset],
+        warn: Callable[[str], None],
+        peers: Peers | None = None,
     ) -> None:
-        torch.set_num_threads(job.threads)
-        if job.gpu:
-            prepare_process()
-        self.device = torch.device("cuda", 0) if job.gpu else torch.device("cpu")
+        self._builder = RunBuilder(job.models, load, threads=job.threads, gpu=job.gpu)
         self._job = job
-        self._load = load
         self._warn = warn
-        self._resident: dict[str, ResidentDataset] = {}
+        self._peers = peers
         self._trial: CompleteTrial | None = None
         self._run: TrainingRun | None = None
         self._between_steps = True
@@ -122,6 +120,7 @@ class Worker:
         Raises:
             StoreError: The store cannot be written even after waiting for it; see also `store`.
             BrokenDeviceError: This process can no longer use CUDA and must end.
+            LostPeerError: Another process of the trial died; the trial is to start again.
             KeyboardInterrupt: Ctrl-C was pressed. A first one is raised at the end of the step.
         """
         trial = self._trial
@@ -135,13 +134,15 @@ class Worker:
                 if not run.finished:
                     return None
                 outcome = self._finish(run)
-            except StoreError:
+            except (StoreError, LostPeerError):
                 raise  # not the trial's fault: without a store, no result can be kept
             except Exception as error:
-                in_full = traceback.format_exc().strip()
-                if breaks_device(in_full):
-                    raise BrokenDeviceError(in_full.splitlines()[-1]) from None
-                outcome = self._fail(trial, in_full, user_traceback(error))
+                failure = Failure.of(error)
+                if self._peers:
+                    failure = self._peers.disband(failure)
+                if breaks_device(failure.in_full):
+                    raise BrokenDeviceError(failure.in_full.splitlines()[-1]) from None
+                outcome = self._fail(trial, failure)
             self._trial, self._run = None, None
             return outcome
 
@@ -157,33 +158,25 @@ class Worker:
         """Train until then, or until the next checkpoint."""
         stop_at = min(until, self._save_at)
         self._between_steps = False
+        if self._peers:
+            self._peers.train()
         run.train(pause=lambda: interrupted() or time.monotonic() >= stop_at)
         self._between_steps = True
         if not run.finished and time.monotonic() >= self._save_at:
             self._save(run)
 
     def _begin(self, trial: CompleteTrial) -> TrainingRun:
-        reset_peaks(self.device)
-        data = self._data(trial.dataset)
-        model = self._job.models.get(trial.model, trial.model)
-        run = TrainingRun(trial, data, model)
-        content = self._checkpoint(trial.id)
-        if content is not None:
-            try:
-                if move := run.restore(content):
-                    self._warn(f"{trial.described()}: {move}")
-            except ValueError as error:
-                if memory_advice(str(error)) or breaks_device(str(error)):
-                    raise
-                # It is corrupt, of another trial, of a model that was edited since, or of other
-                # hardware in spite of deterministic=True. Train from the start rather than fail
-                # forever.
-                self._warn(f"{error}; trained from the start")
-                self.writer.delete_checkpoint(trial.id)
-                run = TrainingRun(trial, data, model)
-        self._run, self._between_steps = run, True
+        reset_peaks(self._builder.device)
+        state = self._checkpoint(trial.id)
+        team = self._peers.begin(trial, state) if self._peers else None
+        built = self._builder.build(trial, state, team)
+        if built.note:
+            self._warn(built.note)
+        if built.refused:
+            self.writer.delete_checkpoint(trial.id)
+        self._run, self._between_steps = built.run, True
         self._save_at = time.monotonic() + self._job.checkpoint_seconds
-        return run
+        return built.run
 
     def _checkpoint(self, trial_id: str) -> bytes | None:
         """Return the state of an unfinished trial. A damaged one is set aside."""
@@ -192,13 +185,6 @@ class Worker:
         except DamagedFileError as error:
             self._warn(set_aside(self.store.files, error, "the trial is trained from the start"))
             return None
-
-    def _data(self, name: str) -> ResidentDataset:
-        """Return a data set on the device; a trial's share of the memory is for one only."""
-        if name not in self._resident:
-            self._resident.clear()
-            self._resident[name] = to_device(self._load(name), self.device)
-        return self._resident[name]
 
     def _save(self, run: TrainingRun) -> None:
         """Write a checkpoint. If that fails, the trial continues without one.
@@ -221,17 +207,17 @@ class Worker:
         # The planner reads the curves of range tests only.
         return replace(outcome, curve=run.curve if run.trial.kind == "range_test" else ())
 
-    def _fail(self, trial: CompleteTrial, in_full: str, shown: str) -> Outcome:
+    def _fail(self, trial: CompleteTrial, failure: Failure) -> Outcome:
         """Note an error in the store, in full; the outcome has what the user is shown."""
-        advice = memory_advice(in_full)
-        if advice:
+        in_full, shown = failure.in_full, failure.shown
+        if advice := memory_advice(in_full):
             in_full, shown = f"{in_full}\n{advice}", f"{shown}\n{advice}"
         self.writer.write_failure(trial, f"{in_full}\n{trial.described()}")
         return Outcome("failed", error=shown)
 
     def _surroundings(self) -> dict[str, Any]:
         return {
-            **peaks(self.device),
+            **peaks(self._builder.device),
             "finished_at": datetime.now(UTC),
             "host": platform.node(),
             "package_version": VERSION,

@@ -34,7 +34,7 @@ from superconv_ray.training.optimizers import (
 )
 from superconv_ray.training.randomness import own_randomness, seed_step
 from superconv_ray.training.samples import Part, select_samples
-from superconv_ray.training.team import Team
+from superconv_ray.training.team import Team, check_parts
 
 CHECK_INTERVAL = 16
 """Steps between checks of the loss: each check makes the CPU wait for the GPU."""
@@ -69,6 +69,7 @@ class TrainingRun:
     ) -> None:
         self.trial = trial
         self._team = team or Team()
+        check_parts([trial], self._team.size)
         self.device = data.train_inputs.device
         precision = resolve_precision(trial.precision, self.device)
         self._numerics = Numerics(self.device, precision, trial.deterministic)

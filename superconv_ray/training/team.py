@@ -8,6 +8,7 @@ processes.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -98,7 +99,7 @@ class DistributedTeam(Team):
 class SynchronizedBatchNorm(_BatchNorm):
     """Batch norm that in training normalizes the batch of all processes, on CPUs and GPUs alike.
 
-    Inputs (n, channels, ...) with the same n in every process. Torch's own SyncBatchNorm needs GPUs.
+    Inputs (n, channels, ...) with the same n in every process. Torch's SyncBatchNorm needs GPUs.
     With momentum None, and in evaluation mode, it is a plain batch norm of one process: so
     statistics are re-estimated.
 
@@ -122,13 +123,13 @@ class SynchronizedBatchNorm(_BatchNorm):
         values = x.to(torch.promote_types(x.dtype, torch.float32))
         variance, mean = torch.var_mean(values, dims, correction=0)
         size = dist.get_world_size()
-        whole_mean = differentiable.all_reduce(mean) / size
+        whole_mean = _sum(mean) / size
         # Around the mean of all: squares of the means would cancel.
-        spread = differentiable.all_reduce(variance + (mean - whole_mean).square()) / size
+        spread = _sum(variance + (mean - whole_mean).square()) / size
         self._follow(whole_mean, spread, size * values.numel() // self.num_features)
         shape = (1, -1, *(1,) * (x.ndim - 2))
         scale = torch.rsqrt(spread + self.eps)
-        y = (values - whole_mean.view(shape)) * scale.view(shape)
+        y: Tensor = (values - whole_mean.view(shape)) * scale.view(shape)
         if self.affine:
             y = y * self.weight.view(shape) + self.bias.view(shape)
         return y.to(x.dtype)
@@ -137,13 +138,19 @@ class SynchronizedBatchNorm(_BatchNorm):
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
         if self.running_mean is None or self.running_var is None:
             return
-        assert self.momentum is not None and self.num_batches_tracked is not None
+        assert self.momentum is not None
+        assert self.num_batches_tracked is not None
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
         self.num_batches_tracked.add_(1)
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
         """Accept all shapes: torch checks them only in the classes that this one replaces."""
+
+
+def _sum(parts: Tensor) -> Tensor:
+    """Add up tensors of all processes; gradients are added up in the backward pass."""
+    return cast("Tensor", differentiable.all_reduce(parts))  # type: ignore[no-untyped-call]
 
 
 def check_parts(trials: Iterable[Trial], size: int) -> None:

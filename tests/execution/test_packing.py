@@ -16,6 +16,7 @@ from rich.console import Console
 from superconv_ray import Arm, Study, Trial, iterations, open_store
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
+from superconv_ray.execution.amounts import FilledIn
 from superconv_ray.execution.memory import peaks, reset_peaks
 from superconv_ray.execution.packing import (
     CUDA_CONTEXT_BYTES,
@@ -40,7 +41,7 @@ LAPTOP = Devices(gpu_bytes=None, cpus_per_gpu=1.0, ram_bytes=16.0 * GIB, most_cp
 
 
 def packing(devices: Devices = T4, *, cpus: Any = 1.0, gpus: Any = "auto", **peak: Any) -> Packing:
-    return Packing(devices, cpus, gpus, peak.get("peaks", {}))
+    return Packing(devices, FilledIn(cpus, gpus, 1), peak.get("peaks", {}))
 
 
 def shape(trial: Trial) -> Hashable:
@@ -143,7 +144,6 @@ def test_cpus_do_not_keep_gpus_idle() -> None:
 @pytest.mark.parametrize("gpus", [0.25, 1.0, 2.0])
 def test_given_numbers_are_kept(gpus: float) -> None:
     pack = packing(gpus=gpus, cpus=3.0, peaks={shape(SMALL): GIB})
-    assert not pack.measures
     assert pack.request(SMALL) == pack.request(LARGE) == Request(3.0, gpus)
 
 
@@ -239,6 +239,5 @@ def test_after_the_first_trial_of_a_shape_others_share(
     assert requests[-1] == Request(1.0, 0.0, memory // 2)  # one for each of two CPUs
 
     # What an earlier run has measured is not measured again
-    assert runner.packing_for(open_store(store), 1.0, "auto").measures  # of peaks that are missing
-    pack = runner.packing_for(open_store(store), "auto", 0.0)
+    pack = runner.packing_for(open_store(store), FilledIn("auto", 0.0, 1))
     assert pack.request(PLAN.cells[0].trainings[0]) == Request(1.0, 0.0, memory // 2)

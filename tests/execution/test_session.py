@@ -386,6 +386,7 @@ def test_a_store_that_cannot_be_written_is_an_error_before_training(
         ("cpus_per_trial", 0.0, "> 0"),
         ("cpus_per_trial", float("nan"), "> 0"),
         ("gpus_per_trial", -1.0, ">= 0"),
+        ("processes_per_trial", 0, ">= 1"),
     ],
 )
 def test_impossible_options_are_rejected(name: str, value: float, rule: str) -> None:

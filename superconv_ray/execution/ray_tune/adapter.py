@@ -100,6 +100,8 @@ class DispatcherSearch(_NotSaved, Searcher):  # type: ignore[misc]
         self._dispatcher.warn(result["warnings"])
         if result["store_error"]:
             self._dispatcher.store_failed(trial_id, result["store_error"])
+        elif result["lost"]:
+            self._dispatcher.lost(trial_id, result["lost"])
         else:
             self._dispatcher.ended(trial_id, result["outcome"])
 

@@ -12,6 +12,7 @@ from superconv_ray.data.readers import load_dataset
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution.amounts import FilledIn
 from superconv_ray.execution.packing import RAM, Devices, Packing
 from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune.assignment import Assignment
@@ -42,7 +43,7 @@ def dispatcher(planner: Planner, store_uri: str) -> Dispatcher:
     """Of two trials, on nodes of 8 GiB whose memory trials share."""
     devices = Devices(gpu_bytes=None, cpus_per_gpu=1.0, ram_bytes=8.0 * 2**30, most_cpus=8.0)
     run = Run(planner, Progress(Console(file=io.StringIO())))
-    return Dispatcher(run, Packing(devices, "auto", 0.0, {}), open_store(store_uri))
+    return Dispatcher(run, Packing(devices, FilledIn("auto", 0.0, 1), {}), open_store(store_uri))
 
 
 def given_to(dispatcher: Dispatcher, tune_id: str) -> CompleteTrial:

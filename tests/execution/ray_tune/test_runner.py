@@ -91,7 +91,11 @@ def run_with_job(
     with Progress(Console(file=screen or io.StringIO(), width=200)) as progress:
         datasets = {"digits": load_dataset("digits")}
         settings = {"checkpoint_seconds": 60.0, **job}
-        run_ray(Run(planner, progress), lambda gpu: Job(gpu=gpu, **settings), datasets)
+        run_ray(
+            Run(planner, progress),
+            lambda gpu, threads: Job(gpu=gpu, threads=threads, **settings),
+            datasets,
+        )
     return planner
 
 

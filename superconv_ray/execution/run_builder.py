@@ -1,0 +1,94 @@
+"""Builds the runs of one process, and keeps a data set on its device from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from superconv_ray.data.batches import ResidentDataset, to_device
+from superconv_ray.data.dataset import Dataset
+from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution.worker_failures import breaks_device, memory_advice
+from superconv_ray.training.loop import TrainingRun
+from superconv_ray.training.numerics import prepare_process
+from superconv_ray.training.team import Team
+
+
+@dataclass(frozen=True)
+class Built:
+    """A run that is ready to train.
+
+    Attributes:
+        run: The run.
+        note: What the user should know about its checkpoint.
+        refused: Whether the checkpoint cannot be used, and the run starts from the beginning.
+    """
+
+    run: TrainingRun
+    note: str | None = None
+    refused: bool = False
+
+
+class RunBuilder:
+    """Builds runs on this process's device.
+
+    Args:
+        models: The user's own models by name.
+        load: Returns a data set by name.
+        threads: CPU threads.
+        gpu: Whether to compute on a GPU.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Callable[..., nn.Module]],
+        load: Callable[[str], Dataset],
+        *,
+        threads: int,
+        gpu: bool,
+    ) -> None:
+        torch.set_num_threads(threads)
+        if gpu:
+            prepare_process()
+        self.device = torch.device("cuda", 0) if gpu else torch.device("cpu")
+        self._models = models
+        self._load = load
+        self._resident: dict[str, ResidentDataset] = {}
+
+    def build(self, trial: CompleteTrial, state: bytes | None, team: Team | None = None) -> Built:
+        """Return a trial's run.
+
+        Args:
+            trial: Complete settings.
+            state: Where to continue; None: from the start.
+            team: The processes that train it together; all must build it, from the same state.
+
+        Raises:
+            ValueError: The model cannot be built, or the device fails.
+        """
+        data = self._data(trial.dataset)
+        model = self._models.get(trial.model, trial.model)
+        run = TrainingRun(trial, data, model, team)
+        if state is None:
+            return Built(run)
+        try:
+            move = run.restore(state)
+        except ValueError as error:
+            if memory_advice(str(error)) or breaks_device(str(error)):
+                raise
+            # It is corrupt, of another trial, of a model that was edited since, or of other
+            # hardware in spite of deterministic=True. Train from the start rather than fail
+            # forever.
+            run = TrainingRun(trial, data, model, team)
+            return Built(run, f"{error}; trained from the start", refused=True)
+        return Built(run, move and f"{trial.described()}: {move}")
+
+    def _data(self, name: str) -> ResidentDataset:
+        """Return a data set on the device; a trial's share of the memory is for one only."""
+        if name not in self._resident:
+            self._resident.clear()
+            self._resident[name] = to_device(self._load(name), self.device)
+        return self._resident[name]

@@ -1,0 +1,213 @@
+"""Trials of two processes on real Ray: the numbers of one, and what happens when one dies."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch.distributed as dist
+from rich.console import Console
+from torch import Tensor, nn
+
+from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, open_store
+from superconv_ray.design.building import make_plan
+from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def study(**changes: Any) -> Study:
+    """Six trials: two seeds of two arms, and of the range tests of one of them."""
+    settings: dict[str, Any] = {
+        "name": "two_processes",
+        "base": Trial(
+            dataset="digits",
+            model="small_cnn",
+            batch_size=16,
+            augment="crop",
+            eval_interval=10,
+            precision="fp32",
+        ),
+        "sweep": grid(data_count=(60,)),
+        "arms": {
+            "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test(steps=20, points=5)),
+            "constant": Arm(policy="constant", max_lr=0.05),
+        },
+        "budget": iterations(20),
+        "seeds": 2,
+    }
+    return Study(**{**settings, **changes})
+
+
+def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> RunSummary:
+    console = Console(file=screen or io.StringIO(), width=200)
+    return run_plan(make_plan(given), RunOptions(store=uri, **options), console)
+
+
+def by_id(uri: str) -> pd.DataFrame:
+    frame = open_store(uri).trials().set_index("trial_id").sort_index()
+    frame.index = frame.index.astype(str)
+    return frame
+
+
+def test_a_study_has_the_trials_and_the_numbers_of_one_process(
+    tmp_path: Path, store_uri: str
+) -> None:
+    assert run(study(), store_uri, processes_per_trial=2).trained == 6
+    run(study(), str(tmp_path / "alone"), local=True)
+    ours, theirs = by_id(store_uri), by_id(str(tmp_path / "alone"))
+    for name in ("test_accuracy", "test_loss", "validation_loss", "train_loss", "max_lr"):
+        pd.testing.assert_series_equal(ours[name], theirs[name], rtol=1e-2)
+    assert (ours["device"] == "2 x " + theirs["device"]).all()
+    again = run(study(), store_uri)  # by one process each
+    assert (again.trained, again.found) == (0, 6)
+
+
+class Linear(nn.Module):
+    """A model of the user's. It calls `before_step` with the number of the training batch."""
+
+    def __init__(self, before_step: Callable[[int], None]) -> None:
+        super().__init__()
+        self.before_step = before_step
+        self.steps = 0
+        self.norm = nn.BatchNorm2d(1)
+        self.dropout = nn.Dropout(0.2)
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and dist.is_initialized():  # not when it is tried
+            self.steps += 1
+            self.before_step(self.steps)
+        logits: Tensor = self.linear(self.dropout(self.norm(x)).flatten(1))
+        return logits
+
+
+def linear(before_step: Callable[[int], None]) -> Callable[..., nn.Module]:
+    return lambda **_: Linear(before_step)
+
+
+@dataclass(frozen=True)
+class Mishaps:
+    """A run of trials whose first or second process fails."""
+
+    study: Study
+    store: str
+    summary: RunSummary
+    screen: str
+    notes: dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def mishaps(
+    ray_session: Any,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Mishaps:
+    folder = tmp_path_factory.mktemp("mishaps")
+
+    def dies_once(rank: int) -> Callable[[int], None]:
+        def before_step(step: int) -> None:
+            if dist.get_rank() != rank:
+                return
+            with (folder / f"process {rank}").open("a") as notes:
+                notes.write(f"{step}\n")
+            died = folder / f"{rank} has died"
+            if step == 40 and not died.exists():
+                died.touch()
+                os._exit(1)
+
+        return before_step
+
+    def second_fails(step: int) -> None:
+        if step == 5 and dist.get_rank() == 1:
+            raise RuntimeError("no luck in the second process")
+
+    def second_eats(step: int) -> None:
+        if step == 5 and dist.get_rank() == 1:
+            raise MemoryError("Unable to allocate 2.00 GiB for an array")
+
+    models = {
+        "first_dies": linear(dies_once(0)),
+        "second_dies": linear(dies_once(1)),
+        "second_fails": linear(second_fails),
+        "second_eats": linear(second_eats),
+    }
+    arms = {name: Arm(model=name, policy="constant", max_lr=0.05) for name in models}
+    given = study(arms=arms, models=models, seeds=1, budget=iterations(60))
+    store, screen = str(folder / "store"), io.StringIO()
+    summary = run(given, store, screen, processes_per_trial=2, checkpoint_seconds=1e-9)
+    notes = {file.name: file.read_text().split() for file in folder.glob("process *")}
+    return Mishaps(given, store, summary, screen.getvalue(), notes)
+
+
+def test_failing_trials_do_not_stop_the_others(mishaps: Mishaps) -> None:
+    assert set(by_id(mishaps.store)["model"]) == {"first_dies", "second_dies"}
+    assert len(mishaps.summary.failed) == 2
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_trial_goes_on_from_its_checkpoint_when_a_process_dies(
+    mishaps: Mishaps, rank: int
+) -> None:
+    steps = [int(step) for step in mishaps.notes[f"process {rank}"]]
+    again = steps.index(1, 1)
+    assert steps[again - 1] == 40
+    assert len(steps) - again < 40  # the last checkpoint was not the start
+
+
+def test_numbers_are_not_changed_by_the_death_of_a_process(
+    mishaps: Mishaps, store_uri: str
+) -> None:
+    arms = {name: mishaps.study.arms[name] for name in ("first_dies", "second_dies")}
+    undisturbed = study(
+        arms=arms, models={name: linear(print) for name in arms}, seeds=1, budget=iterations(60)
+    )
+    run(undisturbed, store_uri, processes_per_trial=2)
+    ours = by_id(mishaps.store).reset_index(drop=True)
+    theirs = by_id(store_uri).reset_index(drop=True)
+    assert len(ours) == len(theirs)
+    for name in ("test_loss", "train_loss", "test_accuracy"):
+        assert sorted(ours[name]) == sorted(theirs[name])
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("second_fails", "RuntimeError: no luck in the second process"),
+        ("second_eats", "out of memory: lower batch_size"),
+    ],
+)
+def test_an_exception_in_another_process_is_reported_as_the_trials(
+    mishaps: Mishaps, model: str, message: str
+) -> None:
+    (failure,) = [
+        found
+        for found in open_store(mishaps.store).failures().values()
+        if found["settings"]["model"] == model
+    ]
+    assert message in failure["error"]
+    assert message in mishaps.screen
+    assert "gloo" not in mishaps.screen
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_trained(
+    store_uri: str,
+) -> None:
+    odd = study(base=Trial(dataset="digits", model="small_cnn", batch_size=15))
+    with pytest.raises(ValueError, match="batch_size must be a multiple of the processes of a"):
+        run(odd, store_uri, processes_per_trial=2)
+    assert len(open_store(store_uri).trials()) == 0
+
+
+def test_more_processes_than_the_cluster_has_room_for_are_refused(store_uri: str) -> None:
+    with pytest.raises(
+        ValueError,
+        match="a trial of 4 processes with 4 CPUs and 0 GPUs in all does not fit the nodes of the "
+        "cluster; its nodes have 2 CPUs and 0 GPUs",
+    ):
+        run(study(), store_uri, processes_per_trial=4)
