@@ -134,7 +134,7 @@ class RayPeers:
         lost = None
         for call in self._calls:
             try:
-                found = ray.get(call, timeout=NOTICE_SECONDS)
+                found: Failure | None = ray.get(call, timeout=NOTICE_SECONDS)
             except RayError as error:  # also that there is no answer in time
                 lost = error
             else:

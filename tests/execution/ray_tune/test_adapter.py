@@ -90,6 +90,9 @@ class FakeDispatcher:
     def at(self, tune_id: str, position: Position) -> None:
         self.heard.append(("at", tune_id, position))
 
+    def lost(self, tune_id: str, reason: str) -> None:
+        self.heard.append(("lost", tune_id, reason))
+
     def ended(self, tune_id: str, outcome: Outcome) -> None:
         self.heard.append(("ended", tune_id, outcome.status))
 
@@ -114,12 +117,14 @@ def test_results_reach_the_dispatcher() -> None:
     slice_ = {
         "warnings": ("slow disk",),
         "store_error": None,
+        "lost": None,
         "outcome": None,
         "position": (7, 1.5, 0.5),
     }
     searcher.on_trial_result("0", slice_)
     searcher.on_trial_complete("0", {**slice_, "outcome": Outcome("diverged")})
     searcher.on_trial_complete("1", {**slice_, "warnings": (), "store_error": "no space"})
+    searcher.on_trial_complete("3", {**slice_, "warnings": (), "lost": "its node has died"})
     searcher.on_trial_complete("2", error=True)  # its death was reported already
     assert dispatcher.heard == [
         ("warning", "slow disk"),
@@ -127,6 +132,7 @@ def test_results_reach_the_dispatcher() -> None:
         ("warning", "slow disk"),
         ("ended", "0", "diverged"),
         ("store_failed", "1", "no space"),
+        ("lost", "3", "its node has died"),
     ]
 
 
