@@ -26,10 +26,11 @@ tests it, at the published size (`--scale paper`) or at one that two CPU cores f
 (`--scale laptop`). A laptop's verdict is about its own data, network and budget: it says whether
 the effect shows there, not whether the published numbers are right.
 
-A claim **holds** if a 95 % interval over seeds lies on its side. It **does not hold** if the
-interval lies on the other side, or contains no effect that counts (half a point of accuracy).
-Otherwise it **cannot be told** from these runs. The intervals hold for the test set at hand, which
-is 360 images for digits, and they are not corrected for the number of claims. Accuracies are in %.
+A claim **holds** if a 95 % interval lies on its side. It **does not hold** if the interval lies on
+the other side, or contains no effect that counts (half a point of accuracy). Otherwise it **cannot
+be told** from these runs. Intervals of test accuracies are over seeds and test samples, as if other
+digits could have been drawn; those of losses, rates and settings are over seeds alone. They are not
+corrected for the number of claims. Accuracies are in %.
 To make such a page of your own results:
 
 ```sh

@@ -15,7 +15,7 @@ Here all arms average the statistics of batch norm alike, and every arm runs wit
 laptop scale has ResNet-8 and ResNet-20 on digits.
 
 Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 4 seeds. The short
-1cycle minus the long step schedule, in points, with 95 % intervals: ResNet-8 -12.4 [-20.8, -3.9],
+1cycle minus the long step schedule, in points, with 95 % intervals: ResNet-8 -12.4 [-20.9, -3.9],
 ResNet-20 -64.0 [-80.6, -47.4]. There is no gain at this size, and the deeper network loses more: so
 few iterations hardly train it.
 """

@@ -17,7 +17,7 @@ accuracy in %, mean and 95 % interval:
             80  95.4 [93.2, 96.9]  95.6 [93.8, 96.9]
            640  98.0 [96.7, 98.8]  97.8 [96.4, 98.7]
 
-The claim does not hold here: an eighth of the iterations costs 1cycle 2.4 points [1.0, 3.9] against
+The claim does not hold here: an eighth of the iterations costs 1cycle 2.4 points [0.9, 3.9] against
 the long step schedule. It reaches that accuracy in 1.2 times fewer steps [0.0, 1.7].
 """
 

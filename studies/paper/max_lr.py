@@ -15,7 +15,7 @@ Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 10
 a rate loses to the best of the grid, 0.3, with 95 % intervals:
 
     max_lr                0.1                   1                   2                   3
-    loss     0.6 [-0.8, +2.1]    2.6 [+0.7, +4.4]    4.8 [+2.4, +7.1]    7.5 [+5.2, +9.8]
+    loss     0.6 [-0.8, +2.1]    2.6 [+0.7, +4.5]    4.8 [+2.4, +7.1]   7.5 [+5.0, +10.0]
 
 Accuracy is not flat: it is within half a point of the best over a factor of 3 at most. At a rate of
 10 nothing is learned.

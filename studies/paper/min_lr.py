@@ -10,7 +10,7 @@ there is only one cycle; it gives no accuracies. The paper scale is the cycle of
 Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 10 seeds. Test
 accuracy in %, mean and 95 % interval; and minus that of max_lr / 20, in points, paired:
 
-    max_lr / 3   93.8 [91.5, 95.5]    -1.9 [-3.4, -0.5]
+    max_lr / 3   93.8 [91.5, 95.5]    -1.9 [-3.5, -0.4]
     max_lr / 10  95.4 [93.2, 96.9]    -0.3 [-1.0, +0.4]
     max_lr / 20  95.7 [93.7, 97.1]
 

@@ -14,7 +14,7 @@ accuracy in %, mean and 95 % interval; and constant .9 minus it, in points, pair
     constant .80  96.7 [95.1, 97.8]   -1.3 [-2.5, -0.1]
     constant .85  96.5 [94.8, 97.6]   -1.1 [-2.5, +0.3]
     constant .90  95.4 [92.9, 97.0]
-    constant .95  90.3 [87.8, 92.3]   +5.1 [+2.9, +7.3]
+    constant .95  90.3 [87.8, 92.3]   +5.1 [+2.8, +7.4]
     .95 to .80    96.2 [94.2, 97.5]   -0.8 [-2.1, +0.5]
 
 Constant .90 is not the best here: .80 is ahead of it, and .95 loses. Cyclical momentum cannot be

@@ -12,8 +12,8 @@ seeds, so that its noise is in no interval.
 
 Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 3 seeds. 1cycle minus
 the step schedule at equal budget and tuning, in points, with 95 % intervals: nesterov +0.6
-[-0.8, +2.1], adadelta -1.8 [-4.6, +1.1], adagrad +0.2 [-2.2, +2.6], adam +0.1 [-4.1, +4.3], adamw
-+0.7 [-0.3, +1.8]. All are undecided.
+[-0.9, +2.2], adadelta -1.8 [-4.6, +1.1], adagrad +0.2 [-2.3, +2.6], adam +0.1 [-4.1, +4.3], adamw
++0.7 [-0.4, +1.8]. All are undecided.
 """
 
 from settings import BASE, SHORT, STEP, Scale

@@ -1,7 +1,8 @@
-"""A judgement of a claim, and the evidence that judges share.
+"""A judgement of a claim, and the rules by which intervals decide it.
 
-A claim is judged by intervals, never by bare means. Each interval covers 95 % by itself: over some
-20 claims, one is expected to err.
+A claim is judged by intervals, never by bare means. They are over seeds and test samples wherever
+it is known which samples a run has right, see `contrasts`. Each covers 95 % by itself: over some 20
+claims, one is expected to err.
 """
 
 from __future__ import annotations
@@ -10,13 +11,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from superconv_ray.analysis.comparison.verdicts import MARGIN
-from superconv_ray.analysis.frames import REPLICATE, finished_trainings, require_distinct
-from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
+from superconv_ray.analysis.statistics.intervals import Interval
 from superconv_ray.design.text import interval_text
 
 Verdict = Literal["holds", "does not hold", "cannot be told"]
@@ -43,67 +41,9 @@ or a point.
 """
 
 
-def per_replicate(
-    trials: pd.DataFrame, by: Sequence[str] = (), value: str = "test_accuracy"
-) -> pd.DataFrame:
-    """A value of each training, for contrasts that are paired by seed and subset.
-
-    Such a contrast is a column: ``table["one_cycle"] - table["step"]`` is a paired gap. With `by`,
-    columns have two levels or more: ``table["one_cycle", 300]``.
-
-    Returns:
-        A row for each replicate that has all columns; columns by arm and `by`. Diverged trainings
-        count with what they measured.
-
-    Raises:
-        ValueError: No replicate has all columns, or as `analysis.compare`.
-    """
-    found = finished_trainings(trials, by, value)
-    require_distinct(found, by)
-    table = found.pivot_table(index=REPLICATE, columns=["arm", *by], values=value).dropna()
-    if table.empty:
-        raise ValueError("no seed has finished at all points")
-    return table
-
-
-def short_against_long(
-    trials: pd.DataFrame, baseline: str, by: Sequence[str], baseline_value: str = "test_accuracy"
-) -> pd.DataFrame:
-    """1cycle's accuracy with the shortest budget minus a baseline's with the longest, paired.
-
-    Args:
-        trials: With the arm one_cycle and the baseline at several budgets.
-        baseline: Name of the arm.
-        by: Columns that distinguish points, at least one.
-        baseline_value: Column of the baseline's accuracy.
-
-    Returns:
-        Shape [replicates, points].
-
-    Raises:
-        ValueError: As `per_replicate`.
-    """
-    short, long = np.sort(trials["steps"].dropna().unique())[[0, -1]]
-    compared = trials[trials["arm"].isin(("one_cycle", baseline))]
-    own = per_replicate(compared, ["steps", *by])
-    other = per_replicate(compared, ["steps", *by], baseline_value)
-    gaps: pd.DataFrame = own["one_cycle", short] - other[baseline, long]
-    return gaps
-
-
 def negative(found: Interval) -> Interval:
     """The interval of the number with the other sign."""
     return Interval(-found.mean, -found.high, -found.low, found.n)
-
-
-def slope_interval(table: npt.ArrayLike, axis: Sequence[float]) -> Interval:
-    """Mean slope per tenfold increase of the axis, over replicates that have a line each.
-
-    Args:
-        table: Shape [replicates, points].
-        axis: Shape [points], > 0.
-    """
-    return mean_interval(np.polyfit(np.log10(axis), np.transpose(table), 1)[0])
 
 
 def points(found: Interval) -> str:

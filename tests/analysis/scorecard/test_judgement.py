@@ -1,7 +1,6 @@
 import math
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
 from superconv_ray.analysis.scorecard.judgement import (
@@ -13,12 +12,9 @@ from superconv_ray.analysis.scorecard.judgement import (
     of_equality,
     of_gain,
     of_sign,
-    per_replicate,
     points,
-    slope_interval,
 )
 from superconv_ray.analysis.statistics.intervals import Interval
-from tests.analysis.made import frame, run
 
 
 def between(low: float, high: float) -> Interval:
@@ -64,33 +60,3 @@ def test_a_claim_of_several_parts_holds_only_if_every_part_does() -> None:
 def test_a_difference_is_in_points_with_its_sign() -> None:
     assert points(Interval(0.012, 0.004, 0.02, 5)) == "+1.2 [+0.4, +2.0] points"
     assert points(ONE_SEED) == "+2.0 points"
-
-
-def test_replicates_that_lack_a_point_are_left_out_of_contrasts() -> None:
-    rows = [
-        run(arm, seed, accuracy, data_count=count)
-        for arm, seed, count, accuracy in [
-            ("a", 0, 100, 0.8),
-            ("a", 0, 200, 0.9),
-            ("b", 0, 100, 0.7),
-            ("b", 0, 200, 0.85),
-            ("a", 1, 100, 0.5),
-        ]
-    ]
-    table = per_replicate(frame(rows), ["data_count"])
-    gaps = table["a"] - table["b"]
-    assert list(gaps.columns) == [100, 200]
-    assert np.allclose(gaps, [[0.1, 0.05]])
-
-
-def test_no_complete_replicate_is_an_error() -> None:
-    rows = [run("a", 0, 0.8), run("b", 1, 0.7)]
-    with pytest.raises(ValueError, match="no seed has finished at all points"):
-        per_replicate(frame(rows))
-
-
-def test_a_slope_is_that_per_tenfold_increase_averaged_over_replicates() -> None:
-    found = slope_interval([[0.0, 0.1, 0.2], [0.0, 0.3, 0.6]], [10, 100, 1000])
-    assert found.mean == pytest.approx(0.2)
-    assert found.n == 2
-    assert found.low < 0.1 < 0.3 < found.high

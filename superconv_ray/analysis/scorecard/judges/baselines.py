@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pandas as pd
 
+from superconv_ray.analysis.scorecard.contrasts import mean_of, of_arm, per_replicate
 from superconv_ray.analysis.scorecard.judgement import (
     Judgement,
     of_no_loss,
-    per_replicate,
     points,
 )
-from superconv_ray.analysis.statistics.intervals import mean_interval
 
 
 def tuned_baseline(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether a tuned linear decay to zero is as good as a tuned 1cycle, over all labels."""
     table = per_replicate(trials, ["data_count"])
-    gaps = pd.DataFrame(table["linear"] - table["one_cycle"])
-    each = (f"{n:,} labels {points(mean_interval(gaps[n]))}" for n in gaps.columns)
-    whole = mean_interval(gaps.mean(axis=1))
+    linear, one_cycle = of_arm(table, "linear"), of_arm(table, "one_cycle")
+    gaps = {n: linear[n] - one_cycle[n] for n in linear}
+    each = (f"{n:,} labels {points(gap.interval())}" for n, gap in gaps.items())
+    whole = mean_of(list(gaps.values())).interval()
     return Judgement(
         f"linear decay minus 1cycle, both tuned: {points(whole)}; {'; '.join(each)}",
         of_no_loss(whole),

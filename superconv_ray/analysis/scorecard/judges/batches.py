@@ -5,19 +5,18 @@ The study compares batch sizes at equal iterations, at equal epochs and at equal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
+from superconv_ray.analysis.scorecard.contrasts import PerSeed, of_arm, per_replicate, slope
 from superconv_ray.analysis.scorecard.judgement import (
     Judgement,
     Verdict,
     all_of,
     of_equality,
     of_sign,
-    per_replicate,
     points,
-    slope_interval,
 )
 from superconv_ray.analysis.statistics.intervals import Interval
 
@@ -27,21 +26,36 @@ COMPARED = 3
 
 def batch_size(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether accuracy grows with the batch size, whatever is held equal."""
-    return _of_slopes(trials, of_sign)
+    return _of_slopes(trials, _accuracies(trials), of_sign)
 
 
 def generalization_gap(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether train minus test accuracy is constant, up to half a point per tenfold batch."""
-    gap = trials["train_accuracy"] - trials["test_accuracy"]
-    return _of_slopes(trials.assign(test_accuracy=gap), of_equality)
+    test, train = _accuracies(trials), _accuracies(trials, "train_accuracy")
+    samples = {
+        pair: None if own.by_sample is None else own.by_sample.shape[1]
+        for pair, own in test.items()
+    }
+    gaps = {pair: train[pair].certain(samples[pair]) - own for pair, own in test.items()}
+    return _of_slopes(trials, gaps, of_equality)
 
 
-def _of_slopes(trials: pd.DataFrame, of: Callable[[Interval], Verdict]) -> Judgement:
-    table = per_replicate(trials, ["batch_size", "steps"])["one_cycle"]
+def _accuracies(
+    trials: pd.DataFrame, value: str = "test_accuracy"
+) -> Mapping[tuple[int, int], PerSeed]:
+    """Accuracies of 1cycle by batch size and steps."""
+    return of_arm(per_replicate(trials, ["batch_size", "steps"], value), "one_cycle")
+
+
+def _of_slopes(
+    trials: pd.DataFrame,
+    table: Mapping[tuple[int, int], PerSeed],
+    of: Callable[[Interval], Verdict],
+) -> Judgement:
     labels = int(trials["data_count"].dropna().iloc[0])
     slopes = {
-        what: slope_interval(table[list(pairs)], [float(size) for size, _ in pairs])
-        for what, pairs in held_equal(table.columns, labels).items()
+        what: slope([table[pair] for pair in pairs], [float(size) for size, _ in pairs]).interval()
+        for what, pairs in held_equal(list(table), labels).items()
     }
     said = ", ".join(f"{points(slope)} at equal {what}" for what, slope in slopes.items())
     return Judgement(
@@ -49,7 +63,9 @@ def _of_slopes(trials: pd.DataFrame, of: Callable[[Interval], Verdict]) -> Judge
     )
 
 
-def held_equal(pairs: pd.MultiIndex, labels: int) -> Mapping[str, tuple[tuple[int, int], ...]]:
+def held_equal(
+    pairs: Sequence[tuple[int, int]], labels: int
+) -> Mapping[str, tuple[tuple[int, int], ...]]:
     """Tell from its lengths what each comparison of batch sizes holds equal.
 
     Args:
@@ -59,7 +75,8 @@ def held_equal(pairs: pd.MultiIndex, labels: int) -> Mapping[str, tuple[tuple[in
     Returns:
         The pairs of equal "iterations", of equal "epochs" (rounded), and the others, of "time".
     """
-    frame = pairs.to_frame(index=False).assign(pair=list(pairs))
+    sizes, steps = zip(*pairs, strict=True)
+    frame = pd.DataFrame({"batch_size": sizes, "steps": steps, "pair": pairs})
     frame["epochs"] = (frame["batch_size"] * frame["steps"] / labels).round()
     iterations = frame.groupby("steps")["pair"].transform("size") >= COMPARED
     epochs = ~iterations & (frame.groupby("epochs")["pair"].transform("size") >= COMPARED)

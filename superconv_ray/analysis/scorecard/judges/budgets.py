@@ -15,6 +15,7 @@ from superconv_ray.analysis.long_runs import (
     SUPER_CONVERGES,
     time_to_accuracy,
 )
+from superconv_ray.analysis.scorecard.contrasts import PerSeed, per_replicate
 from superconv_ray.analysis.scorecard.judgement import (
     CANNOT_TELL,
     DOES_NOT_HOLD,
@@ -26,10 +27,8 @@ from superconv_ray.analysis.scorecard.judgement import (
     of_gain,
     of_no_loss,
     of_sign,
-    per_replicate,
     points,
 )
-from superconv_ray.analysis.statistics.intervals import mean_interval
 from superconv_ray.design.text import interval_text
 
 IN_A_THIRD: Mapping[str, Verdict] = {SUPER_CONVERGES: HOLDS, DOES_NOT: DOES_NOT_HOLD}
@@ -38,7 +37,7 @@ IN_A_THIRD: Mapping[str, Verdict] = {SUPER_CONVERGES: HOLDS, DOES_NOT: DOES_NOT_
 
 def headline(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether 1cycle gains on the step schedule of eight times its length."""
-    gap = mean_interval(_gaps(trials, 8))
+    gap = _gap(trials, 8).interval()
     said = f"{points(gap)} in an eighth of the iterations; {_factor(trials)[0]}"
     return Judgement(said, of_gain(gap))
 
@@ -53,7 +52,7 @@ def mnist_lenet(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 
     Their accuracies are near 100 %, so that any gain counts.
     """
-    gaps = {name: mean_interval(_gaps(trials, 85 / 12, name)) for name in ("inv", "step")}
+    gaps = {name: _gap(trials, 85 / 12, name).interval() for name in ("inv", "step")}
     said = ", ".join(f"{name} {points(gap)}" for name, gap in gaps.items())
     return Judgement(
         f"12 epochs of 1cycle minus 85 of {said}", all_of([of_sign(gap) for gap in gaps.values()])
@@ -62,7 +61,7 @@ def mnist_lenet(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 
 def cifar100(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether 25 epochs of 1cycle gain on 400 of the step schedule."""
-    gap = mean_interval(_gaps(trials, 400 / 25))
+    gap = _gap(trials, 400 / 25).interval()
     return Judgement(f"25 epochs of 1cycle minus 400 of step: {points(gap)}", of_gain(gap))
 
 
@@ -70,14 +69,14 @@ def matching(short: int, long: int) -> Judge:
     """Return the judge of: `short` epochs of 1cycle are as good as `long` of the step schedule."""
 
     def judge(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
-        gap = mean_interval(_gaps(trials, long / short))
+        gap = _gap(trials, long / short).interval()
         said = f"{short} epochs of 1cycle minus {long} of step: {points(gap)}"
         return Judgement(said, of_no_loss(gap))
 
     return judge
 
 
-def _gaps(trials: pd.DataFrame, factor: float, baseline: str = "step") -> pd.Series[float]:
+def _gap(trials: pd.DataFrame, factor: float, baseline: str = "step") -> PerSeed:
     """1cycle's accuracy minus that of the baseline's longest run, `factor` times as long."""
     compared = trials[trials["arm"].isin(("one_cycle", baseline))]
     steps = np.sort(compared["steps"].dropna().unique())
@@ -85,7 +84,7 @@ def _gaps(trials: pd.DataFrame, factor: float, baseline: str = "step") -> pd.Ser
     if not 0.9 < short * factor / long < 1.1:
         raise ValueError(f"no run is {factor:.3g} times shorter than {long:,} steps")
     table = per_replicate(compared, ["steps"])
-    return pd.Series(table["one_cycle", short] - table[baseline, long])
+    return table["one_cycle", short] - table[baseline, long]
 
 
 def _factor(trials: pd.DataFrame) -> tuple[str, Verdict]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from superconv_ray.analysis.range_tests.advice import WIDE
+from superconv_ray.analysis.scorecard.contrasts import of_arm, per_replicate
 from superconv_ray.analysis.scorecard.judgement import (
     CANNOT_TELL,
     DOES_NOT_HOLD,
@@ -17,26 +18,24 @@ from superconv_ray.analysis.scorecard.judgement import (
     of_gain,
     of_no_loss,
     of_sign,
-    per_replicate,
     points,
 )
-from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
+from superconv_ray.analysis.statistics.intervals import Interval
 
 
 def max_lr(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether the accuracy is within half a point of its best over a factor of 3 of max_lr."""
-    table = pd.DataFrame(per_replicate(trials, ["max_lr"])["one_cycle"])
-    rates = [float(rate) for rate in table.columns]
-    best = rates[int(table.to_numpy().mean(axis=0).argmax())]
-    behind = {rate: mean_interval(table[best] - table[rate]) for rate in rates}
+    table = of_arm(per_replicate(trials, ["max_lr"]), "one_cycle")
+    best = max(table, key=lambda rate: table[rate].mean)
+    behind = {rate: (table[best] - own).interval() for rate, own in table.items()}
     surely = _width(behind, best, lambda found: found.high < LEAST_GAIN)
     possibly = _width(behind, best, lambda found: found.low < LEAST_GAIN)
     said = ", ".join(
-        f"{rate:g} {points(mean_interval(table[rate] - table[best]))}"
-        for rate in rates
+        f"{rate:g} {points((own - table[best]).interval())}"
+        for rate, own in table.items()
         if rate != best
     )
-    if len(table) < 2:
+    if len(table[best].values) < 2:
         verdict = CANNOT_TELL
     elif surely >= WIDE:
         verdict = HOLDS
@@ -63,9 +62,9 @@ def _width(
 
 def min_lr(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether max_lr / 3, / 10 and / 20 all are within half a point of the best of them."""
-    table = pd.DataFrame(per_replicate(trials, ["div_factor"])["one_cycle"])
-    best = table.mean().idxmax()
-    gaps = {ratio: mean_interval(table[ratio] - table[best]) for ratio in table if ratio != best}
+    table = of_arm(per_replicate(trials, ["div_factor"]), "one_cycle")
+    best = max(table, key=lambda ratio: table[ratio].mean)
+    gaps = {ratio: (own - table[best]).interval() for ratio, own in table.items() if ratio != best}
     said = ", ".join(f"max_lr / {ratio:g} {points(gap)}" for ratio, gap in gaps.items())
     return Judgement(
         f"against max_lr / {best:g}: {said}", all_of([of_no_loss(gap) for gap in gaps.values()])
@@ -75,14 +74,14 @@ def min_lr(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 def tail(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether a cycle with a tail gains on one without."""
     table = per_replicate(trials)
-    gap = mean_interval(table["tail"] - table["no_tail"])
+    gap = (table["tail"] - table["no_tail"]).interval()
     return Judgement(f"with a tail minus without: {points(gap)}", of_gain(gap))
 
 
 def cyclical_momentum(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether cyclical momentum gains on the constant .9."""
     table = per_replicate(trials)
-    gap = mean_interval(table["cyclical"] - table["constant_0.9"])
+    gap = (table["cyclical"] - table["constant_0.9"]).interval()
     return Judgement(f".95 to .8 and back minus constant .9: {points(gap)}", of_gain(gap))
 
 
@@ -92,7 +91,7 @@ def momentum_value(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     constant = "constant_"
     values = [name.removeprefix(constant) for name in map(str, table) if name.startswith(constant)]
     gaps = {
-        value: mean_interval(table[f"{constant}0.9"] - table[constant + value])
+        value: (table[f"{constant}0.9"] - table[constant + value]).interval()
         for value in values
         if value != "0.9"
     }

@@ -7,8 +7,10 @@ schedule's long one.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from superconv_ray.analysis.scorecard.contrasts import short_against_long, slope
 from superconv_ray.analysis.scorecard.judgement import (
     CANNOT_TELL,
     HOLDS,
@@ -17,33 +19,44 @@ from superconv_ray.analysis.scorecard.judgement import (
     of_gain,
     of_sign,
     points,
-    short_against_long,
-    slope_interval,
 )
-from superconv_ray.analysis.statistics.intervals import mean_interval
+from superconv_ray.design.text import interval_text
 
 
 def limited_data(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
-    """Whether the gap grows when labels become fewer, to a gain at the fewest labels."""
-    gaps = short_against_long(trials, "step", ["data_count"])
-    growth = slope_interval(gaps, [1 / float(n) for n in gaps.columns])
-    few, many = (mean_interval(gaps[n]) for n in (gaps.columns[0], gaps.columns[-1]))
+    """Whether there is a gain at the fewest labels, and labels being fewer favor it.
+
+    A gap in points grows as all errors do, also if 1cycle always makes the same share of the step
+    schedule's errors. So the growth is that of the ratio of errors.
+    """
+    short, long = short_against_long(trials, "step", "data_count")
+    gaps = {n: short[n] - long[n] for n in short}
+    tenths = [1 / float(n) for n in gaps]
+    in_points = slope(list(gaps.values()), tenths).interval()
+    logs = [long[n].log_error() - short[n].log_error() for n in gaps]
+    ratio = slope(logs, tenths).interval()
+    few, many = min(gaps), max(gaps)
+    gain = gaps[few].interval()
+    mean, low, high = np.exp(ratio[:3])
+    growth = interval_text(mean, low, high, ".2f")
     return Judgement(
-        f"{points(few)} at {gaps.columns[0]:,} labels, {points(many)} at {gaps.columns[-1]:,}; "
-        f"{points(growth)} for each division by ten",
-        all_of([of_gain(few), of_sign(growth)]),
+        f"{points(gain)} at {few:,} labels, {points(gaps[many].interval())} at {many:,}; for each "
+        f"division by ten {points(in_points)}, and the ratio of mean errors, step over 1cycle, "
+        f"{growth} times",
+        all_of([of_gain(gain), of_sign(ratio)]),
     )
 
 
 def limited_data_bn(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether re-estimated statistics give back most of what the baseline lacks at few labels."""
-    stale, by = "step_stale_bn", ["data_count"]
-    behind = short_against_long(trials, stale, by).iloc[:, 0]
-    left = short_against_long(trials, stale, by, "test_accuracy_reestimated").iloc[:, 0]
-    gap, regained = mean_interval(behind), mean_interval(behind - left)
-    most = of_sign(mean_interval(behind / 2 - left))
+    short, stale = short_against_long(trials, "step_stale_bn", "data_count")
+    again = short_against_long(trials, "step_stale_bn", "data_count", "test_accuracy_reestimated")
+    few = min(short)
+    behind, left = short[few] - stale[few], short[few] - again[1][few]
+    gap, regained = behind.interval(), (behind - left).interval()
+    most = of_sign((behind / 2 - left).interval())
     return Judgement(
-        f"1cycle minus the published baseline at {behind.name:,} labels: {points(gap)}; with its "
-        f"statistics re-estimated {points(mean_interval(left))}",
+        f"1cycle minus the published baseline at {few:,} labels: {points(gap)}; with its "
+        f"statistics re-estimated {points(left.interval())}",
         all_of([of_gain(regained), most]) if of_gain(gap) == HOLDS else CANNOT_TELL,
     )

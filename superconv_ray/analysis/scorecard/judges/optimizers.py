@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from superconv_ray.analysis.scorecard.contrasts import per_replicate
 from superconv_ray.analysis.scorecard.judgement import (
     CANNOT_TELL,
     DOES_NOT_HOLD,
@@ -14,10 +15,9 @@ from superconv_ray.analysis.scorecard.judgement import (
     Verdict,
     all_of,
     of_gain,
-    per_replicate,
     points,
 )
-from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
+from superconv_ray.analysis.statistics.intervals import Interval
 
 OPPOSITE: Mapping[Verdict, Verdict] = {
     HOLDS: DOES_NOT_HOLD,
@@ -44,4 +44,4 @@ def adamw(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 def _gain(trials: pd.DataFrame, optimizer: str) -> Interval:
     """1cycle minus the step schedule with an optimizer."""
     table = per_replicate(trials[trials["optimizer"] == optimizer])
-    return mean_interval(table["one_cycle"] - table["step"])
+    return (table["one_cycle"] - table["step"]).interval()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import pandas as pd
 
+from superconv_ray.analysis.scorecard.contrasts import mean_of, of_arm, per_replicate
 from superconv_ray.analysis.scorecard.judgement import (
     Judgement,
     negative,
     of_sign,
-    per_replicate,
     points,
 )
 from superconv_ray.analysis.settings.optimum import optimum, optimum_shift
-from superconv_ray.analysis.statistics.intervals import Interval, mean_interval
+from superconv_ray.analysis.statistics.intervals import Interval
 from superconv_ray.design.text import interval_text
 
 
@@ -36,14 +36,15 @@ def weight_decay(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 
 def dropout(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether dropout helps less, or harms more, at the largest max_lr than at the smallest."""
-    table = per_replicate(trials, ["max_lr", "dropout"])["one_cycle"]
-    rates = sorted(set(table.columns.get_level_values("max_lr")))
+    table = of_arm(per_replicate(trials, ["max_lr", "dropout"]), "one_cycle")
+    rates = sorted({rate for rate, _ in table})
     gains = [
-        table[rate].drop(columns=0.0).mean(axis=1) - table[rate][0.0]
+        mean_of([own for (at, dropout), own in table.items() if at == rate and dropout])
+        - table[rate, 0.0]
         for rate in (rates[0], rates[-1])
     ]
-    small, large = map(mean_interval, gains)
-    fall = mean_interval(gains[0] - gains[1])
+    small, large = (gain.interval() for gain in gains)
+    fall = (gains[0] - gains[1]).interval()
     return Judgement(
         f"dropout changes accuracy by {points(small)} at max_lr {rates[0]:g}, by {points(large)} "
         f"at {rates[-1]:g}; difference {points(fall)}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,7 +35,9 @@ def trials(
                 ("step_stale_bn", 10, 0.1),
                 ("step_stale_bn", 80, (stale or long_step)[n] - noise),
             ]:
-                again = long_step[n] if arm == "step_stale_bn" and steps == 80 else value
+                again = value
+                if arm == "step_stale_bn" and steps == 80:
+                    again = long_step[n] + noise / 3
                 rows.append(
                     run(
                         arm,
@@ -64,6 +68,21 @@ def test_the_gaps_are_those_of_the_short_cycle_to_the_long_baseline() -> None:
     found = limited_data(trials({100: 0.80, 1000: 0.91}, {100: 0.70, 1000: 0.90}), NO_CURVES)
     assert found.ours.startswith("+10.3 [+9.9, +10.7] points at 100 labels")
     assert "for each division by ten" in found.ours
+
+
+def test_a_constant_share_of_the_errors_is_no_growth_although_points_grow() -> None:
+    """1cycle makes half of the step schedule's errors at any number of labels."""
+    random, rows = np.random.default_rng(0), []
+    for n, error in ((100, 0.4), (1000, 0.1)):
+        for seed in range(8):
+            for arm, times in (("one_cycle", 0.5), ("step", 1.0)):
+                own = error * times * (1 + 0.05 * random.standard_normal())
+                rows += [run(arm, seed, 1 - own, data_count=n, steps=s) for s in (10, 80)]
+    found = limited_data(frame(rows), NO_CURVES)
+    assert found.verdict == CANNOT_TELL
+    growth = re.search(r"ten \+15\.\d \[\+(\d+)", found.ours)
+    assert growth
+    assert int(growth[1]) > 10  # points, for certain
 
 
 def test_one_seed_says_nothing_about_a_trend() -> None:

@@ -27,7 +27,7 @@ def test_the_shallow_network_must_gain_and_gain_more(
         for model, gain in gains.items():
             own: dict[str, Any] = {"model": model, "parameters": PARAMETERS[model], "seed": seed}
             rows += [
-                run("one_cycle", accuracy=0.8 + gain + 0.001 * seed, steps=10, **own),
+                run("one_cycle", accuracy=0.8 + gain * (1 + 0.02 * seed), steps=10, **own),
                 run("one_cycle", accuracy=0.99, steps=80, **own),
                 run("step", accuracy=0.1, steps=10, **own),
                 run("step", accuracy=0.8, steps=80, **own),
