@@ -29,8 +29,9 @@ long step schedule, in points:
 
 The gain does not show: the cycle loses at an eighth of the steps. For a tenth of the labels, the
 ratio of the step schedule's mean error to the cycle's is 1.77 times as large [1.19, 2.61], so that
-with few labels the cycle is relatively less far behind, although it loses more points. All of its lead over the baseline
-with the published averages is stale statistics: with re-estimated ones it is behind.
+with few labels the cycle is relatively less far behind, although it loses more points. All of its
+lead over the baseline with the published averages is stale statistics: with re-estimated ones it is
+behind.
 """
 
 from settings import BASE, DIGITS, Scale
