@@ -10,7 +10,7 @@ TESTED_AT_MINIMUM := tests/design tests/planning tests/training tests/data tests
 	tests/storage tests/cli tests/api tests/execution/test_session.py tests/execution/test_worker.py \
 	tests/report/charts tests/report/test_page.py tests/report/test_sections.py tests/report/test_text.py
 
-.PHONY: demo test test-minimum lint docs picture scorecard notebook bench clean
+.PHONY: demo test test-minimum lint docs picture scorecard notebook bench gpu clean
 
 demo: $(DEMO_INSTALLED)
 	$(BIN)/python studies/quickstart.py run --store results
@@ -67,6 +67,11 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.checkpoints $(SAVE)
 	$(BIN)/python -m benchmarks.pricing $(SAVE)
 	$(BIN)/python -m benchmarks.demo $(SAVE)
+
+# Checks everything about devices on this machine's GPU. Takes the machine's own Python, whose torch has
+# CUDA, and needs no Ray. `make gpu SAVE=--save` writes what the documentation's page on GPUs is made from.
+gpu:
+	$(PYTHON) -m benchmarks.gpu $(SAVE)
 
 # Packages for the demo. Written last, so that an interrupted installation starts again.
 $(DEMO_INSTALLED): pyproject.toml

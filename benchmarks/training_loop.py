@@ -25,7 +25,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
-from torchvision import transforms
 
 from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray.data.batches import augment, to_device
@@ -104,6 +103,8 @@ def hand_written(model: str, batch: int, data: Dataset, device: torch.device) ->
 
 
 def usual(model: str, batch: int, data: Dataset, device: torch.device) -> Steps:
+    from torchvision import transforms
+
     size = data.train_inputs.shape[1]
     channels = data.train_inputs.shape[3]
     transform = transforms.Compose(
@@ -121,7 +122,8 @@ def usual(model: str, batch: int, data: Dataset, device: torch.device) -> Steps:
             return SAMPLES
 
         def __getitem__(self, i: int) -> tuple[Tensor, int]:
-            return transform(data.train_inputs[i]), int(data.train_labels[i])
+            image: Tensor = transform(data.train_inputs[i])
+            return image, int(data.train_labels[i])
 
     loader = DataLoader(Images(), batch_size=batch, shuffle=True, drop_last=True)
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from click.testing import CliRunner
 
 from benchmarks.coverage import SEEDS as COVERED_SEEDS
+from benchmarks.gpu.report import page
 from benchmarks.recording import records
 from benchmarks.tables import long_table, saved, saved_columns, source
 from superconv_ray import analysis
@@ -146,6 +147,7 @@ def write_pages(folder: Path) -> None:
         "optimizers.md": optimizers(),
         "coverage.md": "\n".join(saved_columns("coverage", "interval; runs", COVERED_SEEDS)),
         "search_replay.md": "\n".join(saved("search_replay")),
+        "gpu.md": page(records().get("gpu")),
         "interruptions.md": "\n".join([*saved("faults"), *saved("chaos")]),
     }
     folder.mkdir(exist_ok=True)

@@ -6,6 +6,8 @@ import pytest
 
 from superconv_ray.execution.worker_failures import breaks_device, judge, memory_advice
 
+pytestmark = pytest.mark.device
+
 WORKER_DIED = (
     "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR"
 )

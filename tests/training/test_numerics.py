@@ -21,6 +21,8 @@ from tests.training.made import (
     trained,
 )
 
+pytestmark = pytest.mark.device
+
 MATMUL, CUDNN = torch.backends.cuda.matmul, torch.backends.cudnn
 HAS_NEW_SWITCHES = hasattr(torch.backends, "fp32_precision")  # from torch 2.9 on
 

@@ -1,0 +1,1 @@
+"""The acceptance run on a GPU; see `benchmarks.gpu.__main__`."""

@@ -1,0 +1,107 @@
+"""The acceptance run on a GPU: its part for CPUs, without Ray, and the page that is made of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.gpu.__main__ import POINTS
+from benchmarks.gpu.report import (
+    NOT_MEASURED,
+    Found,
+    Point,
+    Settings,
+    as_text,
+    attempt,
+    page,
+    record_of,
+)
+from benchmarks.recording import FOLDER, Figure
+
+ROOT = Path(__file__).parents[1]
+CPU = Settings(torch.device("cpu"), quick=True)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The findings of a run in which nothing can import Ray or torchvision, or see a GPU."""
+    folder = tmp_path_factory.mktemp("gpu")
+    for package in ("ray", "torchvision"):
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").write_text("raise ImportError('not on this machine')")
+    output = folder / "gpu.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", "--quick", "--output", str(output)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(folder), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    found: dict[str, Any] = json.loads(output.read_text())
+    return found
+
+
+def test_every_point_does_its_part_on_a_cpu(record: dict[str, Any]) -> None:
+    assert [point["title"] for point in record["points"]] == [point.title for point in POINTS]
+    for point in record["points"]:
+        assert point["checks"], point["title"]
+        assert all(point["checks"].values()), point
+
+
+def test_what_a_cpu_cannot_tell_is_said_and_no_speed_is_claimed(record: dict[str, Any]) -> None:
+    needing = [p["title"] for p in record["points"] if "needs CUDA" in str(p["left_out"])]
+    assert needing == [
+        "The same study on CPU and GPU",
+        "Determinism and its cost",
+        "Throughput",
+        "Several trials on one card",
+        "No waiting in a step",
+    ]
+    figures = [figure for point in record["points"] for figure in point["figures"]]
+    assert not [
+        figure for figure in figures if figure["unit"] == "x" or "samples" in figure["what"]
+    ]
+
+
+def test_the_page_shows_no_findings_of_a_machine_without_a_gpu(record: dict[str, Any]) -> None:
+    assert page(None) == page(record) == f"{NOT_MEASURED}\n"
+    assert "No GPU has been measured yet" in NOT_MEASURED
+
+
+def test_the_saved_findings_are_of_a_gpu() -> None:
+    path = FOLDER / "gpu.json"
+    assert not path.exists() or "driver" in json.loads(path.read_text())["machine"]
+
+
+def test_the_page_of_a_gpu_has_card_driver_date_and_findings() -> None:
+    found = {
+        "Throughput": Found(
+            {"every loop trains": True, "none waits": False},
+            [Figure("lenet: speed", 0.98, "x", "a hand-written loop")],
+            ["MPS: it is not installed"],
+        )
+    }
+    record = record_of(found, CPU)
+    record["machine"] = {"device": "A card", "memory": "80 GiB", "driver": "1.2.3"}
+    text = page(record)
+    assert text == as_text(record)
+    assert f"Run on {record['date']} on A card, memory 80 GiB, driver 1.2.3; Python" in text
+    assert "- holds: every loop trains\n- **FAILS**: none waits\n- not run: MPS: it is" in text
+    assert "| lenet: speed | 0.98x | a hand-written loop |" in text
+
+
+def test_an_error_of_a_point_is_a_finding() -> None:
+    def broken(_: Settings) -> Found:
+        raise RuntimeError("no kernel")
+
+    found = attempt(Point("Broken", broken), CPU)
+    assert found.checks == {"it runs (RuntimeError: no kernel)": False}
