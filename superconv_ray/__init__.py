@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from superconv_ray.api.run import IncompleteRunWarning, RunResult, StudyWarning
     from superconv_ray.cli.app import main
     from superconv_ray.data.dataset import Dataset
+    from superconv_ray.data.image_folder import image_folder
+    from superconv_ray.data.images import ImageDataset
     from superconv_ray.report.study_results import StudyResults
     from superconv_ray.storage.store import Store, StoreError, open_store
 
@@ -32,6 +34,7 @@ __version__ = VERSION
 
 _LAZY = {
     "Dataset": "data.dataset",
+    "ImageDataset": "data.images",
     "IncompleteRunWarning": "api.run",
     "RunResult": "api.run",
     "Store": "storage.store",
@@ -39,6 +42,7 @@ _LAZY = {
     "StudyPlan": "api.plan",
     "StudyResults": "report.study_results",
     "StudyWarning": "api.run",
+    "image_folder": "data.image_folder",
     "lr_find": "api.lr_find",
     "main": "cli.app",
     "open_store": "storage.store",
@@ -51,6 +55,7 @@ __all__ = [
     "POLICIES",
     "Arm",
     "Dataset",
+    "ImageDataset",
     "IncompleteRunWarning",
     "Rates",
     "RunResult",
@@ -66,6 +71,7 @@ __all__ = [
     "epochs",
     "from_range_test",
     "grid",
+    "image_folder",
     "iterations",
     "lr_find",
     "main",

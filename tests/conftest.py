@@ -98,7 +98,10 @@ def results(uri: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     from superconv_ray import open_store
 
     store = open_store(uri)
-    surroundings = ["train_seconds", "eval_seconds", "finished_at", "host", "peak_memory_bytes"]
+    surroundings = [
+        *("train_seconds", "eval_seconds", "data_wait_seconds", "decode_seconds"),
+        *("finished_at", "host", "peak_memory_bytes"),
+    ]
     trials = store.trials().drop(columns=surroundings)
     curves = store.curves().drop(columns="train_seconds").astype({"trial_id": str})
     return (

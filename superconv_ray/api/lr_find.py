@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-    from superconv_ray.data.dataset import Dataset
+    from superconv_ray.data.images import AnyDataset
     from superconv_ray.execution.session import RunSummary
     from superconv_ray.storage.store import Store
 
     ModelSource = str | Callable[..., nn.Module]
-    DataSource = str | Dataset | Callable[[], Dataset]
+    DataSource = str | AnyDataset | Callable[[], AnyDataset]
 
 
 def lr_find(

@@ -1,1 +1,1 @@
-"""Data sets in memory, nested stratified subsets of their labels, and batches on the device."""
+"""Data sets in memory or in files, nested stratified subsets, and batches on the device."""

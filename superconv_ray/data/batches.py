@@ -1,22 +1,35 @@
 """Batches made on the device, as a pure function of the step.
 
-The whole data set stays on the device in its own dtype. A batch is gathered from it by index, then
-standardized and augmented there. On one Xeon core a flipped and cropped batch of 128 takes 0.3 to
-0.5 ms for 28 x 28 x 1 and 0.8 to 1.1 ms for 32 x 32 x 3: near 1 % of a ResNet-20 step.
+A data set that fits stays on the device in its own dtype, and a batch is gathered from it by index;
+of others, a batch is decoded (see `streaming`). It is standardized and augmented on the device. On
+one Xeon core a flipped and cropped batch of 128 takes 0.3 to 0.5 ms for 28 x 28 x 1 and 0.8 to
+1.1 ms for 32 x 32 x 3: near 1 % of a ResNet-20 step.
 """
 
+import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from superconv_ray.data.catalog import AUGMENTATIONS, Augment
+from superconv_ray.data.catalog import (
+    AUGMENTATIONS,
+    RESIZED_CROPS,
+    Augment,
+    ResizedCrop,
+    crops_while_decoding,
+)
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.decoding import DRAWS, random_crop
+from superconv_ray.data.order import SampleOrder
 from superconv_ray.data.own_augmentation import OwnAugmentation
 from superconv_ray.data.seeds import derive_seed
+from superconv_ray.data.streaming import Inputs, Load, Pending, StreamedInputs, in_order
 
 CROP_PADDING = 4  # pixels on each side, as in He et al., arXiv 1512.03385, section 4.2
 
@@ -24,16 +37,31 @@ _CHUNK_ELEMENTS = 1 << 18  # 2 MB of float64: stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
-class ResidentDataset:
-    """A `Dataset` as tensors on one device: inputs [n, ..., c] or [n, f].
+class DeviceData:
+    """A data set that a run can train on: inputs [n, ..., c] or [n, f].
 
-    Labels are classes, int64 [n], or targets, float32 [n, k]; yes and no are 1 and 0.
+    Inputs are tensors on the device, or images that are decoded when they are needed. Labels are
+    on the device: classes, int64 [n], or targets, float32 [n, k]; yes and no are 1 and 0.
+
+    Attributes:
+        statistics_count: How many training samples standardize all; None: all of them.
+        skipped: Number of files that are left out; None if the data did not come from files.
     """
 
-    train_inputs: Tensor
+    train_inputs: Inputs
     train_labels: Tensor
-    test_inputs: Tensor
+    test_inputs: Inputs
     test_labels: Tensor
+    statistics_count: int | None = None
+    skipped: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ResidentDataset(DeviceData):
+    """A `Dataset` as tensors on one device."""
+
+    train_inputs: Tensor
+    test_inputs: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +72,26 @@ class Statistics:
     std: Tensor
 
 
-def to_device(dataset: Dataset, device: torch.device | str) -> ResidentDataset:
+def to_device(
+    dataset: Dataset,
+    device: torch.device | str,
+    *,
+    statistics_count: int | None = None,
+    skipped: int | None = None,
+) -> ResidentDataset:
     """Return the data set's tensors; on the CPU they alias its memory: never write to them."""
     return ResidentDataset(
         train_inputs=_tensor(dataset.train_inputs, device),
-        train_labels=_labels(dataset.train_labels, device),
+        train_labels=labels_on(dataset.train_labels, device),
         test_inputs=_tensor(dataset.test_inputs, device),
-        test_labels=_labels(dataset.test_labels, device),
+        test_labels=labels_on(dataset.test_labels, device),
+        statistics_count=statistics_count,
+        skipped=skipped,
     )
 
 
-def _labels(array: npt.NDArray[np.generic], device: torch.device | str) -> Tensor:
+def labels_on(array: npt.NDArray[np.generic], device: torch.device | str) -> Tensor:
+    """Return labels as a tensor on a device; see `DeviceData`."""
     labels = _tensor(array, device)
     return labels.float() if labels.dtype == torch.bool else labels
 
@@ -66,7 +103,7 @@ def _tensor(array: npt.NDArray[np.generic], device: torch.device | str) -> Tenso
         return torch.from_numpy(array).to(device)
 
 
-def input_statistics(inputs: Tensor, indices: Tensor) -> Statistics:
+def input_statistics(inputs: Inputs, indices: Tensor) -> Statistics:
     """Return the statistics of the samples at `indices`, without a float copy of all of them.
 
     Args:
@@ -75,14 +112,15 @@ def input_statistics(inputs: Tensor, indices: Tensor) -> Statistics:
     """
     # Apple's GPUs have no float64.
     device = torch.device("cpu") if inputs.device.type == "mps" else inputs.device
-    channels, size = inputs.shape[-1], inputs[0].numel()
+    channels, size = inputs.shape[-1], math.prod(inputs.shape[1:])
     # Sums around a value of the data: exact for constants and uint8, no cancellation for others.
-    origin = inputs[indices[0]].reshape(-1, channels)[0].to(device, torch.float64)
+    first = inputs.index_select(0, indices[:1])
+    origin = first.reshape(-1, channels)[0].to(device, torch.float64)
     row = origin.repeat(size // channels)
     # Sum each pixel first: sums over an innermost axis of 3 channels are 5 times slower.
     sums = torch.zeros(2, size, dtype=torch.float64, device=device)
-    for part in torch.split(indices, max(1, _CHUNK_ELEMENTS // size)):
-        x = inputs.index_select(0, part).flatten(1).to(device).to(torch.float64).sub_(row)
+    for part in in_order(inputs, torch.split(indices, max(1, _CHUNK_ELEMENTS // size))):
+        x = part.flatten(1).to(device).to(torch.float64).sub_(row)
         sums[0] += x.sum(0)
         sums[1] += x.square_().sum(0)
     count = len(indices) * (size // channels)
@@ -155,19 +193,17 @@ def _check_augment(kind: str, ndim: int) -> None:
 class TrainingBatches:
     """The training batches of one run; a step always gets the same batch, in any order of calls.
 
-    The samples are a stream of epochs, each a fresh permutation of the subset, cut into batches of
-    exactly `batch_size`: nothing is dropped, and a batch may span several epochs. Permutations
-    depend only on (seed, epoch) and are drawn on the CPU, so that runs with the same seed see the
-    same order on every device and under every policy. A checkpoint need not hold any state of them.
-
     Args:
-        inputs: All resident training inputs, [n, ..., c] or [n, f].
-        labels: int64 [n], on the same device.
+        inputs: All training inputs.
+        labels: int64 [n], on the device of the inputs.
         indices: int64, the samples of `inputs` to train on.
         batch_size: Samples per batch, >= 1; may exceed the number of indices.
         seed: Seed of the order and of the augmentation.
-        augment: See `augment`; or the user's own, for which `batch` seeds torch's generators.
+        augment: See `augment`; or the user's own, for which `batch` seeds torch's generators; or a
+            random crop, which takes place while images are decoded.
         statistics: See `input_statistics`.
+        shown: int64, the places in a batch whose images are decoded, if others are not looked at;
+            these stay black. None: all of them.
 
     Raises:
         ValueError: `batch_size` < 1, no indices, or an augmentation that does not apply.
@@ -175,38 +211,58 @@ class TrainingBatches:
 
     def __init__(
         self,
-        inputs: Tensor,
+        inputs: Inputs,
         labels: Tensor,
         indices: Tensor,
         *,
         batch_size: int,
         seed: int,
-        augment: Augment | OwnAugmentation,
+        augment: Augment | ResizedCrop | OwnAugmentation,
         statistics: Statistics,
+        shown: Tensor | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be >= 1, got {batch_size}")
-        if len(indices) == 0:
-            raise ValueError("indices must not be empty")
         self._own = augment if isinstance(augment, OwnAugmentation) else None
-        self._augment: Augment = "none" if isinstance(augment, OwnAugmentation) else augment
+        self._augment = "none" if isinstance(augment, OwnAugmentation) else on_device(augment)
         _check_augment(self._augment, inputs.ndim)
         self._inputs = inputs
         self._labels = labels
-        self._indices = indices.cpu()
-        self._batch_size = batch_size
         self._seed = seed
         self._statistics = statistics
-        self._order_generator = torch.Generator()
+        # The user's own augmentation may mix the images of a batch.
+        if shown is None or self._own:
+            self._shown: Sequence[int] = range(batch_size)
+        else:
+            self._shown = shown.tolist()
         self._augment_generator = torch.Generator(inputs.device)
-        self._orders: dict[int, Tensor] = {}  # cache: the epochs of the last batch
+        streamed = isinstance(inputs, StreamedInputs)
+        self._order = SampleOrder(
+            indices,
+            batch_size=batch_size,
+            seed=seed,
+            # Images are decoded on the CPU.
+            device=torch.device("cpu") if streamed else inputs.device,
+        )
+        self.load: Load | None = None
+        """What decoding took so far; None where nothing is decoded."""
+        if isinstance(inputs, StreamedInputs):
+            crops = crops_while_decoding(augment)
+            self.load = Load(inputs.threads)
+            self._ahead = inputs.ahead(
+                lambda step: self._begin(inputs, step, crops), len(self._shown)
+            )
+        elif crops_while_decoding(augment):
+            raise ValueError(
+                f"augment {augment!r} crops images while they are decoded; these are decoded"
+            )
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return x, float32 [b, c, ...] (channels_last) or [b, f], and y, int64 [b], of a step."""
-        if step < 0:
-            raise ValueError(f"step must be >= 0, got {step}")
-        chosen = self._samples(step)
-        x, y = self._inputs.index_select(0, chosen), self._labels.index_select(0, chosen)
+        chosen = self._order.batch(step)
+        if self.load:
+            x = self._ahead.get(step, self.load)
+            y = self._labels.index_select(0, chosen.to(self._labels.device))
+        else:
+            x, y = self._inputs.index_select(0, chosen), self._labels.index_select(0, chosen)
         seed = derive_seed(self._seed, "augment", step)
         if self._own:
             torch.manual_seed(seed)
@@ -218,21 +274,16 @@ class TrainingBatches:
             x = augment(x, self._augment, self._augment_generator)
         return x, y
 
-    def _samples(self, step: int) -> Tensor:
-        size = len(self._indices)
-        start, stop = step * self._batch_size, (step + 1) * self._batch_size
-        first, last = start // size, (stop - 1) // size
-        self._orders = {
-            epoch: self._orders[epoch] if epoch in self._orders else self._order(epoch)
-            for epoch in range(first, last + 1)
-        }
-        parts = [
-            order[max(start - epoch * size, 0) : stop - epoch * size]
-            for epoch, order in self._orders.items()
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+    def _begin(self, inputs: StreamedInputs, step: int, crops: bool) -> Pending:
+        """Begin to decode the images of a step; random crops depend on seed and step alone."""
+        chosen: list[int] = self._order.batch(step).tolist()
+        if not crops:
+            return inputs.begin(chosen, self._shown)
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, "crop", step))
+        draws = torch.rand(len(chosen), DRAWS, generator=generator, dtype=torch.float64)
+        return inputs.begin(chosen, self._shown, [random_crop(row) for row in draws.tolist()])
 
-    def _order(self, epoch: int) -> Tensor:
-        self._order_generator.manual_seed(derive_seed(self._seed, "order", epoch))
-        permutation = torch.randperm(len(self._indices), generator=self._order_generator)
-        return self._indices[permutation].to(self._inputs.device)
+
+def on_device(kind: Augment | ResizedCrop) -> Augment:
+    """Return the part of an augmentation that takes place after images are decoded."""
+    return cast("Augment", RESIZED_CROPS.get(kind, kind))

@@ -9,6 +9,18 @@ from superconv_ray.data.allocation import split_counts
 
 Augment = Literal["none", "flip", "crop", "flip_crop"]
 AUGMENTATIONS: tuple[Augment, ...] = get_args(Augment)
+ResizedCrop = Literal["resized_crop", "flip_resized_crop"]
+RESIZED_CROPS: Mapping[str, Augment] = MappingProxyType(
+    {"resized_crop": "none", "flip_resized_crop": "flip"}
+)
+"""Augmentations that crop images while they are decoded -> what is left to do afterwards."""
+
+
+def crops_while_decoding(augment: object) -> bool:
+    """Whether an augmentation is in `RESIZED_CROPS`; the user's own never is, whatever its name."""
+    return type(augment) is str and augment in RESIZED_CROPS
+
+
 Task = Literal["classification", "multi-label classification", "regression"]
 """What is to be predicted: one of several classes, several yes or no, or numbers."""
 
@@ -19,6 +31,7 @@ class DatasetFacts:
 
     Attributes:
         train_class_counts: Training samples of each class; without classes, of all in one.
+        are_encoded: Whether the inputs are images that are decoded when they are needed.
     """
 
     name: str
@@ -28,6 +41,7 @@ class DatasetFacts:
     task: Task = "classification"
     targets: int = 0
     """Numbers to predict for each sample, where there are no classes."""
+    are_encoded: bool = False
 
     @property
     def outputs(self) -> int:

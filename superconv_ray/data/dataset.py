@@ -67,23 +67,7 @@ class Dataset:
                 f"test_labels must be for the task of train_labels, {own}, got {other}"
             )
         if self.task == "classification":
-            self._check_classes()
-
-    def _check_classes(self) -> None:
-        known = np.unique(self.train_labels)
-        if len(known) < 2:
-            raise ValueError(f"train_labels must hold at least 2 classes, got only {known[0]}")
-        if known[0] != 0 or known[-1] != len(known) - 1:
-            raise ValueError(
-                "train_labels must be 0..C-1 without gaps, "
-                f"got {len(known)} different labels from {known[0]} to {known[-1]}"
-            )
-        unknown = np.setdiff1d(self.test_labels, known)
-        if len(unknown):
-            raise ValueError(
-                "test_labels must occur in train_labels, "
-                f"0..{known[-1]}, got {unknown[:5].tolist()}"
-            )
+            check_classes(self.train_labels, self.test_labels)
 
     @property
     def task(self) -> Task:
@@ -141,6 +125,27 @@ def _checked_inputs(field: str, value: Any) -> Inputs:
         sample = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
         raise ValueError(f"{field} must be finite, got NaN or infinity in sample {sample}")
     return np.ascontiguousarray(array[..., np.newaxis] if array.ndim == 3 else array)
+
+
+def check_classes(train_labels: npt.NDArray[Any], test_labels: npt.NDArray[Any]) -> None:
+    """Check that classes are numbered from 0, and that the test set has no others.
+
+    Raises:
+        ValueError: They are not, or it has.
+    """
+    known = np.unique(train_labels)
+    if len(known) < 2:
+        raise ValueError(f"train_labels must hold at least 2 classes, got only {known[0]}")
+    if known[0] != 0 or known[-1] != len(known) - 1:
+        raise ValueError(
+            "train_labels must be 0..C-1 without gaps, "
+            f"got {len(known)} different labels from {known[0]} to {known[-1]}"
+        )
+    unknown = np.setdiff1d(test_labels, known)
+    if len(unknown):
+        raise ValueError(
+            f"test_labels must occur in train_labels, 0..{known[-1]}, got {unknown[:5].tolist()}"
+        )
 
 
 def strata(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from superconv_ray.data.allocation import split_counts
-from superconv_ray.data.catalog import DatasetFacts, Task
+from superconv_ray.data.catalog import DatasetFacts, Task, crops_while_decoding
 from superconv_ray.design import schedules
 from superconv_ray.design.choices import Tuned, Tuning
 from superconv_ray.design.implied import IMPLIED
@@ -111,6 +111,11 @@ def check_shape(template: Trial, facts: DatasetFacts, min_size: int | None) -> N
     """
     shape = facts.input_shape
     augment = template.augment
+    if crops_while_decoding(augment) and not facts.are_encoded:
+        raise ValueError(
+            f"augment {augment!r} crops images while they are decoded, but those of dataset "
+            f"{facts.name!r} are arrays; use 'crop' or 'flip_crop', or a data set of image files"
+        )
     needs_images = augment != "none" and digest_of(augment) is None
     if len(shape) != 3 and (min_size is not None or needs_images):
         name = "augment" if min_size is None else "model"

@@ -14,7 +14,7 @@ from superconv_ray.design.study import Study
 from superconv_ray.design.trial import CompleteTrial, Template
 
 if TYPE_CHECKING:
-    from superconv_ray.data.dataset import Dataset
+    from superconv_ray.data.images import AnyDataset
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Plan:
 
     study: Study
     points: tuple[Point, ...]
-    datasets: Mapping[str, Dataset]
+    datasets: Mapping[str, AnyDataset]
     functions: Mapping[tuple[str, str], OwnFunction] = field(default_factory=dict)
     purpose: Literal["study", "lr_find"] = "study"
 

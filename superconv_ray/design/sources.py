@@ -14,7 +14,7 @@ from superconv_ray.design.trial import Trial
 from superconv_ray.models import model_choices
 
 if TYPE_CHECKING:
-    from superconv_ray.data.dataset import Dataset
+    from superconv_ray.data.images import AnyDataset
 
 
 class Sources:
@@ -78,16 +78,17 @@ class Sources:
                 )
 
 
-def _load_datasets(study: Study) -> dict[str, Dataset]:
+def _load_datasets(study: Study) -> dict[str, AnyDataset]:
     """Load the user's own data sets; numpy is imported only if there are any."""
     loaded = {}
     for name, given in study.datasets.items():
-        from superconv_ray.data.dataset import Dataset
+        from superconv_ray.data.images import AnyDataset
 
         loaded[name] = given() if callable(given) else given
-        if not isinstance(loaded[name], Dataset):
+        if not isinstance(loaded[name], AnyDataset):
             raise TypeError(
-                f"datasets: {name!r} must be a Dataset or a function that returns one, "
+                f"datasets: {name!r} must be a Dataset, an ImageDataset or a function that returns "
+                "one, "
                 f"got {type(loaded[name]).__name__}"
             )
     return loaded

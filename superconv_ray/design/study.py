@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from superconv_ray.api.plan import StudyPlan
     from superconv_ray.api.run import RunResult
-    from superconv_ray.data.dataset import Dataset
+    from superconv_ray.data.images import AnyDataset
     from superconv_ray.report.study_results import StudyResults
 
 StudyTables: TypeAlias = "Callable[[pd.DataFrame, pd.DataFrame], Mapping[str, pd.DataFrame]]"
@@ -67,7 +67,8 @@ class Study:
         tuning: Effort spent on each cell's `tuned` settings.
         tables: What to print besides the arms' accuracies: a function of the study's trials and
             curves, as `Store.trials` and `Store.curves` return them, that returns frames by title.
-        datasets: Your own data sets by name: a `Dataset`, or a function that loads one.
+        datasets: Your own data sets by name: a `Dataset`, images in files (`image_folder` and its
+            siblings), or a function that loads one.
         models: Your own models by name. Each is called as
             ``build(input_shape=..., classes=..., dropout=...)`` and returns an `nn.Module`. Trial
             ids change with the source text of the function or class given here, but not with the
@@ -87,7 +88,7 @@ class Study:
     arms: Mapping[str, Arm] = field(default_factory=lambda: {"one_cycle": Arm()})
     seeds: int | Sequence[int] | AtLeast = 3
     tuning: Tuning = field(default_factory=Tuning)
-    datasets: Mapping[str, Dataset | Callable[[], Dataset]] = field(default_factory=dict)
+    datasets: Mapping[str, AnyDataset | Callable[[], AnyDataset]] = field(default_factory=dict)
     models: Mapping[str, Callable[..., nn.Module]] = field(default_factory=dict)
     tables: StudyTables | None = None
     trial_limit: int = 1_000_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import get_type_hints
 
-from superconv_ray.data.catalog import AUGMENTATIONS
+from superconv_ray.data.catalog import AUGMENTATIONS, RESIZED_CROPS
 from superconv_ray.design import schedules
 from superconv_ray.design.fields import (
     COUNT,
@@ -57,7 +57,9 @@ class TrialFields:
     )
     subset_seed: int | None = setting(SEED, "which limited labels are drawn; default: seed")
     augment: NameOrFunction = setting(
-        one_of(AUGMENTATIONS), "random augmentation of training images, or your own", "none"
+        one_of((*AUGMENTATIONS, *RESIZED_CROPS)),
+        "random augmentation of training images, or your own",
+        "none",
     )
     augment_digest: str | None = setting(
         NAME, "hash of the source or the settings of the user's own augmentation"

@@ -13,7 +13,7 @@ from superconv_ray.design.trial_fields import function_fields
 from superconv_ray.models import MODELS
 
 if TYPE_CHECKING:
-    from superconv_ray.data.dataset import Dataset
+    from superconv_ray.data.images import AnyDataset
 
 _shaping = attrgetter(
     *("model", "dataset", "dropout", "ghost_batch_size"),
@@ -22,7 +22,7 @@ _shaping = attrgetter(
 """Settings on which it may depend whether a model can be trained."""
 
 
-def check_models(plan: Plan, datasets: Mapping[str, Dataset | DatasetFacts]) -> None:
+def check_models(plan: Plan, datasets: Mapping[str, AnyDataset | DatasetFacts]) -> None:
     """Train for a step, on made-up samples, wherever that may fail.
 
     This is with the user's models and functions; with torchvision's models, most of which take

@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Protocol
 
+from superconv_ray.data.images import IMAGE_ERRORS
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.tracebacks import user_traceback
 from superconv_ray.training.team import Team
@@ -34,7 +35,8 @@ class Failure:
     def of(cls, error: BaseException) -> Failure:
         """Describe an exception."""
         in_full = "".join(traceback.format_exception(error)).strip()
-        return cls(in_full, user_traceback(error))
+        shown = str(error) if isinstance(error, IMAGE_ERRORS) else user_traceback(error)
+        return cls(in_full, shown)
 
     @property
     def follows(self) -> bool:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from superconv_ray.data.batches import ResidentDataset, to_device
-from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.batches import DeviceData
+from superconv_ray.data.catalog import crops_while_decoding
+from superconv_ray.data.device_data import memory_of, prepare_data
+from superconv_ray.data.images import AnyDataset
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.worker_failures import breaks_device, memory_advice
 from superconv_ray.training.loop import TrainingRun
@@ -45,7 +47,7 @@ class RunBuilder:
     def __init__(
         self,
         models: Mapping[str, Callable[..., nn.Module]],
-        load: Callable[[str], Dataset],
+        load: Callable[[str], AnyDataset],
         *,
         threads: int,
         gpu: bool,
@@ -56,7 +58,8 @@ class RunBuilder:
         self.device = torch.device("cuda", 0) if gpu else torch.device("cpu")
         self._models = models
         self._load = load
-        self._resident: dict[str, ResidentDataset] = {}
+        self._threads = threads
+        self._prepared: dict[tuple[str, bool], DeviceData] = {}
 
     def build(self, trial: CompleteTrial, state: bytes | None, team: Team | None = None) -> Built:
         """Return a trial's run.
@@ -69,7 +72,7 @@ class RunBuilder:
         Raises:
             ValueError: The model cannot be built, or the device fails.
         """
-        data = self._data(trial.dataset)
+        data = self._data(trial)
         model = self._models.get(trial.model, trial.model)
         run = TrainingRun(trial, data, model, team)
         if state is None:
@@ -86,9 +89,17 @@ class RunBuilder:
             return Built(run, f"{error}; trained from the start", refused=True)
         return Built(run, move and f"{trial.described()}: {move}")
 
-    def _data(self, name: str) -> ResidentDataset:
-        """Return a data set on the device; a trial's share of the memory is for one only."""
-        if name not in self._resident:
-            self._resident.clear()
-            self._resident[name] = to_device(self._load(name), self.device)
-        return self._resident[name]
+    def _data(self, trial: CompleteTrial) -> DeviceData:
+        """Return a trial's data set; a trial's share of the memory is for one only."""
+        stream = crops_while_decoding(trial.augment)
+        key = (trial.dataset, stream)
+        if key not in self._prepared:
+            self._prepared.clear()
+            self._prepared[key] = prepare_data(
+                self._load(trial.dataset),
+                self.device,
+                threads=self._threads,
+                memory=memory_of(self.device, self._threads),
+                stream=stream,
+            )
+        return self._prepared[key]

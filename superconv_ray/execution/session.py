@@ -31,7 +31,7 @@ from superconv_ray.storage.versions import check_definition
 from superconv_ray.storage.writing import StoreWriter
 
 if TYPE_CHECKING:
-    from superconv_ray.data.dataset import Dataset
+    from superconv_ray.data.images import AnyDataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +168,7 @@ def _summary(planner: Planner, found: int) -> RunSummary:
 class _Inputs:
     """What a run needs besides the plan, loaded and checked before the study is written."""
 
-    datasets: Mapping[str, Dataset]
+    datasets: Mapping[str, AnyDataset]
     callbacks: Sequence[Any]
 
 
@@ -240,7 +240,7 @@ def _make_callback(name: str) -> Any:
     return make()
 
 
-def _load_datasets(planner: Planner, options: RunOptions) -> Mapping[str, Dataset]:
+def _load_datasets(planner: Planner, options: RunOptions) -> Mapping[str, AnyDataset]:
     from superconv_ray.data.readers import load_dataset
 
     own = planner.plan.datasets

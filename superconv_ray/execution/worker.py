@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import nn
 
-from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.images import AnyDataset, DataUnavailableError
+from superconv_ray.data.streaming import Load
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.design.version import VERSION
@@ -29,6 +30,8 @@ from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from superconv_ray.training.loop import TrainingRun
 
+WAITING = 0.05
+"""Share of the time in steps that a run may wait for images before the user is told."""
 SLICE_SECONDS = 5.0
 """Time after which a worker that is still training reports to its runner."""
 
@@ -69,7 +72,7 @@ class Worker:
     def __init__(
         self,
         job: Job,
-        load: Callable[[str], Dataset],
+        load: Callable[[str], AnyDataset],
         warn: Callable[[str], None],
         peers: Peers | None = None,
     ) -> None:
@@ -77,6 +80,7 @@ class Worker:
         self._job = job
         self._warn = warn
         self._peers = peers
+        self._advised = False
         self._trial: CompleteTrial | None = None
         self._run: TrainingRun | None = None
         self._between_steps = True
@@ -160,7 +164,12 @@ class Worker:
         self._between_steps = False
         if self._peers:
             self._peers.train()
-        run.train(pause=lambda: interrupted() or time.monotonic() >= stop_at)
+        try:
+            run.train(pause=lambda: interrupted() or time.monotonic() >= stop_at)
+        except DataUnavailableError:
+            if not self._peers:
+                self._save(run)  # the step has not begun to change the weights
+            raise
         self._between_steps = True
         if not run.finished and time.monotonic() >= self._save_at:
             self._save(run)
@@ -199,7 +208,14 @@ class Worker:
             self._warn(f"checkpoint of trial {run.trial.id} cannot be written: {error}")
         self._save_at = time.monotonic() + self._job.checkpoint_seconds
 
+    def _advise(self, run: TrainingRun) -> None:
+        """Say once that decoding does not keep up, and what it lacks."""
+        if run.load and not self._advised and run.load.waited_seconds > WAITING * run.train_seconds:
+            self._advised = True
+            self._warn(f"{run.trial.described()}: {_lack(run.load, run.train_seconds)}")
+
     def _finish(self, run: TrainingRun) -> Outcome:
+        self._advise(run)
         outcome = run.outcome()
         outcome = replace(outcome, measurements={**outcome.measurements, **self._surroundings()})
         self.writer.write_result(run.trial, outcome, run.curve)
@@ -222,3 +238,17 @@ class Worker:
             "host": platform.node(),
             "package_version": VERSION,
         }
+
+
+def _lack(load: Load, seconds: float) -> str:
+    """Return how long a run waited for images, and how many CPUs would have been enough.
+
+    Args:
+        load: What decoding took.
+        seconds: Time in steps, waiting included.
+    """
+    return (
+        f"{load.waited_seconds / seconds:.0%} of the time in steps was waiting for images; to keep "
+        f"up, decoding needs {load.cpus_needed(seconds):.1f} CPUs and has {load.threads}: raise "
+        "--cpus-per-trial, or make the files smaller"
+    )

@@ -77,6 +77,15 @@ _MEASURED = {
         pa.int64(),
         "peak GPU memory of torch's allocator; null on a CPU",
     ),
+    "skipped_files": (
+        pa.int64(),
+        "image files that the data set leaves out because they cannot be decoded; null for arrays",
+    ),
+    "data_wait_seconds": (
+        pa.float64(),
+        "part of train_seconds that was waiting for images; null if nothing was decoded meanwhile",
+    ),
+    "decode_seconds": (pa.float64(), "CPU time of the threads that decoded images for steps"),
     "train_seconds": (pa.float64(), "time in optimizer steps"),
     "eval_seconds": (pa.float64(), "time in evaluations"),
     "finished_at": (pa.timestamp("us", tz="UTC"), "when the row was written"),

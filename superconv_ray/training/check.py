@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from superconv_ray.data.batches import ResidentDataset
-from superconv_ray.data.catalog import DatasetFacts
+from superconv_ray.data.catalog import RESIZED_CROPS, DatasetFacts, crops_while_decoding
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.images import AnyDataset
 from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.training.loop import TrainingRun
@@ -18,7 +19,7 @@ from superconv_ray.training.randomness import own_randomness
 from superconv_ray.training.samples import select_samples
 
 
-def check_model(source: ModelSource, template: Trial, dataset: Dataset | DatasetFacts) -> None:
+def check_model(source: ModelSource, template: Trial, dataset: AnyDataset | DatasetFacts) -> None:
     """Train a model for one step and evaluate it, on made-up samples, on the CPU.
 
     Args:
@@ -63,7 +64,7 @@ def check_model(source: ModelSource, template: Trial, dataset: Dataset | Dataset
         _check_continuation(run, TrainingRun(trial, samples, source), trial.optimizer)
 
 
-def check_augmentation(trial: CompleteTrial, dataset: Dataset | DatasetFacts) -> None:
+def check_augmentation(trial: CompleteTrial, dataset: AnyDataset | DatasetFacts) -> None:
     """Augment made-up samples twice from the same seed.
 
     Raises:
@@ -107,6 +108,8 @@ def _check_continuation(run: TrainingRun, again: TrainingRun, optimizer: OwnFunc
 def _one_step(template: Trial, count: int) -> CompleteTrial:
     """A trial whose first step is followed by an evaluation, with the samples that these need."""
     ghosts = template.ghost_batch_size
+    if crops_while_decoding(template.augment):  # made-up images are arrays
+        template = template.changed(augment=RESIZED_CROPS[str(template.augment)])
     return template.complete(
         data_fraction=None,
         data_count=count,
@@ -122,7 +125,7 @@ def _one_step(template: Trial, count: int) -> CompleteTrial:
     )
 
 
-def _made_up(dataset: Dataset | DatasetFacts) -> ResidentDataset:
+def _made_up(dataset: AnyDataset | DatasetFacts) -> ResidentDataset:
     """A sample of each class, or two with other targets, for training, and two for evaluation."""
     channels, *space = dataset.input_shape
     labels = torch.arange(dataset.outputs)

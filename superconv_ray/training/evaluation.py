@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from superconv_ray.data.batches import prepare
+from superconv_ray.data.streaming import in_order
 from superconv_ray.training.batch_norm import reestimated_statistics
 from superconv_ray.training.losses import Loss
 from superconv_ray.training.metrics import Measure
@@ -120,8 +121,9 @@ class Evaluator:
         loss, count = 0.0, len(part.indices)
         has_classes = part.labels.ndim == 1
         kept, correct = [], []
-        for indices in torch.split(part.indices, EVAL_BATCH):
-            outputs = self._outputs(part.inputs, indices)
+        batches = torch.split(part.indices, EVAL_BATCH)
+        for indices, inputs in zip(batches, in_order(part.inputs, batches), strict=True):
+            outputs = self._outputs(inputs)
             y = part.labels.index_select(0, indices)
             loss += self.loss.total(outputs, y).item()
             if has_classes:
@@ -144,10 +146,11 @@ class Evaluator:
 
     def _show(self, part: Part) -> None:
         """Compute the model on a part in batches of nearly equal size."""
-        for indices in part.indices.chunk(math.ceil(len(part.indices) / EVAL_BATCH)):
-            self._outputs(part.inputs, indices)
+        batches = part.indices.chunk(math.ceil(len(part.indices) / EVAL_BATCH))
+        for inputs in in_order(part.inputs, batches):
+            self._outputs(inputs)
 
     @torch.no_grad()
-    def _outputs(self, inputs: Tensor, indices: Tensor) -> Tensor:
-        x = prepare(inputs.index_select(0, indices), self.samples.statistics)
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        x = prepare(inputs, self.samples.statistics)
         return cast("Tensor", self.model(x).float())

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from superconv_ray.data.batches import ResidentDataset
+from superconv_ray.data.batches import DeviceData
+from superconv_ray.data.streaming import Load
 from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training.evaluation import Evaluator, Scores
@@ -50,7 +51,7 @@ class TrainingRun:
 
     Args:
         trial: Complete settings.
-        data: The data set's tensors, on the device to train on.
+        data: The data set, for the device to train on.
         model: Name of a built-in model, or the user's own builder.
         team: The processes that train the trial together; without one, this process alone. Methods
             are collective, except that `outcome` and `state` are for the first process.
@@ -63,7 +64,7 @@ class TrainingRun:
     def __init__(
         self,
         trial: CompleteTrial,
-        data: ResidentDataset,
+        data: DeviceData,
         model: ModelSource,
         team: Team | None = None,
     ) -> None:
@@ -82,7 +83,8 @@ class TrainingRun:
         labels = data.train_labels
         self._has_classes = labels.ndim == 1
         outputs = int(labels.max()) + 1 if self._has_classes else labels.shape[1]
-        self._samples = select_samples(trial, data)
+        self._samples = select_samples(trial, data, self._team)
+        self._skipped = data.skipped
         self.model = build_trial_model(model, trial, data.train_inputs, outputs, self._team)
         self._replica = self._team.replica(self.model)
         self._optimizer = build_optimizer(trial, self.model)
@@ -104,6 +106,11 @@ class TrainingRun:
     def finished(self) -> bool:
         """Whether the last step is done, or the run has diverged."""
         return self.diverged or self.step == self.trial.steps
+
+    @property
+    def load(self) -> Load | None:
+        """What decoding took so far, earlier workers included; None where nothing is decoded."""
+        return self._samples.batches.load
 
     def train(self, pause: Callable[[], bool] = lambda: False) -> None:
         """Train until the run is finished, or until `pause` returns True between two steps.
@@ -248,6 +255,7 @@ class TrainingRun:
             "parameters": sum(p.numel() for p in trainable(self.model)),
             "precision_used": self._numerics.precision,
             **self._hardware_columns(),
+            **self._data_columns(),
             "train_seconds": self.train_seconds,
             "eval_seconds": self.eval_seconds,
         }
@@ -264,6 +272,16 @@ class TrainingRun:
             "torch_version": " + ".join(versions),
         }
 
+    def _data_columns(self) -> dict[str, float]:
+        """What reading image files meant for the run."""
+        columns: dict[str, float] = {}
+        if self._skipped is not None:
+            columns["skipped_files"] = self._skipped
+        if self.load:
+            columns["data_wait_seconds"] = self.load.waited_seconds
+            columns["decode_seconds"] = self.load.decode_seconds
+        return columns
+
     def state(self) -> bytes:
         """Everything needed to continue later, on such hardware to the same numbers."""
         buffer = io.BytesIO()
@@ -275,6 +293,7 @@ class TrainingRun:
             "optimizer": self._optimizer.state_dict(),
             "progress": {name: getattr(self, name) for name in PROGRESS},
             "hessian_free": self._hessian_free.state() if self._hessian_free else None,
+            "load": [self.load.waited_seconds, self.load.decode_seconds] if self.load else None,
         }
         torch.save(state, buffer)
         return buffer.getvalue()
@@ -304,6 +323,8 @@ class TrainingRun:
                 setattr(self, name, state["progress"][name])
             if self._hessian_free:
                 self._hessian_free.restore(state["hessian_free"])
+            if self.load and state["load"]:  # the data may fit this device, and not the other one
+                self.load.waited_seconds, self.load.decode_seconds = state["load"]
             self._numerics = replace(self._numerics, precision=state["precision"])
             self._hardware = hardware + (self._hardware if moved else [])
         except Exception as error:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from superconv_ray.data.seeds import derive_seed
+from superconv_ray.data.streaming import Inputs
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.models import build_model
 from superconv_ray.models.ghost_batch_norm import with_ghost_batches
@@ -23,7 +24,7 @@ ModelSource = str | Callable[..., nn.Module]
 def build_trial_model(
     source: ModelSource,
     trial: CompleteTrial,
-    inputs: torch.Tensor,
+    inputs: Inputs,
     classes: int,
     team: Team | None = None,
 ) -> nn.Module:

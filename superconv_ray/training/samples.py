@@ -9,18 +9,20 @@ import torch
 from torch import Tensor
 
 from superconv_ray.data.batches import (
-    ResidentDataset,
+    DeviceData,
     Statistics,
     TrainingBatches,
     input_statistics,
 )
-from superconv_ray.data.catalog import Augment
+from superconv_ray.data.catalog import Augment, ResizedCrop
 from superconv_ray.data.dataset import strata
 from superconv_ray.data.own_augmentation import OwnAugmentation
+from superconv_ray.data.streaming import Inputs
 from superconv_ray.data.subsets import limited_subset
 from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.pipelines import is_pipeline
 from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.training.team import Team
 
 PROBE_COUNT = 10_000
 """Largest number of training samples for the final evaluation, or for BN statistics."""
@@ -30,10 +32,10 @@ PROBE_COUNT = 10_000
 class Part:
     """Samples to evaluate: `indices` [n] into `inputs` and `labels`, in stratified order.
 
-    Labels are as in `ResidentDataset`.
+    Inputs and labels are as in `DeviceData`.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
     indices: Tensor
 
@@ -62,8 +64,15 @@ class Samples:
     """Of the inputs of the training part alone."""
 
 
-def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
-    """Draw the limited labels of a trial, and standardize by the training part alone."""
+def select_samples(trial: CompleteTrial, data: DeviceData, team: Team | None = None) -> Samples:
+    """Draw the limited labels of a trial, and standardize by the training part alone.
+
+    Args:
+        trial: Complete settings.
+        data: The data set.
+        team: The processes that share its batches; each decodes its own part of them only.
+    """
+    team = team or Team()
     device = data.train_inputs.device
     subset = limited_subset(
         strata(data.train_labels.cpu().numpy()),
@@ -72,7 +81,8 @@ def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
         validation_fraction=trial.validation_fraction,
     )
     training = torch.from_numpy(subset.training).to(device)
-    statistics = input_statistics(data.train_inputs, training)
+    statistics = input_statistics(data.train_inputs, training[: data.statistics_count])
+    inputs: Inputs
     if trial.validation_fraction:
         name, inputs, labels = "validation", data.train_inputs, data.train_labels
         order = subset.validation
@@ -89,6 +99,7 @@ def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
             seed=trial.seed,
             augment=_augmentation(trial),
             statistics=statistics,
+            shown=team.part(torch.arange(trial.batch_size)),
         ),
         training_count=len(training),
         probe=Part(data.train_inputs, data.train_labels, training[:PROBE_COUNT]),
@@ -98,8 +109,8 @@ def select_samples(trial: CompleteTrial, data: ResidentDataset) -> Samples:
     )
 
 
-def _augmentation(trial: CompleteTrial) -> Augment | OwnAugmentation:
+def _augmentation(trial: CompleteTrial) -> Augment | ResizedCrop | OwnAugmentation:
     own = trial.augment
     if isinstance(own, OwnFunction):
         return OwnAugmentation(str(own), own.function, is_pipeline(own.function))
-    return cast("Augment", own)
+    return cast("Augment | ResizedCrop", own)

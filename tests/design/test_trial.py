@@ -65,7 +65,10 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "data_count": (COUNT, [0, -3]),
     "validation_fraction": (SHARE, [1.0, -0.1, NAN]),
     "subset_seed": (SEED, [-1, 2**31]),
-    "augment": ("one of 'none', 'flip', 'crop', 'flip_crop'", ["mixup"]),
+    "augment": (
+        "one of 'none', 'flip', 'crop', 'flip_crop', 'resized_crop', 'flip_resized_crop'",
+        ["mixup"],
+    ),
     "model": (NAME, [""]),
     "model_digest": (NAME, ["\t"]),
     "dropout": (SHARE, [1.0, -0.5]),

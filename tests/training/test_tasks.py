@@ -93,7 +93,7 @@ def test_subsets_of_a_regression_are_nested_and_random() -> None:
             SoftmaxRegression,
         )
         probe = run._samples.probe
-        return {row.numpy().tobytes() for row in probe.inputs[probe.indices]}
+        return {row.numpy().tobytes() for row in probe.inputs.index_select(0, probe.indices)}
 
     few, more = training_inputs(data_count=10), training_inputs(data_count=20)
     assert len(few) == 10

@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.images import AnyDataset
 from superconv_ray.execution.amounts import Amounts, FilledIn
 from superconv_ray.execution.capacity import RoomWatch, cluster_nodes
 from superconv_ray.execution.connection import connected
@@ -33,7 +33,7 @@ from superconv_ray.training.team import check_parts
 def run_ray(
     run: Run,
     make_job: Callable[[bool, int], Job],
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, AnyDataset],
     *,
     address: str | None = None,
     amounts: Amounts | None = None,

@@ -1,0 +1,185 @@
+"""Trials on images in files: what the user is told, and what a source that goes away costs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from superconv_ray import Arm, ImageDataset, Study, Trial, image_folder, iterations, open_store
+from superconv_ray.data import image_files
+from superconv_ray.design.building import make_plan
+from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution import worker as worker_module
+from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
+from superconv_ray.execution.worker import Job, Worker
+from tests.image_files import make_folder
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SUPERCONV_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(image_files, "PAUSES", ())
+    make_folder(tmp_path / "data" / "train", 12)
+    make_folder(tmp_path / "data" / "val", 4, seed=100)
+    return tmp_path / "data"
+
+
+def data_of(root: Path, **settings: Any) -> ImageDataset:
+    return image_folder(root / "train", root / "val", **{"image_size": 8} | settings)
+
+
+def study(root: Path, **changes: Any) -> Study:
+    settings: dict[str, Any] = {
+        "name": "insects",
+        "base": Trial(
+            dataset="insects", batch_size=8, augment="flip_resized_crop", precision="fp32"
+        ),
+        "arms": {"one_cycle": Arm(max_lr=0.1)},
+        "budget": iterations(8),
+        "seeds": 2,
+        "datasets": {"insects": lambda: data_of(root)},
+    }
+    return Study(**settings | changes)
+
+
+def run(given: Study, uri: str) -> tuple[RunSummary, str]:
+    output = io.StringIO()
+    console = Console(file=output, width=400)
+    return run_plan(make_plan(given), RunOptions(store=uri, local=True), console), output.getvalue()
+
+
+def trial_of(root: Path) -> tuple[CompleteTrial, ImageDataset]:
+    plan = make_plan(study(root))
+    found = plan.datasets["insects"]
+    assert isinstance(found, ImageDataset)
+    return plan.cells[0].trainings[0], found
+
+
+def worker_of(uri: str, data: ImageDataset, told: list[str]) -> Worker:
+    return Worker(Job(store=uri, models={}, checkpoint_seconds=60.0), lambda _: data, told.append)
+
+
+def test_a_study_of_image_files_runs_and_finds_its_trials_again(root: Path, store_uri: str) -> None:
+    summary, _ = run(study(root), store_uri)
+    assert (summary.trained, summary.found) == (2, 0)
+    trials = open_store(store_uri).trials()
+    assert trials["test_accuracy"].between(0, 1).all()
+    assert trials["dataset_digest"].unique().tolist() == [data_of(root).digest()]
+    assert (trials["decode_seconds"] > 0).all()
+    summary, _ = run(study(root), store_uri)
+    assert (summary.trained, summary.found) == (0, 2)
+
+
+def test_skipped_files_are_counted_in_every_row(root: Path, store_uri: str) -> None:
+    (root / "train" / "bee" / "000.jpg").write_bytes(b"")
+    datasets = {"insects": lambda: data_of(root, damaged="skip")}
+    run(study(root, datasets=datasets), store_uri)
+    trials = open_store(store_uri).trials()
+    assert trials["skipped_files"].tolist() == [1, 1]
+    assert trials["data_count"].tolist() == [35, 35]
+
+
+def test_a_data_set_that_changed_has_trials_of_its_own(root: Path, store_uri: str) -> None:
+    run(study(root), store_uri)
+    (root / "train" / "ant" / "000.jpg").rename(root / "train" / "bee" / "100.jpg")
+    plan = make_plan(study(root))
+    known = set(open_store(store_uri).trials()["trial_id"])
+    assert not known & {trial.id for cell in plan.cells for trial in cell.trainings}
+
+
+def test_a_file_that_changes_while_a_study_runs_fails_the_trial_by_name(
+    root: Path, store_uri: str
+) -> None:
+    plan = make_plan(study(root))
+    (root / "train" / "ant" / "000.jpg").write_bytes(b"edited")
+    output = io.StringIO()
+    console = Console(file=output, width=2000)
+    summary = run_plan(plan, RunOptions(store=store_uri, local=True), console)
+    assert len(summary.failed) == 2
+    failures = open_store(store_uri).failures()
+    told = output.getvalue()
+    for text in (told, *(failures[trial]["error"] for trial in summary.failed)):
+        assert "ant/000.jpg is not what it was when the study was planned" in text
+    assert "Traceback" not in told
+
+
+def test_a_folder_that_goes_away_costs_no_step(root: Path, store_uri: str) -> None:
+    trial, data = trial_of(root)
+    worker_of(f"{store_uri}-whole", data, []).start(trial)
+    undisturbed = worker_of(f"{store_uri}-whole", data, [])
+    undisturbed.start(trial)
+    assert undisturbed.work() is not None
+
+    told: list[str] = []
+    worker = worker_of(store_uri, data, told)
+    worker.start(trial)
+    worker.work(0.0)
+    assert worker._run is not None
+    worker._run.train(pause=lambda: worker.position[0] == 3)  # in the first of two epochs
+    (root / "train").rename(root / "unmounted")
+    failed = worker.work()
+    assert failed is not None
+    assert failed.status == "failed"
+    assert "no such folder any more" in str(failed.error)
+
+    (root / "unmounted").rename(root / "train")
+    again = worker_of(store_uri, data, told)
+    again.start(trial)
+    again.work(0.0)
+    assert again.position[0] >= 3
+    assert again.work() is not None
+    ended, expected = (
+        open_store(uri).trials()[["test_loss", "train_loss", "steps_done"]]
+        for uri in (store_uri, f"{store_uri}-whole")
+    )
+    assert ended.equals(expected)
+    assert told == [] or "waiting for images" in told[0]
+
+
+@pytest.mark.parametrize(("limit", "lines"), [(0.0, 1), (1.0, 0)])
+def test_a_loop_that_waits_for_images_says_once_what_decoding_lacks(
+    root: Path, store_uri: str, monkeypatch: pytest.MonkeyPatch, limit: float, lines: int
+) -> None:
+    monkeypatch.setattr(worker_module, "WAITING", limit)
+    trial, data = trial_of(root)
+    told: list[str] = []
+    worker = worker_of(store_uri, data, told)
+    for seed in (0, 1):
+        worker.start(trial.changed(seed=seed))
+        worker.work()
+    assert len(told) == lines
+    for line in told:
+        assert f"trial {trial.id}" in line
+        assert "of the time in steps was waiting for images" in line
+        assert "CPUs and has 1: raise --cpus-per-trial" in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data_fraction": 0.02}, "data_fraction must leave every class a training sample"),
+        ({"model": "lenet"}, "needs images of at least 13 x 13 pixels"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_by_the_plan(
+    root: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_plan(study(root, base=study(root).base.changed(**changes)))
+
+
+def test_arrays_are_not_cropped_while_they_are_decoded(root: Path) -> None:
+    base = Trial(dataset="digits", augment="resized_crop")
+    with pytest.raises(ValueError, match="'resized_crop' crops images while they are decoded"):
+        make_plan(study(root, base=base))
+
+
+def test_something_else_than_a_data_set_is_refused(root: Path) -> None:
+    wrong: Callable[[], Any] = lambda: 3  # noqa: E731
+    with pytest.raises(TypeError, match="must be a Dataset, an ImageDataset or a function that"):
+        make_plan(study(root, datasets={"insects": wrong}))
