@@ -6,12 +6,15 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
-from superconv_ray.data.batches import ResidentDataset, to_device
+from superconv_ray.data.batches import DeviceData, ResidentDataset, to_device
 from superconv_ray.data.catalog import DatasetFacts
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.device_data import streamed
+from superconv_ray.data.images import AnyDataset, ImageDataset
 from superconv_ray.design.text import counted
 from superconv_ray.design.trial import CompleteTrial, Template
 from superconv_ray.execution.pace import FORWARD_SHARE, Pace, Spread, evaluated_samples
@@ -61,7 +64,7 @@ class Probe:
             return False
         return True
 
-    def measure(self, trial: Template, model: ModelSource, data: Dataset | DatasetFacts) -> Pace:
+    def measure(self, trial: Template, model: ModelSource, data: AnyDataset | DatasetFacts) -> Pace:
         """Train for a few steps and, if there is time, evaluate.
 
         A batch that takes too long is not trained: the time of a smaller one is scaled, and can be
@@ -89,7 +92,7 @@ class Probe:
         return Pace(step, sample, source, on_gpu=self.device.type == "cuda")
 
     def _largest_batch(
-        self, trial: Template, model: ModelSource, data: Dataset | DatasetFacts
+        self, trial: Template, model: ModelSource, data: AnyDataset | DatasetFacts
     ) -> tuple[int, float]:
         """The largest batch up to the trial's that there is time for, and seconds of a sample.
 
@@ -107,7 +110,7 @@ class Probe:
         self,
         trial: Template,
         model: ModelSource,
-        data: Dataset | DatasetFacts,
+        data: AnyDataset | DatasetFacts,
         batch: int,
         blocks: int,
     ) -> list[float]:
@@ -133,11 +136,11 @@ class Probe:
             torch.cuda.synchronize(self.device)
 
     def _evaluation(
-        self, trial: Template, model: ModelSource, data: Dataset | DatasetFacts, guess: float
+        self, trial: Template, model: ModelSource, data: AnyDataset | DatasetFacts, guess: float
     ) -> Spread:
         """Seconds to evaluate a sample once: of a run of one step, unless that takes too long."""
         run = self._run(trial, model, data, min(trial.batch_size, SMALL_BATCH), steps=1)
-        tests = len(data.test_labels) if isinstance(data, Dataset) else _made_count(data, 1)
+        tests = _made_count(data, 1) if isinstance(data, DatasetFacts) else len(data.test_labels)
         samples = evaluated_samples(run.trial.settings(), tests)
         if guess * samples > 2 * self.seconds:
             return Spread.exactly(guess)
@@ -148,13 +151,13 @@ class Probe:
         self,
         trial: Template,
         model: ModelSource,
-        data: Dataset | DatasetFacts,
+        data: AnyDataset | DatasetFacts,
         batch: int,
         steps: int,
     ) -> TrainingRun:
-        samples = _resident(data, batch, self.device)
+        samples = _prepared(data, batch, self.device, self.threads)
         labels = len(samples.train_labels)
-        if isinstance(data, Dataset):
+        if not isinstance(data, DatasetFacts):
             labels = min(labels, trial.data_count)
         return TrainingRun(_shortened(trial, labels, batch, steps), samples, model)
 
@@ -192,13 +195,23 @@ def _made_count(facts: DatasetFacts, batch: int) -> int:
     return max(batch, MADE_UP, facts.outputs)
 
 
-def _resident(data: Dataset | DatasetFacts, batch: int, device: torch.device) -> ResidentDataset:
+def _prepared(
+    data: AnyDataset | DatasetFacts, batch: int, device: torch.device, threads: int
+) -> DeviceData:
     """A user's own data set, or random images of the shape of a built-in one."""
     if isinstance(data, Dataset):
         return to_device(data, device)
+    if isinstance(data, ImageDataset):
+        return _streamed(data, device, threads)
     channels, *space = data.input_shape
     count = _made_count(data, batch)
     draws = torch.Generator().manual_seed(0)
     images = torch.randint(256, (count, *space, channels), dtype=torch.uint8, generator=draws)
     images, labels = images.to(device), (torch.arange(count) % data.outputs).to(device)
     return ResidentDataset(images, labels, images, labels)
+
+
+@lru_cache(maxsize=1)
+def _streamed(data: ImageDataset, device: torch.device, threads: int) -> DeviceData:
+    """Images that are decoded for each step; those that are evaluated are kept."""
+    return streamed(data, device, threads)

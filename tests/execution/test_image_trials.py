@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 from superconv_ray import Arm, ImageDataset, Study, Trial, image_folder, iterations, open_store
@@ -15,6 +16,7 @@ from superconv_ray.data import image_files
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution import worker as worker_module
+from superconv_ray.execution.probe import Probe
 from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 from superconv_ray.execution.worker import Job, Worker
 from tests.image_files import make_folder
@@ -183,3 +185,10 @@ def test_something_else_than_a_data_set_is_refused(root: Path) -> None:
     wrong: Callable[[], Any] = lambda: 3  # noqa: E731
     with pytest.raises(TypeError, match="must be a Dataset, an ImageDataset or a function that"):
         make_plan(study(root, datasets={"insects": wrong}))
+
+
+def test_the_pace_of_a_plan_is_measured_with_decoding(root: Path) -> None:
+    trial, data = trial_of(root)
+    pace = Probe(torch.device("cpu"), seconds=0.05).measure(trial, trial.model, data)
+    assert pace.step.likely > 0
+    assert pace.sample.likely > 0
