@@ -100,7 +100,7 @@ def test_data_stay_on_the_device_if_they_fit_and_are_not_cropped_anew(
     assert not is_streamed(4 * size, stream=False)
     assert is_streamed(4 * size - 1, stream=False)
     assert is_streamed(4 * size, stream=True)
-    assert memory_of(CPU, 4) == memory_of(CPU, 1) / 4 > 2**26
+    assert 2**26 < memory_of(CPU, 1) <= memory_of(CPU, 1000)
 
 
 def test_a_row_says_how_long_the_loop_waited_and_how_many_files_were_skipped(
