@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from superconv_ray.cli.app import main
     from superconv_ray.data.dataset import Dataset
     from superconv_ray.data.image_folder import image_folder
+    from superconv_ray.data.image_samples import image_samples
+    from superconv_ray.data.image_table import image_table
     from superconv_ray.data.images import ImageDataset
     from superconv_ray.report.study_results import StudyResults
     from superconv_ray.storage.store import Store, StoreError, open_store
@@ -43,6 +45,8 @@ _LAZY = {
     "StudyResults": "report.study_results",
     "StudyWarning": "api.run",
     "image_folder": "data.image_folder",
+    "image_samples": "data.image_samples",
+    "image_table": "data.image_table",
     "lr_find": "api.lr_find",
     "main": "cli.app",
     "open_store": "storage.store",
@@ -72,6 +76,8 @@ __all__ = [
     "from_range_test",
     "grid",
     "image_folder",
+    "image_samples",
+    "image_table",
     "iterations",
     "lr_find",
     "main",

@@ -13,16 +13,23 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from superconv_ray.data.image_samples import OwnImages
+from superconv_ray.data.images import ImageDataset
 from superconv_ray.design.plan import Plan
 
 Code = Callable[..., Any]
 
 
 def code_of(plan: Plan) -> dict[str, Code]:
-    """Return the user's own models and functions that a plan uses, by what messages call them."""
+    """Return the user's own models, functions and classes of data, by what messages call them."""
     models = {f"model {name!r}": build for name, build in plan.study.models.items()}
     functions = {f"{field} {name!r}": own.function for (field, name), own in plan.functions.items()}
-    return {**models, **functions}
+    datasets = {
+        f"data set {name!r}": type(data.train.samples)
+        for name, data in plan.datasets.items()
+        if isinstance(data, ImageDataset) and isinstance(data.train, OwnImages)
+    }
+    return {**models, **functions, **datasets}
 
 
 @contextlib.contextmanager
