@@ -110,6 +110,19 @@ def test_a_submitted_study_runs_on_all_hosts_with_the_numbers_of_one_process(
     assert_same_results(str(store), undisturbed)
 
 
+def test_the_processes_of_a_trial_may_be_on_several_hosts(
+    cluster: Hosts,
+    meeting: Path,
+) -> None:
+    (meeting / "expected").write_text("2")  # in every step
+    one_trial = ("--processes-per-trial", "2", "--max-trials", "1")
+    submitted = cluster.run(*SUBMIT, "--store", "/shared/two", *one_trial)
+    assert submitted.returncode == 0, submitted.stdout
+    assert len(list(meeting.glob("host-*"))) == 2
+    (device,) = open_store(str(cluster.shared / "two")).trials()["device"]
+    assert device.startswith("2 x ")
+
+
 def test_a_submitted_study_that_fails_says_so_by_its_exit_code(cluster: Hosts) -> None:
     submitted = cluster.run(*SUBMIT, "--store", "nowhere://store")
     assert submitted.returncode == 1

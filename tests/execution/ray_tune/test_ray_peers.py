@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, open_store
 from superconv_ray.design.building import make_plan
 from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
+from tests.execution.drivers import PATIENCE, driver, wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -211,3 +213,33 @@ def test_more_processes_than_the_cluster_has_room_for_are_refused(store_uri: str
         "cluster; its nodes have 2 CPUs and 0 GPUs",
     ):
         run(study(), store_uri, processes_per_trial=4)
+
+
+def test_ctrl_c_saves_a_trial_of_two_processes(
+    ray_session: Any, tmp_path: Path, sleepy_study: Path
+) -> None:
+    store = tmp_path / "store"
+    address = ray_session.get_runtime_context().gcs_address
+    options = ("--address", address, "--processes-per-trial", "2")
+    with driver(sleepy_study, str(store), *options) as process:
+        wait_for("a trial in progress", (tmp_path / "asleep").exists)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+    assert os.listdir(store / "checkpoints")
+    (tmp_path / "awake").touch()
+    with driver(sleepy_study, str(store), *options) as process:
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert "6 of 6 trials done" in output
+    assert "trained from the start" not in output
+    assert os.listdir(store / "checkpoints") == []
+
+
+def test_trials_of_one_and_of_two_processes_share_a_cluster(
+    ray_session: Any, tmp_path: Path, sleepy_study: Path, store_uri: str
+) -> None:
+    (tmp_path / "awake").touch()
+    address = ray_session.get_runtime_context().gcs_address
+    with driver(sleepy_study, str(tmp_path / "small"), "--address", address) as small:
+        assert run(study(), store_uri, processes_per_trial=2).trained == 6
+        output, _ = small.communicate(timeout=PATIENCE)
+    assert "6 of 6 trials done" in output
