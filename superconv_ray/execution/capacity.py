@@ -30,16 +30,20 @@ class RoomWatch:
     Args:
         request: What a trial requests.
         say: Called with a message while trials wait for room.
+        fixed_size: Whether no node can join.
 
     Attributes:
         request: What a trial requests now.
         slots: How many trials can run at once, as of some seconds ago.
 
     Raises:
-        ValueError: There are nodes that run trials, but none has room for this one.
+        ValueError: There are nodes that run trials, but none has room for a process of this one; or
+            they have too little for all of its processes, and none can join.
     """
 
-    def __init__(self, request: Request, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, request: Request, say: Callable[[str], None], *, fixed_size: bool = False
+    ) -> None:
         self.request = request
         self._say = say
         self._idle_since = self._looked_at = time.monotonic()
@@ -48,10 +52,12 @@ class RoomWatch:
         self.slots = request.slots(nodes)
         if self.slots:
             return
-        if any(node.get("CPU") for node in nodes):
+        some_fit = request.parts(nodes) > 0 and not fixed_size
+        if any(node.get("CPU") for node in nodes) and not some_fit:
             raise ValueError(request.misfit(nodes))
         hint = "" if request.gpus else "; if they have GPUs, use these with --gpus-per-trial"
-        say(f"no node runs trials yet: waiting for nodes with room for {request}{hint}")
+        now = "too few nodes yet" if some_fit else "no node runs trials yet"
+        say(f"{now}: waiting for nodes with room for {request}{hint}")
 
     @property
     def may_wait(self) -> int:

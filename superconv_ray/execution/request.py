@@ -38,12 +38,15 @@ class Request:
 
     def slots(self, nodes: Iterable[NodeResources]) -> int:
         """Return how many trials the nodes can run at once if nobody else uses them."""
+        return self.parts(nodes) // self.processes
+
+    def parts(self, nodes: Iterable[NodeResources]) -> int:
+        """Return how many processes of trials the nodes have room for."""
         wanted = self.part().items()
-        parts = sum(
+        return sum(
             min((int(node.get(name, 0.0) / amount) for name, amount in wanted), default=1)
             for node in nodes
         )
-        return parts // self.processes
 
     def misfit(self, nodes: Iterable[NodeResources]) -> str:
         """Return a message that no node has room for the trial, with what to do."""

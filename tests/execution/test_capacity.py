@@ -37,13 +37,44 @@ def test_slots_are_the_trials_that_fit_the_nodes_at_once(
         ([{"CPU": 8.0}], 1.0, 0.5),
     ],
 )
-def test_a_trial_is_never_spread_over_two_nodes(
+def test_a_process_is_never_spread_over_two_nodes(
     nodes: list[dict[str, float]], cpus: float, gpus: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capacity, "cluster_nodes", lambda: nodes)
     assert Request(cpus, gpus).slots(nodes) == 0
     with pytest.raises(ValueError, match=f"a trial of {cpus:g} CPUs and {gpus:g} GPUs does not"):
         RoomWatch(Request(cpus, gpus), print)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "slots"),
+    [
+        ([{"CPU": 1.0, "GPU": 1.0}] * 4, 2),
+        ([{"CPU": 8.0, "GPU": 3.0}, {"CPU": 8.0, "GPU": 1.0}], 2),
+        ([{"CPU": 8.0, "GPU": 3.0}], 1),
+        ([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0}], 0),
+    ],
+)
+def test_the_processes_of_a_trial_may_be_on_several_nodes(
+    nodes: list[dict[str, float]], slots: int
+) -> None:
+    assert Request(2.0, 2.0, processes=2).slots(nodes) == slots
+
+
+def test_a_trial_of_several_processes_waits_for_nodes_unless_none_can_join(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(capacity, "cluster_nodes", lambda: [{"CPU": 2.0}])
+    said: list[str] = []
+    four = Request(4.0, 0.0, processes=4)
+    assert RoomWatch(four, said.append).may_wait > 0
+    (line,) = said
+    assert line.startswith("too few nodes yet: waiting for nodes with room for 4 processes with")
+    refused = "a trial of 4 processes with 4 CPUs and 0 GPUs in all does not fit the nodes"
+    with pytest.raises(ValueError, match=refused):
+        RoomWatch(four, print, fixed_size=True)
+    with pytest.raises(ValueError, match="a trial of 2 processes with 8 CPUs"):
+        RoomWatch(Request(8.0, 0.0, processes=2), print)
 
 
 @pytest.mark.parametrize("gpus", [0.0, 1.0])

@@ -74,7 +74,7 @@ def run_ray(
             check_code_loads(code)
         store = open_store(job.store)
         packing = packing_for(store, filled_in)
-        room = RoomWatch(packing.largest_request(), progress.warn)
+        room = RoomWatch(packing.largest_request(), progress.warn, fixed_size=fixed_size)
         progress.phase("starting workers, which load torch")
         run_tune(
             Dispatcher(run, packing, store),

@@ -206,15 +206,6 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_trained(
     assert len(open_store(store_uri).trials()) == 0
 
 
-def test_more_processes_than_the_cluster_has_room_for_are_refused(store_uri: str) -> None:
-    with pytest.raises(
-        ValueError,
-        match="a trial of 4 processes with 4 CPUs and 0 GPUs in all does not fit the nodes of the "
-        "cluster; its nodes have 2 CPUs and 0 GPUs",
-    ):
-        run(study(), store_uri, processes_per_trial=4)
-
-
 def test_ctrl_c_saves_a_trial_of_two_processes(
     ray_session: Any, tmp_path: Path, sleepy_study: Path
 ) -> None:
