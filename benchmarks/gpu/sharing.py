@@ -20,6 +20,7 @@ from benchmarks.gpu.made import images, new_run, trial_of
 from benchmarks.gpu.report import NEEDS_CUDA, Found, Settings
 from benchmarks.recording import Figure
 from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution.amounts import FilledIn
 from superconv_ray.execution.memory import peaks, reset_peaks
 from superconv_ray.execution.packing import Devices, Packing, column_of, shape_of
 from superconv_ray.training.numerics import prepare_process
@@ -67,7 +68,7 @@ def _share(
     memory = torch.cuda.get_device_properties(settings.device).total_memory
     devices = Devices(gpu_bytes=memory, cpus_per_gpu=1.0, ram_bytes=0.0, most_cpus=1.0)
     trial = _trial(model, 2)
-    packing = Packing(devices, 1.0, "auto", {shape_of(trial.settings()): peak})
+    packing = Packing(devices, FilledIn(1.0, "auto", 1), {shape_of(trial.settings()): peak})
     share = packing.request(trial).gpus * memory
     what = f"memory of a process that trains {model}, batch 128"
     return (
