@@ -165,6 +165,9 @@ class TrialFields:
     hessian_free_interval: int | None = setting(
         TWO_OR_MORE, "steps between Hessian-free estimates of the learning rate; default: none"
     )
+    sharpness: bool = setting(
+        SWITCH, "record the largest eigenvalues of the training loss's Hessian at the end", False
+    )
     seed: int = setting(SEED, "seed of initial weights, batch order, augmentation and dropout", 0)
 
 

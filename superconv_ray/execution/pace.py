@@ -17,7 +17,7 @@ from superconv_ray.design.trial import Template
 MODELED = (
     *("model", "model_digest", "batch_size", "precision", "deterministic"),
     *("optimizer", "optimizer_digest", "augment", "augment_digest", "loss", "loss_digest"),
-    *("ghost_batch_size", "hessian_free_interval"),
+    *("ghost_batch_size", "hessian_free_interval", "sharpness"),
 )
 """Settings besides data and dropout that decide how long a step takes, whatever their values do to
 the result. Rates, schedules, lengths, labels and seeds do not."""

@@ -65,6 +65,14 @@ _MEASURED = {
         pa.binary(),
         "the same with re-estimated BN statistics; null where test_correct holds for them as well",
     ),
+    "hessian_max": (
+        pa.float64(),
+        "largest eigenvalue of the Hessian of the training loss, at the end; null unless sharpness",
+    ),
+    "hessian_max_relative": (
+        pa.float64(),
+        "the same for relative changes of the weights: of |w| H |w|, which no scale changes",
+    ),
     "parameters": (pa.int64(), "learnable parameters of the model"),
     "precision_used": (
         pa.string(),

@@ -16,6 +16,7 @@ from superconv_ray.training.batch_norm import reestimated_statistics
 from superconv_ray.training.losses import Loss
 from superconv_ray.training.metrics import Measure
 from superconv_ray.training.samples import Part, Samples
+from superconv_ray.training.sharpness import sharpness
 
 EVAL_BATCH = 1_000
 
@@ -115,6 +116,17 @@ class Evaluator:
         with reestimated_statistics(self.model, lambda: self._show(probe)) as has_statistics:
             again = self._evaluate(part, diverged) if found is None or has_statistics else found
         return Scores(found or again, again)
+
+    def sharpness(self, *, only_reestimated: bool = False) -> dict[str, float]:
+        """Measure the curvatures of `training.sharpness`.
+
+        Args:
+            only_reestimated: As for `scores`.
+        """
+        if not only_reestimated:
+            return sharpness(self.model, self.samples, self.loss)
+        with reestimated_statistics(self.model, lambda: self._show(self.samples.probe)):
+            return sharpness(self.model, self.samples, self.loss)
 
     def _evaluate(self, part: Part, diverged: bool) -> Measured:
         self.model.eval()

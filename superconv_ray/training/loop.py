@@ -246,12 +246,14 @@ class TrainingRun:
             # Some models draw random numbers at test time as well.
             seed_step(self.device, self.trial.seed, self.step)
             train = self._scores(self._samples.probe, None)
+            sharp = self._sharpness()
         self.eval_seconds += time.perf_counter() - started
         measurements = {
             "steps_done": self.step,
             **train.columns("train"),
             **{k: v for k, v in self.curve[-1].items() if k.startswith(("validation", "test"))},
             **self.correctness,
+            **sharp,
             "parameters": sum(p.numel() for p in trainable(self.model)),
             "precision_used": self._numerics.precision,
             **self._hardware_columns(),
@@ -260,6 +262,13 @@ class TrainingRun:
             "eval_seconds": self.eval_seconds,
         }
         return Outcome(status, measurements)
+
+    def _sharpness(self) -> dict[str, float]:
+        """Curvatures of the training loss, if the trial asks for them and has not diverged."""
+        if not self.trial.sharpness or self.diverged:
+            return {}
+        with evaluated_weights(self._optimizer) as are_others:
+            return self._evaluator.sharpness(only_reestimated=are_others)
 
     def _hardware_columns(self) -> dict[str, Any]:
         """What the whole run computed on, also if it was moved."""

@@ -118,6 +118,7 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "eval_interval": (COUNT, [0, 10**30]),
     "eval_count": (COUNT, [-1]),
     "hessian_free_interval": ("an integer in [2, 2**63)", [1, 0]),
+    "sharpness": ("True or False", []),  # other values are of another type
     "seed": (SEED, [-1, 2**31]),
 }
 
@@ -178,6 +179,7 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "eval_interval": ({}, 11),
     "eval_count": ({}, 999),
     "hessian_free_interval": ({}, 2),
+    "sharpness": ({}, True),
     "seed": ({"subset_seed": 0}, 1),
 }
 
