@@ -87,7 +87,7 @@ def hessian_product(loss: Tensor, parameters: Sequence[nn.Parameter], vector: Fl
         vector: Shape [number of all their elements].
     """
     lengths = [parameter.numel() for parameter in parameters]
-    parts = torch.from_numpy(vector).to(loss).split(lengths)
+    parts = torch.split(torch.from_numpy(vector).to(loss), lengths)
     gradients = torch.autograd.grad(
         loss, parameters, create_graph=True, allow_unused=True, materialize_grads=True
     )
@@ -124,13 +124,20 @@ def largest_eigenvalue(product: Product, size: int) -> float:
     if not first.any():  # no curvature anywhere, which the iteration cannot normalize
         return 0.0
     operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
-    settings = {"which": "LA", "v0": start, "tol": TOLERANCE, "maxiter": MOST_RESTARTS}
-    settings["ncv"] = min(KEPT, size)
     try:
-        (found,) = eigsh(operator, k=1, return_eigenvectors=False, **settings)
+        found = eigsh(
+            operator,
+            k=1,
+            which="LA",
+            v0=start,
+            ncv=min(KEPT, size),
+            maxiter=MOST_RESTARTS,
+            tol=TOLERANCE,
+            return_eigenvectors=False,
+        )
     except ArpackNoConvergence:
         return math.nan
-    return float(found)
+    return float(found[0])
 
 
 def _flat(tensors: Sequence[Tensor]) -> Floats:

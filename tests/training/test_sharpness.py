@@ -44,11 +44,11 @@ def exact(run: TrainingRun) -> tuple[float, float]:
     flat = torch.cat([weight.detach().flatten() for weight in weights.values()])
 
     def loss(vector: Tensor) -> Tensor:
-        parts = vector.split([size for *_, size in shapes])
+        parts = torch.split(vector, [size for *_, size in shapes])
         named = {name: own.view(shape) for (name, shape, _), own in zip(shapes, parts, strict=True)}
         return F.cross_entropy(functional_call(model, named, (x,)), part.targets())
 
-    hessian = cast("Tensor", torch.autograd.functional.hessian(loss, flat)).double()
+    hessian = torch.func.hessian(loss)(flat).double()
     model.train()
     scale = flat.abs().double()
     relative = scale[:, None] * hessian * scale

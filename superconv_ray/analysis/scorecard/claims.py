@@ -195,8 +195,7 @@ CLAIMS = (
         says="large rates find flatter minima",
         published="no numbers: an explanation",
         source="v3",
-        study="hessian_free",
-        needs="the largest eigenvalue of the Hessian, which no training measures yet",
+        study="flat_minima",
     ),
     Claim(
         id="optimizers",
