@@ -11,6 +11,22 @@ same for relative changes of the weights, which does not depend on their scales 
 The curvature of cross-entropy falls with the loss itself: where every sample is classified with
 certainty, nothing curves. A large rate learns faster, so that at equal steps it looks flat for that
 reason alone. So budgets are an axis, and the arms are compared at equal training loss.
+
+Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 8 seeds, 276 s of
+training and 344 s of evaluation on a busy machine. Means over the seeds:
+
+    steps                           80     160      320      640    1,280
+    training loss    one_cycle   0.045  0.0041  0.00046  0.00019  0.00016
+                     small_rate   1.05    0.25    0.039   0.0080   0.0023
+    eigenvalue       one_cycle    15.7     3.2     0.34     0.18     0.21
+                     small_rate   39.3    60.0     36.7     15.0      6.3
+    for relative     one_cycle     3.7    0.80    0.088    0.036    0.028
+    changes          small_rate    2.7     5.0      2.9      1.1     0.42
+
+At equal steps the large rate's eigenvalue is 25 times smaller. At equal training loss it is 0.35
+times the small rate's [0.28, 0.44], so that the minimum is flatter in weight space; but for
+relative changes 1.14 times [0.92, 1.42]. Most of the flatness is a lower loss, and the rest cannot
+be told from a mere scale of the weights: the claim is not decided.
 """
 
 from collections.abc import Mapping
