@@ -1,21 +1,22 @@
 """Cost of running a study on top of its training: wall time, driver CPU and driver memory.
 
-    python -m benchmarks.study_overhead [--trials 300] [--function-trials 20]
+    python -m benchmarks.study_overhead [--trials 300] [--rounds 3] [--function-trials 20]
                                         [--memory-trials 3000]
 
 "study" runs trials of about 50 ms through the whole path, `run_plan` on Ray Tune, on 2 slots.
 "bare" is the cost of Tune alone when used as sparingly: warm actors that keep a core busy for 50
 ms, no loggers, nothing stored. "function" runs the study's trials as a plain function trainable,
 with all of Tune's defaults. "memory" runs so many trials of one step that the driver's growth
-shows. Each is a process of its own. Let
+shows. Each is a process of its own; "study" and "bare" take turns, and ratios are those of a round,
+so that other work on the machine affects both. Let
 
     overhead per trial = (wall - training / slots) / trials,
 
 where training is the sum of the trials' train_seconds + eval_seconds. The measured period begins at
-the end of the fourth trial, when every slot is warm, and ends with the run, clean-up and compaction
-included. Everything before is "start". Driver CPU is that of all threads of the driver in this
-period. Memory is the growth of the resident set from the 300th trial (or a tenth of all) to the
-last.
+the end of the fourth trial, when every slot is warm, and ends with the run: Ray is stopped in both,
+and a study's store is compacted. Everything before is "start". Driver CPU is that of all threads of
+the driver in this period. Memory is the growth of the resident set from the 300th trial (or a tenth
+of all) to the last.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ import io
 import json
 import logging
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +52,10 @@ BARE_SECONDS = 0.05  # that a trial of "bare" takes
 TARGET_WALL_MS = 40
 TARGET_CPU_MS = 10
 TARGET_MEMORY_KB = 100
-COLUMNS = ["start s", "training ms", "wall ms", "overhead ms", "driver CPU ms", "memory KB"]
+WALL, CPU = "overhead ms", "driver CPU ms"
+COLUMNS = ["start s", "training ms", "wall ms", WALL, CPU, "memory KB"]
+Figures = dict[str, float]
+"""Value by column."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +222,7 @@ def run_bare(plan: Plan) -> Run:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
+        ray.shutdown()
         run.end = mark()
     return run
 
@@ -231,6 +238,7 @@ def in_fresh_process(part: str, trials: int, steps: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--function-trials", type=int, default=20)
     parser.add_argument("--memory-trials", type=int, default=3000)
     parser.add_argument("--steps", type=int, default=9, help="steps a trial, for about 50 ms")
@@ -244,8 +252,14 @@ def main() -> None:
         return
     if min(arguments.trials, arguments.function_trials, arguments.memory_trials) < 10:
         parser.error("each part needs at least 10 trials")
-    study = in_fresh_process("study", arguments.trials, arguments.steps)
-    bare = in_fresh_process("bare", arguments.trials, arguments.steps)
+    rounds = [
+        {
+            part: in_fresh_process(part, arguments.trials, arguments.steps)
+            for part in ("study", "bare")
+        }
+        for _ in range(arguments.rounds)
+    ]
+    study, bare = (medians([one[part] for one in rounds]) for part in ("study", "bare"))
     function = in_fresh_process("function", arguments.function_trials, arguments.steps)
     memory = in_fresh_process("memory", arguments.memory_trials, 1)
 
@@ -268,36 +282,45 @@ def main() -> None:
         for name, value, target in checks
     ]
     print(text_table(["per trial", "measured", "target", ""], rows))
-    for name, other, key in (
-        ("overhead of a study / of bare Tune", bare, "overhead ms"),
-        ("driver CPU of a study / of bare Tune", bare, "driver CPU ms"),
-        ("overhead of a study / of a function trainable", function, "overhead ms"),
-    ):
-        print(f"{name}: {study[key] / other[key]:.3g}x")
+    for key in (WALL, CPU):
+        shown = ", ".join(f"{ratio:.2f}x" for ratio in ratios(rounds, key))
+        print(f"{key} of a study / of bare Tune, by round: {shown}")
+    print(f"{WALL} of a study / of a function trainable: {study[WALL] / function[WALL]:.3g}x")
     if arguments.save:
-        save(
-            "study_overhead", saved_figures(study, bare, function, memory, arguments.memory_trials)
-        )
+        save("study_overhead", saved_figures(rounds, function, memory, arguments.memory_trials))
+
+
+def medians(runs: Sequence[Figures]) -> Figures:
+    """Median of each column over rounds."""
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def ratios(rounds: Sequence[Mapping[str, Figures]], key: str) -> list[float]:
+    """A column of "study" relative to that of "bare", in each round."""
+    return [one["study"][key] / one["bare"][key] for one in rounds]
 
 
 def saved_figures(
-    study: dict[str, float],
-    bare: dict[str, float],
-    function: dict[str, float],
-    memory: dict[str, float],
-    memory_trials: int,
+    rounds: Sequence[Mapping[str, Figures]], function: Figures, memory: Figures, memory_trials: int
 ) -> list[Figure]:
-    wall, cpu = "overhead ms", "driver CPU ms"
+    """What the documentation shows."""
+    study, bare = (medians([one[part] for one in rounds]) for part in ("study", "bare"))
     what = f"wall time that a trial of 50 ms takes on top of its training, {SLOTS} slots"
     alone = "with Tune alone, used as sparingly, storing nothing"
     kept = f"driver memory per finished trial, over {memory_trials:,} trials"
-    ratio, ours = round(function[wall] / study[wall]), "this package's wall time on top of training"
+    slower, ours = (
+        round(function[WALL] / study[WALL]),
+        "this package's wall time on top of training",
+    )
+    by_round = "Tune alone; one value for each round"
     return [
-        Figure(what, round(study[wall]), "ms"),
-        Figure("driver CPU time per trial", round(study[cpu], 1), "ms"),
-        Figure(f"the same wall time {alone}", round(bare[wall]), "ms"),
-        Figure("the same driver CPU time with Tune alone", round(bare[cpu], 1), "ms"),
-        Figure("wall time of a plain function trainable", ratio, "x", ours),
+        Figure(what, round(study[WALL]), "ms"),
+        Figure("driver CPU time per trial", round(study[CPU], 1), "ms"),
+        Figure(f"the same wall time {alone}", round(bare[WALL]), "ms"),
+        Figure("the same driver CPU time with Tune alone", round(bare[CPU], 1), "ms"),
+        Figure("wall time on top", [round(r, 2) for r in ratios(rounds, WALL)], "x", by_round),
+        Figure("driver CPU time", [round(r, 2) for r in ratios(rounds, CPU)], "x", by_round),
+        Figure("wall time of a plain function trainable", slower, "x", ours),
         Figure(kept, round(memory["memory KB"]), "KB"),
     ]
 

@@ -23,6 +23,7 @@ from benchmarks.gpu.report import (
     page,
     record_of,
 )
+from benchmarks.gpu.sharing import share_by_auto
 from benchmarks.recording import FOLDER, Figure
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +98,13 @@ def test_the_page_of_a_gpu_has_card_driver_date_and_findings() -> None:
     assert f"Run on {record['date']} on A card, memory 80 GiB, driver 1.2.3; Python" in text
     assert "- holds: every loop trains\n- **FAILS**: none waits\n- not run: MPS: it is" in text
     assert "| lenet: speed | 0.98x | a hand-written loop |" in text
+
+
+def test_the_share_that_a_measured_trial_gets_is_a_whole_fraction_of_the_card() -> None:
+    gib = 2**30
+    # (1.25 x 2 GiB + 600 MiB for CUDA) fit 25 times into 80 GiB, of which leading digits count: 24
+    assert share_by_auto("resnet20", 2 * gib, 80 * gib) == pytest.approx(80 * gib / 24, rel=1e-2)
+    assert share_by_auto("resnet20", 79 * gib, 80 * gib) == 80 * gib
 
 
 def test_an_error_of_a_point_is_a_finding() -> None:

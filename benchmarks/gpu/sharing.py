@@ -22,7 +22,7 @@ from benchmarks.recording import Figure
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.amounts import FilledIn
 from superconv_ray.execution.memory import peaks, reset_peaks
-from superconv_ray.execution.packing import Devices, Packing, column_of, shape_of
+from superconv_ray.execution.packing import Devices, Packing, shape_of
 from superconv_ray.training.numerics import prepare_process
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +49,11 @@ def run(settings: Settings) -> Found:
         left_out.append(f"MPS: {MPS} is not installed")
     checks = {"every process trains": all(one["seconds"] > 0 for one in alone)}
     if settings.on_gpu:
-        check, figure = _share(model, alone[0]["peak"], alone[0]["of_process"], settings)
-        checks, figures = {**checks, **check}, [*figures, figure]
+        memory = torch.cuda.get_device_properties(settings.device).total_memory
+        share = share_by_auto(model, alone[0]["peak"], memory)
+        what, used = f"memory of a process that trains {model}", alone[0]["of_process"]
+        checks[f"{what}, stays within the share that `auto` gives it"] = used <= share
+        figures.append(Figure(what, round(100 * used / share), "%", "its share by `auto`"))
     return Found(checks, figures if settings.on_gpu else [], left_out)
 
 
@@ -61,20 +64,12 @@ def _gain(
     return [Figure(f"trials an hour, {count} {how}", round(gain, 2), "x", "one after another")]
 
 
-def _share(
-    model: str, peak: float, of_process: float, settings: Settings
-) -> tuple[dict[str, bool], Figure]:
-    """Whether a process stays within the share of the card that `auto` gives such a trial."""
-    memory = torch.cuda.get_device_properties(settings.device).total_memory
+def share_by_auto(model: str, peak: float, memory: float) -> float:
+    """Bytes of a card that `--gpus-per-trial auto` gives a trial with such a peak."""
     devices = Devices(gpu_bytes=memory, cpus_per_gpu=1.0, ram_bytes=0.0, most_cpus=1.0)
     trial = _trial(model, 2)
     packing = Packing(devices, FilledIn(1.0, "auto", 1), {shape_of(trial.settings()): peak})
-    share = packing.request(trial).gpus * memory
-    what = f"memory of a process that trains {model}, batch 128"
-    return (
-        {f"{what}, stays within the share that `auto` gives it": of_process <= share},
-        Figure(what, round(100 * of_process / share), "%", f"its share by `auto` ({column_of(1)})"),
-    )
+    return packing.request(trial).gpus * memory
 
 
 def together(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.integrity import PARALLEL_REQUESTS, warn_left_out
-from superconv_ray.storage.parquet_files import TABLES, scan, write_compact
+from superconv_ray.storage.parquet_files import TABLES, read_parts_whole, scan, write_compact
 from superconv_ray.storage.seal import DamagedFileError, SealedFile
 from superconv_ray.storage.tables import finished_ids, is_any_of, list_table, read_parts
 
@@ -49,7 +49,8 @@ def _fold(files: Files, folder: str, foldable: frozenset[str]) -> None:
     _delete_parts(files, folder, parts & listing.compacted)
     for some in read_parts(files, folder, parts - listing.compacted):
         if some:
-            write_compact(files, folder, scan(TABLES[folder], some.values()), list(some))
+            rows = read_parts_whole(TABLES[folder], some.values())
+            write_compact(files, folder, rows, list(some))
             _delete_parts(files, folder, some)
 
 
