@@ -17,12 +17,12 @@ from superconv_ray.design.trial import Template
 MODELED = (
     *("model", "model_digest", "batch_size", "precision", "deterministic"),
     *("optimizer", "optimizer_digest", "augment", "augment_digest", "loss", "loss_digest"),
-    *("ghost_batch_size", "hessian_free_interval", "sharpness"),
+    *("ghost_batch_size", "hessian_free_interval"),
 )
-"""Settings besides data and dropout that decide how long a step takes, whatever their values do to
-the result. Rates, schedules, lengths, labels and seeds do not."""
+"""Settings besides data, dropout and sharpness that decide how long a trial takes, whatever their
+values do to the result. Rates, schedules, lengths, labels and seeds do not."""
 EVALUATED = ("steps", "eval_interval", "eval_count", "validation_fraction", "data_count")
-COST_FIELDS = ("dataset", "dataset_digest", "dropout", *MODELED, *EVALUATED)
+COST_FIELDS = ("dataset", "dataset_digest", "dropout", "sharpness", *MODELED, *EVALUATED)
 """Settings on which the time of a trial depends."""
 PACE_COLUMNS = (
     *(*COST_FIELDS, "status", "steps_done"),
@@ -114,7 +114,8 @@ def workload(settings: Mapping[str, Any], facts: Facts) -> Hashable:
     values["loss"] = values["loss"] or "cross_entropy"
     if values["ghost_batch_size"] == batch:
         values["ghost_batch_size"] = None
-    return (data, bool(settings["dropout"]), *values.values())
+    measured = bool(settings["dropout"]), bool(settings["sharpness"])  # unknown to older stores
+    return (data, *measured, *values.values())
 
 
 def workload_text(trial: Template) -> str:

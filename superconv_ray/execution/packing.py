@@ -63,8 +63,11 @@ def share_of(amount: float, trials: int) -> float:
 
 
 def shape_of(settings: Mapping[Any, Any]) -> Hashable:
-    """Return the part of a trial's settings, or of its row, that decides its memory."""
-    return tuple(settings.get(name) for name in SHAPE)
+    """Return the part of a trial's settings, or of its row, that decides its memory.
+
+    A switch that is off and a column that an older store does not have are the same.
+    """
+    return tuple(settings.get(name) or None for name in SHAPE)
 
 
 def largest_peaks(rows: Iterable[Mapping[Any, Any]], column: str) -> dict[Hashable, float]:

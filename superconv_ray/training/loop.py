@@ -246,7 +246,7 @@ class TrainingRun:
             # Some models draw random numbers at test time as well.
             seed_step(self.device, self.trial.seed, self.step)
             train = self._scores(self._samples.probe, None)
-            sharp = self._sharpness()
+            sharp = self._sharpness() if self.trial.sharpness and not self.diverged else {}
         self.eval_seconds += time.perf_counter() - started
         measurements = {
             "steps_done": self.step,
@@ -264,9 +264,7 @@ class TrainingRun:
         return Outcome(status, measurements)
 
     def _sharpness(self) -> dict[str, float]:
-        """Curvatures of the training loss, if the trial asks for them and has not diverged."""
-        if not self.trial.sharpness or self.diverged:
-            return {}
+        """Curvatures of the training loss."""
         with evaluated_weights(self._optimizer) as are_others:
             return self._evaluator.sharpness(only_reestimated=are_others)
 

@@ -86,10 +86,16 @@ def test_what_does_not_change_the_time_of_a_step_is_one_workload(same: dict[str,
         {"augment": "flip"},
         {"ghost_batch_size": 10},
         {"hessian_free_interval": 2},
+        {"sharpness": True},
     ],
 )
 def test_what_changes_the_time_of_a_step_is_another_workload(other: dict[str, Any]) -> None:
     assert key(**other) != key()
+
+
+def test_a_store_that_does_not_know_sharpness_yet_has_paces_of_trials_without_it() -> None:
+    facts, trial = facts_and_trial()
+    assert workload(row(0.1, sharpness=None), facts) == workload(trial, facts)
 
 
 def test_data_sets_of_the_same_shape_are_one_workload() -> None:

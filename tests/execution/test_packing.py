@@ -124,6 +124,11 @@ def test_rates_lengths_and_seeds_do_not_change_the_shape_but_batches_do() -> Non
     assert shape(Trial(dataset="digits", model="small_cnn", batch_size=64)) != shape(SMALL)
 
 
+def test_a_switch_that_an_older_store_does_not_know_does_not_change_the_shape() -> None:
+    assert shape_of(SMALL.settings() | {"sharpness": None}) == shape(SMALL)
+    assert shape(SMALL.changed(sharpness=True)) != shape(SMALL)
+
+
 def test_a_tiny_trial_shares_a_gpu_with_no_more_trials_than_mps_allows() -> None:
     pack = packing(replace(T4, gpu_bytes=80.0 * GIB), peaks={shape(SMALL): 2**20})
     assert pack.request(SMALL) == Request(1.0, share_of(1.0, MOST_PER_GPU))
