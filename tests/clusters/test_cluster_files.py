@@ -8,6 +8,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,14 @@ from packaging.requirements import Requirement
 from ray.autoscaler._private.kuberay.autoscaling_config import (
     _derive_autoscaling_config_from_ray_cr,
 )
+from ray.autoscaler._private.resource_demand_scheduler import (
+    _default_utilization_scorer,
+    get_nodes_for,
+)
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from superconv_ray import __version__
+from superconv_ray.execution.request import Request
 
 ROOT = Path(__file__).parents[2]
 CLUSTERS = ROOT / "clusters"
@@ -257,7 +263,7 @@ def test_the_head_trains_nothing_and_workers_come_from_none_and_go_to_none(clust
     head = types.pop(config(cluster)["head_node_type"])
     assert head["resources"]["CPU"] == 0
     assert head["max_workers"] == 0
-    assert [worker["min_workers"] for worker in types.values()] == [0]
+    assert {worker["min_workers"] for worker in types.values()} == {0}
     assert config(cluster)["provider"]["cache_stopped_nodes"] is False
 
 
@@ -270,7 +276,29 @@ SPOT = {
 
 @pytest.mark.parametrize("cluster", CLOUDS)
 def test_workers_are_spot_nodes(cluster: str) -> None:
-    assert SPOT[cluster](node_types(cluster)["gpu"]["node_config"])
+    types = node_types(cluster)
+    types.pop(config(cluster)["head_node_type"])
+    assert types
+    for worker in types.values():
+        assert SPOT[cluster](worker["node_config"])
+
+
+@pytest.mark.parametrize(
+    ("request_", "nodes"),
+    [
+        (Request(1.0, 1.0), {"gpu": 1}),
+        (Request(4.0, 4.0, processes=4), {"gpu": 4}),
+        (Request(96.0, 8.0, processes=8), {"eight_gpus": 1}),
+    ],
+)
+def test_a_trial_starts_the_nodes_on_aws_that_its_processes_need(
+    request_: Request, nodes: dict[str, int]
+) -> None:
+    parts = [request_.part()] * request_.processes
+    types, head = node_types("aws"), config("aws")["head_node_type"]
+    score = partial(_default_utilization_scorer, node_availability_summary=None)
+    found, left = get_nodes_for(types, {head: 1}, head, 8, parts, score)
+    assert (dict(found), left) == (nodes, [])
 
 
 HEALTH = {
