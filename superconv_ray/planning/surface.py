@@ -78,11 +78,13 @@ class Surface:
 
     def _covariance(self, parameters: Floats, points: Floats) -> Floats:
         """Between the points that were scored and others: shape [parameters, n, m]."""
-        lengths, heights = parameters[:, None, None, :-2], parameters[:, -2, None, None]
-        apart = (self._points[:, None] - points) / lengths
+        # Many parameters share their lengths, and the exponentials take longest.
+        lengths, place = np.unique(parameters[:, :-2], axis=0, return_inverse=True)
+        apart = (self._points[:, None] - points) / lengths[:, None, None]
         distance = np.sqrt(5 * (apart**2).sum(axis=-1))
         matern = (1 + distance + distance**2 / 3) * np.exp(-distance)
-        return np.asarray(LEVEL[1] ** 2 + heights**2 * matern)
+        heights = parameters[:, -2, None, None]
+        return np.asarray(LEVEL[1] ** 2 + heights**2 * matern[place.reshape(-1)])
 
 
 def _log_likelihood(factor: Floats, whitened: Floats) -> Floats:
