@@ -1,6 +1,6 @@
 """Which reading of a range test gets within half a point of the best max_lr?
 
-    python -m benchmarks.calibration [--minutes 60] [--store DIR] [--data-dir DIR] [--save]
+    python -m benchmarks.calibration [--minutes 60] [--store DIR] [--save]
 
 For each case of `benchmarks.calibrating.cases` (a data set, a model, a number of labels, a batch
 size, a length and an optimizer) 1cycle is trained in full over a grid of max_lr, measured on test
@@ -11,7 +11,8 @@ A default is chosen from all rules. To see what such a choice is worth, it is re
 of the data sets in turn, and measured on the one that was left out.
 
 Everything is kept in the store, so that an interrupted or enlarged calibration trains only what is
-missing. MNIST-1D needs ``pip install mnist1d``; Fashion-MNIST needs its files.
+missing. MNIST-1D needs ``pip install mnist1d``; Fashion-MNIST needs its files, in the folder that
+the environment variable SUPERCONV_DATA_DIR names.
 """
 
 from __future__ import annotations
@@ -70,11 +71,11 @@ class Cost(NamedTuple):
     worst: float
 
 
-def run_case(case: Case, store: Path, data_dir: Path | None) -> None:
+def run_case(case: Case, store: Path) -> None:
     """Run what the store does not have of a case."""
 
     def run(study: Study) -> None:
-        study.run(store, local=True, progress=False, data_dir=data_dir)
+        study.run(store, local=True, progress=False, replace=True)  # of other defaults
 
     for sweeps in by_steps(SWEEPS):
         run(case.study("sweeps", sweeps))
@@ -188,14 +189,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no case after that")
     parser.add_argument("--store", type=Path, default=Path("results"))
-    parser.add_argument("--data-dir", type=Path)
     add_save_flag(parser)
     arguments = parser.parse_args()
     end = time.monotonic() + 60 * arguments.minutes
     for case in CASES:
         if time.monotonic() < end:
             print(case.name, flush=True)
-            run_case(case, arguments.store, arguments.data_dir)
+            run_case(case, arguments.store)
     output = report(measured_cases(open_store(arguments.store)))
     print(output)
     if arguments.save:
