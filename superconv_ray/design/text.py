@@ -215,8 +215,8 @@ def text_table(
 ) -> str:
     """A table whose lines have at most `WIDTH` characters; numbers are aligned to the right.
 
-    Where it is too wide, headings are broken at spaces first, then the cells of the columns in
-    `wrap`. The columns that still find no room follow in a second table below.
+    Where it is too wide, headings are broken at spaces first, then within names, then the cells of
+    the columns in `wrap`. The columns that still find no room follow in a second table below.
 
     Args:
         headings: A heading for each column.
@@ -249,8 +249,11 @@ GAP = 2
 def _column_widths(table: Sequence[Sequence[str]], wrap: Collection[str]) -> list[int]:
     """Width of each column, heading first; as narrow as needed and allowed."""
     widths = [max(map(len, column)) for column in table]
-    if _total(widths) > WIDTH:
-        widths = [max([_longest_part(column[0]), *map(len, column[1:])]) for column in table]
+    for breaks in (_BETWEEN_WORDS, _BREAKS):
+        if _total(widths) > WIDTH:
+            widths = [
+                max([_longest_part(column[0], breaks), *map(len, column[1:])]) for column in table
+            ]
     least = [
         min(width, max(NARROW, *map(_longest_part, column))) if column[0] in wrap else width
         for column, width in zip(table, widths, strict=True)
@@ -298,11 +301,12 @@ def _lines(table: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
     return "\n".join(lines)
 
 
+_BETWEEN_WORDS = re.compile(r"(?<=\s)(?=\S)|(?<=-)(?=[A-Za-z])")
 _BREAKS = re.compile(r"(?<=\s)(?=\S)|(?<=[_/-])(?=[A-Za-z])")
 
 
-def _longest_part(text: str) -> int:
-    return max(len(part.rstrip()) for part in _BREAKS.split(text))
+def _longest_part(text: str, breaks: re.Pattern[str] = _BREAKS) -> int:
+    return max(len(part.rstrip()) for part in breaks.split(text))
 
 
 def _broken(text: str, width: int) -> list[str]:

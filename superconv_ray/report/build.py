@@ -14,14 +14,8 @@ from superconv_ray.report.content import Failure, Report
 from superconv_ray.report.readable import Quantity, measured
 from superconv_ray.report.sections import sections
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.report.verdict import (
-    caveats,
-    details,
-    factor_trends,
-    headline,
-    stale_statistics,
-    trends,
-)
+from superconv_ray.report.tables import verdict_table
+from superconv_ray.report.verdict import caveats, factor_trends, headline, stale_statistics, trends
 from superconv_ray.storage.schema import CORRECTNESS
 
 
@@ -39,7 +33,7 @@ def build_report(results: StudyResults) -> Report:
             *caveats(results),
             *stale_statistics(results),
         ),
-        details=(*details(results),),
+        verdicts=verdict_table(results),
         sections=tuple(sections(results)),
         code=_preamble(results),
         provenance=_provenance(results),

@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 
 from superconv_ray.report.readable import Quantity, Words
+from superconv_ray.report.tables import Table
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Report:
         state: Progress of the study, in a sentence.
         headline: The answer in a sentence.
         findings: What else the study finds, and what limits it, a sentence each.
-        details: The answer at each point, a sentence each.
+        verdicts: The verdict against each baseline, if the headline counts them only.
         sections: In reading order. The first one with a chart shows the answer.
         code: Python that reads `trials`, `curves` and `trainings`, which the sections use.
         provenance: Settings, versions, machines and times: label to text.
@@ -76,7 +77,7 @@ class Report:
     state: str
     headline: str
     findings: tuple[str, ...]
-    details: tuple[str, ...]
+    verdicts: Table | None
     sections: tuple[Section, ...]
     code: str
     provenance: Mapping[str, str]

@@ -39,6 +39,7 @@ class Quantity:
         factor: From the numbers of the frame to those shown; one for each row if they differ.
         sign: "+" shows signs, for differences.
         form: Format of the numbers that are shown, from all of them.
+        bound: Column with "<" or ">" for a number that is a bound, and "" for others.
     """
 
     heading: str
@@ -46,12 +47,23 @@ class Quantity:
     factor: float | pd.Series[float] = 1.0
     sign: str = ""
     form: Callable[..., str] = _three_digits
+    bound: str = ""
+
+    @property
+    def merged(self) -> tuple[str, ...]:
+        """Columns that are shown with the first one."""
+        return (*self.columns[1:], *([self.bound] if self.bound else []))
 
     def texts(self, frame: pd.DataFrame) -> list[str | None]:
         """The text of each row; None where the number is missing."""
         numbers = frame[list(self.columns)].astype(np.float64).mul(self.factor, axis=0)
         form = self.sign + self.form(*numbers[self.columns[0]].dropna())
-        return [_text(row, form) for row in numbers.itertuples(index=False, name=None)]
+        found = [_text(row, form) for row in numbers.itertuples(index=False, name=None)]
+        if not self.bound:
+            return found
+        return [
+            text and f"{sign}{text}" for sign, text in zip(frame[self.bound], found, strict=True)
+        ]
 
 
 def _text(numbers: Sequence[float], form: str) -> str | None:
@@ -82,6 +94,21 @@ def count(heading: str, column: str = "n") -> Quantity:
     return Quantity(heading, (column,), form=lambda *_: ",.0f")
 
 
+def factor(form: str = ".3g") -> Quantity:
+    """How many times fewer steps or labels, from a frame with a column censored."""
+    return Quantity("factor", ("factor", "low", "high"), form=lambda *_: form, bound="censored")
+
+
+def reaching(metric: Metric, arm: str) -> tuple[Quantity, ...]:
+    """Columns of `time_to_accuracy`: where the baseline's longest run ends, and when the arm."""
+    return (
+        count("steps", "long_steps"),
+        measured(metric, columns=("target",)),
+        count(f"{arm} needs", "steps"),
+        factor(".1f"),
+    )
+
+
 @dataclass(frozen=True)
 class ShownColumn:
     """A column of a table as people read it.
@@ -98,6 +125,10 @@ class ShownColumn:
     numeric: bool
     texts: list[str | None] | None
 
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        """The text of each row; a dash where a value is missing."""
+        return ["-" if text is None else text for text in self.texts or frame.iloc[:, self.place]]
+
 
 def shown_columns(
     frame: pd.DataFrame, quantities: Sequence[Quantity] = (), words: Words | None = None
@@ -111,7 +142,7 @@ def shown_columns(
         words: What to write for the values of columns.
     """
     heads = {quantity.columns[0]: quantity for quantity in quantities}
-    merged = {name for quantity in quantities for name in quantity.columns[1:]}
+    merged = {name for quantity in quantities for name in quantity.merged}
     for place, name in enumerate(map(str, frame.columns)):
         if name in heads:
             yield ShownColumn(heads[name].heading, place, True, heads[name].texts(frame))

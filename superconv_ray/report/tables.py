@@ -13,6 +13,7 @@ import pandas as pd
 
 from superconv_ray.analysis import arm_summary, effort
 from superconv_ray.analysis.comparison.verdicts import EQUIVALENT, MARGIN, UNDECIDED
+from superconv_ray.analysis.long_runs import FEWER_TIMES
 from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.text import (
     column_name,
@@ -21,8 +22,16 @@ from superconv_ray.design.text import (
     probability,
     value_text,
 )
+from superconv_ray.report.readable import reaching, shown_columns
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.report.verdict import verdict_text
+from superconv_ray.report.verdict import (
+    REACHES,
+    SUPER_CONVERGENCE,
+    VERDICTS,
+    names_are_counted,
+    verdict_counts,
+    verdict_text,
+)
 
 
 def verdict_note(metric: Metric, margin: float) -> str:
@@ -64,11 +73,18 @@ class Table:
 
 
 def study_tables(results: StudyResults) -> Iterator[Table]:
-    """Accuracies, gaps if arms are compared, and effort, at the points in the sweep's order.
+    """What the arms reached and cost, at the points in the sweep's order.
+
+    Verdicts by baseline where the headline counts baselines, steps to the end of long runs if
+    budgets are swept, accuracies, gaps if arms are compared, and effort.
 
     Args:
         results: Of a study with a finished training.
     """
+    if (verdicts := verdict_table(results)) is not None:
+        yield verdicts
+    if not results.time_to_accuracy.empty:
+        yield reach_table(results)
     by = results.point_columns
     trainings = results.trainings
     summary = arm_summary(trainings, ["point", *by], results.value)
@@ -81,6 +97,61 @@ def study_tables(results: StudyResults) -> Iterator[Table]:
             gaps, by, results.level, results.metric, results.margin, looks_note(results.looks)
         )
     yield effort_table(effort(results.trials), results.all_arms)
+
+
+def verdict_table(results: StudyResults) -> Table | None:
+    """Number of points with each verdict, a row for each baseline; None if the headline has it."""
+    if not names_are_counted(results):
+        return None
+    arm, *baselines = results.arms
+    kinds = [
+        (heading, table.groupby("baseline", sort=False)["verdict"], words)
+        for heading, table, words in (
+            ("super-converges", results.time_to_accuracy, REACHES),
+            ("at equal budgets", results.comparison, VERDICTS),
+        )
+        if not table.empty
+    ]
+    return Table(
+        name="verdicts",
+        caption=f"Verdicts on {arm} against each baseline, with the number of points.",
+        headings=("baseline", *(heading for heading, *_ in kinds)),
+        rows=tuple(
+            (name, *(verdict_counts(own.get_group(name), words) for _, own, words in kinds))
+            for name in baselines
+        ),
+    )
+
+
+def reach_table(results: StudyResults) -> Table:
+    """Steps of the first arm to the end of long runs: a row for each point and baseline.
+
+    Args:
+        results: Of a study with `StudyResults.time_to_accuracy`.
+    """
+    arm, metric, by = results.arms[0], results.metric, results.axes_but_budget
+    quantities = reaching(metric, arm)
+    columns = [name for one in quantities for name in (one.columns[0], *one.merged)]
+    frame = results.time_to_accuracy[[*by, "baseline", *columns, "verdict"]]
+    shown = list(shown_columns(frame, quantities, {"verdict": SUPER_CONVERGENCE}))
+    return Table(
+        name="super_convergence",
+        caption=(
+            f"Steps after which {arm} has the final {results.measured_on} {metric.label} of each "
+            "baseline's longest run. Factor: how many times fewer they are [95 % interval, all "
+            "rows together]."
+        ),
+        headings=(*(one.heading for one in shown[:-1]), "super-converges"),
+        rows=tuple(zip(*(one.cells(frame) for one in shown), strict=True)),
+        notes=(
+            (
+                f"It super-converges if the factor's interval begins at {FEWER_TIMES:g} or above; "
+                "it does not if it ends below; else it is undecided."
+            ),
+            *_notes(results.time_to_accuracy, by),
+        ),
+        keys=len(by) + 1,
+    )
 
 
 def accuracy_table(
@@ -208,14 +279,27 @@ def _points(
 def _notes(comparison: pd.DataFrame, by: Sequence[str]) -> Iterator[str]:
     """Each different note once, with the rows that it is about."""
     several = comparison["baseline"].nunique() > 1
-    rows: dict[str, list[str]] = {}
-    for row in comparison.to_dict("records"):
-        against = f" against {row['baseline']}" if several else ""
-        for text in filter(None, row["note"].split("; ")):
-            rows.setdefault(text, []).append(place_text(row, by) + against)
-    for text, places in rows.items():
-        where = "all rows" if len(places) == len(comparison) else "; ".join(places)
-        yield f"{text} ({where})."
+    notes = comparison["note"].str.split("; ").explode()
+    for text in notes[notes.ne("")].unique():
+        about = comparison.loc[notes.index[notes.eq(text)]]
+        yield f"{text} ({'; '.join(_rows(about, comparison, by, several=several))})."
+
+
+def _rows(
+    about: pd.DataFrame, whole: pd.DataFrame, by: Sequence[str], *, several: bool
+) -> Iterator[str]:
+    """Rows of a comparison in words; those of a baseline together where they are all of its own."""
+    if len(about) == len(whole):
+        yield "all rows"
+        return
+    for baseline, own in about.groupby("baseline", sort=False):
+        against = f"against {baseline}" if several else ""
+        if 1 < len(own) == whole["baseline"].eq(baseline).sum():
+            yield f"all rows {against}"
+        else:
+            yield from (
+                f"{place_text(row, by)} {against}".strip() for row in own.to_dict("records")
+            )
 
 
 def _stale_statistics(results: StudyResults, by: Sequence[str]) -> Iterator[str]:

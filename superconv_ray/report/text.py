@@ -20,13 +20,15 @@ MOST_KEYS = 3
 
 
 def study_text(results: StudyResults) -> str:
-    """The verdict, accuracies of every arm, the first arm's gaps to the others, and the cost.
+    """The verdict, the first arm's steps to the end of long runs, accuracies, gaps and the cost.
 
     Accuracies are those on the test set, or on validation labels where a training holds some out.
     """
     head = [paragraph(f"{results.name}: {results.question}".rstrip(": ")), results.state]
     where = f"tables: {results.store.files.place} (trials/, curves/, studies/)"
-    answer = paragraph(" ".join([headline(results), *caveats(results)]))
+    answer = "\n\n".join(
+        map(paragraph, filter(None, [headline(results), " ".join(caveats(results))]))
+    )
     if results.trainings.empty:
         return "\n".join([*head, answer, where])
     tables = list(map(as_text, study_tables(results)))
@@ -51,12 +53,7 @@ def frame_text(frame: pd.DataFrame) -> str:
     known = [Quantity(name, (name, "low", "high")) for name in ESTIMATES if name in frame]
     merged = known[:1] if {"low", "high"} <= set(frame) else []
     shown = list(shown_columns(frame, merged))
-    columns = {
-        one.heading: [
-            "-" if text is None else text for text in one.texts or frame.iloc[:, one.place]
-        ]
-        for one in shown
-    }
+    columns = {one.heading: one.cells(frame) for one in shown}
     places = {one.heading: one.place for one in shown}
     long = [name for name, cells in columns.items() if max(map(len, cells), default=0) > LONG]
     order = [*(name for name in columns if name not in long), *long]

@@ -41,6 +41,11 @@ def arm_scales(arms: Sequence[str]) -> dict[str, alt.Scale]:
     return {channel: alt.Scale(domain=list(arms), range=look) for channel, look in looks.items()}
 
 
+def hollow(arms: Sequence[str]) -> list[str]:
+    """Arms that repeat the colors of seven others: hollow where shapes say something else."""
+    return [arm for i, arm in enumerate(arms) if i // len(COLORS) % 2]
+
+
 def config(dark: bool) -> dict[str, Any]:
     """Vega-Lite config for a light or a dark page; the background is transparent."""
     light = ("#1f2328", "#59636e", "#d5dbe1")

@@ -19,6 +19,7 @@ from superconv_ray.analysis.comparison.verdicts import (
 from superconv_ray.analysis.long_runs import DOES_NOT, FEWER_TIMES, SUPER_CONVERGES
 from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import counted, in_words, interval_text, place_text, point_text
+from superconv_ray.report.readable import factor
 from superconv_ray.report.study_results import StudyResults
 
 VERDICTS = {
@@ -27,53 +28,111 @@ VERDICTS = {
     EQUIVALENT: "equivalent to",
     UNDECIDED: "undecided against",
 }
+"""What an arm is, by its verdict against a baseline."""
 REACHES = {
     SUPER_CONVERGES: "yes against",
     DOES_NOT: "no against",
     UNDECIDED: "undecided against",
 }
+"""Whether an arm super-converges, by its verdict against a baseline."""
+SUPER_CONVERGENCE = {verdict: text.split()[0] for verdict, text in REACHES.items()}
+"""The same in one word."""
+TRENDS = {GROWS: "grows against", FALLS: "falls against", UNDECIDED: "is undecided against"}
+"""What a gain does as labels become scarce."""
 NOT_BRACKETED = "not bracketed"
 """Verdict on a range test whose accuracy is highest at one of its ends."""
 MOST_POINTS = 6
 """More points than these are counted instead of enumerated."""
-MOST_TRENDS = 4
-"""More trends than these are counted."""
+MOST_NAMED = 4
+"""More baselines than these are counted in the first sentences; a table names them."""
 
 
 def headline(results: StudyResults) -> str:
-    """The answer in one sentence."""
+    """The answer at a glance, in one or two short sentences."""
     if results.trainings.empty:
-        alone = results.definition.purpose == "lr_find" and len(results.range_test_readings)
-        nothing = "No training has finished yet, so there is no verdict."
-        return _recommended(results) if alone else nothing
+        if results.definition.purpose == "lr_find" and len(results.range_test_readings):
+            return _recommended(results)
+        if len(results.trials) and not results.open_trials:
+            return "The study has range tests only, so no arms are compared."
+        return "No training has finished yet, so there is no verdict."
     arm, *baselines = results.arms
     if not baselines:
         only = f"{arm} is the only arm with finished trainings, so there is no comparison."
         return f"{only} {_best(results)}"
-    found = _points(results.comparison, baselines, VERDICTS)
-    return " ".join([*super_convergence(results), f"{arm} is {found}."])
-
-
-def super_convergence(results: StudyResults) -> Iterator[str]:
-    """Whether the first arm super-converges, if a study sweeps its budgets."""
-    if results.time_to_accuracy.empty:
-        return
-    arm, *baselines = results.arms
-    found = _points(results.time_to_accuracy, baselines, REACHES)
-    yield (
-        f"Does {arm} super-converge, that is, end where a baseline's longest run does with at "
-        f"least {FEWER_TIMES:g} times fewer steps? {found[0].upper()}{found[1:]}. At equal budgets,"
+    found = f"{arm} is {_points(results.comparison, baselines, VERDICTS)}."
+    reached = results.time_to_accuracy
+    if reached.empty:
+        return found
+    answer = _points(reached, baselines, REACHES)
+    if len(reached) == 1:
+        answer += f": {factor('.1f').texts(reached)[0]} times fewer"
+    return (
+        f"Does {arm} super-converge (at least {FEWER_TIMES:g} times fewer steps)? "
+        f"{answer[0].upper()}{answer[1:]}. At equal budgets, {found}"
     )
 
 
+def names_are_counted(results: StudyResults) -> bool:
+    """Whether the headline counts verdicts without naming the baselines of each."""
+    if len(results.arms) < 2:
+        return False
+    _, *baselines = results.arms
+    tables = ((results.comparison, VERDICTS), (results.time_to_accuracy, REACHES))
+    return any(_named(table, baselines, words) is None for table, words in tables if len(table))
+
+
 def _points(table: pd.DataFrame, baselines: Sequence[str], words: Mapping[str, str]) -> str:
-    """Number of points with each verdict, of all baselines; those with equal ones together."""
-    alike: dict[tuple[int, ...], list[str]] = {}
+    """Number of points with each verdict, by baseline if that is short."""
+    named = _named(table, baselines, words)
+    return verdict_counts(table["verdict"], words, baselines=baselines) if named is None else named
+
+
+def _named(table: pd.DataFrame, baselines: Sequence[str], words: Mapping[str, str]) -> str | None:
+    """Number of points with each verdict, by baseline; None if that is long.
+
+    It is if there are many baselines, or if they differ and one has several verdicts.
+    """
+    alike: dict[str, list[str]] = {}
     for name in baselines:
         own = table.loc[table["baseline"] == name, "verdict"]
-        alike.setdefault(tuple(int(own.eq(kind).sum()) for kind in words), []).append(name)
-    named = {counts: in_words(names) for counts, names in alike.items() if any(counts)}
-    return "; ".join(_counts(counts, words, names) for counts, names in named.items())
+        alike.setdefault(verdict_counts(own, words, "{}"), []).append(name)
+    several = table.groupby("baseline")["verdict"].nunique().gt(1).any()
+    if len(alike) > 1 and (several or len(baselines) > MOST_NAMED):
+        return None
+    whole = f"all {len(baselines)} baselines" if len(baselines) > MOST_NAMED else ""
+    return "; ".join(found.format(whole or in_words(names)) for found, names in alike.items())
+
+
+def verdict_counts(
+    verdicts: pd.Series[str],
+    words: Mapping[str, str],
+    name: str = "",
+    baselines: Sequence[str] = (),
+) -> str:
+    """Number of points with each verdict: "better than cosine at 2 of 5 points, undecided at 3".
+
+    Args:
+        verdicts: One for each point; or for each comparison, with several baselines.
+        words: What to say for each verdict, in this order, with a preposition at its end.
+        name: Of the baseline; the preposition is left out without one.
+        baselines: If there are several.
+    """
+    at, noun = ("in", "comparison") if baselines else ("at", "point")
+    if len(baselines) == len(verdicts):
+        at, noun = "against", "baseline"
+    counts = {text: int(verdicts.eq(kind).sum()) for kind, text in words.items()}
+    (text, most), *others = [(text, number) for text, number in counts.items() if number]
+    first = f"{text} {name}" if name else _alone(text)
+    if not others:
+        every = "both" if most == 2 else f"all {most:,}"
+        return first if most == 1 else f"{first} {at} {every} {noun}s"
+    first += f" {at} {most:,} of {counted(len(verdicts), noun)}"
+    return in_words([first, *(f"{_alone(text)} {at} {number:,}" for text, number in others)])
+
+
+def _alone(text: str) -> str:
+    """A word without its preposition."""
+    return text.rpartition(" ")[0]
 
 
 def _recommended(results: StudyResults) -> str:
@@ -84,17 +143,6 @@ def _recommended(results: StudyResults) -> str:
         return f"The range tests recommend no max_lr ({verdicts})."
     ends = dict.fromkeys(f"{rate:.3g}" for rate in (rates.min(), rates.max()))
     return f"The range tests recommend max_lr {' to '.join(ends)} ({verdicts})."
-
-
-def _counts(counts: tuple[int, ...], words: Mapping[str, str], baselines: str) -> str:
-    """Number of points with each verdict: "better than b at 2 of 5 points and undecided at 3"."""
-    total = sum(counts)
-    kinds = [(kind, n) for kind, n in zip(words.values(), counts, strict=True) if n]
-    (first, most), *others = kinds
-    if not others:
-        return f"{first} {baselines}" + (f" at all {total} points" if total > 1 else "")
-    rest = (f"{kind.rpartition(' ')[0]} at {n}" for kind, n in others)
-    return in_words([f"{first} {baselines} at {most} of {counted(total, 'point')}", *rest])
 
 
 def verdict_text(row: Mapping[Any, Any]) -> str:
@@ -172,30 +220,6 @@ def stale_statistics(results: StudyResults) -> Iterator[str]:
         )
 
 
-def details(results: StudyResults) -> Iterator[str]:
-    """Which arm is better where, and by how much."""
-    if len(results.arms) < 2:
-        return
-    arm, *baselines = results.arms
-    table = results.comparison
-    for baseline in baselines:
-        rows = table[table["baseline"] == baseline]
-        yield f"{arm} is {in_words(_tally(rows, baseline, results))}."
-    yield _explanation(results)
-
-
-def _explanation(results: StudyResults) -> str:
-    """What gaps are, and what verdicts mean."""
-    arm, metric = results.arms[0], results.metric
-    less = "" if metric.maximize else f", {metric.gap(arm, 'baseline')}: less is better"
-    return (
-        f"Gaps are in {metric.differences_on(results.measured_on)}{less}. Arms are equivalent "
-        f"where the gap's interval lies within ±{metric.factor * results.margin:.3g}, the smallest "
-        "gap that counts; else one is better where it leaves 0 out. All intervals hold together at "
-        "95 %."
-    )
-
-
 def _best(results: StudyResults) -> str:
     table = arm_summary(results.trainings, results.axes, results.value)
     metric = results.metric
@@ -207,27 +231,6 @@ def _best(results: StudyResults) -> str:
     return f"Its {measured} is {metric.interval(best)}{unit}{where}{rank}."
 
 
-def _tally(rows: pd.DataFrame, baseline: str, results: StudyResults) -> Iterator[str]:
-    """Where each verdict holds, with its gaps."""
-    metric = results.metric
-    for kind, words in VERDICTS.items():
-        found = rows[rows["verdict"] == kind]
-        if found.empty:
-            continue
-        if len(found) > MOST_POINTS:
-            ends = [metric.factor * gap for gap in (found["mean"].min(), found["mean"].max())]
-            least, most = (f"{gap:+{metric.form(*ends)}}" for gap in ends)
-            where = f"at {len(found)} of {len(rows)} points ({least} to {most})"
-        else:
-            where = in_words(_numbers(row, results) for row in found.to_dict("records"))
-        yield f"{words} {baseline} {where}"
-
-
-def _numbers(row: Mapping[Any, Any], results: StudyResults) -> str:
-    gap = f"({results.metric.interval(row, '+')})"
-    return f"at {place_text(row, results.axes)} {gap}" if results.axes else gap
-
-
 def trends(results: StudyResults) -> Iterator[str]:
     """Whether the first arm's gains grow as labels become scarce, if a study asks that.
 
@@ -235,28 +238,23 @@ def trends(results: StudyResults) -> Iterator[str]:
     """
     if len(results.arms) < 2 or "data_count" not in results.axes:
         return
-    arm, table = results.arms[0], results.trend
+    (arm, *baselines), table = results.arms, results.trend
     answer = table["ratio_verdict"].where(table["ratio"].notna(), table["verdict"])
+    decided = answer.isin([GROWS, FALLS])
+    if not decided.any():
+        yield f"Whether the gain of {arm} grows as labels become scarce is undecided."
+    else:
+        found = verdict_counts(answer.where(decided, UNDECIDED), TRENDS, baselines=baselines)
+        changes = _growth(results, table.to_dict("records")[0]) if len(table) == 1 else ""
+        yield f"As labels become scarce, the gain of {arm} {found}.{changes}"
     for kind in (GROWS, FALLS):
-        if found := [_growth(results, row) for row in table[answer == kind].to_dict("records")]:
-            yield (
-                f"The gain of {arm} {kind} as labels become scarce. Each cut of the labels to a "
-                f"tenth changes {in_words(_few(found))}."
-            )
-    undecided = table[~answer.isin([GROWS, FALLS])]
-    for kind in (GROWS, FALLS):
-        in_units = undecided[undecided["verdict"] == kind].to_dict("records")
-        if found := [_growth(results, row) for row in in_units]:
+        in_units = int((~decided & table["verdict"].eq(kind)).sum())
+        if in_units:
             as_errors = ", as gaps do where errors grow" if kind == GROWS else ""
             yield (
-                f"In {results.metric.difference_unit}, the gain of {arm} {kind} as labels become "
-                f"scarce{as_errors}; whether the ratio of errors does is undecided. Each cut of "
-                f"the labels to a tenth changes {in_words(_few(found))}."
+                f"In {results.metric.difference_unit} alone, it {kind} in "
+                f"{counted(in_units, 'further comparison')}{as_errors}."
             )
-    unknown = undecided[~undecided["verdict"].isin([GROWS, FALLS])]
-    if len(unknown):
-        names = in_words(dict.fromkeys(unknown["baseline"]))
-        yield f"Whether its gain over {names} grows as labels become scarce is undecided."
 
 
 def factor_trends(results: StudyResults) -> Iterator[str]:
@@ -264,45 +262,29 @@ def factor_trends(results: StudyResults) -> Iterator[str]:
     table = results.factor_trend
     if table.empty:
         return
-    arm = results.arms[0]
-    for kind in (GROWS, FALLS):
-        if found := [
-            _factor(results, row) for row in table[table["verdict"] == kind].to_dict("records")
-        ]:
-            yield (
-                f"The number of times fewer steps that {arm} needs {kind} as labels become scarce. "
-                f"Each cut of the labels to a tenth multiplies it {in_words(_few(found))}."
-            )
-    unknown = table[table["verdict"] == UNDECIDED]
-    if len(unknown):
-        names = in_words(dict.fromkeys(unknown["baseline"]))
-        yield (
-            f"Whether {arm} needs ever fewer steps than {names} as labels become scarce cannot be "
-            "told."
-        )
+    arm, *baselines = results.arms
+    if table["verdict"].eq(UNDECIDED).all():
+        names = in_words(baselines) if len(baselines) <= MOST_NAMED else "its baselines"
+        need = f"{arm} needs ever fewer steps than {names}"
+        yield f"Whether {need} as labels become scarce is undecided."
+        return
+    found = verdict_counts(table["verdict"], TRENDS, baselines=baselines)
+    changes = _factor(table.to_dict("records")[0]) if len(table) == 1 else ""
+    yield f"As labels become scarce, the factor of fewer steps that {arm} needs {found}.{changes}"
 
 
-def _factor(results: StudyResults, row: Mapping[Any, Any]) -> str:
-    """By how much a cut of the labels to a tenth multiplies the factor of fewer steps."""
+def _factor(row: Mapping[Any, Any]) -> str:
+    """By how much a cut of the labels to a tenth multiplies the only factor of fewer steps."""
     bound = {"": "", "<": "at most ", ">": "at least "}[row["censored"]]
-    others = [axis for axis in results.axes_but_budget if axis != "data_count"]
-    where = f" at {place_text(row, others)}" if others else ""
     growth = interval_text(row["growth"], row["low"], row["high"], ".2f")
-    return f"against {row['baseline']}{where} by {bound}{growth}"
+    return f" Each cut of the labels to a tenth multiplies it by {bound}{growth}."
 
 
 def _growth(results: StudyResults, row: Mapping[Any, Any]) -> str:
-    """By how much a cut of the labels to a tenth changes a gain."""
-    metric, others = results.metric, results.axes_but_labels
-    where = f" at {place_text(row, others)}" if others else ""
-    gap = f"the gap to {row['baseline']}{where} by {metric.interval(row, '+')}"
-    if pd.isna(row["ratio"]):
-        return f"{gap} {metric.difference_unit}"
-    ratio = interval_text(row["ratio"], row["ratio_low"], row["ratio_high"], ".2f")
-    return f"{gap} {metric.difference_unit} and the ratio of errors by a factor of {ratio}"
-
-
-def _few(texts: Sequence[str]) -> list[str]:
-    """The first texts, and how many more there are."""
-    more = len(texts) - MOST_TRENDS
-    return [*texts[:MOST_TRENDS], *([f"{more} more"] if more > 0 else [])]
+    """By how much a cut of the labels to a tenth changes the only gain."""
+    metric = results.metric
+    gap = f"the gap by {metric.interval(row, '+')} {metric.difference_unit}"
+    if pd.notna(row["ratio"]):
+        ratio = interval_text(row["ratio"], row["ratio_low"], row["ratio_high"], ".2f")
+        gap += f", and the ratio of errors by a factor of {ratio}"
+    return f" Each cut of the labels to a tenth changes {gap}."

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.report.content import Failure, Report, Section
+from superconv_ray.report.tables import Table
 
 HOSTILE = "<img src=x onerror=alert(1)></script><!--<script>alert(2)</script> & {{ 7 * 7 }}"
 ARMS = ("one_cycle", "piecewise", "cosine", "linear")
@@ -23,8 +24,11 @@ def report(trials: int = 40) -> Report:
         state="340 of 340 trials are done, 2 of them diverged; 1 failed.",
         headline="At 1,200 labels one_cycle has 2.6 points more than piecewise [+1.4, +3.8].",
         findings=("With one seed there are no intervals.",),
-        details=(
-            "At 18,000 labels it is undecided: +0.2 points [-1.1, +1.6]; 12 more seeds would do.",
+        verdicts=Table(
+            "verdicts",
+            "Verdicts on one_cycle against each baseline, with the number of points.",
+            ("baseline", "at equal budgets"),
+            (("piecewise", "better at 2 of 5 points and undecided at 3"),),
         ),
         sections=(_accuracy(), _curves(), _tuning(), _effort()),
         code="trials = ...",
@@ -58,7 +62,7 @@ def hostile() -> Report:
         state=HOSTILE,
         headline=HOSTILE,
         findings=(HOSTILE,),
-        details=(HOSTILE,),
+        verdicts=Table(HOSTILE, HOSTILE, (HOSTILE, HOSTILE), ((HOSTILE, HOSTILE),)),
         sections=(section,),
         code=HOSTILE,
         provenance={HOSTILE: HOSTILE},
@@ -76,7 +80,7 @@ def empty() -> Report:
         state="0 of 60 trials are done.",
         headline="",
         findings=(),
-        details=(),
+        verdicts=None,
         sections=(),
         code="",
         provenance={},

@@ -335,7 +335,10 @@ def test_the_answer_and_its_chart_are_on_the_first_screen(show: Open, width: int
         box: Any = part.bounding_box()
         assert box["y"] + box["height"] <= 800
     assert headline.bounding_box()["x"] < chart.bounding_box()["x"]  # type: ignore[index]
-    assert answer.get_by_text("At 18,000 labels").is_hidden()  # the details are folded
+    verdicts = answer.get_by_role("table").first
+    of_pages(verdicts.locator("tbody td")).to_have_text(
+        ["better at 2 of 5 points and undecided at 3"]
+    )
 
 
 def test_user_text_stays_text(show: Open) -> None:

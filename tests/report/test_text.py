@@ -38,8 +38,9 @@ def test_the_whole_text_is_question_state_verdict_tables_hardware_and_place(stor
         "hand_made: Which arm is better?",
         "5 of 5 trials done",
         "",
-        "a is undecided against b at all 2 points. With one seed there are no intervals,",
-        "so no gap can be told from chance.",
+        "a is undecided against b at both points.",
+        "",
+        "With one seed there are no intervals, so no gap can be told from chance.",
         "",
         "Test accuracy in %, mean [95 % interval over seeds].",
         "labels  dropout  seeds                a                b",
@@ -67,6 +68,24 @@ def test_the_whole_text_is_question_state_verdict_tables_hardware_and_place(stor
         "hardware: some CPU; fp32; 6 s of training",
         f"tables: {store.files.uri} (trials/, curves/, studies/)",
     ]
+
+
+def test_a_study_of_budgets_prints_first_how_many_times_fewer_steps_were_needed() -> None:
+    results = StudyResults(open_store(SAMPLE), "quickstart")
+    text = study_text(results)
+    steps, accuracies = text.index("Steps after which one_cycle has"), text.index("Test accuracy")
+    _, _, _, headings, _, *lines = text[steps:accuracies].splitlines()
+    assert headings.split() == [
+        *("labels", "baseline", "steps", "accuracy", "one_cycle", "factor", "super-")
+    ]
+    rows = results.time_to_accuracy.to_dict("records")
+    for line, row in zip(lines, rows, strict=False):
+        factor = "{factor:.1f} [{low:.1f}, {high:.1f}]".format_map(row)
+        assert f" {row['baseline']} " in line
+        assert f" {100 * row['target']:.1f} " in line
+        assert f" {row['steps']:,.0f}  {factor}  " in line
+        assert line.endswith("  no" if row["verdict"] == "does not" else "  undecided")
+    assert lines[len(rows)].startswith("- It super-converges if the factor's interval begins at 3")
 
 
 def test_every_line_fits_a_terminal(store: Store) -> None:
@@ -104,8 +123,11 @@ def test_without_trainings_it_says_so_and_where_the_tables_are(store: Store) -> 
         f"tables: {store.files.uri} (trials/, curves/, studies/)"
     )
     assert text_of(study).endswith(f"0 of 0 trials done\n{expected}")
+    study.to_come = 1
     study.add("a", 0.5, role="range_test")
-    assert text_of(study).endswith(f"1 of 1 trial done\n{expected}")
+    assert text_of(study).endswith(f"1 of 2 trials done\n{expected}")
+    study.to_come = 0
+    assert "The study has range tests only, so no arms are compared.\n" in text_of(study)
 
 
 def test_different_precisions_are_called_out(store: Store) -> None:

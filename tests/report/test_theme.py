@@ -29,6 +29,14 @@ def test_forty_two_arms_have_different_marks() -> None:
     assert dashes[6:8] == [[1, 0], [6, 3]]
 
 
+def test_fourteen_arms_differ_also_where_shapes_say_something_else() -> None:
+    arms = [str(i) for i in range(14)]
+    scales, hollow = theme.arm_scales(arms), theme.hollow(arms)
+    colors, dashes = (scales[name].to_dict()["range"] for name in ("color", "strokeDash"))
+    assert len(set(zip(colors, map(tuple, dashes), strict=True))) == 14
+    assert len({(color, arm in hollow) for color, arm in zip(colors, arms, strict=True)}) == 14
+
+
 @pytest.mark.parametrize(("dark", "background"), [(False, theme.BACKGROUND), (True, "#16181d")])
 def test_colors_are_readable_on_light_and_on_dark_pages(dark: bool, background: str) -> None:
     assert all(contrast(color, background) > 2.2 for color in theme.COLORS)

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.report.verdict import (
-    caveats,
-    details,
-    factor_trends,
-    headline,
-    stale_statistics,
-    trends,
-)
+from superconv_ray.report.tables import verdict_table
+from superconv_ray.report.verdict import caveats, factor_trends, headline, stale_statistics, trends
 from superconv_ray.storage.store import Store, open_store
 from tests.hand_made import HandMade, range_test_curve
 
-MEANING = (
-    "Gaps are in points of test accuracy. Arms are equivalent where the gap's interval lies within "
-    "±0.5, the smallest gap that counts; else one is better where it leaves 0 out. All intervals "
-    "hold together at 95 %."
-)
+SAMPLE = Path(__file__).parents[2] / "studies" / "results"
 
 
 def sentences(results: StudyResults) -> tuple[str, ...]:
-    """All that the page says; it folds the details away."""
-    parts = (details(results), trends(results), caveats(results), stale_statistics(results))
+    """All that the page says in words."""
+    parts = (trends(results), caveats(results), stale_statistics(results))
     return (headline(results), *chain.from_iterable(parts))
 
 
@@ -47,24 +38,31 @@ def two_arms(store: Store, *gaps: tuple[float, ...], labels: tuple[int, ...] = (
     return study
 
 
-def test_a_gain_has_its_interval(store: Store) -> None:
-    # Gaps 1, 2, 3 points: s = 1, half width t(0.975, 2) / sqrt(3) = 2.484.
-    first, numbers, meaning, *_ = sentences(two_arms(store, (0.01, 0.02, 0.03)).results())
-    assert first == "one_cycle is undecided against cosine."
-    assert numbers == "one_cycle is undecided against cosine (+2.0 [-0.5, +4.5])."
-    assert meaning == MEANING
-
-
 def test_a_gain_that_grows_with_fewer_labels_is_stated(store: Store) -> None:
     study = two_arms(store, (0.01, 0.011, 0.012), (0.05, 0.052, 0.054), labels=(1000, 100))
     said = sentences(study.results())
-    assert said[0] == "one_cycle is better than cosine at all 2 points."
+    assert said[0] == "one_cycle is better than cosine at both points."
     # Slopes 4.0, 4.1, 4.2 points a tenth: s = 0.1, half width t(0.9875, 2) / sqrt(3) s = 0.358.
-    assert said[3] == (
-        "The gain of one_cycle grows as labels become scarce. Each cut of the labels to a tenth "
-        "changes the gap to cosine by +4.1 [+3.7, +4.5] points and the ratio of errors by a factor "
-        "of 1.09 [1.08, 1.10]."
+    assert said[1] == (
+        "As labels become scarce, the gain of one_cycle grows. Each cut of the labels to a tenth "
+        "changes the gap by +4.1 [+3.7, +4.5] points, and the ratio of errors by a factor of "
+        "1.09 [1.08, 1.10]."
     )
+
+
+def test_several_trends_are_counted(store: Store) -> None:
+    points = [{"data_count": n} for n in (1000, 100)]
+    study = HandMade(store, ("a", "b", "c"), *points)
+    for seed in range(3):
+        for point, (labels, gain) in enumerate(((1000, 0.01), (100, 0.05))):
+            for arm, accuracy in (("a", 0.5 + gain + seed / 1000), ("b", 0.5), ("c", 0.5 + gain)):
+                study.add(arm, accuracy, seed=seed, point=point, data_count=labels)
+    assert list(trends(study.results())) == [
+        (
+            "As labels become scarce, the gain of a grows against 1 of 2 baselines and is "
+            "undecided against 1."
+        )
+    ]
 
 
 def test_super_convergence_is_stated_where_budgets_are_swept(store: Store) -> None:
@@ -77,9 +75,9 @@ def test_super_convergence_is_stated_where_budgets_are_swept(store: Store) -> No
             study.add("short", short + seed / 10_000, seed=seed, point=point, steps=steps)
             study.add("long", long - seed / 10_000, seed=seed, point=point, steps=steps)
     assert headline(study.results()) == (
-        "Does short super-converge, that is, end where a baseline's longest run does with at "
-        "least 3 times fewer steps? Yes against long. At equal budgets, short is better than long "
-        "at all 3 points."
+        "Does short super-converge (at least 3 times fewer steps)? Yes against long: "
+        ">16.0 [15.9, inf] times fewer. At equal budgets, short is better than long at all 3 "
+        "points."
     )
 
 
@@ -101,19 +99,19 @@ def budgets_and_labels(store: Store, *steps_needed: int) -> StudyResults:
 def test_a_factor_that_grows_as_labels_become_scarce_is_stated(store: Store) -> None:
     (said,) = factor_trends(budgets_and_labels(store, 800, 400, 200))
     assert said == (
-        "The number of times fewer steps that short needs grows as labels become scarce. Each cut "
-        "of the labels to a tenth multiplies it against long by 2.00 [2.00, 2.00]."
+        "As labels become scarce, the factor of fewer steps that short needs grows. Each cut of "
+        "the labels to a tenth multiplies it by 2.00 [2.00, 2.00]."
     )
 
 
 def test_a_factor_beyond_the_budgets_has_a_bound(store: Store) -> None:
     (said,) = factor_trends(budgets_and_labels(store, 400, 50))
-    assert said.endswith("multiplies it against long by at least 4.00 [4.00, inf].")
+    assert said.endswith("multiplies it by at least 4.00 [4.00, inf].")
 
 
 def test_a_trend_of_factors_that_cannot_be_told_is_stated(store: Store) -> None:
     assert list(factor_trends(budgets_and_labels(store, 50, 50))) == [
-        "Whether short needs ever fewer steps than long as labels become scarce cannot be told."
+        "Whether short needs ever fewer steps than long as labels become scarce is undecided."
     ]
 
 
@@ -125,7 +123,6 @@ def test_without_labels_or_budgets_there_is_no_trend_of_factors(store: Store) ->
 def test_a_negative_result_is_stated(store: Store) -> None:
     said = sentences(two_arms(store, (-0.02, -0.021, -0.022)).results())
     assert said[0] == "one_cycle is worse than cosine."
-    assert said[1].startswith("one_cycle is worse than cosine (-2.1 [")
 
 
 def test_every_verdict_has_its_points(store: Store) -> None:
@@ -144,8 +141,46 @@ def test_baselines_with_the_same_verdicts_are_named_together(store: Store) -> No
             found = accuracy + (seed / 10_000 if arm == "a" else 0)
             study.add(arm, found, seed=seed, point=point, dropout=point / 2)
     assert headline(study.results()) == (
-        "a is better than b and d at all 2 points; equivalent to c at all 2 points."
+        "a is better than b and d at both points; equivalent to c at both points."
     )
+
+
+def many_arms(store: Store, *accuracies: float) -> StudyResults:
+    """The first arm has 90 %, and a baseline has each of these accuracies, at two points."""
+    arms = ("first", *(f"baseline_{i}" for i in range(len(accuracies))))
+    study = HandMade(store, arms, {"dropout": 0.0}, {"dropout": 0.5})
+    for arm, accuracy in zip(arms, (0.9, *accuracies), strict=True):
+        for point in (0, 1):
+            for seed in range(3):
+                noise = seed / 10_000 if arm == "first" else 0
+                study.add(arm, accuracy + noise, seed=seed, point=point, dropout=point / 2)
+    return study.results()
+
+
+def test_a_headline_counts_many_baselines_and_a_table_names_them(store: Store) -> None:
+    results = many_arms(store, 0.5, 0.95, 0.9, 0.9, 0.5, 0.5)
+    assert headline(results) == (
+        "first is better in 6 of 12 comparisons, worse in 2 and equivalent in 4."
+    )
+    table = verdict_table(results)
+    assert table is not None
+    assert table.headings == ("baseline", "at equal budgets")
+    assert [row[1] for row in table.rows] == [
+        f"{verdict} at both points"
+        for verdict in ("better", "worse", "equivalent", "equivalent", "better", "better")
+    ]
+
+
+def test_many_baselines_with_one_verdict_need_no_table(store: Store) -> None:
+    results = many_arms(store, *(0.9 for _ in range(6)))
+    assert headline(results) == "first is equivalent to all 6 baselines at both points."
+    assert verdict_table(results) is None
+
+
+def test_headlines_of_the_sample_studies_are_short() -> None:
+    store = open_store(SAMPLE)
+    said = {name: headline(StudyResults(store, name)) for name in store.studies()}
+    assert {name: text for name, text in said.items() if len(text) > 230} == {}
 
 
 def test_an_arm_that_diverged_throughout_has_a_caveat(store: Store) -> None:

@@ -26,6 +26,7 @@ from superconv_ray.report.charts.parts import (
     place_tooltip,
     points,
     reference,
+    shaped_points,
     view,
     x_of,
     y_of,
@@ -97,7 +98,7 @@ def gaps(
     """
     rows = arm_rows(frame.assign(arm=frame["baseline"]), arms, facet)
     rows = _beside(in_units(rows, metric, "+"), x)
-    look = arm_encodings(arms, rows["arm"], title="baseline")
+    look = arm_encodings(arms, rows["arm"], title="baseline", lines=True)
     verdicts = alt.Shape(
         "verdict:N",
         scale=alt.Scale(domain=list(VERDICTS), range=list(VERDICTS.values())),
@@ -120,8 +121,8 @@ def gaps(
         bars(look, xOffset=DODGED).encode(
             x=at, y=y_of("low", title, axis=signed), y2="high:Q", tooltip=tooltip
         ),
-        points({**look, "shape": verdicts}, xOffset=DODGED, size=80).encode(
-            x=at, y=y_of("mean", title, axis=signed), tooltip=tooltip
+        *shaped_points(
+            look, verdicts, arms, x=at, y=y_of("mean", title, axis=signed), tooltip=tooltip
         ),
     ]
     return view(layers, rows, [x, "n", "verdict"], facet, HEIGHT)

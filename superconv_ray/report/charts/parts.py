@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -18,6 +18,8 @@ from superconv_ray.report import theme
 PERCENT = 100
 DODGE = 6
 """Pixels between arms at the same place, so that intervals do not overlap."""
+WIDEST = 42
+"""Largest number of pixels between the first and the last of them."""
 MOST_TICKS = 12
 """Largest number of measured values that are all ticks of their axis."""
 PANEL_COLUMNS = 2
@@ -95,7 +97,8 @@ def arm_rows(frame: pd.DataFrame, arms: Sequence[str], facet: Sequence[str] = ()
     rows = frame[frame["arm"].isin(arms)]
     present = [arm for arm in arms if arm in set(rows["arm"])]
     position = rows["arm"].map({arm: i for i, arm in enumerate(present)}).astype(np.float64)
-    dodge = DODGE * (position - (len(present) - 1) / 2)
+    apart = min(DODGE, WIDEST / max(1, len(present) - 1))
+    dodge = apart * (position - (len(present) - 1) / 2)
     # Axes of names are in the order of the rows.
     return rows.assign(dodge=dodge, panel=panels(rows, facet)).iloc[
         np.argsort(position, kind="stable")
@@ -166,7 +169,9 @@ def x_of(rows: pd.DataFrame, column: str) -> alt.X:
     """A logarithmic axis with a tick at every measured value; if not all are > 0, one of names."""
     name, values = column_name(column), rows[column].dropna()
     if not (pd.api.types.is_numeric_dtype(values) and (values > 0).all()):
-        return alt.X(f"{column}:O", title=name, sort=None, axis=alt.Axis(labelAngle=0))
+        crowded = sum(map(len, map(str, values.unique()))) > LINE
+        axis = alt.Axis(labelAngle=-40 if crowded else 0)
+        return alt.X(f"{column}:O", title=name, sort=None, axis=axis)
     places = sorted({float(value) for value in values})
     return alt.X(
         f"{column}:Q",
@@ -247,17 +252,20 @@ def arm_encodings(
     *,
     title: str | None = None,
     legend: bool = True,
+    lines: bool = False,
 ) -> Mapping[str, Any]:
     """Color, shape and dash of every arm, in one legend.
 
     Args:
-        arms: The study's arms; their positions determine color, shape and dash.
+        arms: The study's arms; their positions determine how they look.
         shown: Arms in the legend.
         title: Title of the legend.
         legend: Whether to draw a legend.
+        lines: Whether the legend shows lines, for charts whose shapes say something else.
     """
     present = set(shown)
-    key = legend_of([arm for arm in arms if arm in present]) if legend else None
+    symbol = {"symbolType": "stroke"} if lines else {}
+    key = legend_of([arm for arm in arms if arm in present], **symbol) if legend else None
     options: dict[str, Any] = {"title": title, "legend": key, "sort": list(arms)}
     scales = theme.arm_scales(arms)
     return {
@@ -275,13 +283,34 @@ def line(look: Mapping[str, Any], **settings: Any) -> Any:
 
 def points(look: Mapping[str, Any], **settings: Any) -> Any:
     """A mark in the color and shape of the arm for each row."""
-    mark = alt.Chart().mark_point(filled=True, **{"size": 55, "opacity": 1, **settings})
+    mark = alt.Chart().mark_point(**{"filled": True, "size": 55, "opacity": 1, **settings})
     return mark.encode(color=look["color"], shape=look["shape"])
+
+
+def shaped_points(
+    look: Mapping[str, Any], shape: alt.Shape, arms: Sequence[str], **encoded: Any
+) -> Iterator[Any]:
+    """Marks in the color of the arm whose shape says something else.
+
+    Args:
+        look: From `arm_encodings`.
+        shape: What the shape says.
+        arms: The study's arms; those that repeat a color have hollow marks.
+        encoded: Further encodings of the marks.
+    """
+    repeated = alt.FieldOneOfPredicate(field="arm", oneOf=theme.hollow(arms))
+    own = {**look, "shape": shape}
+    settings: dict[str, Any] = {"xOffset": DODGED, "size": 80}
+    yield (points(own, **settings).encode(**encoded).transform_filter({"not": repeated}))
+    if theme.hollow(arms):
+        hollow = points(own, filled=False, strokeWidth=2, **settings)
+        yield hollow.encode(**encoded).transform_filter(repeated)
 
 
 def bars(look: Mapping[str, Any], **settings: Any) -> Any:
     """Interval bars."""
-    return alt.Chart().mark_rule(strokeWidth=1.5, **settings).encode(color=look["color"])
+    mark = alt.Chart().mark_rule(strokeWidth=1.5, **settings)
+    return mark.encode(color=look["color"], strokeDash=look["strokeDash"])
 
 
 def band(look: Mapping[str, Any]) -> Any:

@@ -29,6 +29,7 @@ from superconv_ray.report.charts.parts import (
     place_tooltip,
     points,
     reference,
+    shaped_points,
     view,
     x_of,
 )
@@ -90,7 +91,7 @@ def speedup(
         alt.Tooltip("seeds:Q"),
         alt.Tooltip("note:N"),
     ]
-    look = arm_encodings(arms, rows["arm"], title="baseline")
+    look = arm_encodings(arms, rows["arm"], title="baseline", lines=True)
     kinds = [kind for kind in REACHED.values() if kind in set(rows["reached"])]
     shape = alt.Shape(
         "reached:N",
@@ -103,9 +104,7 @@ def speedup(
         *([] if enough is None else [reference(y=alt.datum(enough))]),
         bars(look, xOffset=DODGED).encode(x=at, y=heights["low"], y2="high:Q", tooltip=tooltip),
         *(_open_end(end, look, at, heights[end]) for end in ("low", "high")),
-        points({**look, "shape": shape}, xOffset=DODGED, size=80).encode(
-            x=at, y=heights["factor"], tooltip=tooltip
-        ),
+        *shaped_points(look, shape, arms, x=at, y=heights["factor"], tooltip=tooltip),
     ]
     columns = [x, "factor", "reached", "seeds", "note", "low_open", "high_open"]
     return view(layers, rows, columns, facet, HEIGHT)

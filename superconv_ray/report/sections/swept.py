@@ -21,9 +21,18 @@ from superconv_ray.design.text import column_name
 from superconv_ray.report import charts
 from superconv_ray.report.against_baselines import rows_against_baselines
 from superconv_ray.report.content import Section
-from superconv_ray.report.readable import PERCENT, Quantity, count, difference, measured
+from superconv_ray.report.readable import (
+    PERCENT,
+    Quantity,
+    count,
+    difference,
+    factor,
+    measured,
+    reaching,
+)
 from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.verdict import SUPER_CONVERGENCE
 
 REGULARISING = ("max_lr", "weight_decay", "dropout")
 """Settings that regularize; a pair that is swept together gets a section."""
@@ -84,7 +93,7 @@ def _worth(results: StudyResults) -> Iterator[Section]:
         code=code_of(label_worth, "trainings", arm, baselines, value=value),
         quantities=(
             measured(results.metric, arm, ("mean",)),
-            Quantity("factor", ("factor", "low", "high")),
+            factor(),
             count("labels of the baseline", "baseline_labels"),
         ),
         chart=charts.speedup(worth, results.all_arms, "data_count"),
@@ -97,8 +106,9 @@ def speed(results: StudyResults) -> Iterator[Section]:
         return
     others = results.axes_but_budget
     makers = (_to_the_long_runs, _at_each_budget)
-    # With one factor for each baseline, the picture of all budgets says more.
-    yield from (make(results, others) for make in (makers if others else makers[::-1]))
+    # A single factor is no picture: that of all budgets says more.
+    single = len(results.time_to_accuracy) == 1
+    yield from (make(results, others) for make in (makers[::-1] if single else makers))
 
 
 def _to_the_long_runs(results: StudyResults, others: list[str]) -> Section:
@@ -125,11 +135,8 @@ def _to_the_long_runs(results: StudyResults, others: list[str]) -> Section:
             f"        for name in {baselines!r}\n    ],\n"
             "    ignore_index=True,\n)"
         ),
-        quantities=(
-            measured(results.metric, "target", ("target",)),
-            Quantity("factor", ("factor", "low", "high")),
-            count("steps", "steps"),
-        ),
+        quantities=reaching(results.metric, arm),
+        words={"verdict": SUPER_CONVERGENCE},
         chart=drawn(
             charts.speedup,
             frame,
@@ -156,7 +163,7 @@ def _at_each_budget(results: StudyResults, others: list[str]) -> Section:
         code=code_of(speedup, "trainings", arm, baselines, others, results.value),
         quantities=(
             measured(results.metric, arm, ("mean",)),
-            Quantity("factor", ("factor", "low", "high")),
+            factor(),
             count("steps of the baseline", "baseline_steps"),
         ),
         chart=drawn(charts.speedup, frame, results.all_arms, facet=others),

@@ -124,3 +124,23 @@ def test_an_interval_of_accuracies_ends_below_100_percent() -> None:
     (rows,) = spec["datasets"].values()
     (last,) = (row for row in rows if (row["arm"], row["data_count"]) == ("a", 3000))
     assert (last["high"], last["text"]) == (97.9469, "91.0 [68.2, 97.9]")
+
+
+def test_baselines_that_share_a_color_differ_by_hollow_marks_and_dashed_intervals() -> None:
+    arms = [f"arm_{i}" for i in range(9)]  # arm_8 repeats the color of arm_1
+    rows = pd.concat([curve(arm, "data_count", LABELS) for arm in arms])
+    spec = charts.gaps(compare(rows, arms[0], arms[1:], ["data_count"]), arms).to_dict()
+    *_, bars, filled, hollow = spec["layer"]
+    scale = bars["encoding"]["strokeDash"]["scale"]
+    looks = dict(zip(scale["domain"], scale["range"], strict=True))
+    assert looks["arm_1"] != looks["arm_8"]
+    assert hollow["mark"]["filled"] is False
+    assert hollow["transform"][0]["filter"]["oneOf"] == ["arm_7", "arm_8"]
+    assert filled["transform"][0]["filter"]["not"]["oneOf"] == ["arm_7", "arm_8"]
+
+
+def test_many_names_on_an_axis_are_slanted() -> None:
+    names = [f"a_baseline_with_a_long_name_{i}" for i in range(4)]
+    rows = pd.concat([curve(arm, "data_count", LABELS) for arm in names])
+    spec = charts.accuracy(arm_summary(rows), names, "arm").to_dict()
+    assert spec["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] != 0
