@@ -7,9 +7,10 @@ flips it, on one thread; CPU time counts, so that other work on the machine matt
 torchcodec is measured if it is installed.
 
 The loaders decode with Pillow in one process or thread of their own: litdata (if it is installed;
-from files that it has packed), Ray Data, and this package, as `TrainingBatches`. "bare" is a thread
-that decodes the same files with the same crops and does nothing else. Loaders are interleaved with
-it; their wall time counts, and ratios are medians.
+from files that it has packed), Ray Data, and this package. "bare" is a thread that decodes the same
+files with the same crops and does nothing else. Loaders give images to the device, which would
+standardize and flip them. They are interleaved with the bare decoder; their wall time counts, and
+ratios are medians.
 """
 
 from __future__ import annotations
@@ -118,10 +119,9 @@ def bare(data: ImageDataset, size: int, steps: int) -> float:
     return len(draws) / (time.perf_counter() - started)
 
 
-def ours(data: ImageDataset, steps: int) -> float:
-    """Images a second of `TrainingBatches` with one decoding thread, standardized and flipped."""
+def batches_of(data: ImageDataset) -> TrainingBatches:
     device_data = streamed(data, torch.device("cpu"), 1)
-    batches = TrainingBatches(
+    return TrainingBatches(
         device_data.train_inputs,
         device_data.train_labels,
         torch.arange(len(data.train)),
@@ -130,11 +130,12 @@ def ours(data: ImageDataset, steps: int) -> float:
         augment="flip_resized_crop",
         statistics=Statistics(torch.zeros(3), torch.ones(3)),
     )
-    batches.batch(0)
-    started = time.perf_counter()
-    for step in range(1, steps + 1):
-        batches.batch(step)
-    return steps * BATCH / (time.perf_counter() - started)
+
+
+def ours(data: ImageDataset, steps: int) -> float:
+    """Images a second that one decoding thread gives to the device, in the order of training."""
+    ahead = batches_of(data)._ahead  # the device standardizes and flips them
+    return _rate((ahead.get(step) for step in range(steps + 1)), steps)
 
 
 def ray_data(root: Path, size: int, steps: int) -> float:
@@ -205,7 +206,7 @@ def loader_rates(root: Path, data: ImageDataset, rounds: int) -> Iterator[Figure
     except ImportError as error:
         print(f"litdata: not measured ({error})")
     else:
-        packed = str(root / "packed")
+        packed = str(root / f"packed{data.image_size}")
         paths = [str(path) for path in sorted((root / "train").rglob("*.jpg"))]
         litdata.optimize(read_whole, paths, packed, chunk_bytes="16MB", num_workers=1)
         loaders["litdata"] = lambda: lit_data(packed, data.image_size, steps)
@@ -224,15 +225,17 @@ def loader_rates(root: Path, data: ImageDataset, rounds: int) -> Iterator[Figure
 
 
 def peak_memory(root: Path) -> int:
-    """Peak memory, in MiB, that 20 steps of a process add to what it takes after its imports."""
+    """Peak memory, in MiB, of a process that makes 20 batches, above what its imports take."""
     code = (
-        "import sys, torch, resource;"
+        "import torch;"
         "from pathlib import Path;"
-        "from benchmarks.streaming import data_of, ours;"
-        "torch.set_num_threads(1);"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        f"ours(data_of(Path({str(root)!r}), 224), 20);"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
+        "from benchmarks.streaming import batches_of, data_of;"
+        "from superconv_ray.execution.memory import peaks, reset_peaks;"
+        "torch.set_num_threads(1); cpu = torch.device('cpu');"
+        "reset_peaks(cpu); before = peaks(cpu)['peak_memory_bytes'];"
+        f"batches = batches_of(data_of(Path({str(root)!r}), 224));"
+        "[batches.batch(step) for step in range(20)];"
+        "print((peaks(cpu)['peak_memory_bytes'] - before) // 2**20)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(found.stdout)
@@ -261,7 +264,7 @@ def main() -> None:
         for size in SIZES:
             figures += loader_rates(few, data_of(few, size), arguments.rounds)
         for root, count in ((few, arguments.files), (many, 5 * arguments.files)):
-            what = f"memory of 20 steps of {BATCH} images of 224 pixels, of {count:,} files"
+            what = f"memory of 20 batches of {BATCH} images of 224 pixels, out of {count:,} files"
             figures.append(Figure(what, peak_memory(root), "MiB"))
     for figure in figures:
         print(f"{figure.what}: {figure.value} {figure.unit} {figure.next_to}")

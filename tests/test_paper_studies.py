@@ -17,14 +17,19 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.plan import Cell
 from superconv_ray.design.study import Study
 from superconv_ray.training.loop import TrainingRun
+from tests.image_files import make_folder
 
 FOLDER = Path(__file__).parents[1] / "studies" / "paper"
 STUDIES = sorted(path for path in FOLDER.glob("*.py") if path.stem != "settings")
 GPUS_ONLY = ("cifar100", "densenet", "wide_resnet")
 """Studies without a laptop scale."""
+OF_FILES = "imagenet"
+"""The study whose images must be there before it plans."""
+PUBLISHED_MODEL = "torchvision:resnet50"
+OF_ARRAYS = [path for path in STUDIES if path.stem != OF_FILES]
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OF_ARRAYS, ids=lambda path: path.stem)
 def test_every_study_plans_at_its_scales_under_its_own_name(
     path: Path, superconv: Callable[..., Result]
 ) -> None:
@@ -32,6 +37,25 @@ def test_every_study_plans_at_its_scales_under_its_own_name(
         plan = superconv("plan", path, "--scale", scale)
         assert plan.exit_code == 0, plan.stderr
         assert plan.stdout.startswith(f"study paper_{path.stem}_{scale}: ")
+
+
+def test_the_study_of_imagenet_plans_at_its_scales(
+    tmp_path: Path, superconv: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERCONV_DATA_DIR", str(tmp_path / "cache"))
+    path = FOLDER / f"{OF_FILES}.py"
+    made = superconv("plan", path, "--scale", "laptop", "--files", "200", "--budgets", "1")
+    assert made.exit_code == 0, made.stderr
+    assert made.stdout.startswith("study paper_imagenet_laptop: ")
+    without = superconv("plan", path, "--scale", "paper")
+    assert without.exit_code != 0
+    assert "--images must be ImageNet's folder or URI at --scale paper" in without.stderr
+    make_folder(tmp_path / "images" / "train", 400)
+    make_folder(tmp_path / "images" / "val", 2, seed=1000)
+    options = ("--images", tmp_path / "images", "--fractions", "1.0", "--models", PUBLISHED_MODEL)
+    published = superconv("plan", path, "--scale", "paper", *options)
+    assert published.exit_code == 0, published.stderr
+    assert "8 cells, 24 trials (24 trainings)" in published.stdout
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -47,7 +71,7 @@ def test_the_published_size_takes_its_first_steps(monkeypatch: pytest.MonkeyPatc
     """Each network with each of its optimizers, on made images of the true size."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     tried = set()
-    for study in map(published, STUDIES):
+    for study in map(published, OF_ARRAYS):
         for cell in cells(study):
             kind = (cell.templates.pattern.model, cell.templates.pattern.optimizer)
             if kind not in tried:
