@@ -46,6 +46,7 @@ class HandMade:
         self.seeds = [0, 1, 2]
         self.further_seeds: dict[str, Any] | None = None
         self.to_come = 0
+        self.margin: float | None = None
         self._members: list[dict[str, Any]] = []
 
     def add(
@@ -103,6 +104,7 @@ class HandMade:
             budget={"iterations": 100},
             seeds=self.seeds,
             further_seeds=self.further_seeds,
+            margin=self.margin,
             trials=len({member["trial_id"] for member in self._members}) + self.to_come,
             provenance=Provenance(
                 command="studies/hand_made.py run",

@@ -83,6 +83,7 @@ class StudyDefinition:
         tuning: Fields of `Tuning`, if a setting is tuned.
         models: Digest of the source of each of the user's own models.
         datasets: Digest of the content of each of the user's own data sets.
+        margin: Smallest gap that counts, in units of the metric; None: the default.
         functions: Digest of the source of each of the user's own functions among the settings, by
             field and name, such as "loss my_loss".
         cells: Every arm at every point.
@@ -103,6 +104,7 @@ class StudyDefinition:
     models: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
+    margin: float | None = None
     cells: Sequence[CellDefinition] = ()
     trials: int = 0
     provenance: Provenance = field(default_factory=Provenance)
@@ -119,6 +121,8 @@ class StudyDefinition:
         asked["seeds"] = sorted(self.seeds)
         if self.functions:
             asked["functions"] = self.functions
+        if self.margin is not None:
+            asked["margin"] = self.margin
         return hashlib.sha256(_canonical(asked).encode()).hexdigest()[:16]
 
     def difference(self, earlier: StudyDefinition) -> list[str]:
@@ -168,7 +172,7 @@ _ASKED = (
     *("purpose", "base", "arms", "sweep", "budget", "seeds", "further_seeds", "tuning"),
     *("models", "datasets"),
 )
-"""Fields that the digest covers, and `functions` if there are any."""
+"""Fields that the digest covers, and `functions` and `margin` if there are any."""
 
 
 def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None) -> StudyDefinition:
@@ -197,6 +201,7 @@ def define(plan: Plan, *, trials: int = 0, provenance: Provenance | None = None)
         models={trial.model: trial.model_digest for trial in used if trial.model_digest},
         datasets={trial.dataset: trial.dataset_digest for trial in used if trial.dataset_digest},
         functions={" ".join(key): own.digest for key, own in plan.functions.items()},
+        margin=study.margin,
         cells=[
             CellDefinition(number, cell.arm, readable(cell.point))
             for number, cell in enumerate(plan.cells)
@@ -265,6 +270,7 @@ def _changes(new: StudyDefinition, old: StudyDefinition) -> Iterator[tuple[str, 
         yield from _changed_values(f"arms: {arm}.", new.arms[arm], old.arms[arm])
     yield from _changed_names("sweep", map(_point_text, new.sweep), map(_point_text, old.sweep))
     yield from _changed_values("budget: ", {"": new.budget}, {"": old.budget})
+    yield from _changed_values("margin: ", {"": new.margin}, {"": old.margin})
     yield from _changed_names("seeds", map(_text, new.seeds), map(_text, old.seeds))
     # A larger up_to adds seeds; fewer seeds to begin with could leave out some that were needed.
     yield from _changed_values("seeds: ", _first_seeds(new), _first_seeds(old))

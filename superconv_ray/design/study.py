@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.budget import Budget, check_budget
 from superconv_ray.design.choices import Tuned, Tuning
+from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.own_functions import named
 from superconv_ray.design.seeds import AtLeast, seed_values
 from superconv_ray.design.sweep import Sweep, grid
@@ -73,6 +75,9 @@ class Study:
             ``build(input_shape=..., classes=..., dropout=...)`` and returns an `nn.Module`. Trial
             ids change with the source text of the function or class given here, but not with the
             source of what it calls: rename a model that changed elsewhere.
+        margin: Smallest gap that counts, in units of the metric; of accuracies, a fraction: 0.005
+            is half a point. Arms whose gap certainly lies within it are equivalent. State it before
+            you see results. None: 0.005 for shares and R², this fraction of the mean for others.
         trial_limit: The largest number of trials that is planned. It guards against slips, such as
             one zero too many; raise it for a study that is meant to be larger.
 
@@ -91,6 +96,7 @@ class Study:
     datasets: Mapping[str, AnyDataset | Callable[[], AnyDataset]] = field(default_factory=dict)
     models: Mapping[str, Callable[..., nn.Module]] = field(default_factory=dict)
     tables: StudyTables | None = None
+    margin: float | None = None
     trial_limit: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -103,6 +109,7 @@ class Study:
         self._check_arms()
         self._check_size()
         self._check_budget()
+        self._check_margin()
         for taken in self.datasets.keys() & DATASETS.keys():
             raise ValueError(f"datasets: {taken!r} is the name of a built-in data set")
         for name in self.models:
@@ -129,6 +136,18 @@ class Study:
         for name, arm in self.arms.items():
             if "budget" in arm.settings:
                 raise ValueError(f"arms: {name!r} cannot set the budget, because all arms share it")
+
+    def _check_margin(self) -> None:
+        if self.margin is None:
+            return
+        if isinstance(self.margin, bool) or not isinstance(self.margin, int | float):
+            raise TypeError(f"margin must be a number or None, got {self.margin!r}")
+        most = 1 if metric_of(self.base.settings()).share else math.inf
+        if not 0 < self.margin < most:
+            raise ValueError(
+                f"margin must be > 0 and {'< 1, as a fraction' if most == 1 else 'finite'}, "
+                f"got {self.margin!r}"
+            )
 
     def _check_arms(self) -> None:
         if not self.arms:

@@ -172,9 +172,25 @@ def exception_line(error: str) -> str:
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
-    """The end of a message that suggests the nearest choice; empty if none is near."""
-    near = get_close_matches(str(value).lower(), list(choices), n=1)
+    """The end of a message that suggests the nearest choice; empty if none is near.
+
+    Of names that differ in their number only, such as those of networks, the nearest number counts.
+    """
+    given, choices = str(value).lower(), list(choices)
+    name, number = _with_number(given)
+    alike = [
+        (abs(own[1] - number), choice)
+        for choice in choices
+        if (own := _with_number(choice))[0] == name and own[1] >= 0 <= number
+    ]
+    near = [min(alike)[1]] if alike else get_close_matches(given, choices, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _with_number(name: str) -> tuple[str, int]:
+    """A name up to the number at its end, and that number; -1 without one."""
+    found = re.fullmatch(r"(.*?[a-z_])(\d+)", name)
+    return (found[1], int(found[2])) if found else (name, -1)
 
 
 def unknown_name(field: str, value: str, choices: Iterable[str]) -> str:

@@ -203,10 +203,11 @@ def check_field_names(names: Mapping[str, object], where: str) -> None:
     """
     for name in names:
         if name not in field_names():
-            hint = did_you_mean(name, field_names()) or "."
+            # Digests are computed, so nobody may set them.
+            choices = [field for field in field_names() if not field.endswith("_digest")]
+            hint = did_you_mean(name, choices) or "."
             raise ValueError(
-                f"{where}: {name!r} is not a field of a trial{hint} Fields: "
-                + ", ".join(field_names())
+                f"{where}: {name!r} is not a field of a trial{hint} Fields: {', '.join(choices)}"
             )
 
 

@@ -81,7 +81,8 @@ class PointRun:
         if any(outcome.status == "failed" for arm in arms for outcome in arm):
             return True  # the next run trains the failed ones again and continues from there
         scores = np.array([[_accuracy(outcome) for outcome in arm] for arm in arms])
-        margin = margin_of(metric_of(self._plan.study.base.settings()), scores)
+        study = self._plan.study
+        margin = study.margin or margin_of(metric_of(study.base.settings()), scores)
         right = [[_correct(outcome) for outcome in arm] for arm in arms]
         return all(
             gaps_decide(

@@ -68,6 +68,8 @@ class StudyResults:
         planned = every if baseline is None else [others] if isinstance(others, str) else others
         given: dict[str, Any] = {"by": self.axes, "value": self.value, "looks": self.looks}
         given["family"] = self._rows_with(planned)
+        if "value" not in options:
+            given["margin"] = self.margin
         return compare(self.trainings, arm, others, **{**given, **options})
 
     def report(self, path: str | Path = "report.html") -> Path:
@@ -271,12 +273,12 @@ class StudyResults:
     @cached_property
     def margin(self) -> float:
         """Smallest gain that counts."""
-        return default_margin(self.trainings, self.value)
+        return self.definition.margin or default_margin(self.trainings, self.value)
 
     @property
     def notable(self) -> float:
         """Smallest difference between running and re-estimated BN statistics to report."""
-        return self.margin * NOTABLE / MARGIN
+        return default_margin(self.trainings, self.value) * NOTABLE / MARGIN
 
     @property
     def question(self) -> str:

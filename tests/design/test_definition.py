@@ -127,6 +127,7 @@ def test_order_and_spelling_of_numbers_do_not_matter() -> None:
                              "sweep: removes data_fraction=0.1, data_fraction=1"]),
         ({"budget": iterations(1234567)}, ["budget: was iterations(100), is iterations(1234567)"]),
         ({"budget": epochs(1.2345678)}, ["budget: was iterations(100), is epochs(1.2345678)"]),
+        ({"margin": 0.01}, ["margin: was not set, is 0.01"]),
         ({"seeds": 2}, ["seeds: removes 2"]),
         ({"seeds": at_least(2, up_to=3)}, ["seeds: at_least was not set, is 2"]),
     ],

@@ -50,6 +50,18 @@ def test_a_part_of_the_wrong_kind_is_rejected(field: str, value: object, message
         study(**{field: value})
 
 
+@pytest.mark.parametrize("margin", [0, -0.01, 1.0, 5, float("nan"), float("inf")])
+def test_the_margin_of_accuracies_is_a_fraction(margin: float) -> None:
+    with pytest.raises(ValueError, match=r"^margin must be > 0 and < 1, as a fraction, got"):
+        study(margin=margin)
+
+
+def test_the_margin_of_a_metric_with_a_unit_may_be_large() -> None:
+    assert study(base=Trial(metric="rmse", loss="mse"), margin=20).margin == 20
+    with pytest.raises(TypeError, match=r"^margin must be a number or None, got '0\.5 %'"):
+        study(margin="0.5 %")
+
+
 def test_a_study_needs_an_arm() -> None:
     with pytest.raises(ValueError, match="arms must name at least one arm, got none"):
         study(arms={})

@@ -14,6 +14,7 @@ from superconv_ray.design.text import (
     bytes_text,
     column_name,
     counted,
+    did_you_mean,
     duration,
     interval_text,
     paragraph,
@@ -167,3 +168,11 @@ def test_no_line_is_longer_than_a_terminal_and_no_cell_is_lost(rows: list[list[s
     for row in rows:
         for cell in row:
             assert all(part in text for part in cell.replace("_", " ").replace("-", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("resnet21", "resnet20"), ("resnet31", "resnet32"), ("ResNet-20", "resnet20")],
+)
+def test_of_names_with_numbers_the_nearest_number_is_suggested(given: str, meant: str) -> None:
+    assert did_you_mean(given, ["resnet8", "resnet20", "resnet32"]) == f"; did you mean {meant!r}?"

@@ -749,7 +749,7 @@ def test_an_unknown_field_is_rejected_with_the_nearest_and_all_valid_ones() -> N
         check_field_names({"seed": 1, "dropuot": 0.1}, "sweep")
     assert str(caught.value) == (
         "sweep: 'dropuot' is not a field of a trial; did you mean 'dropout'? Fields: "
-        + ", ".join(field_names())
+        + ", ".join(name for name in field_names() if not name.endswith("_digest"))
     )
     with pytest.raises(ValueError, match=r"^sweep: 'zzz' is not a field of a trial\. Fields: data"):
         check_field_names({"zzz": 1}, "sweep")

@@ -36,6 +36,7 @@ def plan_of(
     sweep: Sweep | None = None,
     seeds: int | AtLeast = 2,
     tuning: Tuning | None = None,
+    margin: float | None = None,
 ) -> Plan:
     return make_plan(
         Study(
@@ -45,6 +46,7 @@ def plan_of(
             sweep=sweep or grid(),
             budget=iterations(40),
             seeds=seeds,
+            margin=margin,
             tuning=tuning or Tuning(),
         )
     )
@@ -475,10 +477,10 @@ def test_a_failed_tuning_trial_blocks_its_cell_alone() -> None:
 # Seeds that are added until it is decided
 
 
-def adaptive(gap: Callable[[int], float]) -> list[int]:
+def adaptive(gap: Callable[[int], float], margin: float | None = None) -> list[int]:
     """Seeds run for both arms, if seed s gives this gap between them."""
     arms = {"a": Arm(policy="cosine", max_lr=0.1), "b": GIVEN}
-    planner = Planner(plan_of(arms, seeds=at_least(3, up_to=6)))
+    planner = Planner(plan_of(arms, seeds=at_least(3, up_to=6), margin=margin))
     assert (planner.left, planner.total) == (12, 12)
     seeds: dict[str, list[int]] = {"cosine": [], "piecewise": []}
     while isinstance(trial := planner.next(), CompleteTrial):
@@ -497,6 +499,10 @@ def test_a_clear_gap_needs_no_further_seed() -> None:
 
 def test_arms_that_are_equivalent_need_no_further_seed() -> None:
     assert adaptive(lambda seed: 0.0001 * seed) == [0, 1, 2]
+
+
+def test_arms_are_equivalent_within_the_margin_that_the_study_states() -> None:
+    assert adaptive(lambda seed: 0.01 * (-1) ** seed, margin=0.2) == [0, 1, 2]
 
 
 def test_seeds_are_added_until_the_row_is_decided_or_none_are_left() -> None:

@@ -125,6 +125,16 @@ def test_a_negative_result_is_stated(store: Store) -> None:
     assert said[0] == "one_cycle is worse than cosine."
 
 
+def test_the_margin_that_a_study_states_decides_what_is_equivalent(store: Store) -> None:
+    study = two_arms(store, (0.010, 0.0101, 0.0102))
+    assert headline(study.results()) == "one_cycle is better than cosine."
+    study.margin = 0.02
+    results = study.results()
+    assert headline(results) == "one_cycle is equivalent to cosine."
+    assert "equivalent if it lies within ±2," in str(results)
+    assert results.notable == 0.01  # batch norm's statistics have nothing to do with it
+
+
 def test_every_verdict_has_its_points(store: Store) -> None:
     better, worse, same, vague = (0.05, 0.0501), (-0.05, -0.0501), (0.0, 0.00001), (0.02, -0.03)
     study = two_arms(store, better, worse, same, vague, better, labels=(72, 100, 200, 300, 400))

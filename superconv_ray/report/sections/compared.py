@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -60,7 +61,9 @@ def gaps(results: StudyResults) -> Iterator[Section]:
 def _comparison_code(results: StudyResults, result: str = "") -> str:
     arm, *baselines = results.arms
     given = (arm, baselines, results.axes, results.value)
-    options = {"looks": results.looks, "family": results.family}
+    options: dict[str, Any] = {"looks": results.looks, "family": results.family}
+    if results.definition.margin:
+        options["margin"] = results.margin
     return code_of(compare, "trainings", *given, result=result, **options)
 
 
