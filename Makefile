@@ -65,6 +65,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.planner $(SAVE)
 	$(BIN)/python -m benchmarks.study_overhead $(SAVE)
 	$(BIN)/python -m benchmarks.checkpoints $(SAVE)
+	$(BIN)/python -m benchmarks.streaming $(SAVE)
 	$(BIN)/python -m benchmarks.pricing $(SAVE)
 	$(BIN)/python -m benchmarks.demo $(SAVE)
 

@@ -1,21 +1,24 @@
 """Images a second: decoders side by side, and the training pipeline against the bare decoder.
 
-    python -m benchmarks.streaming [--files 600] [--rounds 5] [--save]
+    python -m benchmarks.streaming [--files 600] [--rounds 5] [--loaders] [--save]
 
 Every decoder reads JPEG files of 500 x 375 pixels, decodes them, takes a random resized crop and
 flips it, on one thread; CPU time counts, so that other work on the machine matters little.
 torchcodec is measured if it is installed.
 
-The loaders decode with Pillow in one process or thread of their own: litdata (if it is installed;
-from files that it has packed), Ray Data, and this package. "bare" is a thread that decodes the same
-files with the same crops and does nothing else. Loaders give images to the device, which would
-standardize and flip them. They are interleaved with the bare decoder; their wall time counts, and
-ratios are medians.
+The pipeline is what gives the batches of a run to its device, which standardizes and flips them.
+Its CPU time, that of all threads, is compared with the bare decoder's: a thread that reads and
+decodes the same files with the same crops and does nothing else.
+
+With --loaders, loaders are compared with it by wall time, which needs a quiet machine: litdata (if
+it is installed; from files that it has packed), Ray Data, and this package, with one process or
+thread each that decodes with Pillow. Runs are interleaved, and ratios are medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import subprocess
@@ -37,6 +40,7 @@ from superconv_ray.data.decoding import DRAWS, Box, decode, random_crop
 from superconv_ray.data.device_data import streamed
 from superconv_ray.data.image_folder import image_folder
 from superconv_ray.data.images import ImageDataset
+from superconv_ray.data.streaming import StreamedInputs
 
 SIZES = (64, 224)
 BATCH = 64
@@ -119,10 +123,13 @@ def bare(data: ImageDataset, size: int, steps: int) -> float:
     return len(draws) / (time.perf_counter() - started)
 
 
-def batches_of(data: ImageDataset) -> TrainingBatches:
+def pipeline(data: ImageDataset) -> tuple[TrainingBatches, StreamedInputs]:
+    """The batches of a run with one decoding thread, and where they come from."""
     device_data = streamed(data, torch.device("cpu"), 1)
-    return TrainingBatches(
-        device_data.train_inputs,
+    inputs = device_data.train_inputs
+    assert isinstance(inputs, StreamedInputs)
+    batches = TrainingBatches(
+        inputs,
         device_data.train_labels,
         torch.arange(len(data.train)),
         batch_size=BATCH,
@@ -130,12 +137,31 @@ def batches_of(data: ImageDataset) -> TrainingBatches:
         augment="flip_resized_crop",
         statistics=Statistics(torch.zeros(3), torch.ones(3)),
     )
+    return batches, inputs
 
 
 def ours(data: ImageDataset, steps: int) -> float:
     """Images a second that one decoding thread gives to the device, in the order of training."""
-    ahead = batches_of(data)._ahead  # the device standardizes and flips them
+    ahead = pipeline(data)[0]._ahead  # the device standardizes and flips them
     return _rate((ahead.get(step) for step in range(steps + 1)), steps)
+
+
+def pipeline_share(data: ImageDataset, rounds: int) -> Figure:
+    """Bare decoder's CPU time over that of the pipeline, threads included; the best of each."""
+    steps = len(data.train) // BATCH
+    best_bare = best_pipeline = math.inf
+    for _ in range(rounds):
+        started = time.process_time()
+        bare(data, data.image_size, steps)
+        best_bare = min(best_bare, time.process_time() - started)
+        batches, inputs = pipeline(data)
+        started = time.process_time()
+        ahead = inputs.ahead(partial(batches._begin, inputs, crops=True), BATCH, stop=steps)
+        for step in range(steps):
+            ahead.get(step)
+        best_pipeline = min(best_pipeline, time.process_time() - started)
+    what = f"pipeline: random resized crops to {data.image_size} pixels, by CPU time"
+    return Figure(what, round(best_bare / best_pipeline, 2), "x", "the bare decoder")
 
 
 def ray_data(root: Path, size: int, steps: int) -> float:
@@ -229,12 +255,12 @@ def peak_memory(root: Path) -> int:
     code = (
         "import torch;"
         "from pathlib import Path;"
-        "from benchmarks.streaming import batches_of, data_of;"
+        "from benchmarks.streaming import data_of, pipeline;"
         "from superconv_ray.execution.memory import peaks, reset_peaks;"
         "torch.set_num_threads(1); cpu = torch.device('cpu');"
         "reset_peaks(cpu); before = peaks(cpu)['peak_memory_bytes'];"
-        f"batches = batches_of(data_of(Path({str(root)!r}), 224));"
-        "[batches.batch(step) for step in range(20)];"
+        f"batches = pipeline(data_of(Path({str(root)!r}), 224))[0];"
+        "all(len(batches.batch(step)) for step in range(20));"
         "print((peaks(cpu)['peak_memory_bytes'] - before) // 2**20)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -249,6 +275,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--loaders", action="store_true", help="compare loaders by wall time")
     add_save_flag(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -262,7 +289,9 @@ def main() -> None:
         contents = [path.read_bytes() for path in sorted((few / "train").rglob("*.jpg"))]
         figures += decoder_rates(contents[:200], arguments.rounds)
         for size in SIZES:
-            figures += loader_rates(few, data_of(few, size), arguments.rounds)
+            data = data_of(few, size)
+            figures.append(pipeline_share(data, arguments.rounds))
+            figures += loader_rates(few, data, arguments.rounds) if arguments.loaders else []
         for root, count in ((few, arguments.files), (many, 5 * arguments.files)):
             what = f"memory of 20 batches of {BATCH} images of 224 pixels, out of {count:,} files"
             figures.append(Figure(what, peak_memory(root), "MiB"))
