@@ -32,6 +32,12 @@ def test_whether_seeds_are_enough_is_decided_with_numpy_and_scipy_alone() -> Non
     assert loaded("import superconv_ray.analysis.statistics.sequential") == ["numpy", "scipy"]
 
 
+def test_digits_are_read_without_scikit_learn() -> None:
+    code = "from superconv_ray.data.readers import load_dataset; load_dataset('digits')"
+    assert "sklearn" not in loaded(code)
+    assert "scipy" not in loaded(code)
+
+
 RUN_PLAN = """
 import runpy
 sys.argv = ["studies/quickstart.py", "plan"]

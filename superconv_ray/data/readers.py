@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import zlib
 from http.client import HTTPException
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -213,10 +214,14 @@ def _read_cifar_archive(name: str, archive: Path) -> Dataset:
 
 
 def _read_digits() -> Dataset:
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    images = images.reshape(-1, 8, 8).astype(np.uint8)  # gray levels 0..16
+    """Read the file of `sklearn.datasets.load_digits`, whose import takes a second."""
+    spec = find_spec("sklearn")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    table = np.loadtxt(path, delimiter=",", dtype=np.int64)
+    images = table[:, :-1].reshape(-1, 8, 8).astype(np.uint8)  # gray levels 0..16
+    labels = table[:, -1]
     order = stratified_order(labels, seed=0)
     train, test = order[:DIGITS_TRAIN_COUNT], order[DIGITS_TRAIN_COUNT:]
     return Dataset(
