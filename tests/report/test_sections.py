@@ -51,7 +51,7 @@ CONSTANT = Arm(policy="constant", max_lr=0.1)
 STUDIES = {
     "labels": (
         study(sweep=LABELS),
-        COMPARED | READ | {"trend", "scaling", "label_worth"},
+        COMPARED | READ | {"trend", "scaling", "laws", "label_worth"},
     ),
     "searched": (
         study(
@@ -62,7 +62,7 @@ STUDIES = {
             },
             tuning=Tuning(trials=4),
         ),
-        COMPARED | {"trend", "searched"},
+        COMPARED | {"trend", "searched", "expected_best"},
     ),
     "budgets": (
         study(sweep=grid(budget=tuple(map(iterations, (30, 60, 120)))), budget=None),

@@ -65,10 +65,12 @@ def schedules(
     rates = _lines(look, "lr", "learning rate", tooltip)
     momenta = _lines(plain, "momentum", "momentum", tooltip)
     columns = ["step", "lr", "momentum"]
-    above = view(rates, rows, columns, facet, HEIGHT)
+    above = _own_steps(view(rates, rows, columns, facet, HEIGHT), facet)
     if facet:  # chosen rates may have different magnitudes
         above = above.resolve_scale(y="independent")
-    return stacked(above, view(momenta, rows, columns, () if once else facet, MOMENTUM_HEIGHT))
+    panels = () if once else facet
+    below = _own_steps(view(momenta, rows, columns, panels, MOMENTUM_HEIGHT), panels)
+    return stacked(above, below)
 
 
 def _lines(
@@ -132,7 +134,14 @@ def _curves(
         line(look).encode(x=STEP, y=mean),
         points(look, size=20).encode(x=STEP, y=mean, tooltip=tooltip),
     ]
-    return view(layers, rows, ["step", "n"], facet, HEIGHT)
+    return _own_steps(view(layers, rows, ["step", "n"], facet, HEIGHT), facet)
+
+
+def _own_steps(
+    chart: alt.LayerChart | alt.FacetChart, facet: Sequence[str]
+) -> alt.LayerChart | alt.FacetChart:
+    """Each panel has an axis of its own: short runs would be a tenth of one for long runs."""
+    return chart.resolve_scale(x="independent") if facet else chart
 
 
 def hessian_free(

@@ -27,6 +27,7 @@ SECTIONS: tuple[Callable[[StudyResults], Iterator[Section]], ...] = (
     chosen.range_tests,
     chosen.rules,
     chosen.searches,
+    chosen.expected,
     compared.cost,
 )
 OF_TRAININGS = frozenset(SECTIONS) - {chosen.range_tests, compared.cost}

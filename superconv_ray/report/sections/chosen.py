@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from superconv_ray.analysis import (
+    expected_best,
     join_range_tests,
     mean_curves,
     range_test_table,
@@ -15,7 +16,7 @@ from superconv_ray.analysis import (
 from superconv_ray.design.text import counted, point_text
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.readable import PERCENT, Quantity, difference, measured
+from superconv_ray.report.readable import PERCENT, Quantity, count, difference, measured
 from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 
@@ -110,6 +111,32 @@ def searches(results: StudyResults) -> Iterator[Section]:
         code=code_of(searched, "trials", by),
         quantities=(measured(results.metric, "validation", ("score",)),),
         chart=drawn(charts.searched, frame, results.all_arms, facet=by, metric=results.metric),
+    )
+
+
+def expected(results: StudyResults) -> Iterator[Section]:
+    """Score against total steps, search included, of the arms with a search."""
+    by = results.axes
+    if searched(results.trials, by).empty:
+        return
+    frame = expected_best(results.trials, by)
+    yield Section(
+        name="expected_best",
+        title="Accuracy against total steps, search included",
+        text=(
+            f"Expected best validation {results.metric.label} of k tried settings, mean and 95 % t "
+            "interval over searches, and the steps of these k trials and one training. At the same "
+            "total number of steps, the arm with the better score makes better use of them. The "
+            "best of several scores is flattered: compare arms with each other, not with test "
+            "labels."
+        ),
+        frame=frame,
+        code=code_of(expected_best, "trials", by),
+        quantities=(
+            measured(results.metric, "validation"),
+            count("searches"),
+            count("steps", "steps"),
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from superconv_ray.analysis import (
     arm_summary,
+    compare_laws,
     generalization_gap,
     label_worth,
     optimum,
@@ -44,6 +45,7 @@ def scaling(results: StudyResults) -> Iterator[Section]:
         return
     if results.metric.share:
         yield _law(results)
+        yield _laws(results)
     yield from _worth(results)
 
 
@@ -73,6 +75,28 @@ def _law(results: StudyResults) -> Section:
             Quantity("misfit (%)", ("misfit",), PERCENT),
         ),
         chart=charts.scaling(summary, scaling_band(trainings, value=value), results.all_arms),
+    )
+
+
+def _laws(results: StudyResults) -> Section:
+    trainings, value = results.trainings, results.value
+    frame = compare_laws(trainings, value=value)
+    return Section(
+        name="laws",
+        title="Which law predicts the most labels",
+        text=(
+            "Every law is fitted to all numbers of labels but the largest, and predicts the error "
+            "there. Extrapolation is the relative error of the prediction, with its 95 % bootstrap "
+            "interval: the best law is near 0. The last value predicts no change. One point is a "
+            "weak judge: it shows which laws fail here, not which is true."
+        ),
+        frame=frame,
+        code=code_of(compare_laws, "trainings", value=value),
+        quantities=(
+            Quantity("measured (%)", ("measured",), PERCENT),
+            Quantity("predicted (%)", ("predicted",), PERCENT),
+            Quantity("extrapolation (%)", ("extrapolation", "low", "high"), PERCENT, "+"),
+        ),
     )
 
 
