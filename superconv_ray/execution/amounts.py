@@ -34,10 +34,10 @@ class Amounts:
             raise ValueError(f"gpus_per_trial must be >= 0, got {gpus}")
         if processes is not None and processes < 1:
             raise ValueError(f"processes_per_trial must be >= 1, got {processes}")
-        if isinstance(gpus, float | int) and gpus > 1 and gpus != (processes or int(gpus)):
+        if isinstance(gpus, float | int) and gpus and not _fit(gpus, processes):
             raise ValueError(
-                "gpus_per_trial must be at most 1, or one for each process of a trial; got "
-                f"{gpus:g} for processes_per_trial={processes}"
+                "gpus_per_trial must be at most 1 for a trial of one process, or one for each "
+                f"process of a trial; got {gpus:g} for processes_per_trial={processes}"
             )
         if "auto" in (cpus, gpus) and (processes or 1) > 1:
             raise ValueError(
@@ -79,3 +79,8 @@ class FilledIn:
     def threads(self) -> int:
         """CPU threads of each process."""
         return 1 if self.cpus == "auto" else max(1, round(self.cpus / self.processes))
+
+
+def _fit(gpus: float, processes: int | None) -> bool:
+    """Whether each process gets a GPU of its own, or the only one a share."""
+    return gpus <= 1 if (processes or gpus) <= 1 else gpus == (processes or int(gpus))

@@ -70,13 +70,15 @@ class RunBuilder:
             team: The processes that train it together; all must build it, from the same state.
 
         Raises:
-            ValueError: The model cannot be built, or the device fails.
+            ValueError: The model cannot be built, the device fails, or only this process of several
+                cannot use the state.
         """
         data = self._data(trial)
         model = self._models.get(trial.model, trial.model)
         run = TrainingRun(trial, data, model, team)
         if state is None:
             return Built(run)
+        move, refusal = None, None
         try:
             move = run.restore(state)
         except ValueError as error:
@@ -85,8 +87,12 @@ class RunBuilder:
             # It is corrupt, of another trial, of a model that was edited since, or of other
             # hardware in spite of deterministic=True. Train from the start rather than fail
             # forever.
+            refusal = error
+        if (team or Team()).decides(refusal is not None):
             run = TrainingRun(trial, data, model, team)
-            return Built(run, f"{error}; trained from the start", refused=True)
+            return Built(run, f"{refusal}; trained from the start", refused=True)
+        if refusal:  # on the hardware of this process alone
+            raise refusal
         return Built(run, move and f"{trial.described()}: {move}")
 
     def _data(self, trial: CompleteTrial) -> DeviceData:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import psutil
@@ -32,6 +34,10 @@ ANSWER_SECONDS = 2.0
 """Time that Ray has to send what a call returns."""
 NOTICE_SECONDS = 60.0
 """Time in which Ray notices that a process or its node has died."""
+START_SECONDS = 600.0
+"""Time in which the processes of a trial load torch, once they have been placed."""
+SILENCE = timedelta(minutes=30)
+"""Time that a collective waits for the others, such as for the first process while it evaluates."""
 
 
 class Peer:
@@ -111,6 +117,7 @@ class RayPeers:
     def train(self) -> None:
         """See `Peers.train`."""
         self._calls = [actor.train.remote() for actor in self._actors]
+        threading.Thread(target=self._end_if_stuck, args=(self._calls,), daemon=True).start()
 
     def disband(self, failure: Failure) -> Failure:
         """See `Peers.disband`."""
@@ -126,6 +133,19 @@ class RayPeers:
         self._actors, self._calls = [], []
         if dist.is_initialized():
             dist.destroy_process_group()
+
+    def _end_if_stuck(self, calls: list[ray.ObjectRef]) -> None:
+        """End this process if another one is lost and this one still waits for it.
+
+        The connections of a node that vanishes stay open, so a collective would wait for
+        `SILENCE`. Ray notices much earlier.
+        """
+        try:
+            ray.get(calls)
+        except RayError:
+            time.sleep(NOTICE_SECONDS)
+            if self._calls is calls:
+                os._exit(1)
 
     def _first(self, failure: Failure) -> Failure:
         """Return what happened first: this failure, or one of another process."""
@@ -158,7 +178,7 @@ class RayPeers:
             ).remote(self._job, self._datasets)
             for rank in range(1, size)
         ]
-        ray.get([actor.__ray_ready__.remote() for actor in self._actors])
+        ray.get([a.__ray_ready__.remote() for a in self._actors], timeout=START_SECONDS)
         address = get_node_ip_address()
         store = _meeting(address, 0, size, is_master=True)
         self._calls = [
@@ -185,7 +205,7 @@ def join(store: Any, device: torch.device, rank: int, size: int) -> None:
     """
     use_interface_of(get_node_ip_address())
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=SILENCE)
 
 
 def use_interface_of(address: str) -> None:

@@ -69,6 +69,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def cleanup(self) -> None:
         """Save the trial in progress when the actor is stopped, as it is after Ctrl-C."""
-        self._worker.interrupt()
-        if self._peers:
-            self._peers.end()
+        try:
+            self._worker.interrupt()
+        finally:
+            if self._peers:
+                self._peers.end()

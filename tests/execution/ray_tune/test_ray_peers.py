@@ -18,7 +18,10 @@ from torch import Tensor, nn
 
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, open_store
 from superconv_ray.design.building import make_plan
+from superconv_ray.execution.ray_tune import ray_peers
+from superconv_ray.execution.request import Request
 from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
+from superconv_ray.execution.worker import Job
 from tests.execution.drivers import PATIENCE, driver, wait_for
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -204,6 +207,28 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_trained(
     with pytest.raises(ValueError, match="batch_size must be a multiple of the processes of a"):
         run(odd, store_uri, processes_per_trial=2)
     assert len(open_store(store_uri).trials()) == 0
+
+
+def test_a_process_that_waits_for_a_lost_one_ends(
+    ray_session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a node that vanishes: its connections stay open."""
+
+    def die() -> None:
+        os.abort()
+
+    ended: list[int] = []
+    lost = ray_session.remote(max_retries=0)(die).remote()
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(ray_peers, "NOTICE_SECONDS", 0.0)
+    peers = ray_peers.RayPeers(Job("nowhere", {}, 60.0), {}, Request(2.0, 0.0, processes=2))
+    for calls in ([lost], [ray_session.put(None)]):
+        peers._calls = calls
+        peers._end_if_stuck(calls)
+    assert ended == [1]
+    peers._calls = []  # the loss was noticed, and the trial has ended
+    peers._end_if_stuck([lost])
+    assert ended == [1]
 
 
 def test_ctrl_c_saves_a_trial_of_two_processes(
