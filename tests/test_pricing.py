@@ -12,6 +12,7 @@ from click.testing import Result
 
 from benchmarks.pricing import PREDICTED, SAME_SHAPES, Prediction, study_of, summary
 from superconv_ray.execution.pace import Spread
+from tests.image_files import make_folder
 
 STUDIES = Path(__file__).parents[1] / "studies"
 SHIPPED = sorted(
@@ -20,14 +21,23 @@ SHIPPED = sorted(
     for path in folder.glob("*.py")
     if path.stem != "settings"
 )
+OF_FILES = "imagenet"
+"""The study whose images must be there before it plans; the others plan without their data."""
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_every_shipped_study_has_a_price_without_its_data(
-    path: Path, superconv: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+def test_every_shipped_study_has_a_price_before_it_runs(
+    path: Path,
+    superconv: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    scale = ("--scale", "paper") if path.parent.name == "paper" else ()
+    scale: tuple[object, ...] = ("--scale", "paper") if path.parent.name == "paper" else ()
+    if path.stem == OF_FILES:
+        make_folder(tmp_path / "images" / "train", 400)
+        make_folder(tmp_path / "images" / "val", 2, seed=1000)
+        scale += ("--images", tmp_path / "images", "--fractions", "1.0")
     given = ("--slots", 8, "--price-per-hour", 2.5, "--images-per-second", 10_000)
     plan = superconv("plan", path, *scale, *given)
     assert plan.exit_code == 0, plan.stderr
