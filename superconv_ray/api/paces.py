@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -53,18 +54,20 @@ def known_paces(
 
 
 def _probed(plan: Plan, trials: Mapping[Hashable, Template]) -> dict[Hashable, Pace]:
-    """Measure workloads on this machine; one whose precision it does not have stays unknown."""
+    """Measure workloads on this machine.
+
+    A workload stays unknown if the machine does not have its precision, or if it diverges.
+    """
     if not trials:
         return {}
     from superconv_ray.execution.probe import Probe
 
     probe = Probe.here()
-    return {
-        key: probe.measure(
-            trial,
-            plan.study.models.get(trial.model, trial.model),
-            plan.datasets.get(trial.dataset) or DATASETS[trial.dataset],
-        )
-        for key, trial in trials.items()
-        if probe.has_precision_of(trial)
-    }
+    paces = {}
+    for key, trial in trials.items():
+        if probe.has_precision_of(trial):
+            model = plan.study.models.get(trial.model, trial.model)
+            data = plan.datasets.get(trial.dataset) or DATASETS[trial.dataset]
+            with contextlib.suppress(FloatingPointError):
+                paces[key] = probe.measure(trial, model, data)
+    return paces

@@ -23,7 +23,7 @@ from superconv_ray.training.model import ModelSource
 from superconv_ray.training.numerics import device_name, prepare_process, resolve_precision
 
 SECONDS = 3.0
-"""Time that the probe of a workload may take, besides its first steps."""
+"""Time that the probe of a workload may take, without its first steps."""
 SMALL_BATCH = 4
 """Batch of the first steps, which tell how much of the true batch there is time for."""
 WARM_UP, BLOCKS = 3, 8
@@ -78,6 +78,7 @@ class Probe:
 
         Raises:
             ValueError: The device does not have the trial's precision, or see `TrainingRun`.
+            FloatingPointError: The training diverges before a step could be measured.
         """
         with self._threads():
             batch, per_sample = self._largest_batch(trial, model, data)
@@ -114,18 +115,24 @@ class Probe:
         batch: int,
         blocks: int,
     ) -> list[float]:
-        """Seconds of a step, for as many blocks as there is time for; at least one."""
+        """Seconds of a step, for as many blocks as there is time for; at least one.
+
+        Raises:
+            FloatingPointError: The run diverges before.
+        """
         run = self._run(trial, model, data, batch, steps=10**6)
         self._train(run, WARM_UP if batch > SMALL_BATCH else 1)
         until = self.clock() + self.seconds
         found: list[float] = []
         # On a GPU, steps are queued; every check of the loss waits for them.
         unit = CHECK_INTERVAL if self.device.type == "cuda" else 1
-        while len(found) < blocks and (not found or self.clock() < until):
+        while not run.diverged and len(found) < blocks and (not found or self.clock() < until):
             number, before = run.step, run.train_seconds
             stop = self.clock() + self.seconds / BLOCKS
             self._train(run, unit, stop)
             found.append((run.train_seconds - before) / (run.step - number))
+        if not found:
+            raise FloatingPointError(f"{trial.model} diverges at step {run.step} of a probe")
         return found
 
     def _train(self, run: TrainingRun, steps: int, until: float = 0.0) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from superconv_ray import (
     Arm,
@@ -178,6 +178,22 @@ def test_where_nothing_is_left_there_is_no_time_to_estimate(store_uri: str) -> N
     assert plan.cost is not None
     assert (plan.cost.seconds, plan.cost.price) == ((0, 0, 0), (0, 0, 0))
     assert repr(plan).splitlines()[-1] == f"in {store_uri}: 12 done, 0 left"
+
+
+def test_the_pace_of_a_model_that_diverges_is_unknown() -> None:
+    class Diverging(nn.Module):
+        def __init__(self, input_shape: tuple[int, ...], classes: int, dropout: float) -> None:  # noqa: ARG002
+            super().__init__()
+            self.layer = nn.Linear(64, classes)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.layer(x.flatten(1))
+            return logits * float("nan")
+
+    own = study(base=Trial(model="own", batch_size=16), models={"own": Diverging})
+    assert repr(own.plan(probe=True)).endswith(
+        "estimated time: unknown (no pace of own on digits, batch 16)"
+    )
 
 
 def test_a_given_rate_prices_a_study_without_store_and_probe() -> None:

@@ -97,6 +97,18 @@ def test_a_batch_that_takes_too_long_is_scaled_and_said_so(clock: Clock) -> None
     assert clock.now < 30
 
 
+def test_a_model_that_diverges_in_the_warm_up_has_no_pace(clock: Clock) -> None:
+    model = timed(clock)
+
+    class Diverging(model):  # type: ignore[misc, valid-type]
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = super().forward(x)
+            return logits * float("nan")
+
+    with pytest.raises(FloatingPointError, match="small_cnn diverges at step 1 of a probe"):
+        probe(clock).measure(trial(32), Diverging, DATASETS["digits"])
+
+
 def test_a_precision_that_the_device_lacks_is_known_before(clock: Clock) -> None:
     assert probe(clock).has_precision_of(trial(32))
     assert not probe(clock).has_precision_of(trial(32, precision="tf32"))
