@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 NodeResources = Mapping[str, float]
 """Resource to amount, by Ray's names: CPU, GPU, memory."""
@@ -50,12 +50,24 @@ class Request:
 
     def misfit(self, nodes: Iterable[NodeResources]) -> str:
         """Return a message that no node has room for the trial, with what to do."""
+        nodes = list(nodes)
         sizes = {
             f"{node.get('CPU', 0.0):g} CPUs and {node.get('GPU', 0.0):g} GPUs" for node in nodes
         }
+        several = "" if self.processes == 1 else "--processes-per-trial, "
+        split = self._splits(nodes)
+        hint = f", split it by --processes-per-trial {split}" if split else ""
         place = "any node" if self.processes == 1 else "the nodes"
         return (
             f"a trial of {self} does not fit {place} of the cluster; its nodes have "
-            f"{', or '.join(sorted(sizes)) or 'nothing'}: lower --cpus-per-trial or "
-            "--gpus-per-trial, or add a node that is large enough"
+            f"{', or '.join(sorted(sizes)) or 'nothing'}: lower {several}--cpus-per-trial "
+            f"or --gpus-per-trial{hint}, or add a node that is large enough"
         )
+
+    def _splits(self, nodes: Sequence[NodeResources]) -> int | None:
+        """The least number of more processes whose parts fit the nodes; None if there is none.
+
+        On GPUs, a trial has one process for each already.
+        """
+        numbers = () if self.gpus else range(self.processes + 1, int(self.cpus) + 1)
+        return next((n for n in numbers if replace(self, processes=n).slots(nodes)), None)

@@ -77,6 +77,23 @@ def test_a_trial_of_several_processes_waits_for_nodes_unless_none_can_join(
         RoomWatch(Request(8.0, 0.0, processes=2), print)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        (Request(4.0, 0.0), "lower --cpus-per-trial or --gpus-per-trial, split it"),
+        (Request(4.0, 0.0, processes=2), "lower --processes-per-trial, --cpus-per-trial or"),
+        (Request(9.0, 0.0), None),
+        (Request(4.0, 1.0), None),
+    ],
+)
+def test_a_trial_that_fits_in_parts_should_have_several_processes(
+    wanted: Request, hint: str | None
+) -> None:
+    said = wanted.misfit([{"CPU": 3.0, "GPU": 1.0}, {"CPU": 1.0}])
+    assert (", split it by --processes-per-trial 4, or add" in said) == (hint is not None)
+    assert hint is None or hint in said
+
+
 @pytest.mark.parametrize("gpus", [0.0, 1.0])
 def test_trials_wait_for_workers_on_a_cluster_without_any(
     gpus: float, monkeypatch: pytest.MonkeyPatch
