@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from benchmarks.gpu.report import (
     page,
     record_of,
 )
-from benchmarks.gpu.sharing import share_by_auto
+from benchmarks.gpu.sharing import share_by_auto, together
 from benchmarks.recording import FOLDER, Figure
 
 ROOT = Path(__file__).parents[1]
@@ -105,6 +106,26 @@ def test_the_share_that_a_measured_trial_gets_is_a_whole_fraction_of_the_card() 
     # (1.25 x 2 GiB + 600 MiB for CUDA) fit 25 times into 80 GiB, of which leading digits count: 24
     assert share_by_auto("resnet20", 2 * gib, 80 * gib) == pytest.approx(80 * gib / 24, rel=1e-2)
     assert share_by_auto("resnet20", 79 * gib, 80 * gib) == 80 * gib
+
+
+def test_a_process_that_does_not_start_leaves_no_other_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    class Recorded(subprocess.Popen[str]):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **options)
+            started.append(self)
+
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no\nexec sleep 60\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    with pytest.raises(RuntimeError, match="a process of 2 did not start to train lenet"):
+        together(2, "lenet", 1, CPU)
+    assert [process.returncode for process in started] == [-signal.SIGKILL] * 2
 
 
 def test_an_error_of_a_point_is_a_finding() -> None:

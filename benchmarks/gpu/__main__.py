@@ -2,11 +2,12 @@
 
     python -m benchmarks.gpu [--quick] [--points 2 3] [--output gpu.json] [--save]
 
-It needs torch and the package's light dependencies (click, pandas, pyarrow, rich, scipy), and for
-the first point pytest and hypothesis. Ray is not imported: studies run in this process, as with
-`--local`. Without a GPU every point does its part for CPUs, or says that it needs CUDA. With
-`--save`, the findings of a GPU are written to benchmarks/results, from which the documentation's
-page is made. The exit code is 1 if a check fails.
+It needs torch and the package's light dependencies (click, pandas, pillow, pyarrow, rich,
+scipy, scikit-learn), and for the first point pytest, hypothesis and schedulefree. Ray is not
+imported: studies run in this process, as with `--local`. Without a GPU every point does its part
+for CPUs, or says that it needs CUDA. With `--save`, the findings of a GPU are written to
+benchmarks/results, from which the documentation's page is made. The exit code is 1 if a check
+fails.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from benchmarks.recording import Figure
 ROOT = Path(__file__).parents[2]
 FILES = ("tests/training", "tests/execution/test_worker_failures.py")
 """Files with tests marked `device`, which need neither Ray nor a cluster."""
-NEEDED = ("pytest", "hypothesis")
+NEEDED = ("pytest", "hypothesis", "schedulefree")
 
 
 def run(settings: Settings) -> Found:

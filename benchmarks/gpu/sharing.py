@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -82,21 +82,42 @@ def together(
     """Seconds until so many processes, begun at once, have trained; and memory of one."""
     command = [sys.executable, "-m", "benchmarks.gpu.sharing", "--device", str(settings.device)]
     command += ["--model", model, "--steps", str(steps)]
-    processes = [
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(count)
-    ]
+    with _processes(command, count, environment or {}) as processes:
+        seconds, found = _trained(processes, model)
+    largest: dict[str, float] = max(found, key=lambda one: one["peak"])
+    return {**largest, "seconds": seconds}
+
+
+@contextlib.contextmanager
+def _processes(
+    command: Sequence[str], count: int, environment: Mapping[str, str]
+) -> Iterator[list[subprocess.Popen[str]]]:
+    """Start processes; if an error ends their work together, none is left running."""
+    with contextlib.ExitStack() as ends:
+        processes = []
+        for _ in range(count):
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            ends.enter_context(process)  # waits for it
+            ends.callback(process.kill)  # before that; nothing happens to one that has ended
+            processes.append(process)
+        yield processes
+
+
+def _trained(
+    processes: Sequence[subprocess.Popen[str]], model: str
+) -> tuple[float, list[dict[str, float]]]:
+    """Let processes train at once: seconds until all have, and what each of them measured."""
     for process in processes:
         assert process.stdout is not None
         if process.stdout.readline().strip() != READY:
-            raise RuntimeError(f"a process of {count} did not start to train {model}")
+            raise RuntimeError(f"a process of {len(processes)} did not start to train {model}")
     started = time.perf_counter()
     for process in processes:
         assert process.stdin is not None
@@ -109,8 +130,7 @@ def together(
     seconds = time.perf_counter() - started
     for process in processes:
         process.communicate()
-    largest: dict[str, float] = max(found, key=lambda one: one["peak"])
-    return {**largest, "seconds": seconds}
+    return seconds, found
 
 
 @contextlib.contextmanager
