@@ -26,6 +26,7 @@ from superconv_ray.data.catalog import (
 )
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.data.decoding import DRAWS, random_crop
+from superconv_ray.data.images import DataUnavailableError, NoBatchError
 from superconv_ray.data.order import SampleOrder
 from superconv_ray.data.own_augmentation import OwnAugmentation
 from superconv_ray.data.seeds import derive_seed
@@ -256,10 +257,17 @@ class TrainingBatches:
             )
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return x, float32 [b, c, ...] (channels_last) or [b, f], and y, int64 [b], of a step."""
+        """Return x, float32 [b, c, ...] (channels_last) or [b, f], and y, int64 [b], of a step.
+
+        Raises:
+            DamagedImageError, ChangedDataError, NoBatchError: See `ImageSource`.
+        """
         chosen = self._order.batch(step)
         if self.load:
-            x = self._ahead.get(step, self.load)
+            try:
+                x = self._ahead.get(step, self.load)
+            except DataUnavailableError as error:
+                raise NoBatchError(str(error)) from None
             y = self._labels.index_select(0, chosen.to(self._labels.device))
         else:
             x, y = self._inputs.index_select(0, chosen), self._labels.index_select(0, chosen)

@@ -35,6 +35,10 @@ class DataUnavailableError(OSError):
     """The images cannot be read at the moment. Nothing is wrong with the trial that needs them."""
 
 
+class NoBatchError(DataUnavailableError):
+    """The images of a training batch cannot be read: its step has not begun."""
+
+
 IMAGE_ERRORS = (DamagedImageError, ChangedDataError, DataUnavailableError)
 """Errors of reading images, whose messages say everything."""
 

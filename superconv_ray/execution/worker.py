@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from superconv_ray.data.images import AnyDataset, DataUnavailableError
+from superconv_ray.data.images import AnyDataset, NoBatchError
 from superconv_ray.data.streaming import Load
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
@@ -166,7 +166,7 @@ class Worker:
             self._peers.train()
         try:
             run.train(pause=lambda: interrupted() or time.monotonic() >= stop_at)
-        except DataUnavailableError:
+        except NoBatchError:  # not what an evaluation raises: its row would be missing
             if not self._peers:
                 self._save(run)  # the step has not begun to change the weights
             raise

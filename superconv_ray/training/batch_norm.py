@@ -33,15 +33,17 @@ def reestimated_statistics(model: nn.Module, show_samples: Callable[[], None]) -
         (module.momentum, {k: v.clone() for k, v in module.state_dict().items()})
         for module in norms
     ]
-    model.eval()  # without dropout
-    for module in norms:
-        module.reset_running_stats()
-        module.momentum = None  # a plain average over batches
-        module.train()
-    if norms:
-        show_samples()
-    yield bool(norms)
-    for module, (momentum, state) in zip(norms, kept, strict=True):
-        module.load_state_dict(state)
-        module.momentum = momentum
-    model.train()
+    try:
+        model.eval()  # without dropout
+        for module in norms:
+            module.reset_running_stats()
+            module.momentum = None  # a plain average over batches
+            module.train()
+        if norms:
+            show_samples()
+        yield bool(norms)
+    finally:
+        for module, (momentum, state) in zip(norms, kept, strict=True):
+            module.load_state_dict(state)
+            module.momentum = momentum
+        model.train()

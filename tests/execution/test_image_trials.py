@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from rich.console import Console
 
 from superconv_ray import Arm, ImageDataset, Study, Trial, image_folder, iterations, open_store
-from superconv_ray.data import image_files
+from superconv_ray.data import image_files, streaming
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution import worker as worker_module
@@ -112,7 +113,6 @@ def test_a_file_that_changes_while_a_study_runs_fails_the_trial_by_name(
 
 def test_a_folder_that_goes_away_costs_no_step(root: Path, store_uri: str) -> None:
     trial, data = trial_of(root)
-    worker_of(f"{store_uri}-whole", data, []).start(trial)
     undisturbed = worker_of(f"{store_uri}-whole", data, [])
     undisturbed.start(trial)
     assert undisturbed.work() is not None
@@ -141,6 +141,37 @@ def test_a_folder_that_goes_away_costs_no_step(root: Path, store_uri: str) -> No
     )
     assert ended.equals(expected)
     assert told == [] or "waiting for images" in told[0]
+
+
+def test_test_images_that_go_away_at_an_evaluation_cost_no_row(
+    root: Path, store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "KEPT_BYTES", 0)  # each evaluation reads them
+    trial, data = trial_of(root)
+
+    def rest(uri: str) -> str | None:
+        worker = worker_of(uri, data, [])
+        worker.start(trial)
+        outcome = worker.work()
+        assert outcome is not None
+        return outcome.error
+
+    rest(f"{store_uri}-whole")
+    worker = worker_of(store_uri, data, [])
+    worker.start(trial)
+    worker.work(0.0)
+    assert worker._run is not None
+    worker._run.train(pause=lambda: worker.position[0] == 5)  # between evaluations
+    worker.interrupt()
+    (root / "val").rename(root / "unmounted")
+    assert "no such folder any more" in str(rest(store_uri))
+    (root / "unmounted").rename(root / "val")
+    assert rest(store_uri) is None
+    timed = ["train_seconds"]
+    ended, expected = (
+        open_store(uri).curves().drop(columns=timed) for uri in (store_uri, f"{store_uri}-whole")
+    )
+    pd.testing.assert_frame_equal(ended, expected)
 
 
 @pytest.mark.parametrize(("limit", "lines"), [(0.0, 1), (1.0, 0)])

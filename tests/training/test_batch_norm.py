@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from superconv_ray.models.ghost_batch_norm import GhostBatchNorm
+from superconv_ray.training.batch_norm import reestimated_statistics
 from tests.training.made import (
     SoftmaxRegression,
     bits,
@@ -79,6 +80,22 @@ def test_reestimated_statistics_are_averages_over_the_training_samples() -> None
         expected = (run.model(x).argmax(1) == y).double().mean().item()
     run.restore(kept)
     assert run.outcome().measurements["test_accuracy_reestimated"] == pytest.approx(expected)
+
+
+def test_samples_that_cannot_be_read_leave_the_running_statistics_as_they_were() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4))
+    model(torch.randn(8, 4))
+    before = {name: bits(value) for name, value in model.state_dict().items()}
+
+    def show_half() -> None:
+        model(torch.ones(8, 4))
+        raise OSError("unmounted")
+
+    with pytest.raises(OSError, match="unmounted"), reestimated_statistics(model, show_half):
+        pass
+    assert {name: bits(value) for name, value in model.state_dict().items()} == before
+    assert model[1].momentum == 0.1
+    assert model.training
 
 
 def test_a_model_without_batch_norm_reports_equal_accuracies() -> None:
