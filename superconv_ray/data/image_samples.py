@@ -40,8 +40,8 @@ def image_samples(
     """Return a data set of your own map-style data sets, such as torchvision's.
 
     A sample is an image and its class, an integer from 0. An image is encoded (bytes), a PIL image,
-    an array [height, width] or [height, width, channels] of uint8, or a tensor [channels, height,
-    width] of uint8. The same number must always give the same image: leave random augmentation to
+    an array [height, width] or [height, width, channels] of uint8, or a tensor [height, width] or
+    [channels, height, width] of uint8. The same number must always give the same image: leave random augmentation to
     the trial's `augment`. Samples are read by several threads, and by workers that have received
     the objects by pickle.
 
@@ -154,7 +154,7 @@ def _picture(image: Any) -> Image.Image:
     if isinstance(image, Image.Image):
         return image
     if hasattr(image, "movedim"):  # a tensor
-        image = image.movedim(0, -1).cpu().numpy()
+        image = (image.movedim(0, -1) if image.ndim == 3 else image).cpu().numpy()
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim not in (2, 3):
         found = (
             f"{image.dtype} of shape {image.shape}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from superconv_ray.data.decoding import DamagedImageError, center_crop
+from superconv_ray.data.decoding import Box, DamagedImageError, center_crop
 from superconv_ray.data.image_samples import image_samples
 from superconv_ray.data.images import ImageDataset
 from tests.image_files import CLASSES, picture
@@ -64,10 +64,25 @@ def test_images_of_any_form_give_the_same_pixels(form: Callable[[Any], Any]) -> 
 
 
 @pytest.mark.parametrize(
-    "form", [lambda im: np.asarray(im)[..., 0], lambda im: np.asarray(im)[..., :1]]
+    "form",
+    [
+        lambda im: np.asarray(im)[..., 0],
+        lambda im: np.asarray(im)[..., :1],
+        lambda im: torch.from_numpy(np.array(im)[..., 0]),
+        lambda im: torch.from_numpy(np.array(im)[..., 0])[None],
+    ],
 )
-def test_grey_arrays_become_rgb(form: Callable[[Any], Any]) -> None:
-    found = data_of(form).train.pixels(0, center_crop(1.0), 8)
+def test_grey_images_become_rgb_and_stay_upright(form: Callable[[Any], Any]) -> None:
+    def upper_half(width: int, height: int) -> Box:
+        return 0, 0, width, height / 2
+
+    def black_below(image: Any) -> Any:
+        image.paste((0, 0, 0), (0, image.height // 2, image.width, image.height))
+        return form(image)
+
+    data = data_of(black_below)
+    assert data.train.pixels(0, upper_half, 8)[:6].min() > 0
+    found = data.train.pixels(0, center_crop(1.0), 8)
     assert found.shape == (8, 8, 3)
     assert np.array_equal(found[..., 0], found[..., 1])
 
