@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -121,13 +122,22 @@ def problems(listing: Listing, *, whole: bool) -> dict[str, str]:
     known = _known(listing.root, whole)
     keys = dict(zip(listing.names, zip(listing.sizes, listing.changed, strict=True), strict=True))
     new = [name for name in listing.names if name not in found and (name, *keys[name]) not in known]
+    unreadable = {}  # which may soon be otherwise
+
+    def check(name: str) -> str | None:
+        try:
+            return _problem(listing.root, name, whole)
+        except OSError as error:
+            unreadable[name] = f"cannot be read: {error}"
+            return None
+
     with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as pool:
-        answers = list(pool.map(lambda name: _problem(listing.root, name, whole), new))
-    known |= {(name, *keys[name]): answer for name, answer in zip(new, answers, strict=True)}
+        answers = dict(zip(new, pool.map(check, new), strict=True))
+    known |= {(name, *keys[name]): answers[name] for name in new if name not in unreadable}
     if new:
         _note(listing.root, whole, known)
     checked = ((name, known.get((name, *keys[name]))) for name in listing.names)
-    return found | {name: problem for name, problem in checked if problem}
+    return found | unreadable | {name: problem for name, problem in checked if problem}
 
 
 def _problem(root: str, name: str, whole: bool) -> str | None:
@@ -174,7 +184,7 @@ def _note(root: str, whole: bool, known: _Checked) -> None:
 @contextlib.contextmanager
 def replaced(file: Path) -> Iterator[Path]:
     """Yield a path to write to, which becomes the file at the end; no reader sees half of it."""
-    new = file.with_name(f".{file.name}.{os.getpid()}")
+    new = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         yield new
         new.replace(file)

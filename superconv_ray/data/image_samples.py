@@ -41,9 +41,9 @@ def image_samples(
 
     A sample is an image and its class, an integer from 0. An image is encoded (bytes), a PIL image,
     an array [height, width] or [height, width, channels] of uint8, or a tensor [height, width] or
-    [channels, height, width] of uint8. The same number must always give the same image: leave random augmentation to
-    the trial's `augment`. Samples are read by several threads, and by workers that have received
-    the objects by pickle.
+    [channels, height, width] of uint8. The same number must always give the same image: leave
+    random augmentation to the trial's `augment`. Samples are read by several threads, and by
+    workers that have received the objects by pickle.
 
     Classes are taken from an attribute ``targets`` or ``labels``; if there is neither, every sample
     is read once.

@@ -144,6 +144,33 @@ def test_a_folder_that_cannot_keep_what_was_checked_does_no_harm(root: Path, cac
     assert len(data_of(root).train) == 12
 
 
+def test_a_file_that_cannot_be_read_is_named_and_is_not_held_against_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = image_files._problem
+
+    def unreadable(place: str, name: str, whole: bool) -> str | None:
+        if name == "ant/000.jpg":
+            raise PermissionError("not yours")
+        return real(place, name, whole)
+
+    monkeypatch.setattr(image_files, "_problem", unreadable)
+    with pytest.raises(ValueError, match=r"val/ant/000.jpg \(cannot be read: not yours\)"):
+        data_of(root)
+    checked = []
+    monkeypatch.setattr(image_files, "_problem", lambda _, name, __: checked.append(name))
+    assert len(data_of(root).train) == 12
+    assert checked == ["ant/000.jpg"] * 2
+
+
+def test_processes_of_several_containers_replace_a_file_side_by_side(tmp_path: Path) -> None:
+    file = tmp_path / "shared"
+    with image_files.replaced(file) as one, image_files.replaced(file) as other:  # equal pids
+        one.write_text("one")
+        other.write_text("other")
+    assert file.read_text() == "one"
+
+
 def test_a_class_without_images_is_refused(root: Path) -> None:
     (root / "train" / "dog").mkdir()
     with pytest.raises(ValueError, match=r"every class must have images, but .*train/dog has none"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import io
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def write(path: Path, images: Any, labels: Any, *, struct: bool = True) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if struct:
         images = [{"bytes": image, "path": None} for image in images]
-    pq.write_table(pa.table({"image": images, "label": labels, "extra": labels}), path)
+    table = pa.table({"image": images, "label": labels, "extra": labels})
+    pq.write_table(table, path, compression="none")
     return path
 
 
@@ -100,7 +102,7 @@ def test_the_digest_is_that_of_the_rows_and_not_of_the_files(root: Path) -> None
 def test_images_are_unpacked_once_on_each_machine(root: Path, cache: Path) -> None:
     data = data_of(root)
     unpacked = {path: path.stat().st_mtime_ns for path in (cache / "unpacked").iterdir()}
-    assert len(unpacked) == 4
+    assert [sum(path.suffix == kind for path in unpacked) for kind in (".arrow", ".json")] == [2, 2]
     assert data_of(root).digest() == data.digest()
     assert {p: p.stat().st_mtime_ns for p in (cache / "unpacked").iterdir()} == unpacked
     for path in unpacked:
@@ -119,6 +121,39 @@ def test_a_machine_that_finds_other_files_says_so(root: Path, cache: Path) -> No
     with pytest.raises(ChangedDataError, match=r"train/1.parquet is not what it was"):
         data.train.pixels(0, center_crop(1.0), 8)
     assert not list((cache / "unpacked").glob("*.json"))
+
+
+def test_a_machine_that_finds_other_images_of_equal_size_says_so(root: Path, cache: Path) -> None:
+    data = data_of(root)
+    for path in (cache / "unpacked").iterdir():
+        path.unlink()
+    _table.cache_clear()
+    file = root / "train" / "1.parquet"
+    whole = file.read_bytes()
+    first = rows(4)[0][7]
+    assert whole.count(first) == 1
+    file.write_bytes(whole.replace(first, first[:-40] + bytes(40)))
+    for _ in range(2):  # nothing that is wrong is kept
+        with pytest.raises(ChangedDataError, match=r"0\.parquet is not .* are others"):
+            data.train.pixels(0, center_crop(1.0), 8)
+    file.write_bytes(whole)
+    assert colors(data) == [0, 1, 2] * 4
+
+
+def test_processes_of_a_machine_that_begin_together_unpack_once(
+    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_of(root)
+    (cache / "unpacked").rename(cache / "ready")
+    written = {path.name: path.stat().st_ino for path in (cache / "ready").iterdir()}
+
+    def wait_for_another_process(*_: object) -> None:
+        for path in (cache / "ready").iterdir():
+            path.rename(cache / "unpacked" / path.name)
+
+    monkeypatch.setattr(fcntl, "flock", wait_for_another_process)
+    data_of(root)
+    assert {path.name: path.stat().st_ino for path in (cache / "unpacked").iterdir()} == written
 
 
 def test_damaged_rows_are_refused_by_name_or_skipped_and_counted(root: Path) -> None:
