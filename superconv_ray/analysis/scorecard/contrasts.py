@@ -122,9 +122,11 @@ def per_replicate(
 
     Returns:
         By arm, or by (arm, *values of `by`): the value of each replicate that has all of them.
+        Which replicates these are does not depend on `value`, so that numbers of several columns of
+        the same trials are pairs as well.
 
     Raises:
-        ValueError: No replicate has all, or as `analysis.compare`.
+        ValueError: No replicate has all, a training lacks the value, or as `analysis.compare`.
     """
     found = finished_trainings(trials, by, value)
     require_distinct(found, by)

@@ -122,6 +122,18 @@ def test_replicates_that_lack_a_point_are_left_out() -> None:
     ]
 
 
+def test_columns_of_the_same_trials_are_pairs() -> None:
+    """No column leaves out a replicate that another one has: a missing value is an error."""
+    rows = [run("a", seed, 0.8, curvature=float(seed), steps=n) for seed in (0, 1) for n in (1, 2)]
+    whole = [*rows, run("a", 2, 0.8, curvature=2.0, steps=1)]
+    for value in ("test_accuracy", "curvature"):
+        found = of_arm(per_replicate(frame(whole), ["steps"], value), "a")
+        assert [len(own.values) for own in found.values()] == [2, 2]
+    rows[0]["curvature"] = math.nan
+    with pytest.raises(ValueError, match="curvature must be finite in every training, got nan"):
+        per_replicate(frame(rows), ["steps"], "curvature")
+
+
 def test_no_complete_replicate_is_an_error() -> None:
     rows = [run("a", 0, 0.8), run("b", 1, 0.7)]
     with pytest.raises(ValueError, match="no seed has finished at all points"):
