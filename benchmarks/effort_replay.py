@@ -2,7 +2,7 @@
 
     python -m benchmarks.effort_replay --save
 
-Accuracies are drawn anew for each seed from a normal distribution with the means and covariances
+Accuracies are drawn again for each seed from a normal distribution with the means and covariances
 that a study recorded at each point of its sweep. What is true is therefore known, and a table is
 wrong if any of its verdicts is. All rules start with 3 seeds, may use 12, and give each row of the
 table the same share of 5 %:

@@ -26,7 +26,7 @@ points of test accuracy; all 60 intervals of the study hold together at 95 %:
      1,000     100     +0.2 [-0.6, +1.0]     +0.1 [-1.1, +1.4]     +0.2 [-1.3, +1.7]
 
 There is no super-convergence to see here: all rows are undecided, and so are all factors (intervals
-from 0 to 14 or more). So whether the factor grows as labels become scarce cannot be told. Every arm
+from 0 to 14 or more). So whether the factor grows as labels become scarce is undecided. Every arm
 is within a point of its best after 30 of 100 epochs, whatever its schedule, because 0.01 is close
 to the best rate of LeNet at batch size 64. Where the published baseline's rate is far below it, the
 published factor appears: see `paper/mnist_lenet.py` and `quickstart.py`. 1cycle by the range test,

@@ -115,7 +115,7 @@ class Readers:
 
 
 def read_study(place: Path, names: Collection[str] = OF_A_STUDY) -> dict[str, Reading]:
-    """Ask some of the readers that return frames, without what is measured anew."""
+    """Ask some of the readers that return frames, without what is measured again."""
     readers = frames(lambda: open_store(place), MEASURED_ANEW)
     return {name: _ask(readers[name]) for name in names}
 

@@ -22,7 +22,7 @@ Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 10
 times as large changes test accuracy by +7.3 points [+5.5, +9.1] at equal iterations, by -14.3
 [-17.6, -11.1] at equal epochs, and by +2.7 [+1.6, +3.8] at equal time; and the generalization gap
 by +0.1 [-1.2, +1.4], +2.5 [+0.4, +4.5] and +0.7 [-0.7, +2.2] points: whether it depends on the
-batch cannot be told, once other test images count.
+batch is undecided, once other test images count.
 """
 
 from collections.abc import Mapping, Sequence

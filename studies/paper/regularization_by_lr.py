@@ -11,7 +11,7 @@ which the network fits at small rates, so that there is something to regularize.
 
 Measured at the laptop scale on 2026-11-28, one core of an Intel Xeon (bf16), 8 seeds, along the
 ramp, with 95 % intervals: training loss +0.19 [-0.07, +0.45], test loss +0.10 [-3.12, +3.32]. It
-cannot be told. In some runs training loss falls to 0 along the ramp and test loss below 0.1. In
+is undecided. In some runs training loss falls to 0 along the ramp and test loss below 0.1. In
 others test loss jumps, because the averages of batch norm lag behind.
 """
 

@@ -43,7 +43,7 @@ def factor_trend(
     point is never dropped. The slope is computed for the least and the largest of the factors that
     are possible, so that it is known up to a bound, or not at all.
 
-    The interval covers the whole procedure: targets, factors and slopes are computed anew from
+    The interval covers the whole procedure: targets, factors and slopes are recomputed from
     redrawn means (`redrawn_means`), which are redrawn jointly for both arms, all budgets and all
     numbers of labels, because these share seeds and test samples. It reaches from the lower
     percentile of the least slope to the upper one of the largest, and so covers the true slope

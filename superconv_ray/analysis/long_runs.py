@@ -40,13 +40,12 @@ def time_to_accuracy(
 
     The interval contains the percentiles of the factor over redrawn means of both (`redrawn_means`:
     paired by seed and subset, and over test samples where it is known which are right). All
-    intervals of the table hold together at 95 %. The verdict is
-    "super-converges" if an interval begins at `fewer_times` or above, "does not" if it ends below,
-    else "undecided". A censored factor has an open interval on its unknown side: an arm that never
-    gets there is "does not" only if its longest run is long enough to tell, and one that is better
-    from its shortest run on "super-converges" only if that run is short enough. The interval fails
-    where the arm's curve is flat. The best of an arm's noisy budgets is biased upwards, which
-    favors arms with many budgets.
+    intervals of the table hold together at 95 %. The verdict is "super-converges" if an interval
+    begins at `fewer_times` or above, "does not" if it ends below, else "undecided". A censored
+    factor has an open interval on its unknown side: an arm that never gets there is "does not" only
+    if its longest run is long enough to tell, and one that is better from its shortest run on
+    "super-converges" only if that run is short enough. The interval fails where the arm's curve is
+    flat. The best of an arm's noisy budgets is biased upwards, which favors arms with many budgets.
 
     Args:
         trials: As from ``open_store(...).trials(study, correctness=True)``, of a study that sweeps

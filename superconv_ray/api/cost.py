@@ -26,7 +26,7 @@ from superconv_ray.planning.planner import Planner, Stage
 START_SECONDS = Spread(5.0, 10.0, 20.0)
 """Start of Ray on a machine and of its workers, which load torch."""
 TRIAL_SECONDS = Spread(0.02, 0.05, 0.1)
-"""What a trial takes besides steps and evaluations: its model, its row in the store, Tune."""
+"""Overhead of a trial, without its steps and evaluations: its model, its row in the store, Tune."""
 EARLIEST_END = 0.5
 """Share of its steps after which a trial that tries out a rate may have diverged."""
 FURTHER_SEEDS = Spread(0.0, 0.5, 1.0)

@@ -77,7 +77,7 @@ class StudyPlan:
     Attributes:
         plan: The checked study.
         stored: What the store has of the study; None if no store was given.
-        cost: Time and price of what is left; None if there is nothing to tell them from.
+        cost: Time and price of what is left; None without a store or an option of it.
     """
 
     def __init__(

@@ -19,8 +19,8 @@ MODELED = (
     *("optimizer", "optimizer_digest", "augment", "augment_digest", "loss", "loss_digest"),
     *("ghost_batch_size", "hessian_free_interval"),
 )
-"""Settings besides data, dropout and sharpness that decide how long a trial takes, whatever their
-values do to the result. Rates, schedules, lengths, labels and seeds do not."""
+"""Settings, other than data, dropout and sharpness, that decide how long a trial takes, whatever
+their values do to the result. Rates, schedules, lengths, labels and seeds do not."""
 EVALUATED = ("steps", "eval_interval", "eval_count", "validation_fraction", "data_count")
 COST_FIELDS = ("dataset", "dataset_digest", "dropout", "sharpness", *MODELED, *EVALUATED)
 """Settings on which the time of a trial depends."""

@@ -79,7 +79,9 @@ def sharpness(model: nn.Module, samples: Samples, loss: Loss) -> dict[str, float
 
 
 def hessian_product(loss: Tensor, parameters: Sequence[nn.Parameter], vector: Floats) -> Floats:
-    """The Hessian of a loss, times a vector: the gradient of gradient x vector (Pearlmutter 1994).
+    """Return the product of a loss's Hessian and a vector, by Pearlmutter's method (1994).
+
+    It is the gradient of gradient x vector.
 
     Args:
         loss: A scalar with its graph.

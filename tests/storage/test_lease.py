@@ -267,7 +267,7 @@ def test_a_claim_that_came_back_all_the_same_does_not_count(
             pass
 
 
-# Claims whose age cannot be told
+# Claims whose age is unknown
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,8 @@ def gap_trend(
     settings and their slope for each arm (Laird & Ware 1982, Biometrics 38, 963-974): where every
     replicate has all points, averaging slopes gives the estimate and standard error of REML, with
     the degrees of freedom of an exact test. A replicate that lacks a point is left out, because its
-    slope would be one of other
-    points. Where the trials tell which test samples are right, the intervals count the choice of
-    the test set as well (`crossed_interval`).
+    slope would be one of other points. Where the trials tell which test samples are right, the
+    intervals count the choice of the test set as well (`crossed_interval`).
 
     A gap that first grows and then falls may have a mean slope of 0: look at `compare` as well.
 

@@ -15,7 +15,7 @@ ARMS = ["a", "b"]
 
 
 def factors() -> pd.DataFrame:
-    """A factor that is known, two bounds, and one that cannot be told."""
+    """A factor that is known, two bounds, and one that is undecided."""
     return pd.DataFrame(
         {
             "steps": [50, 100, 200, 400],
