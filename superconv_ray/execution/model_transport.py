@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from torch.utils.data import ConcatDataset, Subset
 
 from superconv_ray.data.image_samples import OwnImages
 from superconv_ray.data.images import ImageDataset
@@ -25,11 +26,24 @@ def code_of(plan: Plan) -> dict[str, Code]:
     models = {f"model {name!r}": build for name, build in plan.study.models.items()}
     functions = {f"{field} {name!r}": own.function for (field, name), own in plan.functions.items()}
     datasets = {
-        f"data set {name!r}": type(data.train.samples)
+        f"class {kind.__name__} of data set {name!r}": kind
         for name, data in plan.datasets.items()
-        if isinstance(data, ImageDataset) and isinstance(data.train, OwnImages)
+        if isinstance(data, ImageDataset)
+        for images in (data.train, data.test)
+        if isinstance(images, OwnImages)
+        for kind in _classes(images.samples)
     }
     return {**models, **functions, **datasets}
+
+
+def _classes(samples: Any) -> Iterator[type]:
+    """Yield the classes of a user's samples, and of those that torch's wrappers hold."""
+    yield type(samples)
+    if isinstance(samples, Subset):
+        yield from _classes(samples.dataset)
+    if isinstance(samples, ConcatDataset):
+        for part in samples.datasets:
+            yield from _classes(part)
 
 
 @contextlib.contextmanager

@@ -9,12 +9,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
+from torch.utils.data import ConcatDataset, Subset
 
-from superconv_ray import Arm, Study, Trial, from_range_test, iterations, open_store
+from superconv_ray import (
+    Arm,
+    Study,
+    Trial,
+    from_range_test,
+    image_samples,
+    iterations,
+    open_store,
+)
 from superconv_ray.design.building import make_plan
-from superconv_ray.execution.model_transport import check_code_loads, shipped_by_value
+from superconv_ray.execution.model_transport import check_code_loads, code_of, shipped_by_value
 from superconv_ray.execution.session import RunOptions, run_plan
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -59,6 +69,33 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]
 def test_a_model_of_a_module_that_only_the_driver_has_travels_as_code(net: ModuleType) -> None:
     with shipped_by_value([net.plain]):
         check_code_loads({"net": net.plain})
+
+
+def test_classes_of_both_parts_and_inside_of_wrappers_travel_as_code() -> None:
+    class Images(list[Any]):
+        pass
+
+    class Others(Images):
+        pass
+
+    class Tests(Images):
+        pass
+
+    def rows_of(kind: type[Images]) -> Any:
+        return kind((np.zeros((4, 4), np.uint8), k % 2) for k in range(8))
+
+    train: Any = ConcatDataset([Subset(rows_of(Images), range(6)), rows_of(Others)])
+    study = Study(
+        name="wrapped",
+        base=Trial(dataset="mine", batch_size=4),
+        arms={"constant": Arm(policy="constant", max_lr=0.1)},
+        budget=iterations(2),
+        seeds=1,
+        datasets={"mine": image_samples(train, rows_of(Tests), image_size=4)},
+    )
+    code = code_of(make_plan(study))
+    assert {Images, Others, Tests} <= set(code.values())
+    assert code["class Tests of data set 'mine'"] is Tests
 
 
 def test_a_package_that_a_node_lacks_is_named_before_anything_is_trained(
