@@ -36,7 +36,7 @@ import torch
 from benchmarks.photographs import make_photographs
 from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray.data.batches import Statistics, TrainingBatches
-from superconv_ray.data.decoding import DRAWS, Box, decode, random_crop
+from superconv_ray.data.decoding import DRAWS, decode, random_crop
 from superconv_ray.data.device_data import streamed
 from superconv_ray.data.image_folder import image_folder
 from superconv_ray.data.images import ImageDataset
@@ -44,7 +44,6 @@ from superconv_ray.data.streaming import StreamedInputs
 
 SIZES = (64, 224)
 BATCH = 64
-Decoder = Callable[[bytes, Box, int], object]
 
 
 def crops(count: int) -> list[list[float]]:

@@ -205,6 +205,7 @@ class TrainingBatches:
         statistics: See `input_statistics`.
         shown: int64, the places in a batch whose images are decoded, if others are not looked at;
             these stay black. None: all of them.
+        steps: Number of steps of the run; no images of later ones are decoded. None: unknown.
 
     Raises:
         ValueError: `batch_size` < 1, no indices, or an augmentation that does not apply.
@@ -221,6 +222,7 @@ class TrainingBatches:
         augment: Augment | ResizedCrop | OwnAugmentation,
         statistics: Statistics,
         shown: Tensor | None = None,
+        steps: int | None = None,
     ) -> None:
         self._own = augment if isinstance(augment, OwnAugmentation) else None
         self._augment = "none" if isinstance(augment, OwnAugmentation) else on_device(augment)
@@ -249,7 +251,7 @@ class TrainingBatches:
             crops = crops_while_decoding(augment)
             self.load = Load(inputs.threads)
             self._ahead = inputs.ahead(
-                lambda step: self._begin(inputs, step, crops), len(self._shown)
+                lambda step: self._begin(inputs, step, crops), len(self._shown), steps
             )
         elif crops_while_decoding(augment):
             raise ValueError(

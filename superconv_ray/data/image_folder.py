@@ -47,7 +47,8 @@ def image_folder(
             ``LOC_val_solution.csv`` of ImageNet. Suffixes of files may be missing.
         center_crop: Side of the central square, as a share of an image's shorter side.
         damaged: "refuse" raises an error if files are no images or truncated, by their first and
-            last bytes. "skip" decodes each file once, and leaves out those that cannot be.
+            last bytes; at a URI, only by name and size. "skip" decodes each file once, and leaves
+            out those that cannot be.
 
     Raises:
         ValueError: A setting breaks its rule; a folder is missing or a class has no images; classes
@@ -142,7 +143,13 @@ def _by_file(part: _Part, path: Path) -> list[str]:
     except OSError as error:
         raise ValueError(f"test_classes {path} cannot be read: {error}") from None
     fields = (re.split(r"[,\s]+", line.strip()) for line in lines)
-    class_of = {_stem(line[0]): line[1] for line in fields if len(line) > 1}
+    class_of: dict[str, str] = {}
+    for name, known, *_ in (line for line in fields if len(line) > 1):
+        if class_of.setdefault(_stem(name), known) != known:
+            raise ValueError(
+                f"test_classes must name one class for {_stem(name)}, but {path} has "
+                f"{class_of[_stem(name)]} and {known}; folders and suffixes do not tell files apart"
+            )
     without = [name for name in part.names if _stem(name) not in class_of]
     if without:
         raise ValueError(

@@ -21,7 +21,7 @@ from superconv_ray.data.decoding import Cropping, Pixels, center_crop
 from superconv_ray.data.images import ImageSource
 
 KEPT_BYTES = 256 * 2**20
-"""Memory for images that are evaluated again and again: the first ones that fit are kept."""
+"""Memory for images of each part that are evaluated again and again: the first ones are kept."""
 CHUNK = 8
 """Images that a thread decodes in one go."""
 WAITING_THREADS = 8

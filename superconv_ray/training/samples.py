@@ -100,6 +100,7 @@ def select_samples(trial: CompleteTrial, data: DeviceData, team: Team | None = N
             augment=_augmentation(trial),
             statistics=statistics,
             shown=team.part(torch.arange(trial.batch_size)),
+            steps=trial.steps,
         ),
         training_count=len(training),
         probe=Part(data.train_inputs, data.train_labels, training[:PROBE_COUNT]),

@@ -239,6 +239,11 @@ def test_a_text_file_must_name_the_class_of_every_test_image(root: Path) -> None
     folder, classes = flat(root, "val_0,cat\n")
     with pytest.raises(ValueError, match=r"has none for val_1.JPEG \(1 in all\)"):
         image_folder(root / "train", folder, image_size=8, test_classes=classes)
+    classes.write_text("a/val_0,cat\nval_1,ant\nb/val_0.png,cat\n")
+    assert len(image_folder(root / "train", folder, image_size=8, test_classes=classes).test) == 2
+    classes.write_text("a/val_0,cat\nval_1,ant\nb/val_0,bee\n")
+    with pytest.raises(ValueError, match=r"one class for val_0, but .* has cat and bee"):
+        image_folder(root / "train", folder, image_size=8, test_classes=classes)
     classes.write_text("val_0,cat\nval_1,yak\n")
     with pytest.raises(ValueError, match=r"classes of the training images.*'yak'"):
         image_folder(root / "train", folder, image_size=8, test_classes=classes)

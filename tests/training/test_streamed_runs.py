@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from superconv_ray.data.batches import DeviceData
+from superconv_ray.data.batches import DeviceData, TrainingBatches
 from superconv_ray.data.device_data import memory_of, prepare_data, streamed
 from superconv_ray.data.image_folder import image_folder
 from superconv_ray.data.images import ImageDataset
-from superconv_ray.data.streaming import StreamedInputs
+from superconv_ray.data.streaming import Pending, StreamedInputs
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training.loop import TrainingRun
 from tests.image_files import make_folder
@@ -80,6 +80,20 @@ def test_a_run_that_is_cut_off_in_an_epoch_continues_as_it_was(
     other = run_of(trial, streamed(images, CPU, threads=3))
     assert other.restore(cut.state()) is None
     assert result(other) == whole
+
+
+def test_nothing_is_decoded_beyond_the_last_step(
+    images: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, real = [], TrainingBatches._begin
+
+    def noted(self: TrainingBatches, inputs: StreamedInputs, step: int, crops: bool) -> Pending:
+        begun.append(step)
+        return real(self, inputs, step, crops)
+
+    monkeypatch.setattr(TrainingBatches, "_begin", noted)
+    run_of(trial_of(), streamed(images, CPU, threads=2)).train()
+    assert begun == [*range(12)]
 
 
 def test_random_crops_make_another_run_than_central_squares(images: ImageDataset) -> None:
