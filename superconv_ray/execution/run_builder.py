@@ -96,11 +96,16 @@ class RunBuilder:
         return Built(run, move and f"{trial.described()}: {move}")
 
     def _data(self, trial: CompleteTrial) -> DeviceData:
-        """Return a trial's data set; a trial's share of the memory is for one only."""
+        """Return a trial's data set; a trial's share of the memory is for one only.
+
+        Images that are cropped anew each time take little, and stay beside those on the device:
+        arms that differ in this follow each other.
+        """
         stream = crops_while_decoding(trial.augment)
         key = (trial.dataset, stream)
         if key not in self._prepared:
-            self._prepared.clear()
+            for other in [k for k in self._prepared if k[0] != trial.dataset]:
+                del self._prepared[other]
             self._prepared[key] = prepare_data(
                 self._load(trial.dataset),
                 self.device,

@@ -14,10 +14,13 @@ from rich.console import Console
 
 from superconv_ray import Arm, ImageDataset, Study, Trial, image_folder, iterations, open_store
 from superconv_ray.data import image_files, streaming
+from superconv_ray.data.batches import DeviceData
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.trial import CompleteTrial
+from superconv_ray.execution import run_builder
 from superconv_ray.execution import worker as worker_module
 from superconv_ray.execution.probe import Probe
+from superconv_ray.execution.run_builder import RunBuilder
 from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 from superconv_ray.execution.worker import Job, Worker
 from tests.image_files import make_folder
@@ -141,6 +144,26 @@ def test_a_folder_that_goes_away_costs_no_step(root: Path, store_uri: str) -> No
     )
     assert ended.equals(expected)
     assert told == [] or "waiting for images" in told[0]
+
+
+def test_arms_that_crop_and_arms_that_do_not_prepare_the_images_once_each(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, data = trial_of(root)
+    prepared, real = [], run_builder.prepare_data
+
+    def noted(*arguments: Any, **settings: Any) -> DeviceData:
+        prepared.append(settings["stream"])
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(run_builder, "prepare_data", noted)
+    builder = RunBuilder({}, lambda _: data, threads=1, gpu=False)
+    for seed in (0, 1):
+        for augment in ("none", "resized_crop"):
+            builder.build(trial.changed(seed=seed, augment=augment), None)
+    builder.build(trial.changed(dataset="others"), None)
+    assert prepared == [False, True, True]
+    assert len(builder._prepared) == 1
 
 
 def test_test_images_that_go_away_at_an_evaluation_cost_no_row(
