@@ -34,7 +34,7 @@ DRAWS = 2 * _TRIES + 2
 
 _LAST_BYTES = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _TAIL = 1024
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 """What Pillow raises for damaged files."""
 
 
@@ -91,13 +91,21 @@ def decode(content: bytes | memoryview, cropping: Cropping, size: int) -> Pixels
         DamagedImageError: It is no image, or truncated. The caller adds which file it is.
     """
     try:
-        return shown(Image.open(io.BytesIO(content)), cropping, size)
-    except _UNREADABLE as error:
+        image = Image.open(io.BytesIO(content))
+    except UNREADABLE as error:
         raise DamagedImageError(_reason(error)) from None
+    return shown(image, cropping, size)
 
 
 def shown(image: Image.Image, cropping: Cropping, size: int) -> Pixels:
     """Return a part of an image as RGB, [size, size, 3]; see `decode`."""
+    try:
+        return _shown(image, cropping, size)
+    except UNREADABLE as error:
+        raise DamagedImageError(_reason(error)) from None
+
+
+def _shown(image: Image.Image, cropping: Cropping, size: int) -> Pixels:
     width, height = image.size
     left, top, right, bottom = cropping(width, height)
     reduction = min(right - left, bottom - top) / size
@@ -139,7 +147,7 @@ def problem_of(file: BinaryIO, *, whole: bool) -> str | None:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - _TAIL))
         return None if ending in file.read() else "truncated: its end is missing"
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return _reason(error)
 
 

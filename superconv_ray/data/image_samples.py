@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from superconv_ray.data.decoding import Cropping, DamagedImageError, Pixels, decode, shown
+from superconv_ray.data.decoding import (
+    UNREADABLE,
+    Cropping,
+    DamagedImageError,
+    Pixels,
+    decode,
+    shown,
+)
 from superconv_ray.data.images import (
     CENTER_CROP,
     ImageDataset,
@@ -45,8 +52,8 @@ def image_samples(
     random augmentation to the trial's `augment`. Samples are read by several threads, and by
     workers that have received the objects by pickle.
 
-    Classes are taken from an attribute ``targets`` or ``labels``; if there is neither, every sample
-    is read once.
+    Classes are taken from an attribute ``targets`` or ``labels``, and compared with those of some
+    samples; if there is neither, every sample is read once.
 
     Args:
         train: The training samples.
@@ -57,8 +64,8 @@ def image_samples(
             the images; change the text if others change.
 
     Raises:
-        ValueError: A setting breaks its rule, a sample is not of this form, or it differs when it
-            is read again.
+        ValueError: A setting breaks its rule, a sample is not of this form or of another class than
+            was listed, or it differs when it is read again.
     """
     check_settings(image_size, center_crop)
     parts = [OwnImages(train, "training"), OwnImages(test, "test")]
@@ -71,7 +78,10 @@ def image_samples(
         image_size=image_size,
         center_crop=center_crop,
         contents=digest_of_parts(
-            [version, *of_part.tolist(), *(images.fingerprint(i) for i in sampled(len(of_part)))]
+            [
+                *(version, *of_part.tolist()),
+                *(images.fingerprint(i, int(of_part[i])) for i in sampled(len(of_part))),
+            ]
             for images, of_part in zip(parts, labels, strict=True)
         ),
     )
@@ -124,13 +134,24 @@ class OwnImages:
         except DamagedImageError as error:
             raise DamagedImageError(f"{self._name(index)} cannot be decoded: {error}") from None
 
-    def fingerprint(self, index: int) -> str:
+    def fingerprint(self, index: int, label: int) -> str:
         """Return a digest of an image.
 
+        Args:
+            index: Number of the sample.
+            label: Its class.
+
         Raises:
-            ValueError: It is of no known form, or differs when it is read again.
+            ValueError: It is of no known form or of another class, or differs when it is read
+                again.
         """
-        once, again = (_digest(self.samples[index][0], self._name(index)) for _ in range(2))
+        image, found = self.samples[index]
+        if not np.array_equal(found, label):
+            raise ValueError(
+                f"{self._name(index)} must be of the class that `targets` or `labels` of its data "
+                f"set names, {label}, got {found!r}"
+            )
+        once, again = (_digest(one, self._name(index)) for one in (image, self.samples[index][0]))
         if once != again:
             raise ValueError(
                 f"{self._name(index)} must be the same whenever it is read, but differs: leave "
@@ -145,7 +166,7 @@ class OwnImages:
 def _digest(image: Any, name: str) -> str:
     try:
         content = image if isinstance(image, bytes) else np.asarray(_picture(image)).tobytes()
-    except DamagedImageError as error:
+    except UNREADABLE as error:
         raise ValueError(f"{name} cannot be used: {error}") from None
     return hashlib.sha256(content).hexdigest()
 

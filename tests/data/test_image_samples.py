@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from superconv_ray.data.decoding import Box, DamagedImageError, center_crop
 from superconv_ray.data.image_samples import image_samples
@@ -124,6 +125,26 @@ def test_classes_that_are_no_integers_are_refused() -> None:
     train.__class__ = type("Named", (Pictures,), {"labels": ["a", "b", "c"]})
     with pytest.raises(ValueError, match="classes of the training samples must be integers"):
         image_samples(train, Pictures(3), image_size=8)
+
+
+def test_classes_that_are_listed_must_be_those_of_the_samples() -> None:
+    class Sorted(Pictures):
+        targets = (0, 0, 0, 1, 1, 1, 2, 2, 2)
+
+    with pytest.raises(ValueError, match=r"training sample 1 must be of the class .* 0, got 1"):
+        image_samples(Sorted(9), Pictures(3), image_size=8)
+
+
+def test_a_picture_that_is_read_when_it_is_needed_is_named() -> None:
+    def opened(image: Any) -> Image.Image:
+        return Image.open(io.BytesIO(as_bytes(image)[:-100]))
+
+    with pytest.raises(ValueError, match=r"training sample 0 cannot be used: .*truncated"):
+        data_of(opened)
+    data = data_of()
+    data.train.samples.form = opened  # type: ignore[attr-defined]
+    with pytest.raises(DamagedImageError, match=r"sample 4 cannot be decoded: .*truncated"):
+        data.train.pixels(4, center_crop(1.0), 8)
 
 
 def test_an_image_that_breaks_later_is_named() -> None:
