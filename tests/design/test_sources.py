@@ -110,5 +110,5 @@ def test_a_model_whose_source_cannot_be_read_is_rejected(model: Any) -> None:
 @pytest.mark.parametrize("data", [(np.zeros(3), np.zeros(3)), lambda: [1, 2]])
 def test_an_object_that_is_no_data_set_is_rejected(data: Any) -> None:
     assert error(**fields_of(own(datasets={"mine": data}))).startswith(
-        "datasets: 'mine' must be a Dataset or a function that returns one, got "
+        "datasets: 'mine' must be a Dataset, an ImageDataset or a function that returns one, got "
     )
