@@ -15,6 +15,7 @@ from rich.console import Console
 from superconv_ray import Arm, ImageDataset, Study, Trial, image_folder, iterations, open_store
 from superconv_ray.data import image_files, streaming
 from superconv_ray.data.batches import DeviceData
+from superconv_ray.data.device_data import prepare_data
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution import run_builder
@@ -150,11 +151,11 @@ def test_arms_that_crop_and_arms_that_do_not_prepare_the_images_once_each(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial, data = trial_of(root)
-    prepared, real = [], run_builder.prepare_data
+    prepared: list[bool] = []
 
     def noted(*arguments: Any, **settings: Any) -> DeviceData:
         prepared.append(settings["stream"])
-        return real(*arguments, **settings)
+        return prepare_data(*arguments, **settings)
 
     monkeypatch.setattr(run_builder, "prepare_data", noted)
     builder = RunBuilder({}, lambda _: data, threads=1, gpu=False)
