@@ -48,7 +48,9 @@ def expected_best(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> 
     ]
     sign = metric_in(trials, SCORE_OF_METRIC if SCORE_OF_METRIC in trials else SCORE).sign
     trainings = trials[trials["role"] == "training"]
-    training_steps = trainings.groupby(place, dropna=False)["steps_done"].mean().to_dict()
+    training_steps = {
+        key: own["steps_done"].mean() for key, own in trainings.groupby(place, dropna=False)
+    }
     rows: list[tuple[object, ...]] = []
     for key, own in table.groupby(place, dropna=False):
         searches = [group for _, group in own.groupby(["cell", "seed"], dropna=False)]

@@ -52,3 +52,9 @@ def test_of_a_metric_of_which_less_is_better_the_best_is_the_least() -> None:
 
 def test_without_a_search_there_is_no_row() -> None:
     assert expected_best(frame([{**trained(0.1), "steps_done": 100}])).empty
+
+
+def test_a_study_without_an_axis_has_a_row_per_arm_and_k() -> None:
+    table = expected_best(frame(search(0.5, 0.9)), by=[])
+    assert list(table.columns[:3]) == ["arm", "k", "steps"]
+    assert table["steps"].tolist() == [130, 160]
