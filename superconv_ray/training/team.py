@@ -8,17 +8,16 @@ processes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as differentiable
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from superconv_ray.design.trial import Trial
-from superconv_ray.models.ghost_batch_norm import GhostBatchNorm, replace_batch_norms
+from superconv_ray.models.ghost_batch_norm import GhostBatchNorm
+from superconv_ray.models.replaced_batch_norm import replace_batch_norms
+from superconv_ray.training.synchronized_batch_norm import SynchronizedBatchNorm
 
 
 class Team:
@@ -94,63 +93,6 @@ class DistributedTeam(Team):
                 for statistic in (module.running_mean, module.running_var):
                     if statistic is not None:
                         dist.all_reduce(statistic.div_(self.size))
-
-
-class SynchronizedBatchNorm(_BatchNorm):
-    """Batch norm that in training normalizes the batch of all processes, on CPUs and GPUs alike.
-
-    Inputs (n, channels, ...) with the same n in every process. Torch's SyncBatchNorm needs GPUs.
-    With momentum None, and in evaluation mode, it is a plain batch norm of one process: so
-    statistics are re-estimated.
-
-    Args:
-        norm: The batch norm to replace; its parameters and statistics are shared, not copied.
-    """
-
-    def __init__(self, norm: _BatchNorm) -> None:
-        super().__init__(
-            norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
-        )
-        self.weight, self.bias = norm.weight, norm.bias
-        self.running_mean, self.running_var = norm.running_mean, norm.running_var
-        self.num_batches_tracked = norm.num_batches_tracked
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, channels, ...) to the same shape."""
-        if not self.training or self.momentum is None:
-            return super().forward(x)
-        dims = [0, *range(2, x.ndim)]
-        values = x.to(torch.promote_types(x.dtype, torch.float32))
-        variance, mean = torch.var_mean(values, dims, correction=0)
-        size = dist.get_world_size()
-        whole_mean = _sum(mean) / size
-        # Around the mean of all: squares of the means would cancel.
-        spread = _sum(variance + (mean - whole_mean).square()) / size
-        self._follow(whole_mean, spread, size * values.numel() // self.num_features)
-        shape = (1, -1, *(1,) * (x.ndim - 2))
-        scale = torch.rsqrt(spread + self.eps)
-        y: Tensor = (values - whole_mean.view(shape)) * scale.view(shape)
-        if self.affine:
-            y = y * self.weight.view(shape) + self.bias.view(shape)
-        return y.to(x.dtype)
-
-    @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        if self.running_mean is None or self.running_var is None:
-            return
-        assert self.momentum is not None
-        assert self.num_batches_tracked is not None
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
-        self.num_batches_tracked.add_(1)
-
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
-        """Accept all shapes: torch checks them only in the classes that this one replaces."""
-
-
-def _sum(parts: Tensor) -> Tensor:
-    """Add up tensors of all processes; gradients are added up in the backward pass."""
-    return cast("Tensor", differentiable.all_reduce(parts))  # type: ignore[no-untyped-call]
 
 
 def check_parts(trials: Iterable[Trial], size: int) -> None:
