@@ -10,13 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from click.testing import Result
-from rich.console import Console
 from torch import Tensor, nn
 
 from superconv_ray import (
@@ -38,29 +38,15 @@ from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution import run as run_module
 from superconv_ray.execution import session
-from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
+from superconv_ray.execution.session import RunOptions, RunSummary
 from superconv_ray.execution.worker import Job, Worker
 from superconv_ray.storage.store import StoreError
 from superconv_ray.training.loop import TrainingRun
+from tests.execution.tiny_study import run_study
+from tests.execution.tiny_study import tiny_study as study
 
 PATIENCE = 600.0
 """Seconds that a test waits for another process."""
-
-
-def study(**changes: Any) -> Study:
-    """Six trials of ten steps: two seeds of two arms, and of the range tests of one of them."""
-    settings: dict[str, Any] = {
-        "name": "tiny",
-        "base": Trial(dataset="digits", model="small_cnn", batch_size=16, eval_interval=5),
-        "sweep": grid(data_count=(60,)),
-        "arms": {
-            "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test(steps=10, points=5)),
-            "constant": Arm(policy="constant", max_lr=0.05),
-        },
-        "budget": iterations(10),
-        "seeds": 2,
-    }
-    return Study(**{**settings, **changes})
 
 
 def searching_study() -> Study:
@@ -76,10 +62,7 @@ def searching_study() -> Study:
     )
 
 
-def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> RunSummary:
-    options = {"local": True, **options}
-    console = Console(file=screen or io.StringIO(), width=200)
-    return run_plan(make_plan(given), RunOptions(store=uri, **options), console)
+run = partial(run_study, local=True)
 
 
 def trained_at(uri: str) -> dict[str, Any]:

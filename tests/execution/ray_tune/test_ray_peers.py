@@ -7,52 +7,40 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch.distributed as dist
-from rich.console import Console
 from torch import Tensor, nn
 
-from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, open_store
-from superconv_ray.design.building import make_plan
+from superconv_ray import Arm, Study, Trial, iterations, open_store
 from superconv_ray.execution.ray_tune import ray_peers
 from superconv_ray.execution.request import Request
-from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
+from superconv_ray.execution.session import RunSummary
 from superconv_ray.execution.worker import Job
 from tests.execution.drivers import PATIENCE, driver, wait_for
+from tests.execution.tiny_study import run_study as run
+from tests.execution.tiny_study import tiny_study
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
-def study(**changes: Any) -> Study:
-    """Six trials: two seeds of two arms, and of the range tests of one of them."""
-    settings: dict[str, Any] = {
-        "name": "two_processes",
-        "base": Trial(
-            dataset="digits",
-            model="small_cnn",
-            batch_size=16,
-            augment="crop",
-            eval_interval=10,
-            precision="fp32",
-        ),
-        "sweep": grid(data_count=(60,)),
-        "arms": {
-            "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test(steps=20, points=5)),
-            "constant": Arm(policy="constant", max_lr=0.05),
-        },
-        "budget": iterations(20),
-        "seeds": 2,
-    }
-    return Study(**{**settings, **changes})
-
-
-def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> RunSummary:
-    console = Console(file=screen or io.StringIO(), width=200)
-    return run_plan(make_plan(given), RunOptions(store=uri, **options), console)
+study = partial(
+    tiny_study,
+    steps=20,
+    name="two_processes",
+    base=Trial(
+        dataset="digits",
+        model="small_cnn",
+        batch_size=16,
+        augment="crop",
+        eval_interval=10,
+        precision="fp32",
+    ),
+)
 
 
 def by_id(uri: str) -> pd.DataFrame:

@@ -29,9 +29,6 @@ from superconv_ray import (
     Study,
     Trial,
     Tuning,
-    from_range_test,
-    grid,
-    iterations,
     open_store,
     tuned,
 )
@@ -42,11 +39,13 @@ from superconv_ray.execution.progress import Progress
 from superconv_ray.execution.ray_tune import retries
 from superconv_ray.execution.ray_tune.runner import run_ray
 from superconv_ray.execution.run import Run
-from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
+from superconv_ray.execution.session import RunSummary
 from superconv_ray.execution.worker import Job
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.store import StoreError
 from tests.execution.hungry_study import ATTEMPTS
+from tests.execution.tiny_study import run_study as run
+from tests.execution.tiny_study import tiny_study
 from tests.own_code import mirrored, noise, sign_descent
 
 short_folder = partial(
@@ -60,27 +59,10 @@ PATIENCE = 600.0
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
-def study(**changes: Any) -> Study:
-    """Six trials of ten steps: two seeds of two arms, and of the range tests of one of them."""
-    settings: dict[str, Any] = {
-        "name": "tiny",
-        "base": Trial(
-            dataset="digits", model="small_cnn", batch_size=16, dropout=0.2, eval_interval=5
-        ),
-        "sweep": grid(data_count=(60,)),
-        "arms": {
-            "one_cycle": Arm(policy="one_cycle", max_lr=from_range_test(steps=10, points=5)),
-            "constant": Arm(policy="constant", max_lr=0.05),
-        },
-        "budget": iterations(10),
-        "seeds": 2,
-    }
-    return Study(**{**settings, **changes})
-
-
-def run(given: Study, uri: str, screen: io.StringIO | None = None, **options: Any) -> RunSummary:
-    console = Console(file=screen or io.StringIO(), width=200)
-    return run_plan(make_plan(given), RunOptions(store=uri, **options), console)
+study = partial(
+    tiny_study,
+    base=Trial(dataset="digits", model="small_cnn", batch_size=16, dropout=0.2, eval_interval=5),
+)
 
 
 def run_with_job(
