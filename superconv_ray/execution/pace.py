@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
+from superconv_ray.design.evaluations import PROBE_COUNT, row_steps
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.text import counted, duration
 from superconv_ray.design.trial import Template
@@ -31,8 +32,6 @@ PACE_COLUMNS = (
 """Columns of the trials from which paces are measured."""
 LATEST = 2_000
 """Trials that are read, the latest: a machine may have changed since the others."""
-PROBE_COUNT = 10_000
-"""As `training.samples.PROBE_COUNT`, without torch."""
 FORWARD_SHARE = 1 / 3
 """Part of a training step that the forward pass takes: the backward pass is about twice as long."""
 
@@ -151,9 +150,7 @@ def evaluated_samples(settings: Mapping[str, Any], test_count: int) -> int:
     held_out, seen = validation or test_count, min(labels - validation, PROBE_COUNT)
     shown: int = settings["eval_count"] or max(held_out, seen)
     interval: int = settings["eval_interval"] or max(1, steps // 20)
-    # Steps 1, 2, 4, ... up to the interval, then every interval; the last one is evaluated in full.
-    early = (min(interval, steps) - 1).bit_length()
-    rows: int = early + (steps - 1) // interval
+    rows = len(row_steps(steps, interval)) - 1  # the last one is evaluated in full
     return rows * (2 * min(shown, held_out) + min(shown, seen)) + 2 * held_out + 4 * seen
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from superconv_ray.data.batches import DeviceData
 from superconv_ray.data.streaming import Load
+from superconv_ray.design.evaluations import row_steps
 from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training.evaluation import Evaluator, Scores
@@ -339,12 +340,3 @@ class TrainingRun:
                 f"checkpoint of trial {self.trial.id} cannot be restored: {error!r}"
             ) from None
         return f"{move}; it continues in {state['precision']}" if moved else None
-
-
-def row_steps(steps: int, interval: int) -> frozenset[int]:
-    """Steps after which a curve row is due: 1, 2, 4, ... up to interval, then every interval.
-
-    The last step always is.
-    """
-    early = {2**k for k in range(interval.bit_length()) if 2**k < min(interval, steps)}
-    return frozenset(early | set(range(interval, steps, interval)) | {steps})

@@ -19,13 +19,11 @@ from superconv_ray.data.dataset import strata
 from superconv_ray.data.own_augmentation import OwnAugmentation
 from superconv_ray.data.streaming import Inputs
 from superconv_ray.data.subsets import limited_subset
+from superconv_ray.design.evaluations import PROBE_COUNT
 from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.pipelines import is_pipeline
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training.team import Team
-
-PROBE_COUNT = 10_000
-"""Largest number of training samples for the final evaluation, or for BN statistics."""
 
 
 @dataclass(frozen=True, eq=False)

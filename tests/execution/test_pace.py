@@ -9,6 +9,7 @@ import pytest
 
 from superconv_ray import Arm, Dataset, Study, Trial, iterations
 from superconv_ray.design.building import make_plan
+from superconv_ray.design.evaluations import PROBE_COUNT, row_steps
 from superconv_ray.execution import pace
 from superconv_ray.execution.pace import (
     PACE_COLUMNS,
@@ -20,8 +21,7 @@ from superconv_ray.execution.pace import (
     measured_paces,
     workload,
 )
-from superconv_ray.training.loop import row_steps
-from superconv_ray.training.samples import PROBE_COUNT
+from superconv_ray.training import samples
 
 
 def facts_and_trial(**settings: Any) -> tuple[Facts, dict[str, Any]]:
@@ -125,7 +125,7 @@ def test_the_row_of_a_trial_has_its_workload() -> None:
 
 
 def test_the_probe_count_is_that_of_the_evaluation() -> None:
-    assert pace.PROBE_COUNT == PROBE_COUNT
+    assert vars(pace)["PROBE_COUNT"] == vars(samples)["PROBE_COUNT"] == PROBE_COUNT
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 64, 65, 1000])

@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from superconv_ray.design.evaluations import row_steps
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training import numerics
-from superconv_ray.training.loop import CHECK_INTERVAL, TrainingRun, row_steps
+from superconv_ray.training.loop import CHECK_INTERVAL, TrainingRun
 from superconv_ray.training.losses import DIVERGENCE_FACTOR
 from tests.own_code import flip_and_shift, plain
 from tests.training.made import (
