@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.calibrating.cases import (
     CASES,
-    FIRST_SWEEP,
+    DEFAULT_SWEEP,
     SWEEPS,
     Case,
     by_steps,
@@ -152,9 +152,9 @@ def _interval(found: Cost) -> str:
 def shown_rules() -> Iterator[Rule]:
     """The rules of the table: two readings of each sweep, and all rules of the default one."""
     for rule in read_rules():
-        if rule.factor == 1 and (rule.sweep == FIRST_SWEEP or rule.reading in SHOWN):
+        if rule.factor == 1 and (rule.sweep == DEFAULT_SWEEP or rule.reading in SHOWN):
             yield rule
-    yield from (Rule(FIRST_SWEEP, SHOWN[0], factor) for factor in FACTORS)
+    yield from (Rule(DEFAULT_SWEEP, SHOWN[0], factor) for factor in FACTORS)
     yield from confirmed_rules()
 
 
@@ -165,7 +165,7 @@ def report(cases: Sequence[Measured]) -> str:
     families = {
         "the plateau's middle or the peak, of any sweep": plain,
         "any reading of the default sweep, times any factor": [
-            rule for rule in read_rules() if rule.sweep == FIRST_SWEEP
+            rule for rule in read_rules() if rule.sweep == DEFAULT_SWEEP
         ],
         "any reading of any sweep, times any factor": list(read_rules()),
         "any confirmation": list(confirmed_rules()),

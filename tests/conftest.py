@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -53,20 +54,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def ray_session() -> Iterator[Any]:
+def ray_session(pytestconfig: pytest.Config) -> Iterator[Any]:
     """A Ray of two CPUs and a small object store, started once; needs no token on loopback."""
     os.environ["RAY_AUTH_MODE"] = "disabled"
     patient_ray.be_patient()
     import ray
 
-    ray.init(
-        address="local",  # and not another one that may run on this machine
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="error",
-        object_store_memory=100 * 2**20,
-    )
+    # Workers work in the folder that Ray was started in: not in that of the first test to ask.
+    with contextlib.chdir(pytestconfig.rootpath):
+        ray.init(
+            address="local",  # and not another one that may run on this machine
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            object_store_memory=100 * 2**20,
+        )
     yield ray
     ray.shutdown()
 

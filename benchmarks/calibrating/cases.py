@@ -55,11 +55,12 @@ SWEEPS = {
     "exponential 1e-4 to 10": Sweep("exponential", 1e-4, 10.0, 100),
     "exponential 1e-3 to 10": Sweep("exponential", 1e-3, 10.0, 100),
     "exponential 1e-4 to 10, 200 steps": Sweep("exponential", 1e-4, 10.0, 200),
+    "exponential 1e-4 to 10, 400 steps": Sweep("exponential", 1e-4, 10.0, 400),
     "linear 0 to 3": Sweep("linear", 0.0, 3.0, 100),
 }
 """Range tests of every case, 100 steps long unless stated otherwise."""
-FIRST_SWEEP = "exponential 1e-4 to 10"
-"""The second of two stages is a sweep around this one's peak."""
+DEFAULT_SWEEP = "exponential 1e-4 to 10, 200 steps"
+"""That of `from_range_test`. The second of two stages is a sweep around this one's peak."""
 
 
 def narrow_sweeps(peak: float) -> dict[str, Sweep]:
@@ -97,9 +98,9 @@ class Case:
 
     def first_peak(self, store: Store) -> float:
         """Where the accuracy of the default sweep is highest."""
-        name = self.study("sweeps", {FIRST_SWEEP: SWEEPS[FIRST_SWEEP]}).name
+        name = self.study("sweeps", {DEFAULT_SWEEP: SWEEPS[DEFAULT_SWEEP]}).name
         tests = join_range_tests(store.trials(name), store.curves(name))
-        return float(range_test_table(tests[tests["arm"] == FIRST_SWEEP])["peak_lr"].iloc[0])
+        return float(range_test_table(tests[tests["arm"] == DEFAULT_SWEEP])["peak_lr"].iloc[0])
 
     def study(self, part: Part, sweeps: dict[str, Sweep] | None = None) -> Study:
         """One part of what the case needs; its arms are named after their rates or sweeps."""

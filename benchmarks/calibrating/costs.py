@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.calibrating.cases import (
     CASES,
     CHOOSING_SEEDS,
-    FIRST_SWEEP,
+    DEFAULT_SWEEP,
     RATES,
     SEEDS,
     SWEEPS,
@@ -178,4 +178,4 @@ def confirmed_rules() -> Iterator[Rule]:
     for reading in ("plateau_middle", "accuracy_peak"):
         for factors in CONFIRMED:
             for seeds in (1, len(CHOOSING_SEEDS)):
-                yield Rule(FIRST_SWEEP, reading, 1.0, factors, seeds)
+                yield Rule(DEFAULT_SWEEP, reading, 1.0, factors, seeds)

@@ -169,7 +169,9 @@ def _range_tests(
 ) -> Replicates[CompleteTrial]:
     """Plan a cell's LR range tests: its data and model, scored on held-out labels."""
     held_out = _held_out(template, study, point, reading.validation_fraction, facts)
-    steps = max(100, held_out.steps // 4) if reading.steps is None else reading.steps
+    steps = reading.steps
+    if steps is None:
+        steps = max(FromRangeTest.FEWEST_STEPS, held_out.steps // 4)
     training = template.complete(max_lr=reading.high)
     test = held_out.changed(
         # Momentum falls while the learning rate rises, as in the training (1803.09820, section 4.3)

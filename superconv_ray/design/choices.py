@@ -22,6 +22,9 @@ class FromRangeTest:
     confirm: int
 
     READING: ClassVar[str] = "plateau_middle"
+    FEWEST_STEPS: ClassVar[int] = 200
+    """Length of the tests of short trainings, unless their user says otherwise. In the calibration
+    (docs/guides/range_tests.md) tests of 100 steps read a max_lr that is too large now and then."""
 
     @property
     def rule(self) -> str:
@@ -68,7 +71,7 @@ def from_range_test(
     Args:
         high: Learning rate at the end of the test; None means 10 (exponential) or 3 (linear).
         low: Learning rate at the beginning; None means 1e-4 (exponential) or 0 (linear).
-        steps: Length of a test; None means a quarter of the budget, but at least 100.
+        steps: Length of a test; None means a quarter of the budget, but at least 200.
         scale: How the learning rate grows. A linear test of a few hundred steps passes the small
             rates before anything is learned, and reads a max_lr that is too large.
         validation_fraction: Fraction of the limited labels to hold out, in (0, 1).
