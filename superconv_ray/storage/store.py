@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from superconv_ray.design.definition import StudyDefinition
@@ -30,10 +29,11 @@ from superconv_ray.design.text import counted, did_you_mean
 from superconv_ray.storage import schema, tables
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.filesystem_errors import StoreError as StoreError
+from superconv_ray.storage.frames import GrowingFrame, to_frame
 from superconv_ray.storage.integrity import warn_left_out
 from superconv_ray.storage.parquet_files import read_whole
 from superconv_ray.storage.seal import DamagedFileError, read_checkpoint, read_json
-from superconv_ray.storage.tables import Filters, read_table
+from superconv_ray.storage.tables import Filters, read_table, read_tables
 
 
 def open_store(uri: str | Path, *, known: bool = False) -> Store:
@@ -49,10 +49,6 @@ def open_store(uri: str | Path, *, known: bool = False) -> Store:
         StoreError: The store cannot be read, or another version of this package wrote it.
     """
     return Store(Files(uri, known=known))
-
-
-LARGE = 1_000_000
-"""Rows from which on a frame is made with the least memory."""
 
 
 class Store:
@@ -123,14 +119,14 @@ class Store:
         only = None if ids is None else frozenset(ids)
         wanted = _wanted(columns, correctness)
         if study is None:
-            return _to_pandas(read_table(self.files, "trials", filters, wanted, only))
+            return to_frame(read_table(self.files, "trials", filters, wanted, only))
         members = self.members(study)
         own = frozenset(members["trial_id"])
         wanted = ["trial_id", *(c for c in wanted if c != "trial_id")]
         only = own if only is None else own & only
         table = read_table(self.files, "trials", filters, wanted, only)
         # A trial that several studies share keeps the data_fraction that the first one asked for.
-        rows = _to_pandas(table).drop(columns="data_fraction", errors="ignore")
+        rows = to_frame(table).drop(columns="data_fraction", errors="ignore")
         return members.merge(rows, on="trial_id", how="inner")
 
     def curves(
@@ -151,7 +147,9 @@ class Store:
             StoreError, ValueError: As `trials`.
         """
         only = None if study is None else frozenset(self.members(study)["trial_id"])
-        return _to_pandas(read_table(self.files, "curves", filters, columns, only))
+        found = GrowingFrame()
+        read_tables(self.files, "curves", found.append, filters, columns, only)
+        return found.frame()
 
     def finished_ids(self) -> frozenset[str]:
         """Return the ids of the finished trials, diverged ones included."""
@@ -238,7 +236,7 @@ class Store:
         if table is None:
             table = schema.MEMBERSHIPS.empty_table()
         # A run that was killed between its two files leaves the table of another definition.
-        return _to_pandas(table.filter(pc.field("definition") == digest))
+        return to_frame(table.filter(pc.field("definition") == digest))
 
 
 def earlier_table(study: str, digest: str) -> str:
@@ -255,19 +253,3 @@ def _wanted(columns: Sequence[str] | None, correctness: bool) -> list[str]:
 
 def _stems(names: Iterable[str], suffix: str) -> frozenset[str]:
     return frozenset(name.removesuffix(suffix) for name in names if name.endswith(suffix))
-
-
-def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Nullable integers stay integers; a missing float is NaN; ids of curves are categories.
-
-    The table is used up: each column is given up once it is in the frame. Columns of a large frame
-    are not joined in blocks, which would take as much memory again.
-    """
-    # pandas could not write to a column of one chunk that is not joined: it would be Arrow's own.
-    chunked = all(column.num_chunks > 1 for column in table.columns)
-    frame: pd.DataFrame = table.to_pandas(
-        types_mapper={pa.int64(): pd.Int64Dtype()}.get,
-        split_blocks=chunked and len(table) >= LARGE,
-        self_destruct=True,
-    )
-    return frame

@@ -6,7 +6,7 @@ Readers take the union of all files, and every trial once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,7 +107,21 @@ def read_table(
     columns: Sequence[str] | None = None,
     only: frozenset[str] | None = None,
 ) -> pa.Table:
-    """Read the rows of finished trials.
+    """Read the rows of finished trials; see `read_tables`."""
+    found: list[pa.Table] = []
+    read_tables(files, folder, found.append, filters, columns, only)
+    return pa.concat_tables(found)
+
+
+def read_tables(
+    files: Files,
+    folder: str,
+    take: Callable[[pa.Table], None],
+    filters: Filters = None,
+    columns: Sequence[str] | None = None,
+    only: frozenset[str] | None = None,
+) -> None:
+    """Read the rows of finished trials, in pieces.
 
     Another process may compact the files meanwhile. What has been read is kept, and the rest is
     looked for in the new files.
@@ -115,6 +129,7 @@ def read_table(
     Args:
         files: The store's.
         folder: "trials" or "curves".
+        take: Takes a piece; the first one is without rows.
         filters: Conditions on the columns, evaluated while Parquet is read.
         columns: Columns to read; None: all.
         only: Ids of the trials to read; files that hold none of them are not opened.
@@ -128,7 +143,7 @@ def read_table(
         if name not in table.names:
             raise ValueError(_no_column("columns", name, table))
     condition = _checked(filters, table)
-    found = [scan(table, [], None, columns)]
+    take(scan(table, [], None, columns))
     done: set[str] = set()
 
     def read_rest() -> None:
@@ -138,17 +153,16 @@ def read_table(
         for name, ids in listing.compact.items():
             if fresh := (ids & wanted) - done:
                 once = condition if fresh == ids else both(is_any_of(fresh), condition)
-                found.append(read_compact(files, f"{folder}/{name}", once, columns))
+                take(read_compact(files, f"{folder}/{name}", once, columns))
                 done.update(fresh)
         for parts in read_parts(files, folder, (listing.parts & wanted) - done):
             if condition is None and parts:
-                found.append(read_parts_whole(table, parts.values(), columns))
+                take(read_parts_whole(table, parts.values(), columns))
             else:
-                found.append(scan(table, parts.values(), condition, columns))
+                take(scan(table, parts.values(), condition, columns))
             done.update(parts)
 
     files.patiently("read", read_rest, relists=True)
-    return pa.concat_tables(found)
 
 
 def read_parts(

@@ -16,7 +16,6 @@ from pyarrow import fs
 from superconv_ray.design.definition import StudyDefinition
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.storage import schema
-from superconv_ray.storage import store as store_module
 from superconv_ray.storage.compaction import compact
 from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.seal import write_json
@@ -274,10 +273,7 @@ def test_a_shared_trial_has_the_data_fraction_that_each_study_asked_for(store: S
 
 
 @pytest.mark.parametrize("files", [1, 3])
-def test_frames_can_be_written_to_however_large_they_are(
-    store: Store, monkeypatch: pytest.MonkeyPatch, files: int
-) -> None:
-    monkeypatch.setattr(store_module, "LARGE", 1)
+def test_frames_can_be_written_to(store: Store, files: int) -> None:
     for seed in range(files):
         write(store, seed)
         compact(store.files)
