@@ -138,7 +138,7 @@ def study(
             budget=tuple(map(epochs, budgets or ((2, 10) if laptop else (20, 100)))),
         ),
         arms={
-            "one_cycle": Arm(max_lr=from_range_test(steps=100) if laptop else 1.0, **CYCLE),
+            "one_cycle": Arm(max_lr=from_range_test() if laptop else 1.0, **CYCLE),
             "step": Arm(max_lr=0.1, **STEP),
         },
         seeds=seeds,

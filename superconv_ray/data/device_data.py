@@ -36,7 +36,7 @@ def prepare_data(
         device: Where to train.
         threads: CPUs that decode.
         memory: Bytes of the device that a trial may use.
-        stream: Decode images whenever they are needed, because each time they are cropped anew.
+        stream: Decode images whenever they are needed, because every batch crops them differently.
 
     Raises:
         DamagedImageError, ChangedDataError, DataUnavailableError: See `ImageSource`.

@@ -36,7 +36,7 @@ def image_folder(
 ) -> ImageDataset:
     """Return a data set of image files, with a folder for each class, as in ImageNet.
 
-    Folders are listed anew with each call, and new files are checked. Nothing is decoded yet.
+    Each call lists the folders again and checks new files. Nothing is decoded yet.
 
     Args:
         train: Folder, or URI such as ``s3://bucket/train``, of ``class/file``.

@@ -129,7 +129,7 @@ class Pending:
         return self.images.to(self.device, non_blocking=True)
 
     def cancel(self) -> None:
-        """Do not begin what has not begun."""
+        """Cancel the batches that are not being decoded yet."""
         for part in self.parts:
             part.cancel()
 

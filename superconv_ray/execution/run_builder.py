@@ -98,7 +98,7 @@ class RunBuilder:
     def _data(self, trial: CompleteTrial) -> DeviceData:
         """Return a trial's data set; a trial's share of the memory is for one only.
 
-        Images that are cropped anew each time take little, and stay beside those on the device:
+        Images that every batch crops differently take little, and stay beside those on the device:
         arms that differ in this follow each other.
         """
         stream = crops_while_decoding(trial.augment)

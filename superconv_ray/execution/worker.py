@@ -31,7 +31,7 @@ from superconv_ray.storage.writing import StoreWriter
 from superconv_ray.training.loop import TrainingRun
 
 WAITING = 0.05
-"""Share of the time in steps that a run may wait for images before the user is told."""
+"""A run that waits for images for more than this share of its steps' time warns its user."""
 SLICE_SECONDS = 5.0
 """Time after which a worker that is still training reports to its runner."""
 
