@@ -50,10 +50,9 @@ MOST_NAMED = 4
 def headline(results: StudyResults) -> str:
     """The answer at a glance, in one or two short sentences."""
     if results.trainings.empty:
-        if results.definition.purpose == "lr_find" and len(results.range_test_readings):
+        alone = results.definition.purpose == "lr_find"
+        if len(results.range_test_readings) and (alone or not results.open_trials):
             return _recommended(results)
-        if len(results.trials) and not results.open_trials:
-            return "The study has range tests only, so no arms are compared."
         return "No training has finished yet, so there is no verdict."
     arm, *baselines = results.arms
     if not baselines:

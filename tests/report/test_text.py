@@ -127,7 +127,7 @@ def test_without_trainings_it_says_so_and_where_the_tables_are(store: Store) -> 
     study.add("a", 0.5, role="range_test")
     assert text_of(study).endswith(f"1 of 2 trials done\n{expected}")
     study.to_come = 0
-    assert "The study has range tests only, so no arms are compared.\n" in text_of(study)
+    assert "The range tests recommend max_lr 0.5 (peak).\n" in text_of(study)
 
 
 def test_different_precisions_are_called_out(store: Store) -> None:

@@ -203,9 +203,13 @@ def _marked(row: pd.Series[Any], place: _Place) -> list[alt.Chart]:
 
 
 def _labels(row: pd.Series[Any], place: _Place) -> Iterator[alt.Chart]:
-    """Names of the recommended rate and of the collapse, beside their lines and below the curve."""
+    """Names of the recommended rate, the peak and the collapse, below the curve."""
     lr, collapse = row["max_lr"], row["collapse_lr"]
-    yield _label(lr, f"max_lr {lr:g}", ACCURACY_HEIGHT - 10, place, right=place.share(lr) < 0.2)
+    peak = _peak(row)
+    named = {f"max_lr {lr:g}": (lr, 10), f"peak {peak['text'][0]}": (peak["lr"][0], 26)}
+    for text, (rate, above) in named.items():
+        right = place.share(rate) < 0.2
+        yield _label(rate, text, ACCURACY_HEIGHT - above, place, right=right)
     if math.isfinite(collapse):
         right = place.share(collapse) < 0.85
         yield _label(collapse, "collapse", ACCURACY_HEIGHT // 2, place, right=right)
@@ -219,6 +223,20 @@ def _label(lr: float, text: str, height: int, place: _Place, *, right: bool) -> 
     return placed
 
 
+def _peak(row: pd.Series[Any]) -> pd.DataFrame:
+    """The peak and its interval, as numbers and as text."""
+    peak = pd.DataFrame(
+        {
+            "lr": [row["peak_lr"]],
+            "low": [row["low"]],
+            "high": [row["high"]],
+            "robust": [PERCENT * row["peak_accuracy"]],
+        }
+    )
+    peak["text"] = interval_texts(peak, ".3g", "lr")
+    return peak
+
+
 def _accuracy(
     curve: pd.DataFrame, row: pd.Series[Any], score: str, place: _Place
 ) -> list[alt.Chart]:
@@ -229,20 +247,10 @@ def _accuracy(
             "robust": PERCENT * curve["robust_accuracy"],
         }
     )
-    peak = pd.DataFrame(
-        {
-            "lr": [row["peak_lr"]],
-            "low": [row["low"]],
-            "high": [row["high"]],
-            "robust": [PERCENT * row["peak_accuracy"]],
-        }
-    )
-    peak["text"] = interval_texts(peak, ".3g", "lr")
-    peak["label"] = "peak " + peak["text"]
     title = f"{row['labels']} {score} (%)"
     lines = textwrap.wrap(title, UPRIGHT)
     y = y_of("robust", lines)
-    measured, found = alt.Chart(inline(rows)), alt.Chart(inline(peak))
+    measured, found = alt.Chart(inline(rows)), alt.Chart(inline(_peak(row)))
     accuracies = [
         LR,
         alt.Tooltip("accuracy:Q", title=title, format=".1f"),
@@ -263,7 +271,6 @@ def _accuracy(
         found.mark_point(color=theme.VERMILLION, filled=True, size=70, opacity=1).encode(
             x=place.x(), y=y, tooltip=told
         ),
-        found.mark_text(dy=16).encode(x=place.x(), y=y, text="label:N"),
     ]
 
 

@@ -89,6 +89,7 @@ def trend(results: StudyResults) -> Iterator[Section]:
         quantities=(
             difference(results.metric, "change"),
             count("seeds"),
+            count("label counts", "points"),
             Quantity("factor of the error ratio", ("ratio", "ratio_low", "ratio_high")),
         ),
     )
@@ -141,17 +142,17 @@ def undecided(results: StudyResults) -> Iterator[Section]:
         return
     hours = frame["hours"].sum()
     known = frame["further_seeds"].notna()
+    are = "is" if len(frame) == 1 else "are"
+    found = f"{len(frame)} of {counted(len(table), 'comparison')} {are} undecided."
     yield Section(
         name="undecided",
         title="Undecided comparisons",
         text=(
-            f"{len(frame)} of {counted(len(table), 'comparison')} are undecided. The further seeds "
-            "would decide each with probability 80 %, given what its pairs so far tell of its gap "
-            "and spread. Counted as one more look, all of them would take at most "
-            f"{duration(3600 * hours)} of training on this hardware."
+            f"{found} The further seeds would decide each with probability 80 %, given what its "
+            "pairs so far tell of its gap and spread. Counted as one more look, all of them would "
+            f"take at most {duration(3600 * hours)} of training on this hardware."
             if known.any()
-            else f"{len(frame)} of {counted(len(table), 'comparison')} are undecided. How many "
-            "seeds would decide them cannot be estimated."
+            else f"{found} How many seeds would decide that cannot be estimated."
         ),
         frame=frame,
         code=f"{_comparison_code(results, result='gaps')}\n"
