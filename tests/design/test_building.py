@@ -152,12 +152,12 @@ def test_epochs_scale_with_the_labels_and_iterations_do_not() -> None:
     ("budget", "reading", "steps", "interval"),
     [
         (iterations(2000), from_range_test(), 500, 10),  # a quarter; 50 points
-        (iterations(300), from_range_test(), 100, 2),  # 75, but 100 at least
+        (iterations(300), from_range_test(), 200, 4),  # 75, but 200 at least
         (iterations(300), from_range_test(steps=60), 60, 1),
         (iterations(300), from_range_test(steps=20), 20, 1),
         (iterations(4000), from_range_test(points=10), 1000, 100),
-        (epochs(60), from_range_test(), 187, 3),  # 60 * 400 / 32 = 750, of which a quarter
-        (epochs(60), from_range_test(validation_fraction=0.5), 117, 2),  # 468.75 up to 469
+        (epochs(80), from_range_test(), 250, 5),  # 80 * 400 / 32 = 1,000, of which a quarter
+        (epochs(120), from_range_test(validation_fraction=0.5), 234, 4),  # 937.5 up to 938
     ],
 )
 def test_a_range_test_takes_a_quarter_of_the_budget(
