@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,14 @@ def run(code: str) -> Any:
     names: dict[str, Any] = {}
     exec(compile(ast.Module(lines, []), "code", "exec"), names)
     return eval(compile(ast.Expression(last.value), "code", "eval"), names)
+
+
+def test_cells_that_share_their_range_tests_are_drawn_once(
+    reports: Callable[[str], Report],
+) -> None:
+    (section,) = (s for s in reports("budgets").sections if s.name == "range_tests")
+    assert section.chart is not None
+    assert len(section.frame) == 3
+    drawn = json.dumps(section.chart.to_dict())
+    assert drawn.count("30 steps and 2 other cells") == 1
+    assert "60 steps" not in drawn

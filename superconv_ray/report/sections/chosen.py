@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from superconv_ray.analysis import (
     expected_best,
     join_range_tests,
@@ -42,8 +44,14 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
     if tests.empty:
         return
     table, suggested = results.range_test_readings, suggestions(tests, ["cell"])
-    measured = table[table["peak_lr"].notna()].head(MOST_RANGE_TESTS)
-    left = len(table) - len(measured)
+    cells = _with_the_same_tests(tests)
+    distinct = table[table["peak_lr"].notna() & table["cell"].isin(cells)]
+    measured = distinct.head(MOST_RANGE_TESTS)
+    left = len(distinct) - len(measured)
+    headings = {
+        cell: titles[cell] + (f" and {counted(number, 'other cell')}" if number else "")
+        for cell, number in cells.items()
+    }
     joined = code_of(join_range_tests, "trials, curves", result="tests")
     yield Section(
         name="range_tests",
@@ -60,7 +68,9 @@ def range_tests(results: StudyResults) -> Iterator[Section]:
         words={"cell": titles},
         chart=None
         if measured.empty
-        else charts.range_tests(measured, suggested, mean_curves(tests, ["cell"]), titles, metric),
+        else charts.range_tests(
+            measured, suggested, mean_curves(tests, ["cell"]), headings, metric
+        ),
     )
     yield Section(
         name="suggestions",
@@ -138,6 +148,16 @@ def expected(results: StudyResults) -> Iterator[Section]:
             count("steps", "steps"),
         ),
     )
+
+
+def _with_the_same_tests(tests: pd.DataFrame) -> dict[int, int]:
+    """The first cell of those that share their range tests, and the number of the others.
+
+    Cells that differ in their budget only share short tests.
+    """
+    ids = tests.groupby("cell")["trial_id"].agg(frozenset)
+    alike = ids.index.to_series().groupby(ids.to_numpy(), sort=False)
+    return {int(own.iloc[0]): len(own) - 1 for _, own in alike}
 
 
 def _titles(results: StudyResults) -> dict[int, str]:
