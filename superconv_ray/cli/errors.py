@@ -113,7 +113,7 @@ def is_deliberate(error: BaseException) -> bool:
 
 def _own_command() -> str:
     """The command that started this process, without secrets."""
-    from superconv_ray.storage.uris import without_secrets
+    from superconv_ray.data.uris import without_secrets
 
     program, *arguments = sys.argv
     start = ["python", program] if program.endswith(".py") else [Path(program).name]

@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from superconv_ray.data.decoding import Cropping, DamagedImageError, Pixels, decode, problem_of
+from superconv_ray.data.filesystems import filesystem_of
 from superconv_ray.data.images import ChangedDataError, DataUnavailableError
 from superconv_ray.data.readers import default_data_dir
+from superconv_ray.data.uris import below, without_secrets
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
 """Names of image files end like this, as in torchvision's ImageFolder."""
@@ -60,7 +62,9 @@ def list_files(root: str | Path) -> Listing:
     try:
         found = filesystem.get_file_info(fs.FileSelector(base, recursive=True))
     except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"the folder of images {place} cannot be listed: {error}") from None
+        raise ValueError(
+            f"the folder of images {without_secrets(place)} cannot be listed: {error}"
+        ) from None
     start = len(base.rstrip("/")) + 1
     files, folders = [], []
     for info in found:
@@ -88,13 +92,12 @@ def opened(place: str) -> tuple[Any, str]:
         ValueError: There is none.
     """
     try:
-        filesystem, path = fs.FileSystem.from_uri(place)
+        return filesystem_of(place)
     except (ValueError, ImportError, OSError) as error:
         raise ValueError(
             "images must be in a local folder or at a URI such as s3://bucket/folder; "
             f"{place.partition('://')[0]}:// cannot be opened ({type(error).__name__})"
         ) from None
-    return filesystem, path
 
 
 def is_remote(place: str) -> bool:
@@ -232,8 +235,8 @@ class ImageFiles:
             ) from None
 
     def path(self, index: int) -> str:
-        """Return the full path or URI of a file."""
-        return f"{self.root.rstrip('/')}/{self.names[index].as_py()}"
+        """Return the full path or URI of a file, without secrets."""
+        return without_secrets(below(self.root, self.names[index].as_py()))
 
     def read(self, index: int) -> bytes:
         """Return the content of a file.
@@ -274,8 +277,8 @@ class ImageFiles:
 
     def _unavailable(self, why: str) -> DataUnavailableError:
         return DataUnavailableError(
-            f"the images in {self.root} cannot be read ({why}). Run the study again when they can: "
-            "the trial continues from its checkpoint"
+            f"the images in {without_secrets(self.root)} cannot be read ({why}). Run the study "
+            "again when they can: the trial continues from its checkpoint"
         )
 
     def _changed(self, index: int, what: str) -> str:

@@ -23,6 +23,7 @@ from superconv_ray.data.images import (
     refuse,
     sampled,
 )
+from superconv_ray.data.uris import below, without_secrets
 
 
 def image_folder(
@@ -98,7 +99,8 @@ class _Part:
 
     @property
     def root(self) -> str:
-        return self.listing.root
+        """Where the images are, for messages."""
+        return without_secrets(self.listing.root)
 
     @property
     def good(self) -> list[int]:
@@ -112,7 +114,11 @@ class _Part:
 
     def problems(self) -> list[tuple[str, str]]:
         """Full names of the others, and what is wrong with them."""
-        return [(f"{self.root}/{name}", problem) for name, problem in self.bad.items()]
+        return [(self.path(name), problem) for name, problem in self.bad.items()]
+
+    def path(self, name: str) -> str:
+        """Full path or URI of a file or folder, for messages."""
+        return without_secrets(below(self.listing.root, name))
 
 
 def _by_folder(part: _Part) -> list[str]:
@@ -129,7 +135,7 @@ def _by_folder(part: _Part) -> list[str]:
     if empty:
         found = [item for item in part.bad.items() if item[0].partition("/")[0] == empty[0]]
         raise ValueError(
-            f"every class must have images, but {part.root}/{empty[0]} has none"
+            f"every class must have images, but {part.path(empty[0])} has none"
             + (f" that can be used: {listed(found)}" if found else "")
             + (f"; nor do {len(empty) - 1} more" if len(empty) > 1 else "")
         )

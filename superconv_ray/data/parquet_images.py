@@ -27,6 +27,7 @@ from superconv_ray.data.decoding import problem_of
 from superconv_ray.data.image_files import Listing, list_files, opened, place_of, replaced
 from superconv_ray.data.images import ChangedDataError, DataUnavailableError
 from superconv_ray.data.readers import default_data_dir
+from superconv_ray.data.uris import below, folder_and_name, without_secrets
 
 Places = str | Path | Sequence[str | Path]
 """A Parquet file, a folder of them, or several; paths or URIs."""
@@ -44,8 +45,8 @@ class ParquetFile:
 
     @property
     def place(self) -> str:
-        """Its full path or URI."""
-        return f"{self.root}/{self.name}"
+        """Its full path or URI, without secrets."""
+        return without_secrets(below(self.root, self.name))
 
 
 def parquet_files(places: Places) -> tuple[ParquetFile, ...]:
@@ -58,7 +59,8 @@ def parquet_files(places: Places) -> tuple[ParquetFile, ...]:
     found = [file for place in several for file in _files_at(place_of(place))]
     if not found:
         raise ValueError(
-            f"there must be .parquet files at {', '.join(map(str, several))}, got none"
+            "there must be .parquet files at "
+            f"{', '.join(without_secrets(str(place)) for place in several)}, got none"
         )
     return tuple(found)
 
@@ -66,7 +68,7 @@ def parquet_files(places: Places) -> tuple[ParquetFile, ...]:
 def _files_at(place: str) -> Iterator[ParquetFile]:
     filesystem, path = opened(place)
     if filesystem.get_file_info(path).type == fs.FileType.File:
-        root, _, name = place.rpartition("/")
+        root, name = folder_and_name(place)
         info = filesystem.get_file_info(path)
         yield ParquetFile(root, name, info.size, info.mtime_ns or 0)
         return

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from superconv_ray.data.uris import without_secrets
 from superconv_ray.design.definition import Provenance, define
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.version import VERSION
 from superconv_ray.planning.planner import Planner
 from superconv_ray.storage.store import Store
-from superconv_ray.storage.uris import without_secrets
 from superconv_ray.storage.writing import StoreWriter
 
 

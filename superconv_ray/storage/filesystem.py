@@ -21,14 +21,15 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 from pyarrow import fs
 
+from superconv_ray.data.filesystems import FIRST_PATIENCE
+from superconv_ray.data.uris import without_secrets
 from superconv_ray.storage.filesystem_errors import (
     StoreError,
     is_passing,
     one_line,
     store_error,
 )
-from superconv_ray.storage.opening import FIRST_PATIENCE, open_filesystem
-from superconv_ray.storage.uris import without_secrets
+from superconv_ray.storage.opening import open_filesystem
 
 Result = TypeVar("Result")
 

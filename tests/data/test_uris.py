@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superconv_ray.cli.errors import _own_command
+from superconv_ray.data.uris import below, folder_and_name, without_secrets
 from superconv_ray.execution.record import _provenance
 from superconv_ray.storage.filesystem import Files
-from superconv_ray.storage.uris import without_secrets
 
 # Secrets are made of letters that occur nowhere else, and of what delimits the parts of a URI.
 LETTERS = "QXZ"
@@ -126,3 +126,20 @@ def test_a_key_that_is_not_percent_encoded_is_refused_with_what_to_do() -> None:
     with pytest.raises(ValueError, match=r"percent-encode / . # @ : in them") as error:
         Files("ftp://user:ab/cd@localhost:1/x")
     assert "got 'ftp://***@localhost:1/x'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("folder", "file"),
+    [
+        ("/a/b", "/a/b/c/d.jpg"),
+        ("/a?/b/", "/a?/b/c/d.jpg"),
+        ("s3://bucket/a", "s3://bucket/a/c/d.jpg"),
+        (
+            "s3://u:p@bucket/a/?region=x&scheme=http",
+            "s3://u:p@bucket/a/c/d.jpg?region=x&scheme=http",
+        ),
+    ],
+)
+def test_a_file_is_below_its_folder_and_options_stay_at_the_end(folder: str, file: str) -> None:
+    assert below(folder, "c/d.jpg") == file
+    assert folder_and_name(file) == (below(folder, "c"), "d.jpg")

@@ -1,4 +1,4 @@
-"""URIs to print and to store: without users, passwords and options that may be secret."""
+"""Paths and URIs: of a file below a folder, and to print without users, passwords and secrets."""
 
 from __future__ import annotations
 
@@ -22,6 +22,26 @@ _DELIMITERS = re.compile(r"[:@/?#&=]")
 
 HIDDEN = "***"
 """Stands for what may be a password of which it is unclear where it ends."""
+
+
+def below(folder: str, name: str) -> str:
+    """Return the path or URI of a file below a folder; a URI's options stay at its end."""
+    place, options = _with_options_apart(folder)
+    return f"{place.rstrip('/')}/{name}{options}"
+
+
+def folder_and_name(file: str) -> tuple[str, str]:
+    """Return the path or URI of a file's folder, and the name of the file."""
+    place, options = _with_options_apart(file)
+    folder, _, name = place.rpartition("/")
+    return folder + options, name
+
+
+def _with_options_apart(place: str) -> tuple[str, str]:
+    if "://" not in place:
+        return place, ""
+    address, mark, options = place.partition("?")
+    return address, mark + options
 
 
 def without_secrets(text: str) -> str:
