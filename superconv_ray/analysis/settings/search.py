@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
 
-from superconv_ray.analysis.frames import joined, placed, require_columns
+from superconv_ray.analysis.frames import joined, require_columns
 
 SCORE, SCORE_OF_METRIC = "validation_accuracy", "validation_metric"
 COLUMNS = (
@@ -21,6 +20,8 @@ COLUMNS = (
     "chosen_from",
     "steps_done",
 )
+SEARCH = ["cell", "seed"]
+"""Columns that tell the searches of an arm apart."""
 
 
 def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.DataFrame:
@@ -45,22 +46,27 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
     """
     require_columns(trials, [*COLUMNS, SCORE, *by])
     tuning, trainings = (trials[trials["role"] == role] for role in ("tuning", "training"))
-    place = ["arm", "cell", "seed"]
     frames = []
-    for key, tried in _with_seeds(tuning, trainings).groupby(place, dropna=False):
-        own = trainings[trainings["arm"] == key[0]]
+    for arm, tried in _with_seeds(tuning, trainings).groupby("arm"):
+        own = trainings[trainings["arm"] == arm]
         names = list(dict.fromkeys(name for chosen in own["chosen"] for name in chosen))
         if names:
-            scores = placed(_scores(tried, [*by, *names]), place, key)
-            taken = own.loc[(own["cell"] == key[1]) & (own["seed"] == key[2])].head(1)
-            frames += [
-                scores.assign(
-                    setting=name, tried=scores[name], chosen=next(iter(taken[name]), math.nan)
-                )
-                for name in names
-            ]
-    columns = [*by, "cell", "seed", "arm", "setting", "tried", "score"]
+            frames.append(_of_arm(tried, own, by, names).assign(arm=arm))
+    columns = [*by, *SEARCH, "arm", "setting", "tried", "score"]
     return joined(frames, [*columns, "trials", "diverged", "steps", "chosen"])
+
+
+def _of_arm(
+    tried: pd.DataFrame, trainings: pd.DataFrame, by: Sequence[str], names: Sequence[str]
+) -> pd.DataFrame:
+    """Scores of an arm's searches, one search after the other, and in each one setting after it."""
+    scores = _scores(tried, [*SEARCH, *by, *names])
+    taken = trainings.drop_duplicates(SEARCH)[[*SEARCH, *names]].astype({"seed": "Int64"})
+    chosen = scores[SEARCH].merge(taken, on=SEARCH, how="left")
+    settings = [
+        scores.assign(setting=name, tried=scores[name], chosen=chosen[name]) for name in names
+    ]
+    return pd.concat(settings, ignore_index=True).sort_values(SEARCH, kind="stable")
 
 
 def _with_seeds(tuning: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
