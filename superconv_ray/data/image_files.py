@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from superconv_ray.data.decoding import Cropping, DamagedImageError, Pixels, decode, problem_of
-from superconv_ray.data.filesystems import filesystem_of
 from superconv_ray.data.images import ChangedDataError, DataUnavailableError
+from superconv_ray.data.patient_filesystem import filesystem_of
 from superconv_ray.data.readers import default_data_dir
 from superconv_ray.data.uris import below, without_secrets
 

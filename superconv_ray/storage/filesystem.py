@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 from pyarrow import fs
 
-from superconv_ray.data.filesystems import FIRST_PATIENCE
+from superconv_ray.data.patient_filesystem import FIRST_PATIENCE
 from superconv_ray.data.uris import without_secrets
 from superconv_ray.storage.filesystem_errors import (
     StoreError,

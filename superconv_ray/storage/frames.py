@@ -21,7 +21,6 @@ class GrowingFrame:
 
     Arrow's own conversion holds the whole table beside the whole frame. Here a table is given up
     once its values are copied, so the memory is that of the frame and one column.
-
     """
 
     def __init__(self) -> None:

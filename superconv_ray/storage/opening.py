@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from superconv_ray.data.filesystems import filesystem_of
+from superconv_ray.data.patient_filesystem import filesystem_of
 from superconv_ray.data.uris import gives_away, without_secrets
 from superconv_ray.storage.filesystem_errors import StoreError, one_line
 

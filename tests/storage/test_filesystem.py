@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from pyarrow import fs
 
-from superconv_ray.data.filesystems import FIRST_PATIENCE
+from superconv_ray.data.patient_filesystem import FIRST_PATIENCE
 from superconv_ray.storage.filesystem import LONGEST_PAUSE, PATIENCE, Files
 from superconv_ray.storage.filesystem_errors import StoreError
 
