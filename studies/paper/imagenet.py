@@ -20,8 +20,21 @@ stands in for Inception-ResNet-v2, which torchvision does not have.
 The laptop scale has ResNet-8, images of 32 pixels, and 2 and 10 epochs of 1,500 JPEG files that it
 makes in ImageNet's layout: scikit-learn's digits, pasted in random colors, sizes and places onto
 darkened parts of its two photographs. Test images show other digits. 1cycle reads its rate off
-range tests.
-`--models torchvision:resnet18` takes three times as long.
+range tests. `--models torchvision:resnet18` takes three times as long.
+
+Measured at the laptop scale with ``--seeds 8`` on 2026-11-28, two cores of an Intel Xeon (bf16), 80
+trials; test accuracy in %, and 1cycle minus the step schedule in points. Four intervals of gaps
+hold together at 95 %:
+
+    weight decay  epochs  1cycle  step                   gap
+            1e-4       2    13.9  15.6     -1.7 [-5.6, +2.2]
+            1e-4      10    91.6  55.2  +36.4 [+24.6, +48.3]
+            3e-6       2    14.6  15.5     -0.8 [-4.5, +2.9]
+            3e-6      10    91.8  56.6  +35.2 [+21.9, +48.4]
+
+With 10 epochs, 1cycle to about 1.1, the rate of its range tests, is far ahead of the usual step
+schedule from 0.1. Two epochs, 47 steps, teach neither anything, so whether a short 1cycle beats a
+long step schedule is not shown. Nor does the smaller weight decay change either schedule.
 """
 
 import tempfile

@@ -241,14 +241,19 @@ class Worker:
 
 
 def _lack(load: Load, seconds: float) -> str:
-    """Return how long a run waited for images, and how many CPUs would have been enough.
+    """Return how long a run waited for images, and what would help.
 
     Args:
         load: What decoding took.
         seconds: Time in steps, waiting included.
     """
+    needed = load.cpus_needed(seconds)
+    way_out = (
+        "raise --cpus-per-trial, or make the files smaller"
+        if needed > load.threads
+        else "reading them is slow, or other processes take the CPUs"
+    )
     return (
         f"{load.waited_seconds / seconds:.0%} of the time in steps was waiting for images; to keep "
-        f"up, decoding needs {load.cpus_needed(seconds):.1f} CPUs and has {load.threads}: raise "
-        "--cpus-per-trial, or make the files smaller"
+        f"up, decoding needs {needed:.1f} CPUs and has {load.threads}: {way_out}"
     )

@@ -16,6 +16,7 @@ from superconv_ray import Arm, ImageDataset, Study, Trial, image_folder, iterati
 from superconv_ray.data import image_files, streaming
 from superconv_ray.data.batches import DeviceData
 from superconv_ray.data.device_data import prepare_data
+from superconv_ray.data.streaming import Load
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution import run_builder
@@ -213,7 +214,22 @@ def test_a_loop_that_waits_for_images_says_once_what_decoding_lacks(
     for line in told:
         assert f"trial {trial.id}" in line
         assert "of the time in steps was waiting for images" in line
-        assert "CPUs and has 1: raise --cpus-per-trial" in line
+        assert "CPUs and has 1: " in line
+
+
+@pytest.mark.parametrize(
+    ("decoding", "advice"),
+    [
+        (9.0, "decoding needs 1.8 CPUs and has 1: raise --cpus-per-trial, or make the files"),
+        (0.5, "decoding needs 0.1 CPUs and has 1: reading them is slow, or other processes"),
+    ],
+)
+def test_more_cpus_are_advised_only_where_decoding_lacks_them(decoding: float, advice: str) -> None:
+    load = Load(threads=1)
+    load.waited_seconds, load.decode_seconds = 5.0, decoding
+    line = worker_module._lack(load, 10.0)
+    assert line.startswith("50% of the time in steps was waiting for images")
+    assert advice in line
 
 
 @pytest.mark.parametrize(
