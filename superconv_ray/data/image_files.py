@@ -205,7 +205,7 @@ class ImageFiles:
         sizes: Bytes of each, int64.
     """
 
-    root: str
+    root: str = field(repr=False)  # a URI may hold secrets
     names: pa.Array = field(repr=False)
     sizes: npt.NDArray[np.int64] = field(repr=False)
 

@@ -100,6 +100,7 @@ def test_a_server_that_goes_away_costs_no_finished_step(
     here: Path,
     there: str,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     assert_same_results: Callable[[str, str], None],
 ) -> None:
     stores = [str(tmp_path / name) for name in ("here", "there")]
@@ -112,6 +113,8 @@ def test_a_server_that_goes_away_costs_no_finished_step(
             assert KEYS["user"] not in str(failure)
     finally:
         s3_server.start()
+    # The server answers before it has found all of its files again.
+    monkeypatch.setattr(image_files, "PAUSES", (1.0, 4.0, 15.0))
     assert run(study(folders, there), stores[1]).trained == 2
     assert_same_results(*stores)
 
