@@ -145,7 +145,7 @@ def problems(listing: Listing, *, whole: bool) -> dict[str, str]:
 
 def _problem(root: str, name: str, whole: bool) -> str | None:
     filesystem, base = opened(root)
-    with filesystem.open_input_file(f"{base.rstrip('/')}/{name}") as file:
+    with filesystem.open_input_file(below(base, name)) as file:
         return problem_of(file, whole=whole)
 
 
@@ -264,7 +264,7 @@ class ImageFiles:
 
     def _read(self, index: int) -> bytes:
         filesystem, base = opened(self.root)
-        path = f"{base.rstrip('/')}/{self.names[index].as_py()}"
+        path = below(base, self.names[index].as_py())
         if filesystem.type_name == "local":
             return Path(path).read_bytes()
         with filesystem.open_input_stream(path) as file:

@@ -205,7 +205,7 @@ class Package:
     def _batches(self, file: ParquetFile) -> Iterator[pa.RecordBatch]:
         """Yield the images and labels of a file as columns `image` and `label`."""
         filesystem, base = opened(file.root)
-        path = f"{base.rstrip('/')}/{file.name}"
+        path = below(base, file.name)
         try:
             info = filesystem.get_file_info(path)
             if info.type != fs.FileType.File or info.size != file.size:

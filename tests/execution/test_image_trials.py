@@ -215,6 +215,12 @@ def test_a_loop_that_waits_for_images_says_once_what_decoding_lacks(
         assert f"trial {trial.id}" in line
         assert "of the time in steps was waiting for images" in line
         assert "CPUs and has 1: " in line
+        assert line.endswith(
+            (
+                "raise --cpus-per-trial, or make the files smaller",
+                "reading them is slow, or other processes take the CPUs",
+            )
+        )
 
 
 @pytest.mark.parametrize(
