@@ -7,8 +7,41 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from superconv_ray.analysis.long_runs import FEWER_TIMES
+from superconv_ray.design.schedules import CYCLES, POLICIES
+
 if TYPE_CHECKING:
     from superconv_ray.report.study_results import StudyResults
+
+
+def compares_budgets(results: StudyResults) -> bool:
+    """Whether a study has a baseline, and sweeps its budget alone or with other settings.
+
+    With the batch size, equal steps are not equal budgets.
+    """
+    swept = results.budget_axis is not None and "batch_size" not in results.axes
+    return swept and len(results.arms) > 1
+
+
+def asks_about_super_convergence(results: StudyResults) -> bool:
+    """Whether a study compares a short cycle with a much longer usual schedule.
+
+    Super-convergence is that comparison (arXiv 1708.07120v3, figure 1), so a study is about it if
+
+    - its longest budget is at least `FEWER_TIMES` its shortest;
+    - its first arm cycles the learning rate, and a baseline has another policy that does not. The
+      user's own policies may do either.
+
+    Whether one setting of 1cycle needs fewer steps than another is a question of speed only.
+    """
+    if not compares_budgets(results):
+        return False
+    budgets = results.trainings[results.budget_axis]
+    policies = results.trainings.groupby("arm")["policy"].agg(set)
+    first, *others = (policies[arm] for arm in results.arms)
+    cycles = any(policy in CYCLES or policy not in POLICIES for policy in first)
+    usual = set().union(*others) - first - CYCLES
+    return budgets.max() >= FEWER_TIMES * budgets.min() and cycles and bool(usual)
 
 
 def against_baselines(
@@ -19,10 +52,9 @@ def against_baselines(
     All intervals of the table hold together.
 
     Returns:
-        Empty if the study does not sweep its budget alone or with labels and settings of trainings,
-        or has one arm.
+        Empty unless the study is one of `asks_about_super_convergence`.
     """
-    if results.budget_axis is None or "batch_size" in results.axes or len(results.arms) < 2:
+    if not asks_about_super_convergence(results):
         return pd.DataFrame()
     arm, *baselines = results.arms
     family = rows_against_baselines(results, by)

@@ -223,8 +223,7 @@ class StudyResults:
     def time_to_accuracy(self) -> pd.DataFrame:
         """Steps of the first arm to the end of each baseline's longest run; see the analysis.
 
-        With a column baseline. Empty if the study does not sweep its budget alone or with labels
-        and settings of trainings, or has one arm.
+        With a column baseline. Empty unless the study is one of `asks_about_super_convergence`.
         """
         from superconv_ray.analysis import time_to_accuracy
 

@@ -48,7 +48,11 @@ MOST_NAMED = 4
 
 
 def headline(results: StudyResults) -> str:
-    """The answer at a glance, in one or two short sentences."""
+    """The answer at a glance, in one or two short sentences.
+
+    A study whose question is super-convergence (see `asks_about_super_convergence`) is answered
+    that; any other one, below its question, where its first arm gains.
+    """
     if results.trainings.empty:
         alone = results.definition.purpose == "lr_find"
         if len(results.range_test_readings) and (alone or not results.open_trials):
@@ -61,7 +65,7 @@ def headline(results: StudyResults) -> str:
     found = f"{arm} is {_points(results.comparison, baselines, VERDICTS)}."
     reached = results.time_to_accuracy
     if reached.empty:
-        return found
+        return f"In {results.measured_on} {results.metric.label}, {found}"
     answer = _points(reached, baselines, REACHES)
     if len(reached) == 1:
         answer += f": {factor('.1f').texts(reached)[0]} times fewer"

@@ -125,13 +125,13 @@ def compared(store: Store) -> StudyResults:
 def test_its_repr_is_what_show_prints(store: Store) -> None:
     results = compared(store)
     assert repr(results) == study_text(results)
-    assert "a<b> is better than b." in repr(results)
+    assert "In test accuracy, a<b> is better than b." in repr(results)
 
 
 def test_a_notebook_shows_verdict_tables_and_a_chart_with_names_escaped(store: Store) -> None:
     html = compared(store)._repr_html_()
     assert html.startswith("<h4>Is a &gt; b?</h4>")
-    assert "<b>a&lt;b&gt; is better than b.</b>" in html
+    assert "<b>In test accuracy, a&lt;b&gt; is better than b.</b>" in html
     assert "<td>+11.0 [+8.5, +13.5]</td>" in html
     assert html.count("<svg") == 1
     assert "a<b>" not in html

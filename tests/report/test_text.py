@@ -38,7 +38,7 @@ def test_the_whole_text_is_question_state_verdict_tables_hardware_and_place(stor
         "hand_made: Which arm is better?",
         "5 of 5 trials done",
         "",
-        "a is undecided against b at both points.",
+        "In test accuracy, a is undecided against b at both points.",
         "",
         "With one seed there are no intervals, so no gap can be told from chance.",
         "",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from superconv_ray.design.schedules import Rates
+from superconv_ray.report.sections import sections
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.tables import verdict_table
 from superconv_ray.report.verdict import caveats, factor_trends, headline, stale_statistics, trends
@@ -41,7 +45,7 @@ def two_arms(store: Store, *gaps: tuple[float, ...], labels: tuple[int, ...] = (
 def test_a_gain_that_grows_with_fewer_labels_is_stated(store: Store) -> None:
     study = two_arms(store, (0.01, 0.011, 0.012), (0.05, 0.052, 0.054), labels=(1000, 100))
     said = sentences(study.results())
-    assert said[0] == "one_cycle is better than cosine at both points."
+    assert said[0] == "In test accuracy, one_cycle is better than cosine at both points."
     # Slopes 4.0, 4.1, 4.2 points a tenth: s = 0.1, half width t(0.9875, 2) / sqrt(3) s = 0.358.
     assert said[1] == (
         "As labels become scarce, the gain of one_cycle grows. Each cut of the labels to a tenth "
@@ -73,12 +77,76 @@ def test_super_convergence_is_stated_where_budgets_are_swept(store: Store) -> No
     ):
         for seed in range(3):
             study.add("short", short + seed / 10_000, seed=seed, point=point, steps=steps)
-            study.add("long", long - seed / 10_000, seed=seed, point=point, steps=steps)
+            usual: dict[str, Any] = {"steps": steps, "policy": "piecewise"}
+            study.add("long", long - seed / 10_000, seed=seed, point=point, **usual)
     assert headline(study.results()) == (
         "Does short super-converge (at least 3 times fewer steps)? Yes against long: "
         ">16.0 [15.9, inf] times fewer. At equal budgets, short is better than long at all 3 "
         "points."
     )
+
+
+Policies = tuple[str | Callable[..., Rates], ...]
+
+
+def own_policy(step: int, *, steps: int, max_lr: float) -> Rates:
+    return Rates(max_lr * (1 - step / steps), 0.9)
+
+
+def headline_of(store: Store, policies: Policies, steps: tuple[int, ...] = (100, 400)) -> str:
+    """That of a study whose arms have these policies, each with each number of steps."""
+    arms = ("first", "second", "third")[: len(policies)]
+    study = HandMade(store, arms, *({"budget": {"iterations": n}} for n in steps))
+    for point, budget in enumerate(steps):
+        for arm, policy in zip(arms, policies, strict=True):
+            for seed in range(3):
+                place: dict[str, Any] = {"seed": seed, "point": point, "steps": budget}
+                study.add(arm, 0.9 + seed / 1000, policy=policy, **place)
+    return headline(study.results())
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        ("one_cycle", "piecewise"),
+        ("triangular", "one_cycle", "cosine"),
+        (own_policy, "piecewise"),
+        ("one_cycle", own_policy),
+    ],
+)
+def test_a_cycle_and_a_usual_schedule_are_asked_for_super_convergence(
+    store: Store, policies: Policies
+) -> None:
+    assert headline_of(store, policies).startswith("Does first super-converge")
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        ("one_cycle", "one_cycle"),  # such as two rates of 1cycle
+        ("one_cycle", "triangular"),
+        ("linear", "piecewise"),
+        (own_policy, own_policy),  # such as parts of a policy
+        (own_policy, "one_cycle"),
+    ],
+)
+def test_other_arms_are_compared_at_equal_budgets_only(store: Store, policies: Policies) -> None:
+    assert headline_of(store, policies).startswith("In test accuracy, first is ")
+
+
+def test_super_convergence_needs_a_budget_that_is_three_times_another(store: Store) -> None:
+    policies = ("one_cycle", "piecewise")
+    assert "super-converge" in headline_of(store, policies, steps=(100, 300))
+    assert "super-converge" not in headline_of(store, policies, steps=(100, 299))
+
+
+def test_a_study_without_super_convergence_has_no_verdict_on_it(store: Store) -> None:
+    headline_of(store, ("one_cycle", "one_cycle"))
+    results = StudyResults(store, "hand_made")
+    assert results.time_to_accuracy.empty
+    names = [section.name for section in sections(results)]
+    assert names[:3] == ["gaps", "accuracy", "speedup"]
+    assert "super_convergence" not in names
 
 
 def budgets_and_labels(store: Store, *steps_needed: int) -> StudyResults:
@@ -92,7 +160,8 @@ def budgets_and_labels(store: Store, *steps_needed: int) -> StudyResults:
         for seed in range(3):
             place = {"point": point, "data_count": found["data_count"], "steps": steps}
             study.add("short", 0.9 + 0.1 * (steps - needed) / 800, seed=seed, **place)
-            study.add("long", 0.9 - 0.1 * (800 - steps) / 800, seed=seed, **place)
+            late = 0.9 - 0.1 * (800 - steps) / 800
+            study.add("long", late, seed=seed, policy="piecewise", **place)
     return study.results()
 
 
@@ -122,15 +191,15 @@ def test_without_labels_or_budgets_there_is_no_trend_of_factors(store: Store) ->
 
 def test_a_negative_result_is_stated(store: Store) -> None:
     said = sentences(two_arms(store, (-0.02, -0.021, -0.022)).results())
-    assert said[0] == "one_cycle is worse than cosine."
+    assert said[0] == "In test accuracy, one_cycle is worse than cosine."
 
 
 def test_the_margin_that_a_study_states_decides_what_is_equivalent(store: Store) -> None:
     study = two_arms(store, (0.010, 0.0101, 0.0102))
-    assert headline(study.results()) == "one_cycle is better than cosine."
+    assert headline(study.results()) == "In test accuracy, one_cycle is better than cosine."
     study.margin = 0.02
     results = study.results()
-    assert headline(results) == "one_cycle is equivalent to cosine."
+    assert headline(results) == "In test accuracy, one_cycle is equivalent to cosine."
     assert "equivalent if it lies within ±2," in str(results)
     assert results.notable == 0.01  # batch norm's statistics have nothing to do with it
 
@@ -139,8 +208,8 @@ def test_every_verdict_has_its_points(store: Store) -> None:
     better, worse, same, vague = (0.05, 0.0501), (-0.05, -0.0501), (0.0, 0.00001), (0.02, -0.03)
     study = two_arms(store, better, worse, same, vague, better, labels=(72, 100, 200, 300, 400))
     assert headline(study.results()) == (
-        "one_cycle is better than cosine at 2 of 5 points, worse at 1, equivalent at 1 and "
-        "undecided at 1."
+        "In test accuracy, one_cycle is better than cosine at 2 of 5 points, worse at 1, "
+        "equivalent at 1 and undecided at 1."
     )
 
 
@@ -151,7 +220,7 @@ def test_baselines_with_the_same_verdicts_are_named_together(store: Store) -> No
             found = accuracy + (seed / 10_000 if arm == "a" else 0)
             study.add(arm, found, seed=seed, point=point, dropout=point / 2)
     assert headline(study.results()) == (
-        "a is better than b and d at both points; equivalent to c at both points."
+        "In test accuracy, a is better than b and d at both points; equivalent to c at both points."
     )
 
 
@@ -170,7 +239,7 @@ def many_arms(store: Store, *accuracies: float) -> StudyResults:
 def test_a_headline_counts_many_baselines_and_a_table_names_them(store: Store) -> None:
     results = many_arms(store, 0.5, 0.95, 0.9, 0.9, 0.5, 0.5)
     assert headline(results) == (
-        "first is better in 6 of 12 comparisons, worse in 2 and equivalent in 4."
+        "In test accuracy, first is better in 6 of 12 comparisons, worse in 2 and equivalent in 4."
     )
     table = verdict_table(results)
     assert table is not None
@@ -183,7 +252,10 @@ def test_a_headline_counts_many_baselines_and_a_table_names_them(store: Store) -
 
 def test_many_baselines_with_one_verdict_need_no_table(store: Store) -> None:
     results = many_arms(store, *(0.9 for _ in range(6)))
-    assert headline(results) == "first is equivalent to all 6 baselines at both points."
+    assert (
+        headline(results)
+        == "In test accuracy, first is equivalent to all 6 baselines at both points."
+    )
     assert verdict_table(results) is None
 
 
@@ -199,7 +271,7 @@ def test_an_arm_that_diverged_throughout_has_a_caveat(store: Store) -> None:
         study.add("a", 0.9 + seed / 1000, seed=seed)
         study.add("b", 0.1, seed=seed, status="diverged")
     first, *others = headline(study.results()), *caveats(study.results())
-    assert first == "a is better than b."
+    assert first == "In test accuracy, a is better than b."
     assert "All trainings of b diverged at 1 of 1 point: a gap there is one of stability." in others
 
 

@@ -13,6 +13,7 @@ and the range test); Smith, arXiv 1803.09820 (cyclical momentum). Caffe's iterat
 
 from superconv_ray.design.schedules.own import check_run, own_rates
 from superconv_ray.design.schedules.policies import (
+    CYCLES,
     POLICIES,
     RANGE_TESTS,
     REQUIRED,
@@ -23,6 +24,7 @@ from superconv_ray.design.schedules.policies import (
 from superconv_ray.design.schedules.rates import Policy, Rates
 
 __all__ = [
+    "CYCLES",
     "POLICIES",
     "RANGE_TESTS",
     "REQUIRED",

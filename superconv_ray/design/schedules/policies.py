@@ -44,6 +44,8 @@ POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
 
 RANGE_TESTS: Final = frozenset({"range_test_linear", "range_test_exponential"})
 """Policies that search for a learning rate instead of training a network well."""
+CYCLES: Final = frozenset({"one_cycle", "triangular", "triangular2", "exp_range"})
+"""Policies that raise the learning rate and lower it again; all others only decay it."""
 
 # The marker of `inspect` is one object per process, so `is` still works after pickling.
 REQUIRED: Final[object] = inspect.Parameter.empty

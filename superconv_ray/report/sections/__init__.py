@@ -12,10 +12,11 @@ from superconv_ray.report.sections import chosen, compared, swept, trained
 from superconv_ray.report.study_results import StudyResults
 
 SECTIONS: tuple[Callable[[StudyResults], Iterator[Section]], ...] = (
-    swept.speed,
+    swept.super_convergence,
     compared.gaps,
     compared.trend,
     compared.accuracy,
+    swept.speed,
     compared.undecided,
     swept.scaling,
     swept.balance,

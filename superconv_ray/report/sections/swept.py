@@ -20,7 +20,7 @@ from superconv_ray.analysis.scaling.shape import FEWEST_POINTS
 from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import column_name
 from superconv_ray.report import charts
-from superconv_ray.report.against_baselines import rows_against_baselines
+from superconv_ray.report.against_baselines import compares_budgets, rows_against_baselines
 from superconv_ray.report.content import Section
 from superconv_ray.report.readable import (
     PERCENT,
@@ -124,7 +124,7 @@ def _worth(results: StudyResults) -> Iterator[Section]:
     )
 
 
-def speed(results: StudyResults) -> Iterator[Section]:
+def super_convergence(results: StudyResults) -> Iterator[Section]:
     """Steps in which the first arm is as good as long runs of others, and they as it."""
     if results.time_to_accuracy.empty:
         return
@@ -133,6 +133,12 @@ def speed(results: StudyResults) -> Iterator[Section]:
     # A single factor is no picture: that of all budgets says more.
     single = len(results.time_to_accuracy) == 1
     yield from (make(results, others) for make in (makers[::-1] if single else makers))
+
+
+def speed(results: StudyResults) -> Iterator[Section]:
+    """Steps in which others are as good as the first arm, if that is not the study's question."""
+    if compares_budgets(results) and results.time_to_accuracy.empty:
+        yield _at_each_budget(results, results.axes_but_budget)
 
 
 def _to_the_long_runs(results: StudyResults, others: list[str]) -> Section:

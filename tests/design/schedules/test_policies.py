@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superconv_ray.design.schedules import (
+    CYCLES,
     POLICIES,
     RANGE_TESTS,
     REQUIRED,
@@ -156,6 +157,8 @@ def test_policies_are_the_functions_by_their_own_names() -> None:
     )
     assert dict(POLICIES) == {function.__name__: function for function in functions}
     assert {name for name in POLICIES if name.startswith("range_test")} == RANGE_TESTS
+    cycles = inspect.getmodule(one_cycle)
+    assert {n for n, policy in POLICIES.items() if inspect.getmodule(policy) is cycles} == CYCLES
 
 
 def test_parameters_name_each_setting_with_its_default() -> None:
