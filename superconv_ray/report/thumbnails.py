@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -12,6 +12,8 @@ from superconv_ray.report import theme
 
 WIDTH, HEIGHT = 300, 150
 """Pixels of the picture, axes and legends not included."""
+LETTER = 6.5
+"""Pixels of a letter in the title of a panel."""
 
 
 def thumbnail(chart: alt.TopLevelMixin, *, dark: bool) -> str:
@@ -32,6 +34,15 @@ def small(spec: Mapping[str, Any]) -> dict[str, Any]:
         rest = {name: part for name, part in spec.items() if name not in ("vconcat", "title")}
         return {**rest, **small(spec["vconcat"][0])}
     if "facet" in spec:
-        size = {"width": WIDTH // spec["columns"], "height": HEIGHT // 2}
-        return {**spec, "spec": {**spec["spec"], **size}}
+        titles = spec["facet"].get("sort", ())
+        columns = min(spec["columns"], _columns_of(titles))
+        height = HEIGHT if len(titles) <= columns else HEIGHT // 2
+        size = {"width": WIDTH // columns, "height": height}
+        return {**spec, "columns": columns, "spec": {**spec["spec"], **size}}
     return {**spec, "width": WIDTH, "height": HEIGHT}
+
+
+def _columns_of(titles: Sequence[str]) -> int:
+    """Number of panels side by side whose titles are not cut."""
+    longest = max((len(line) for title in titles for line in title.split("\n")), default=1)
+    return max(1, int(WIDTH / (LETTER * longest)))

@@ -11,9 +11,10 @@ import altair as alt
 import pandas as pd
 import pytest
 
+from superconv_ray.report import charts
 from superconv_ray.report.site import page_files, render_page, store_version, write_pages
 from superconv_ray.report.studies import studies_to_show
-from superconv_ray.report.thumbnails import thumbnail
+from superconv_ray.report.thumbnails import small, thumbnail
 from superconv_ray.storage.store import Store, StoreError, open_store
 from superconv_ray.storage.writing import StoreWriter
 from tests.hand_made import HandMade
@@ -87,6 +88,28 @@ def test_a_picture_of_the_index_is_a_small_chart_or_the_first_of_several() -> No
         assert float(light.attrib["width"]) < 400
         assert float(light.attrib["height"]) < 260
         assert ET.tostring(light) != ET.tostring(dark)
+
+
+def test_small_panels_have_whole_titles_and_room_if_there_is_one_row() -> None:
+    sizes = pd.DataFrame(
+        {"batch_size": [8, 32, 128], "max_lr": [0.15, 0.3, 0.6], "steps": [10, 20, 30]}
+    ).assign(arm="a", mean=0.9, low=0.8, high=0.95, n=3, diverged=0)
+
+    def picture(frame: pd.DataFrame, *facet: str) -> tuple[str, float]:
+        chart = charts.accuracy(frame, ["a"], "steps", facet=facet)
+        root = ET.fromstring(thumbnail(chart, dark=False))
+        return " ".join(" ".join(root.itertext()).split()), float(root.attrib["width"])
+
+    text, width = picture(sizes, "batch_size", "max_lr")
+    assert "batch size 128 max LR 0.6" in text  # one below the other
+    assert width == pytest.approx(picture(sizes, "max_lr")[1], abs=20)
+    names = sizes.assign(model=[f"a_network_of_{size}_layers" for size in sizes["batch_size"]])
+    (row, column) = (
+        small(charts.accuracy(frame, ["a"], "steps", facet=facet).to_dict())
+        for frame, facet in ((sizes, ["max_lr"]), (names, ["model"]))
+    )
+    assert (row["columns"], column["columns"]) == (3, 1)
+    assert row["spec"]["height"] == 2 * column["spec"]["height"]
 
 
 def test_a_live_index_reloads_itself(several: Store) -> None:

@@ -110,8 +110,10 @@ DODGED = alt.expr("datum.dodge")
 
 
 def panels(frame: pd.DataFrame, facet: Sequence[str]) -> pd.Series[str]:
-    """Title of the panel of each row; empty without a facet."""
-    texts = [place_text(row, facet) for row in frame.to_dict("records")]
+    """Title of the panel of each row, a line for each setting; empty without a facet."""
+    texts = [
+        "\n".join(place_text(row, [axis]) for axis in facet) for row in frame.to_dict("records")
+    ]
     return pd.Series(texts, frame.index, dtype=str)
 
 
@@ -149,8 +151,9 @@ def view(
     wide = WITHOUT_GAP if len(order) == WITHOUT_GAP else PANEL_COLUMNS
     abreast = min(abreast or wide, max(1, len(order)))
     panel = alt.layer(*layers, width=theme.WIDTH // abreast, height=height)
+    titles = alt.Header(title=None, labelExpr=r"split(datum.label, '\n')")
     faceted: alt.FacetChart = panel.facet(
-        facet=alt.Facet("panel:N", title=None, sort=list(order)), data=data, columns=abreast
+        facet=alt.Facet("panel:N", header=titles, sort=list(order)), data=data, columns=abreast
     )
     # A shared axis would also be drawn below empty places in the last row.
     independent: alt.FacetChart = faceted.resolve_axis(x="independent")
