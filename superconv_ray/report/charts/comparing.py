@@ -40,6 +40,8 @@ VERDICTS = {
     UNDECIDED: "circle",
 }
 """Shape of each verdict."""
+APART = 4.0
+"""Panels have scales of their own if the gaps of one span more than this times those of another."""
 
 
 def accuracy(
@@ -88,6 +90,9 @@ def gaps(
 ) -> alt.LayerChart | alt.FacetChart:
     """Gaps of an arm to its baselines with intervals; shapes show verdicts.
 
+    All panels share their vertical scale unless the gaps of one would be flat on that of another
+    (see `APART`); the title of the axis says so.
+
     Args:
         frame: From `compare`, by `x` and `facet`.
         arms: The study's arms; a gap has the color of its baseline.
@@ -106,7 +111,9 @@ def gaps(
     )
     named, unit = " or ".join(sorted(set(frame["arm"]))), metric.difference_unit
     first, last = (named, "baseline") if metric.maximize else ("baseline", named)
-    at, title = x_of(rows, x), [first, f"minus {last} ({unit})"]
+    apart = _apart(rows, metric.factor * margin)
+    units = [f"minus {last}", f"({unit}, scales differ)"] if apart else [f"minus {last} ({unit})"]
+    at, title = x_of(rows, x), [first, *units]
     signed = alt.Axis(labelExpr="datum.value ? format(datum.value, '+~r') : '0'")
     tooltip = [
         alt.Tooltip("arm:N", title="baseline"),
@@ -125,7 +132,20 @@ def gaps(
             look, verdicts, arms, x=at, y=y_of("mean", title, axis=signed), tooltip=tooltip
         ),
     ]
-    return view(layers, rows, [x, "n", "verdict"], facet, HEIGHT)
+    chart = view(layers, rows, [x, "n", "verdict"], facet, HEIGHT)
+    return chart.resolve_scale(y="independent") if apart else chart
+
+
+def _apart(rows: pd.DataFrame, margin: float) -> bool:
+    """Whether the spans of panels, from the lowest to the highest mark, are far apart.
+
+    Args:
+        rows: With a column panel and, in the units that are shown, mean, low and high.
+        margin: In these units; its lines are marks as well.
+    """
+    lows, highs = (rows[end].fillna(rows["mean"]).groupby(rows["panel"]) for end in ("low", "high"))
+    spans = highs.max().clip(lower=margin) - lows.min().clip(upper=-margin)
+    return bool(spans.max() > APART * spans.min())
 
 
 def _beside(rows: pd.DataFrame, x: str) -> pd.DataFrame:

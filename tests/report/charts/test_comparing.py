@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,6 +95,33 @@ def test_gaps_are_drawn_in_points_with_lines_at_zero_and_both_margins() -> None:
         assert "gap [interval] in points: +10.0 [+10.0, +10.0]" in told
     rules = [layer["encoding"]["y"] for layer in charts.gaps(table, ARMS).to_dict()["layer"][:3]]
     assert rules == [{"datum": 0}, {"datum": -0.5}, {"datum": 0.5}]
+
+
+def two_panels(*gaps: float) -> dict[str, Any]:
+    """Gaps of a panel each, with intervals of a point on either side."""
+    rows = {"arm": "a", "baseline": "b", "n": 3, "verdict": "undecided", "data_count": 100}
+    table = pd.DataFrame([{**rows, "steps": 10 * i, "mean": gap} for i, gap in enumerate(gaps)])
+    table = table.assign(low=table["mean"] - 0.01, high=table["mean"] + 0.01)
+    spec: dict[str, Any] = charts.gaps(table, ARMS, facet=["steps"]).to_dict()
+    return spec
+
+
+def title_of_gaps(spec: dict[str, Any]) -> str:
+    layers = [layer["encoding"]["y"] for layer in spec["spec"]["layer"]]
+    (title,) = {" ".join(y["title"]) for y in layers if "title" in y}
+    return title
+
+
+def test_gaps_of_alike_sizes_share_their_scale() -> None:
+    spec = two_panels(0.02, 0.12)  # spans of 3.5 and 13.5 points: from -0.5 to 3 and to 13
+    assert "scale" not in spec["resolve"]
+    assert title_of_gaps(spec) == "a minus baseline (points)"
+
+
+def test_gaps_beside_those_of_more_than_four_times_their_span_have_their_own_scale() -> None:
+    spec = two_panels(0.02, 0.13)  # spans of 3.5 and 14.5 points
+    assert spec["resolve"]["scale"] == {"y": "independent"}
+    assert title_of_gaps(spec) == "a minus baseline (points, scales differ)"
 
 
 def test_a_gap_shows_its_verdict_by_its_shape() -> None:
