@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from superconv_ray.analysis.frames import REPLICATE
 from superconv_ray.design.definition import StudyDefinition
 
 COLUMN_OF_SETTING = {
@@ -49,6 +50,13 @@ def swept_columns(definition: StudyDefinition, trainings: pd.DataFrame) -> list[
         return found
     told_apart = trainings["point"].groupby([trainings[name].map(str) for name in shared])
     return shared if told_apart.nunique().eq(1).all() else found
+
+
+def same_seeds(trainings: pd.DataFrame, by: Sequence[str]) -> bool:
+    """Whether the points of these columns were all run with the same seeds and subsets."""
+    points = [trainings[name].map(str) for name in by]
+    seeds = trainings[REPLICATE].apply(tuple, axis=1).groupby(points).agg(frozenset)
+    return bool(seeds.nunique() == 1)
 
 
 def _differs(values: pd.Series[Any]) -> bool:

@@ -27,8 +27,10 @@ from superconv_ray.analysis.comparison.verdicts import UNDECIDED
 from superconv_ray.report.build import build_report
 from superconv_ray.report.content import Report
 from superconv_ray.report.readable import shown_columns
+from superconv_ray.report.sections import sections
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.storage.store import open_store
+from superconv_ray.storage.store import Store, open_store
+from tests.hand_made import HandMade
 
 ONE_CYCLE = Arm(policy="one_cycle", max_lr=from_range_test(steps=40, points=20))
 COSINE = Arm(policy="cosine", max_lr=0.1)
@@ -199,3 +201,27 @@ def test_cells_that_share_their_range_tests_are_drawn_once(
     drawn = json.dumps(section.chart.to_dict())
     assert drawn.count("30 steps and 2 other cells") == 1
     assert "60 steps" not in drawn
+
+
+REGULARIZED: list[dict[str, Any]] = [
+    {"max_lr": rate, "dropout": drop} for rate in (0.1, 1.0) for drop in (0.0, 0.5)
+]
+
+
+def regularized(store: Store, *seeds: int) -> HandMade:
+    """An arm that regularizes by two settings, with so many seeds at each of its four points."""
+    study = HandMade(store, ("a",), *REGULARIZED)
+    for point, (place, count) in enumerate(zip(REGULARIZED, seeds, strict=True)):
+        for seed in range(count):
+            accuracy = 0.9 + seed / 1000 + (0.05 if point in (1, 2) else 0)
+            study.add("a", accuracy, seed=seed, point=point, **place)
+    return study
+
+
+def test_a_balance_is_shown_once_all_its_points_have_the_same_seeds(store_uri: str) -> None:
+    store, name = open_store(store_uri), "balance_max_lr_dropout"
+    study = regularized(store, 3, 2, 2, 2)
+    assert name not in [section.name for section in sections(study.results())]
+    for point in (1, 2, 3):
+        study.add("a", 0.9, seed=2, point=point, **REGULARIZED[point])
+    assert name in [section.name for section in sections(study.results())]

@@ -21,6 +21,7 @@ from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import column_name
 from superconv_ray.report import charts
 from superconv_ray.report.against_baselines import compares_budgets, rows_against_baselines
+from superconv_ray.report.axes import same_seeds
 from superconv_ray.report.content import Section
 from superconv_ray.report.readable import (
     PERCENT,
@@ -201,7 +202,12 @@ def _at_each_budget(results: StudyResults, others: list[str]) -> Section:
 
 
 def balance(results: StudyResults) -> Iterator[Section]:
-    """Accuracy over two settings that regularize, with the best of one at each of the other."""
+    """Accuracy over two settings that regularize, with the best of one at each of the other.
+
+    There is none before every point has the same seeds: means would differ by seeds, too.
+    """
+    if not same_seeds(results.trainings, ["arm", *results.axes]):
+        return
     swept = [name for name in REGULARISING if name in results.axes]
     value = results.value
     for x, y in combinations(swept, 2):
