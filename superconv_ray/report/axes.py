@@ -18,6 +18,8 @@ COLUMN_OF_SETTING = {
 """Column of the trials for a setting that a study may sweep in other units."""
 BUDGETS = ("steps", "epochs")
 """Columns that are a budget."""
+REGULARIZING = ("max_lr", "weight_decay", "dropout")
+"""Settings that regularize: the more of one, the less of another is best (arXiv 1803.09820)."""
 
 
 def epochs_of_cells(definition: StudyDefinition) -> Mapping[int, float]:
@@ -50,6 +52,17 @@ def swept_columns(definition: StudyDefinition, trainings: pd.DataFrame) -> list[
         return found
     told_apart = trainings["point"].groupby([trainings[name].map(str) for name in shared])
     return shared if told_apart.nunique().eq(1).all() else found
+
+
+def balanced_settings(axes: Sequence[str], arms: Sequence[str]) -> tuple[str, str] | None:
+    """The two settings whose balance a study is about.
+
+    It is about that if both regularize, nothing else is swept, and it has no arms to compare.
+    """
+    if len(arms) != 1 or len(axes) != 2 or not set(axes) <= set(REGULARIZING):
+        return None
+    x, y = sorted(axes, key=REGULARIZING.index)
+    return x, y
 
 
 def same_seeds(trainings: pd.DataFrame, by: Sequence[str]) -> bool:

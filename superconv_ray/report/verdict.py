@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis import arm_summary
+from superconv_ray.analysis import arm_summary, optimum
 from superconv_ray.analysis.comparison.choices import choice_ids
 from superconv_ray.analysis.comparison.trend import FALLS, GROWS
 from superconv_ray.analysis.comparison.verdicts import (
@@ -18,7 +18,15 @@ from superconv_ray.analysis.comparison.verdicts import (
 )
 from superconv_ray.analysis.long_runs import DOES_NOT, FEWER_TIMES, SUPER_CONVERGES
 from superconv_ray.design.metrics import ACCURACY
-from superconv_ray.design.text import counted, in_words, interval_text, place_text, point_text
+from superconv_ray.design.text import (
+    column_name,
+    counted,
+    in_words,
+    interval_text,
+    place_text,
+    point_text,
+)
+from superconv_ray.report.axes import balanced_settings, same_seeds
 from superconv_ray.report.readable import factor
 from superconv_ray.report.study_results import StudyResults
 
@@ -51,7 +59,8 @@ def headline(results: StudyResults) -> str:
     """The answer at a glance, in one or two short sentences.
 
     A study whose question is super-convergence (see `asks_about_super_convergence`) is answered
-    that; any other one, below its question, where its first arm gains.
+    that; one of `balanced_settings` the best of one at each value of the other; any other one,
+    below its question, where its first arm gains.
     """
     if results.trainings.empty:
         alone = results.definition.purpose == "lr_find"
@@ -60,6 +69,8 @@ def headline(results: StudyResults) -> str:
         return "No training has finished yet, so there is no verdict."
     arm, *baselines = results.arms
     if not baselines:
+        if balance := _balance(results):
+            return balance
         only = f"{arm} is the only arm with finished trainings, so there is no comparison."
         return f"{only} {_best(results)}"
     found = f"{arm} is {_points(results.comparison, baselines, VERDICTS)}."
@@ -232,6 +243,26 @@ def _best(results: StudyResults) -> str:
     unit = f" {'%' if metric.share else metric.unit}".rstrip()
     measured = f"{results.measured_on} {metric.label}"
     return f"Its {measured} is {metric.interval(best)}{unit}{where}{rank}."
+
+
+def _balance(results: StudyResults) -> str:
+    """The best of one setting at each value of another, if the study is about their balance.
+
+    Empty if it is not, if there are many values, or if some lack seeds.
+    """
+    settings = balanced_settings(results.axes, results.all_arms)
+    if settings is None or not same_seeds(results.trainings, settings):
+        return ""
+    x, y = settings
+    table = optimum(results.trainings, y, [x], results.value)
+    if len(table) > MOST_POINTS:
+        return ""
+    found = [
+        f"{interval_text(row['best'], row['low'], row['high'], '.3g')} at {place_text(row, [x])}"
+        for row in table.to_dict("records")
+    ]
+    measured = f"{results.measured_on} {results.metric.label}"
+    return f"In {measured}, the best {column_name(y)} of those tried is {in_words(found)}."
 
 
 def trends(results: StudyResults) -> Iterator[str]:

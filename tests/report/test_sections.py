@@ -27,8 +27,9 @@ from superconv_ray.analysis.comparison.verdicts import UNDECIDED
 from superconv_ray.report.build import build_report
 from superconv_ray.report.content import Report
 from superconv_ray.report.readable import shown_columns
-from superconv_ray.report.sections import sections
+from superconv_ray.report.sections import answer, sections
 from superconv_ray.report.study_results import StudyResults
+from superconv_ray.report.verdict import headline
 from superconv_ray.storage.store import Store, open_store
 from tests.hand_made import HandMade
 
@@ -225,3 +226,29 @@ def test_a_balance_is_shown_once_all_its_points_have_the_same_seeds(store_uri: s
     for point in (1, 2, 3):
         study.add("a", 0.9, seed=2, point=point, **REGULARIZED[point])
     assert name in [section.name for section in sections(study.results())]
+
+
+def test_a_study_of_the_balance_of_two_settings_shows_it_first(store_uri: str) -> None:
+    store = open_store(store_uri)
+    results = regularized(store, 3, 3, 3, 3).results()
+    shown = answer(results)
+    assert shown is not None
+    assert shown.name == "balance_max_lr_dropout"
+    assert [section.name for section in sections(results)].count(shown.name) == 1
+    assert headline(results) == (
+        "In test accuracy, the best dropout of those tried is 0.5 [0.5, 0.5] at max LR 0.1 and "
+        "0 [0, 0] at max LR 1."
+    )
+
+
+def test_a_balance_is_no_answer_if_arms_are_compared(store_uri: str) -> None:
+    study = HandMade(open_store(store_uri), ("a", "b"), *REGULARIZED)
+    for point, place in enumerate(REGULARIZED):
+        for arm, accuracy in (("a", 0.9), ("b", 0.8)):
+            study.add(
+                arm, accuracy, point=point, policy="cosine" if arm == "b" else "one_cycle", **place
+            )
+    shown = answer(study.results())
+    assert shown is not None
+    assert shown.name == "gaps"
+    assert "balance_max_lr_dropout" in [section.name for section in sections(study.results())]

@@ -13,6 +13,7 @@ from superconv_ray.report.study_results import StudyResults
 
 SECTIONS: tuple[Callable[[StudyResults], Iterator[Section]], ...] = (
     swept.super_convergence,
+    swept.balance_first,
     compared.gaps,
     compared.trend,
     compared.accuracy,

@@ -21,7 +21,7 @@ from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.design.text import column_name
 from superconv_ray.report import charts
 from superconv_ray.report.against_baselines import compares_budgets, rows_against_baselines
-from superconv_ray.report.axes import same_seeds
+from superconv_ray.report.axes import REGULARIZING, balanced_settings, same_seeds
 from superconv_ray.report.content import Section
 from superconv_ray.report.readable import (
     PERCENT,
@@ -35,9 +35,6 @@ from superconv_ray.report.readable import (
 from superconv_ray.report.sections.layout import code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.verdict import SUPER_CONVERGENCE
-
-REGULARISING = ("max_lr", "weight_decay", "dropout")
-"""Settings that regularize; a pair that is swept together gets a section."""
 
 
 def scaling(results: StudyResults) -> Iterator[Section]:
@@ -201,14 +198,26 @@ def _at_each_budget(results: StudyResults, others: list[str]) -> Section:
     )
 
 
+def balance_first(results: StudyResults) -> Iterator[Section]:
+    """The section of `balance`, if it shows the answer."""
+    if balanced_settings(results.axes, results.all_arms):
+        yield from _balances(results)
+
+
 def balance(results: StudyResults) -> Iterator[Section]:
+    """Sections on any two settings that regularize, below those that show the answer."""
+    if not balanced_settings(results.axes, results.all_arms):
+        yield from _balances(results)
+
+
+def _balances(results: StudyResults) -> Iterator[Section]:
     """Accuracy over two settings that regularize, with the best of one at each of the other.
 
     There is none before every point has the same seeds: means would differ by seeds, too.
     """
     if not same_seeds(results.trainings, ["arm", *results.axes]):
         return
-    swept = [name for name in REGULARISING if name in results.axes]
+    swept = [name for name in REGULARIZING if name in results.axes]
     value = results.value
     for x, y in combinations(swept, 2):
         by = [axis for axis in results.axes if axis not in (x, y)]
@@ -232,7 +241,7 @@ def balance(results: StudyResults) -> Iterator[Section]:
                 best,
                 x=x,
                 y=y,
-                facet=["arm"],
+                facet=["arm"] if len(results.arms) > 1 else [],
                 label=f"{results.measured_on} {results.metric.heading}",
                 metric=results.metric,
             ),
