@@ -252,3 +252,23 @@ def test_a_balance_is_no_answer_if_arms_are_compared(store_uri: str) -> None:
     assert shown is not None
     assert shown.name == "gaps"
     assert "balance_max_lr_dropout" in [section.name for section in sections(study.results())]
+
+
+@pytest.mark.parametrize(("baselines", "along"), [(2, "dropout"), (3, "baseline")])
+def test_baselines_that_outnumber_the_points_are_along_x(
+    store_uri: str, baselines: int, along: str
+) -> None:
+    arms = tuple("abcd"[: baselines + 1])
+    points: list[dict[str, Any]] = [{"dropout": 0.0}, {"dropout": 0.5}]
+    study = HandMade(open_store(store_uri), arms, *points)
+    for point, place in enumerate(points):
+        for arm in arms:
+            for seed in range(2):
+                accuracy = 0.9 + 0.001 * seed * (arm == "a")
+                study.add(arm, accuracy, seed=seed, point=point, **place)
+    (gaps,) = (section for section in sections(study.results()) if section.name == "gaps")
+    assert gaps.chart is not None
+    spec = gaps.chart.to_dict()
+    drawn = spec.get("spec", spec)["layer"][-1]["encoding"]["x"]
+    assert drawn["field"] == along
+    assert ("facet" in spec) == (along == "baseline")

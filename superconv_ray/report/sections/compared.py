@@ -23,7 +23,7 @@ def gaps(results: StudyResults) -> Iterator[Section]:
     if len(results.arms) < 2:
         return
     arm, frame = results.arms[0], results.comparison
-    x = along_x(results, "baseline")
+    x = _along_x_of_gaps(results)
     facet = [axis for axis in results.axes if axis != x]
     metric = results.metric
     gap = f"{arm} minus each baseline" if metric.maximize else f"Each baseline minus {arm}"
@@ -56,6 +56,18 @@ def gaps(results: StudyResults) -> Iterator[Section]:
             metric=metric,
         ),
     )
+
+
+def _along_x_of_gaps(results: StudyResults) -> str:
+    """The column along x: the baselines, if they outnumber the points of the only axis.
+
+    Side by side at each of two points, the marks of ten baselines hide each other.
+    """
+    if len(results.axes) == 1:
+        (axis,) = results.axes
+        if results.comparison[axis].nunique() < len(results.arms) - 1:
+            return "baseline"
+    return along_x(results, "baseline")
 
 
 def _comparison_code(results: StudyResults, result: str = "") -> str:
