@@ -69,10 +69,10 @@ def headline(results: StudyResults) -> str:
         return "No training has finished yet, so there is no verdict."
     arm, *baselines = results.arms
     if not baselines:
-        if balance := _balance(results):
-            return balance
-        only = f"{arm} is the only arm with finished trainings, so there is no comparison."
-        return f"{only} {_best(results)}"
+        best = _balance(results) or _best(results)
+        if results.all_arms == [arm]:
+            return best
+        return f"No other arm than {arm} has finished trainings, so there is no comparison. {best}"
     found = f"{arm} is {_points(results.comparison, baselines, VERDICTS)}."
     reached = results.time_to_accuracy
     if reached.empty:
@@ -242,7 +242,8 @@ def _best(results: StudyResults) -> str:
     rank = f", the best of {counted(len(table), 'point')}" if len(table) > 1 else ""
     unit = f" {'%' if metric.share else metric.unit}".rstrip()
     measured = f"{results.measured_on} {metric.label}"
-    return f"Its {measured} is {metric.interval(best)}{unit}{where}{rank}."
+    reached = f"The {measured} of {best['arm']} is {metric.interval(best)}{unit}"
+    return f"{reached}{where}{rank}."
 
 
 def _balance(results: StudyResults) -> str:

@@ -46,7 +46,7 @@ def test_a_report_is_written_to_the_given_file(
     assert result.exit_code == 0, result.output
     assert result.output.startswith(f"report: {page} (")
     text = page.read_text()
-    assert "one_cycle is the only arm with finished trainings" in text
+    assert "The test accuracy of one_cycle is " in text
     assert "Is 1cycle &lt;b&gt;better&lt;/b&gt;?" in text
     assert "<b>better" not in text
 
@@ -85,7 +85,7 @@ def test_studies_of_lr_find_are_reported_if_named(
     write_made_study(plan.study, store_uri, plan)
     write_made_study(study(), store_uri)
     assert superconv("report", store_uri, "-o", page).exit_code == 0
-    assert "one_cycle is the only arm with finished trainings" in page.read_text()
+    assert "The test accuracy of one_cycle is " in page.read_text()
     latex = page.parent / "t.tex"
     assert superconv("export", store_uri, "--latex", latex).exit_code == 0
     named = superconv("report", store_uri, "--study", "lr_find_made_up", "-o", page)

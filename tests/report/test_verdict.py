@@ -284,9 +284,15 @@ def test_one_arm_has_its_accuracy_and_no_comparison(store: Store) -> None:
     study = HandMade(store, ("a",))
     study.add("a", 0.9)
     (said,) = sentences(study.results())
-    assert said == (
-        "a is the only arm with finished trainings, so there is no comparison. "
-        "Its test accuracy is 90.0 [one seed] %."
+    assert said == "The test accuracy of a is 90.0 [one seed] %."
+
+
+def test_an_arm_without_finished_rivals_says_that_it_has_none(store: Store) -> None:
+    study = HandMade(store, ("a", "b"))
+    study.add("a", 0.9)
+    assert headline(study.results()) == (
+        "No other arm than a has finished trainings, so there is no comparison. "
+        "The test accuracy of a is 90.0 [one seed] %."
     )
 
 
