@@ -68,19 +68,28 @@ def finished_trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> p
         if name not in trials:
             hint = did_you_mean(name, trials.columns)
             raise ValueError(f"{argument} must name columns of the trials, got {name!r}{hint}")
-    found = trials[trials["role"] == "training"].copy()
+    found = trials[trials["role"] == "training"]
     lacking = found[~np.isfinite(found[value].to_numpy(np.float64, na_value=np.nan))]
     if len(lacking):
         raise ValueError(
             f"{value} must be finite in every training, got {lacking[value].iloc[0]} in trial "
             f"{lacking['trial_id'].iloc[0]} of arm {lacking['arm'].iloc[0]!r}"
         )
-    for name in by:
-        if found[name].dtype == object:  # Parquet returns milestones as arrays
-            found[name] = found[name].map(
-                lambda v: tuple(v) if isinstance(v, (list, np.ndarray)) else v
-            )
-    return found.drop_duplicates([*by, "arm", "trial_id"])
+    return with_tuples(found, by).drop_duplicates([*by, "arm", "trial_id"])
+
+
+def with_tuples(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a frame whose lists in these columns are tuples, by which pandas can group.
+
+    Parquet returns settings such as `milestones` as arrays.
+    """
+    lists = [name for name in columns if frame[name].dtype == object]
+    return frame.assign(
+        **{
+            name: frame[name].map(lambda v: tuple(v) if isinstance(v, list | np.ndarray) else v)
+            for name in lists
+        }
+    )
 
 
 def metric_in(trials: pd.DataFrame, column: str) -> Metric:

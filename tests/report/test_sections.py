@@ -72,6 +72,18 @@ STUDIES = {
         study(sweep=grid(budget=tuple(map(iterations, (30, 60, 120)))), budget=None),
         COMPARED | READ | {"speedup", "super_convergence"},
     ),
+    "searched at each budget": (
+        study(
+            sweep=grid(budget=tuple(map(iterations, (30, 120)))),
+            arms={
+                "one_cycle": Arm(max_lr=tuned(0.1, 1.0)),
+                "cosine": Arm(policy="cosine", max_lr=tuned(0.1, 1.0)),
+            },
+            tuning=Tuning(trials=4),
+            budget=None,
+        ),
+        COMPARED | {"speedup", "super_convergence", "searched", "expected_best"},
+    ),
     "budgets in epochs and labels": (
         study(sweep=grid(data_fraction=(0.2, 1.0), budget=tuple(map(epochs, (2, 6)))), budget=None),
         COMPARED | READ | {"speedup", "super_convergence", "trend"},
@@ -90,6 +102,14 @@ STUDIES = {
     "one arm": (
         study(arms={"one_cycle": Arm(max_lr=0.5)}, seeds=1),
         {"accuracy", "effort", "learning_curves", "schedules"},
+    ),
+    "searched at each list": (
+        study(
+            sweep=grid(milestones=((0.5, 0.75), (0.6, 0.9))),
+            arms={"a": Arm(policy="piecewise", max_lr=tuned(0.1, 1.0))},
+            tuning=Tuning(trials=4),
+        ),
+        {"accuracy", "effort", "learning_curves", "schedules", "searched", "expected_best"},
     ),
     "settings that are lists or not set": (
         study(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from superconv_ray.analysis.frames import metric_in
+from superconv_ray.analysis.frames import metric_in, with_tuples
 from superconv_ray.analysis.settings.search import SCORE, SCORE_OF_METRIC, searched
 from superconv_ray.analysis.statistics.intervals import Floats, Interval, mean_interval
 
@@ -31,9 +31,9 @@ def expected_best(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> 
         by: Columns that a cell's trials share and that identify the cell.
 
     Returns:
-        One row per arm, point and k. Columns: `by`, arm, k, steps (of k settings and one training,
-        mean over searches), mean, low, high (95 % t interval over searches, which are those of
-        different seeds), n (searches). Arms without a search have no rows.
+        One row per arm, point and k. Columns: `by`, arm, k, total_steps (of k settings and one
+        training, mean over searches), mean, low, high (95 % t interval over searches, which are
+        those of different seeds), n (searches). Arms without a search have no rows.
 
     Raises:
         TypeError: `trials` is no frame.
@@ -47,7 +47,7 @@ def expected_best(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> 
         == table.groupby([*place, "cell", "seed"], dropna=False)["setting"].transform("first")
     ]
     sign = metric_in(trials, SCORE_OF_METRIC if SCORE_OF_METRIC in trials else SCORE).sign
-    trainings = trials[trials["role"] == "training"]
+    trainings = with_tuples(trials[trials["role"] == "training"], by)
     training_steps = {
         key: own["steps_done"].mean() for key, own in trainings.groupby(place, dropna=False)
     }
@@ -55,11 +55,11 @@ def expected_best(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> 
     for key, own in table.groupby(place, dropna=False):
         searches = [group for _, group in own.groupby(["cell", "seed"], dropna=False)]
         curves = [sign * _best_of(sign * group["score"].to_numpy(float)) for group in searches]
-        each = np.mean([group["steps"].mean() for group in searches])
+        each = np.mean([group["search_steps"].mean() for group in searches])
         for k in range(1, min(map(len, curves)) + 1):
             steps = k * each + training_steps[key]
             rows.append((*key, k, steps, *mean_interval([curve[k - 1] for curve in curves])))
-    return pd.DataFrame(rows, columns=[*place, "k", "steps", *Interval._fields])
+    return pd.DataFrame(rows, columns=[*place, "k", "total_steps", *Interval._fields])
 
 
 def _best_of(scores: Floats) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from superconv_ray.analysis.frames import joined, require_columns
+from superconv_ray.analysis.frames import joined, require_columns, with_tuples
 
 SCORE, SCORE_OF_METRIC = "validation_accuracy", "validation_metric"
 COLUMNS = (
@@ -36,15 +36,16 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
         One row per search, combination of settings, and setting. Columns: `by`, cell, seed (the
         first that the search is for; missing while it has no training), arm, setting (its name),
         tried (its value), score (mean validation accuracy of the combination's trials, where a
-        diverged trial counts as 0; or their mean metric), trials, diverged, steps (of these trials
-        together), chosen (the value that the search chose, which need not have been tried; missing
-        while it has no training). Range tests are no search and have no rows.
+        diverged trial counts as 0; or their mean metric), trials, diverged, search_steps (of these
+        trials together), chosen (the value that the search chose, which need not have been tried;
+        missing while it has no training). Range tests are no search and have no rows.
 
     Raises:
         TypeError: `trials` is no frame.
         ValueError: A column is missing.
     """
     require_columns(trials, [*COLUMNS, SCORE, *by])
+    trials = with_tuples(trials, by)
     tuning, trainings = (trials[trials["role"] == role] for role in ("tuning", "training"))
     frames = []
     for arm, tried in _with_seeds(tuning, trainings).groupby("arm"):
@@ -53,7 +54,7 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
         if names:
             frames.append(_of_arm(tried, own, by, names).assign(arm=arm))
     columns = [*by, *SEARCH, "arm", "setting", "tried", "score"]
-    return joined(frames, [*columns, "trials", "diverged", "steps", "chosen"])
+    return joined(frames, [*columns, "trials", "diverged", "search_steps", "chosen"])
 
 
 def _of_arm(
@@ -90,6 +91,6 @@ def _scores(tried: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         score=("score", "mean"),
         trials=("score", "size"),
         diverged=("diverged", "sum"),
-        steps=("steps_done", "sum"),
+        search_steps=("steps_done", "sum"),
     )
     return found.reset_index()

@@ -127,9 +127,9 @@ def searches(results: StudyResults) -> Iterator[Section]:
 def expected(results: StudyResults) -> Iterator[Section]:
     """Score against total steps, search included, of the arms with a search."""
     by = results.axes
-    if searched(results.trials, by).empty:
-        return
     frame = expected_best(results.trials, by)
+    if frame.empty:
+        return
     yield Section(
         name="expected_best",
         title="Accuracy against total steps, search included",
@@ -145,7 +145,7 @@ def expected(results: StudyResults) -> Iterator[Section]:
         quantities=(
             measured(results.metric, "validation"),
             count("searches"),
-            count("steps", "steps"),
+            count("steps", "total_steps"),
         ),
     )
 

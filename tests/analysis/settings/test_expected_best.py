@@ -26,7 +26,7 @@ def test_the_best_of_k_is_averaged_over_all_ways_to_try_k() -> None:
 
 
 def test_steps_count_the_search_and_one_training() -> None:
-    assert expected_best(frame(search(0.5, 0.9)))["steps"].tolist() == [130, 160]
+    assert expected_best(frame(search(0.5, 0.9)))["total_steps"].tolist() == [130, 160]
 
 
 def test_searches_of_seeds_give_the_interval() -> None:
@@ -56,5 +56,5 @@ def test_without_a_search_there_is_no_row() -> None:
 
 def test_a_study_without_an_axis_has_a_row_per_arm_and_k() -> None:
     table = expected_best(frame(search(0.5, 0.9)), by=[])
-    assert list(table.columns[:3]) == ["arm", "k", "steps"]
-    assert table["steps"].tolist() == [130, 160]
+    assert list(table.columns[:3]) == ["arm", "k", "total_steps"]
+    assert table["total_steps"].tolist() == [130, 160]
