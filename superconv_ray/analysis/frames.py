@@ -56,7 +56,7 @@ def finished_trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> p
     Args:
         trials: As from ``open_store(...).trials(study)``; range tests and tuning trials are left
             out.
-        by: Columns that distinguish points; lists in them become tuples.
+        by: Columns that distinguish points.
         value: The column to analyze.
 
     Raises:
@@ -75,21 +75,7 @@ def finished_trainings(trials: pd.DataFrame, by: Sequence[str], value: str) -> p
             f"{value} must be finite in every training, got {lacking[value].iloc[0]} in trial "
             f"{lacking['trial_id'].iloc[0]} of arm {lacking['arm'].iloc[0]!r}"
         )
-    return with_tuples(found, by).drop_duplicates([*by, "arm", "trial_id"])
-
-
-def with_tuples(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return a frame whose lists in these columns are tuples, by which pandas can group.
-
-    Parquet returns settings such as `milestones` as arrays.
-    """
-    lists = [name for name in columns if frame[name].dtype == object]
-    return frame.assign(
-        **{
-            name: frame[name].map(lambda v: tuple(v) if isinstance(v, list | np.ndarray) else v)
-            for name in lists
-        }
-    )
+    return found.drop_duplicates([*by, "arm", "trial_id"])
 
 
 def metric_in(trials: pd.DataFrame, column: str) -> Metric:

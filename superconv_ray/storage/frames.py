@@ -1,6 +1,7 @@
 """Arrow tables as pandas frames.
 
-Nullable integers stay integers, a missing float is NaN, and ids of curves are categories.
+Nullable integers stay integers, a missing float is NaN, lists are tuples so that pandas can group by
+them, and ids of curves are categories.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import pyarrow as pa
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Return a table as a frame."""
     frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    for field in table.schema:
+        if pa.types.is_list(field.type):
+            frame[field.name] = frame[field.name].map(lambda v: tuple(v.tolist()), "ignore")
     return frame
 
 

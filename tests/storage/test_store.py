@@ -75,7 +75,7 @@ def test_a_study_is_read_as_it_was_written(store: Store) -> None:
     assert members["definition"].tolist() == [definition.digest] * 2
     assert members["arm"].tolist() == ["a", "b"]
     assert members["cell"].tolist() == [0, 1]
-    assert members["chosen_from"][1].tolist() == tests
+    assert members["chosen_from"][1] == tuple(tests)
     assert members["chosen_by"].isna().all()
 
 

@@ -75,7 +75,5 @@ def _settings(row: Mapping[Any, Any]) -> tuple[str, int, tuple[tuple[str, Any], 
 
 
 def _plain(value: Any) -> Any:
-    """The value as the stored trial has it: None if not set, and a tuple for a list."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(map(float, value))
-    return None if pd.isna(value) else value
+    """The value as the trial has it: None if not set."""
+    return value if isinstance(value, tuple) else None if pd.isna(value) else value

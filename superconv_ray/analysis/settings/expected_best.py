@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from superconv_ray.analysis.frames import metric_in, with_tuples
+from superconv_ray.analysis.frames import metric_in
 from superconv_ray.analysis.settings.search import SCORE, SCORE_OF_METRIC, searched
 from superconv_ray.analysis.statistics.intervals import Floats, Interval, mean_interval
 
@@ -47,7 +47,7 @@ def expected_best(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> 
         == table.groupby([*place, "cell", "seed"], dropna=False)["setting"].transform("first")
     ]
     sign = metric_in(trials, SCORE_OF_METRIC if SCORE_OF_METRIC in trials else SCORE).sign
-    trainings = with_tuples(trials[trials["role"] == "training"], by)
+    trainings = trials[trials["role"] == "training"]
     training_steps = {
         key: own["steps_done"].mean() for key, own in trainings.groupby(place, dropna=False)
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from superconv_ray.analysis.frames import joined, require_columns, with_tuples
+from superconv_ray.analysis.frames import joined, require_columns
 
 SCORE, SCORE_OF_METRIC = "validation_accuracy", "validation_metric"
 COLUMNS = (
@@ -45,7 +45,6 @@ def searched(trials: pd.DataFrame, by: Sequence[str] = ("data_count",)) -> pd.Da
         ValueError: A column is missing.
     """
     require_columns(trials, [*COLUMNS, SCORE, *by])
-    trials = with_tuples(trials, by)
     tuning, trainings = (trials[trials["role"] == role] for role in ("tuning", "training"))
     frames = []
     for arm, tried in _with_seeds(tuning, trainings).groupby("arm"):

@@ -77,7 +77,7 @@ def test_what_was_never_measured_has_no_rows() -> None:
 
 def test_settings_distinguish_points_including_lists() -> None:
     trials, curves = study({1: 0.1, 100: 0.8})
-    trials["milestones"] = [[0.5, 0.75]]
+    trials["milestones"] = [(0.5, 0.75)]
     table = learning_curves(trials, curves, ["data_count", "milestones"])
     assert set(table["milestones"]) == {(0.5, 0.75)}
     assert set(table["data_count"]) == {100}

@@ -13,12 +13,9 @@ from tests.analysis.made import frame, run
 
 
 def training(arm: str, seed: int = 0, **settings: Any) -> dict[str, Any]:
-    """A row as the store gives it: what is not set is NaN, and a list an array."""
+    """A row as the store gives it: what is not set is NaN."""
     trial = Trial(data_count=100, seed=seed, **settings).complete()
-    stored = {
-        name: math.nan if v is None else np.array(v) if isinstance(v, tuple) else v
-        for name, v in trial.settings().items()
-    }
+    stored = {n: math.nan if v is None else v for n, v in trial.settings().items()}
     return run(arm, seed, 0.9) | stored | {"trial_id": trial.id}
 
 

@@ -23,13 +23,6 @@ def test_trainings_count_once_and_range_tests_not_at_all() -> None:
     assert finished_trainings(trials, [], "test_accuracy")["seed"].tolist() == [0, 1]
 
 
-def test_points_may_differ_in_milestones() -> None:
-    trials = frame([run("a", 0, 0.5, milestones=np.array([0.5, 0.75]))])
-    assert finished_trainings(trials, ["milestones"], "test_accuracy")["milestones"].tolist() == [
-        (0.5, 0.75)
-    ]
-
-
 def test_arms_share_the_columns_of_their_replicates() -> None:
     trials = frame(
         [
