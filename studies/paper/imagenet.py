@@ -121,11 +121,13 @@ def study(
     weight_decays: tuple[float, ...] = (1e-4, 3e-6),
     fractions: tuple[float, ...] = (),
     budgets: tuple[int, ...] = (),
+    image_sizes: tuple[int, ...] = (),
     seeds: int = 3,
 ) -> Study:
     """Return the study; networks, fractions of the labels and epochs are the scale's by default.
 
     `images` is a folder or URI of `train` and `val`; without one, the laptop scale makes `files`.
+    `image_sizes` are those of training images in equal parts of a run (progressive resizing).
     """
     laptop = scale == "laptop"
     if not (laptop or images):
@@ -143,6 +145,7 @@ def study(
         base=Trial(
             batch_size=64 if laptop else 1024,
             augment="resized_crop" if laptop else "flip_resized_crop",  # digits have two sides
+            image_sizes=image_sizes or None,
         ),
         sweep=paired(model=models, dataset=[f"images_{size}" for size in sizes])
         * grid(

@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -29,6 +30,7 @@ from superconv_ray.data.decoding import DRAWS, random_crop
 from superconv_ray.data.images import DataUnavailableError, NoBatchError
 from superconv_ray.data.order import SampleOrder
 from superconv_ray.data.own_augmentation import OwnAugmentation
+from superconv_ray.data.resizing import resized, size_at
 from superconv_ray.data.seeds import derive_seed
 from superconv_ray.data.streaming import Inputs, Load, Pending, StreamedInputs, in_order
 
@@ -206,9 +208,11 @@ class TrainingBatches:
         shown: int64, the places in a batch whose images are decoded, if others are not looked at;
             these stay black. None: all of them.
         steps: Number of steps of the run; no images of later ones are decoded. None: unknown.
+        image_sizes: See `size_at`; images are scaled after they are augmented. None: never.
 
     Raises:
-        ValueError: `batch_size` < 1, no indices, or an augmentation that does not apply.
+        ValueError: `batch_size` < 1, no indices, an augmentation that does not apply, or sizes
+            without steps.
     """
 
     def __init__(
@@ -223,7 +227,13 @@ class TrainingBatches:
         statistics: Statistics,
         shown: Tensor | None = None,
         steps: int | None = None,
+        image_sizes: Sequence[int] | None = None,
     ) -> None:
+        self._size_at = None
+        if image_sizes:
+            if steps is None:
+                raise ValueError("steps must be given with image_sizes, got None")
+            self._size_at = partial(size_at, steps=steps, sizes=image_sizes)
         self._own = augment if isinstance(augment, OwnAugmentation) else None
         self._augment = "none" if isinstance(augment, OwnAugmentation) else on_device(augment)
         _check_augment(self._augment, inputs.ndim)
@@ -282,6 +292,8 @@ class TrainingBatches:
         if self._augment != "none":
             self._augment_generator.manual_seed(seed)
             x = augment(x, self._augment, self._augment_generator)
+        if self._size_at:
+            x = resized(x, self._size_at(step))
         return x, y
 
     def _begin(self, inputs: StreamedInputs, step: int, crops: bool) -> Pending:

@@ -178,6 +178,7 @@ def _range_tests(
         momentum=training.momentum,
         min_momentum=training.min_momentum,
         policy=f"range_test_{reading.scale}",
+        image_sizes=None,  # or a point of the test would differ in more than its rate
         max_lr=reading.high,
         start_lr=reading.low,
         steps=steps,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.allocation import split_counts
 from superconv_ray.data.catalog import DatasetFacts, Task, crops_while_decoding
@@ -15,6 +15,9 @@ from superconv_ray.design.own_functions import OwnFunction, digest_of
 from superconv_ray.design.plan import Cell, Point
 from superconv_ray.design.trial import Trial
 from superconv_ray.design.trial_fields import check_field_names, digest_fields, number_type
+
+if TYPE_CHECKING:
+    from superconv_ray.models import ModelFacts
 
 SET_BY_STUDY = {
     "seed": "set the study's seeds instead",
@@ -100,14 +103,13 @@ def check_own_seeds(seeds: Iterable[int], what: str) -> None:
         raise ValueError(f"seeds must be < {Tuning.FIRST_SEED} with {what}, got {large[0]}")
 
 
-def check_shape(template: Trial, facts: DatasetFacts, min_size: int | None) -> None:
+def check_shape(template: Trial, facts: DatasetFacts, model: ModelFacts | None) -> None:
     """Reject a model or augmentation that does not suit the shape of the data.
 
     Args:
         template: The trial.
         facts: Its data set.
-        min_size: Smallest height and width of images for its model; None if the model is the
-            user's own, which may take any inputs.
+        model: Its model; None if that is the user's own, which may take any inputs.
     """
     shape = facts.input_shape
     augment = template.augment
@@ -117,18 +119,54 @@ def check_shape(template: Trial, facts: DatasetFacts, min_size: int | None) -> N
             f"{facts.name!r} are arrays; use 'crop' or 'flip_crop', or a data set of image files"
         )
     needs_images = augment != "none" and digest_of(augment) is None
-    if len(shape) != 3 and (min_size is not None or needs_images):
-        name = "augment" if min_size is None else "model"
+    if len(shape) != 3 and (model or needs_images):
+        name = "model" if model else "augment"
         value = getattr(template, name)
         kind = f"vectors of {shape[0]} features" if len(shape) == 1 else "volumes"
         raise ValueError(
             f"{name} {value!r} needs images, but dataset {facts.name!r} holds {kind}; "
             "use a model of your own and augment='none'"
         )
-    if len(shape) == 3 and min_size is not None and min(shape[1:]) < min_size:
+    if len(shape) == 3 and model and min(shape[1:]) < model.min_size:
         raise ValueError(
-            f"model {template.model!r} needs images of at least {min_size} x {min_size} pixels, "
-            f"but those of dataset {facts.name!r} are {shape[1]} x {shape[2]}"
+            f"model {template.model!r} needs images of at least {model.min_size} x "
+            f"{model.min_size} pixels, but those of dataset {facts.name!r} are {shape[1]} x "
+            f"{shape[2]}"
+        )
+
+
+def check_image_sizes(template: Trial, facts: DatasetFacts, model: ModelFacts | None) -> None:
+    """Reject sizes of training images that the data or the model does not have.
+
+    Args:
+        template: The trial.
+        facts: Its data set.
+        model: Its model; None if that is the user's own, which is tried out before the run.
+    """
+    sizes, shape = template.image_sizes, facts.input_shape
+    if sizes is None:
+        return
+    if len(shape) != 3 or shape[1] != shape[2]:
+        kind = "images of" if len(shape) == 3 else "samples of shape"
+        raise ValueError(
+            f"image_sizes needs square images, but dataset {facts.name!r} holds {kind} "
+            f"{' x '.join(map(str, shape[1:] if len(shape) == 3 else shape))}; got {sizes}"
+        )
+    if model and not model.any_size:
+        raise ValueError(
+            f"image_sizes needs a model that takes images of several sizes, {template.model!r} "
+            f"takes those of one size; got {sizes}"
+        )
+    least, most = model.min_size if model else 1, shape[1]
+    if min(sizes) < least or max(sizes) > most:
+        raise ValueError(
+            f"image_sizes must be in [{least}, {most}], from what model {template.model!r} needs "
+            f"to the size of dataset {facts.name!r}, got {sizes}"
+        )
+    if min(sizes) == most:
+        raise ValueError(
+            f"image_sizes must have a size below {most}, that of dataset {facts.name!r}, or be "
+            f"None; got {sizes}"
         )
 
 

@@ -51,6 +51,9 @@ COUNT = Rule("an integer in [1, 2**63)", lambda v: 1 <= v < 2**63)
 TWO_OR_MORE = Rule("an integer in [2, 2**63)", lambda v: 2 <= v < 2**63)
 SEED = Rule("an integer in [0, 2**31)", lambda v: 0 <= v < 2**31)
 DIVISOR = Rule("finite and >= 1", lambda v: math.isfinite(v) and v >= 1)
+IMAGE_SIZES = Rule(
+    "one or more whole numbers of pixels >= 1", lambda v: len(v) > 0 and all(s >= 1 for s in v)
+)
 MILESTONES = Rule(
     "strictly increasing fractions of the run in (0, 1)",
     lambda v: all(0 < m < 1 for m in v) and all(a < b for a, b in pairwise(v)),
@@ -70,6 +73,7 @@ class FieldType:
 
     Attributes:
         plain: The type without the None; for a tuple, its origin.
+        item: Type of a tuple's items.
         optional: Whether None is allowed.
         functions: Whether a function of the user's is allowed, which becomes an `OwnFunction`.
     """
@@ -77,6 +81,7 @@ class FieldType:
     plain: type
     optional: bool
     functions: bool = False
+    item: type = float
 
     @classmethod
     def of(cls, declared: Any) -> FieldType:
@@ -84,12 +89,14 @@ class FieldType:
         members = get_args(declared) if isinstance(declared, UnionType) else (declared,)
         plain = next(member for member in members if member is not NoneType)
         functions = any(get_origin(member) is Callable for member in members)
-        return cls(get_origin(plain) or plain, NoneType in members, functions)
+        if get_origin(plain) is tuple:
+            return cls(tuple, NoneType in members, functions, get_args(plain)[0])
+        return cls(plain, NoneType in members, functions)
 
     @property
     def name(self) -> str:
         """The type's name for people."""
-        return "tuple of float" if self.plain is tuple else self.plain.__name__
+        return f"tuple of {self.item.__name__}" if self.plain is tuple else self.plain.__name__
 
     def cast(self, name: str, value: Any) -> Any:
         """Convert a value to the one Python type of its field, so that equal settings hash equally.
@@ -119,6 +126,6 @@ class FieldType:
         elif plain is str and isinstance(value, str):
             return str(value)
         elif plain is tuple and isinstance(value, (tuple, list)):
-            number = FieldType(float, optional=False)
+            number = FieldType(self.item, optional=False)
             return tuple(number.cast(f"{name}[{i}]", item) for i, item in enumerate(value))
         raise TypeError(f"{name} must be of type {self.name}, got {value!r}")

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
-from superconv_ray.design.checking import check_shape, check_task, resolve_labels
+from superconv_ray.design.checking import (
+    check_image_sizes,
+    check_shape,
+    check_task,
+    resolve_labels,
+)
 from superconv_ray.design.own_functions import OwnFunction, source_digest
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import unknown_name
 from superconv_ray.design.trial import Trial
-from superconv_ray.models import model_choices
+from superconv_ray.models import ModelFacts, model_choices
 
 if TYPE_CHECKING:
     from superconv_ray.data.images import AnyDataset
@@ -48,7 +53,9 @@ class Sources:
         facts = self.facts.get(trial.dataset)
         if facts is None:
             raise ValueError(unknown_name("dataset", trial.dataset, self.facts))
-        check_shape(trial, facts, self._min_size(trial.model))
+        model = self._model_facts(trial.model)
+        check_shape(trial, facts, model)
+        check_image_sizes(trial, facts, model)
         check_task(trial, facts)
         count, fraction = resolve_labels(trial, facts)
         found: dict[str, Any] = {"data_count": count, "data_fraction": fraction}
@@ -58,14 +65,14 @@ class Sources:
             found["model_digest"] = digest
         return facts, found
 
-    def _min_size(self, model: str) -> int | None:
-        """Smallest height and width of images for a network; None for the user's own model."""
+    def _model_facts(self, model: str) -> ModelFacts | None:
+        """What is known about a network; None for the user's own model."""
         if model in self._model_digests:
             return None
         choices = model_choices(model)
         if model not in choices:
             raise ValueError(unknown_name("model", model, [*choices, *self._model_digests]))
-        return choices[model].min_size
+        return choices[model]
 
     def _note_functions(self, trial: Trial) -> None:
         for field, function in trial.own_functions().items():

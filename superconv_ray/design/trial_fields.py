@@ -13,6 +13,7 @@ from superconv_ray.design.fields import (
     COUNT,
     DIVISOR,
     FRACTION,
+    IMAGE_SIZES,
     MILESTONES,
     NAME,
     NOT_NEGATIVE,
@@ -63,6 +64,11 @@ class TrialFields:
     )
     augment_digest: str | None = setting(
         NAME, "hash of the source or the settings of the user's own augmentation"
+    )
+    image_sizes: tuple[int, ...] | None = setting(
+        IMAGE_SIZES,
+        "heights and widths of training images in equal parts of the run, in pixels "
+        "(progressive resizing); default: those of the data, as for evaluations and range tests",
     )
     # Model
     model: str = setting(NAME, "model, built in or given to the study", "small_cnn")

@@ -24,6 +24,7 @@ def check_together(trial: Trial) -> None:
     used = schedules.parameters(trial.policy)
     _check_metric(trial)
     _check_batch_norm(trial)
+    _check_image_sizes(trial)
     _check_learning_rates(trial, used)
     _check_momentum(trial, used)
 
@@ -57,6 +58,14 @@ def _check_batch_norm(trial: Trial) -> None:
         raise ValueError(
             f"ghost_batch_size must divide batch_size ({trial.batch_size}), "
             f"got {trial.ghost_batch_size}"
+        )
+
+
+def _check_image_sizes(trial: Trial) -> None:
+    sizes, steps = trial.image_sizes, trial.steps
+    if sizes is not None and steps is not None and len(sizes) > steps:
+        raise ValueError(
+            f"image_sizes must have no more sizes than the run has steps ({steps}), got {sizes}"
         )
 
 

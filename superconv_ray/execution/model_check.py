@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from superconv_ray.data.images import AnyDataset
 
 _shaping = attrgetter(
-    *("model", "dataset", "dropout", "ghost_batch_size"),
+    *("model", "dataset", "dropout", "ghost_batch_size", "image_sizes"),
     *("precision", "deterministic", *(name for name in function_fields() if name != "policy")),
 )
 """Settings on which it may depend whether a model can be trained."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from superconv_ray.design.trial import Template
 MODELED = (
     *("model", "model_digest", "batch_size", "precision", "deterministic"),
     *("optimizer", "optimizer_digest", "augment", "augment_digest", "loss", "loss_digest"),
-    *("ghost_batch_size", "hessian_free_interval"),
+    *("ghost_batch_size", "hessian_free_interval", "image_sizes"),
 )
 """Settings, other than data, dropout and sharpness, that decide how long a trial takes, whatever
 their values do to the result. Rates, schedules, lengths, labels and seeds do not."""
@@ -83,6 +84,15 @@ class Pace:
         low, likely, high = map(_step_text, self.step)
         spread = "" if low == high else f" [{low} to {high}]"
         return f"{likely}{spread} a step, {self.source}"
+
+    @classmethod
+    def mean(cls, paces: Sequence[Pace]) -> Pace:
+        """The pace of equal parts of a run; they share what they were measured by."""
+        step, sample = (
+            Spread(*map(fmean, zip(*of_parts, strict=True)))
+            for of_parts in zip(*((pace.step, pace.sample) for pace in paces), strict=True)
+        )
+        return replace(paces[0], step=step, sample=sample)
 
     @classmethod
     def at_rate(cls, images_per_second: float, batch_size: int) -> Pace:

@@ -20,7 +20,7 @@ from superconv_ray.execution.request import NodeResources, Request
 SHAPE = (
     *("model", "model_digest", "dataset", "dataset_digest", "batch_size", "precision"),
     *("optimizer", "dropout", "augment", "ghost_batch_size", "hessian_free_interval"),
-    "sharpness",
+    *("sharpness", "image_sizes"),
 )
 """Settings that decide how much memory a trial takes, and how long its steps take. Learning rates,
 lengths and seeds do not."""

@@ -80,6 +80,13 @@ class Probe:
             ValueError: The device does not have the trial's precision, or see `TrainingRun`.
             FloatingPointError: The training diverges before a step could be measured.
         """
+        sizes = trial.image_sizes or (None,)
+        alone = [trial.changed(image_sizes=None if size is None else (size,)) for size in sizes]
+        return Pace.mean([self._at_one_size(one, model, data) for one in alone])
+
+    def _at_one_size(
+        self, trial: Template, model: ModelSource, data: AnyDataset | DatasetFacts
+    ) -> Pace:
         with self._threads():
             batch, per_sample = self._largest_batch(trial, model, data)
             blocks = self._steps(trial, model, data, batch, BLOCKS)

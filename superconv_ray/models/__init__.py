@@ -28,10 +28,12 @@ class ModelFacts:
     Attributes:
         target: What builds it, as "module:callable".
         min_size: Smallest height and width, in pixels, for training with any batch size.
+        any_size: Whether one network takes images of several sizes; torchvision's are tried out.
     """
 
     target: str
     min_size: int
+    any_size: bool = True
 
 
 # A ResNet's last stage, at a quarter of the input, must keep more than one pixel: batch norm cannot
@@ -40,7 +42,7 @@ MODELS: Mapping[str, ModelFacts] = MappingProxyType(
     {
         "bottleneck56": ModelFacts("superconv_ray.models.bottleneck:bottleneck56", min_size=5),
         "densenet40": ModelFacts("superconv_ray.models.densenet:DenseNet40", min_size=8),
-        "lenet": ModelFacts("superconv_ray.models.lenet:LeNet", min_size=13),
+        "lenet": ModelFacts("superconv_ray.models.lenet:LeNet", min_size=13, any_size=False),
         "resnet8": ModelFacts("superconv_ray.models.resnet:resnet8", min_size=5),
         "resnet20": ModelFacts("superconv_ray.models.resnet:resnet20", min_size=5),
         "resnet32": ModelFacts("superconv_ray.models.resnet:resnet32", min_size=5),

@@ -1,7 +1,7 @@
 """Arrow tables as pandas frames.
 
-Nullable integers stay integers, a missing float is NaN, lists are tuples so that pandas can group by
-them, and ids of curves are categories.
+Nullable integers stay integers, a missing float is NaN, and ids of curves are categories. Lists are
+tuples, which pandas can group by.
 """
 
 from __future__ import annotations

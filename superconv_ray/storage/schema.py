@@ -18,6 +18,7 @@ _TYPES = {
     "float": pa.float64(),
     "bool": pa.bool_(),
     "tuple of float": pa.list_(pa.float64()),
+    "tuple of int": pa.list_(pa.int64()),
 }
 
 _MEASURED = {

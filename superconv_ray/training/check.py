@@ -22,6 +22,8 @@ from superconv_ray.training.samples import select_samples
 def check_model(source: ModelSource, template: Trial, dataset: AnyDataset | DatasetFacts) -> None:
     """Train a model for one step and evaluate it, on made-up samples, on the CPU.
 
+    With `image_sizes`, that is done for images of every size.
+
     Args:
         source: The model.
         template: Settings of a trial; those that a study fills in may be missing.
@@ -32,6 +34,18 @@ def check_model(source: ModelSource, template: Trial, dataset: AnyDataset | Data
             does not suit the inputs.
         Exception: Whatever the user's own code raises.
     """
+    for size in sorted(set(template.image_sizes or ())):
+        try:
+            _check_at_one_size(source, template.changed(image_sizes=(size,)), dataset)
+        except Exception as error:
+            error.add_note(f"image_sizes: this is with training images of {size} x {size} pixels")
+            raise
+    _check_at_one_size(source, template.changed(image_sizes=None), dataset)
+
+
+def _check_at_one_size(
+    source: ModelSource, template: Trial, dataset: AnyDataset | DatasetFacts
+) -> None:
     samples = _made_up(dataset)
     trial = _one_step(template, len(samples.train_labels))
     if isinstance(trial.augment, OwnFunction):
@@ -53,7 +67,7 @@ def check_model(source: ModelSource, template: Trial, dataset: AnyDataset | Data
     run.model.register_forward_hook(check_logits)
     try:
         run.train(pause=lambda: True)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         if not isinstance(source, str) or template.own_functions():
             raise  # the user's own code
         raise ValueError(

@@ -99,6 +99,7 @@ def select_samples(trial: CompleteTrial, data: DeviceData, team: Team | None = N
             statistics=statistics,
             shown=team.part(torch.arange(trial.batch_size)),
             steps=trial.steps,
+            image_sizes=trial.image_sizes,
         ),
         training_count=len(training),
         probe=Part(data.train_inputs, data.train_labels, training[:PROBE_COUNT]),

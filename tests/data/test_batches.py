@@ -18,6 +18,7 @@ from superconv_ray.data.batches import (
 )
 from superconv_ray.data.catalog import AUGMENTATIONS, Augment
 from superconv_ray.data.dataset import Dataset
+from superconv_ray.data.resizing import resized
 
 N, H, W, C = 50, 6, 5, 3
 
@@ -246,7 +247,7 @@ def test_a_batch_straddling_epochs_ends_one_and_starts_the_next() -> None:
         assert torch.equal(straddling.batch(step)[1], stream[4 * step : 4 * step + 4])
 
 
-def image_batches(seed: int = 5, kind: Augment = "flip_crop") -> TrainingBatches:
+def image_batches(seed: int = 5, kind: Augment = "flip_crop", **settings: Any) -> TrainingBatches:
     inputs = images()
     return TrainingBatches(
         inputs,
@@ -256,6 +257,7 @@ def image_batches(seed: int = 5, kind: Augment = "flip_crop") -> TrainingBatches
         seed=seed,
         augment=kind,
         statistics=statistics(),
+        **settings,
     )
 
 
@@ -308,6 +310,18 @@ def test_image_batches_are_standardized_samples_in_channels_last(dtype: torch.dt
     x, y = batches.batch(0)
     assert torch.equal(x, prepare(inputs[y], statistics()))
     assert is_channels_last(x)
+
+
+def test_images_are_scaled_after_they_were_augmented() -> None:
+    sizes = [12, 20]
+    whole, small = image_batches(), image_batches(image_sizes=sizes, steps=4)
+    for step, size in enumerate((12, 12, 20, 20)):
+        x, y = small.batch(step)
+        assert torch.equal(x, resized(whole.batch(step)[0], size))
+        assert x.shape[2:] == (size, size)
+        assert torch.equal(y, whole.batch(step)[1])
+    with pytest.raises(ValueError, match="steps must be given with image_sizes, got None"):
+        image_batches(image_sizes=sizes)
 
 
 def test_batches_leave_the_global_generator_alone() -> None:

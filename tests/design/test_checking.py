@@ -11,6 +11,7 @@ from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import from_range_test, tuned
 from superconv_ray.design.study import Arm
 from superconv_ray.design.sweep import grid, paired
+from superconv_ray.design.trial import Trial
 from tests.design.made import base, error, fields_of, own, study, the_cell
 
 
@@ -133,6 +134,39 @@ def test_images_too_small_for_the_model_are_rejected() -> None:
         "arm 'one_cycle': model 'lenet' needs images of at least 13 x 13 pixels, but those of "
         "dataset 'digits' are 8 x 8"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"dataset": "mnist", "model": "lenet"},
+            "image_sizes needs a model that takes images of several sizes, 'lenet' takes",
+        ),
+        (
+            {"image_sizes": (3, 8)},
+            "image_sizes must be in [4, 8], from what model 'small_cnn' needs to the size of",
+        ),
+        (
+            {"image_sizes": (8, 16)},
+            "image_sizes must be in [4, 8], from what model 'small_cnn' needs to the size of",
+        ),
+        (
+            {"image_sizes": [8.0]},
+            "image_sizes must have a size below 8, that of dataset 'digits', or be None; got (8,)",
+        ),
+    ],
+)
+def test_images_can_only_shrink_and_only_where_the_model_takes_several_sizes(
+    settings: dict[str, Any], message: str
+) -> None:
+    given = base(**{"dataset": "digits", "model": "small_cnn", "image_sizes": (4, 8)} | settings)
+    assert error(base=given).startswith(f"arm 'one_cycle': {message}")
+
+
+def test_more_sizes_of_images_than_steps_are_rejected() -> None:
+    with pytest.raises(ValueError, match=r"no more sizes than the run has steps \(1\), got"):
+        Trial(image_sizes=(4, 8), steps=1)
 
 
 @pytest.mark.parametrize(

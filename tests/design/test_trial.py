@@ -99,6 +99,7 @@ REJECTED: dict[str, tuple[str, list[Any]]] = {
     "tail": ("one of 'step', 'linear', 'cosine'", ["x"]),
     "peak_fraction": (SHARE, [1.0, -0.1]),
     "anneal": ("one of 'linear', 'cosine'", ["x"]),
+    "image_sizes": ("one or more whole numbers of pixels >= 1", [(), (0, 8)]),
     "cycle_end": ("one of 'min_lr', 'final_lr'", ["zero"]),
     "decay_power": (POSITIVE, [0.0]),
     "cooldown_fraction": (FRACTION, [0.0, 1.1]),
@@ -133,6 +134,7 @@ DETERMINING: dict[str, tuple[dict[str, Any], Any]] = {
     "dataset_digest": ({}, "0123"),
     "data_count": ({}, 101),
     "validation_fraction": ({}, 0.2),
+    "image_sizes": ({}, (4, 8)),
     "subset_seed": ({}, 1),
     "augment": ({}, "flip"),
     "model": ({}, "lenet"),
@@ -253,6 +255,8 @@ def test_a_value_of_another_type_is_rejected_with_field_type_and_value(field: st
         ("milestones", 0.5),
         ("milestones", ("0.5",)),
         ("milestones", (None,)),
+        ("image_sizes", 8),
+        ("image_sizes", (4, 5.5)),
     ],
 )
 def test_no_value_is_converted_with_a_loss(field: str, value: Any) -> None:
@@ -339,6 +343,7 @@ def test_fields_that_the_policy_does_not_use_contradict_nothing() -> None:
         ("weight_decay", [0.001, np.float64(0.001)]),
         ("dataset", ["digits", np.str_("digits")]),
         ("milestones", [(0.5, 0.75), [0.5, 0.75], [np.float64(0.5), np.float32(0.75)]]),
+        ("image_sizes", [(4, 8), [4, 8.0], [np.int32(4), np.float64(8)]]),
     ],
 )
 def test_equal_settings_are_one_trial_whatever_their_python_type(
@@ -759,7 +764,7 @@ def test_every_field_is_described() -> None:
     described = describe_fields()
     assert tuple(name for name, _, _ in described) == field_names()
     assert {kind for _, kind, _ in described} == {
-        *("str", "int", "float", "bool", "tuple of float")
+        *("str", "int", "float", "bool", "tuple of float", "tuple of int")
     }
     assert all(text for _, _, text in described)
     assert ("milestones", "tuple of float") in {(name, kind) for name, kind, _ in described}

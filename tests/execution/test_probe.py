@@ -86,6 +86,16 @@ def test_the_time_of_an_evaluated_sample_is_measured(clock: Clock) -> None:
     assert found.sample.likely == pytest.approx(2 * SAMPLE_SECONDS / 3)
 
 
+def test_every_size_of_training_images_is_measured(clock: Clock) -> None:
+    class OnlyCorners(timed(clock)):  # type: ignore[misc]
+        def forward(self, x: Tensor) -> Tensor:
+            self.clock.now -= len(x) * self.sample_seconds * (8 - x.shape[-1]) / 8  # of 8 pixels
+            return super().forward(nn.functional.pad(x, (0, 8 - x.shape[-1]) * 2))
+
+    found = probe(clock).measure(trial(32, image_sizes=(4, 8)), OnlyCorners, DATASETS["digits"])
+    assert found.step.likely == pytest.approx(32 * SAMPLE_SECONDS * (4 / 8 + 1) / 2)
+
+
 def test_a_batch_that_takes_too_long_is_scaled_and_said_so(clock: Clock) -> None:
     model = timed(clock, 0.1)
     found = probe(clock).measure(trial(1000), model, DATASETS["digits"])

@@ -55,7 +55,9 @@ def test_the_builtin_names() -> None:
         "wide32",
         "wrn28_10",
     ]
-    assert MODELS["lenet"] == ModelFacts("superconv_ray.models.lenet:LeNet", min_size=13)
+    assert MODELS["lenet"] == ModelFacts(
+        "superconv_ray.models.lenet:LeNet", min_size=13, any_size=False
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)

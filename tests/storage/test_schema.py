@@ -43,6 +43,7 @@ def test_fields_have_the_type_they_are_declared_with_and_their_own_description()
         "float": pa.float64(),
         "bool": pa.bool_(),
         "tuple of float": pa.list_(pa.float64()),
+        "tuple of int": pa.list_(pa.int64()),
     }
     for name, kind, text in describe_fields():
         column = schema.TRIALS.field(name)

@@ -87,6 +87,16 @@ def test_a_model_that_passes_trains_also_with_weights_of_five_dimensions() -> No
     assert trained(make_trial(), Conv3d).outcome().status == "completed"
 
 
+def test_images_of_every_size_are_tried() -> None:
+    check(Conv3d, image_sizes=(4, 8))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
+        check(SoftmaxRegression, image_sizes=(5, 8))
+    (note,) = caught.value.__notes__
+    assert note == "image_sizes: this is with training images of 5 x 5 pixels"
+    with pytest.raises(ValueError, match="'torchvision:vit_b_16' cannot be trained on"):
+        check_model("torchvision:vit_b_16", Trial(image_sizes=(16,)), DATASETS["cifar10"])
+
+
 def test_what_fails_in_training_only_is_found() -> None:
     check(own_norm)
     for attempt in (check, lambda model, **changes: new_run(make_trial(**changes), model)):

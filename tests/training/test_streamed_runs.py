@@ -57,6 +57,7 @@ def resident(images: ImageDataset) -> DeviceData:
         {"augment": noise},
         {"augment": "flip", "validation_fraction": 0.2},
         {"augment": "none", "data_count": 13, "batch_size": 32},
+        {"augment": "flip_crop", "image_sizes": (6, 9, 12)},
     ],
 )
 def test_decoded_once_or_each_time_gives_the_same_numbers(
@@ -73,7 +74,7 @@ def test_decoded_once_or_each_time_gives_the_same_numbers(
 def test_a_run_that_is_cut_off_in_an_epoch_continues_as_it_was(
     images: ImageDataset, stop: int
 ) -> None:
-    trial = trial_of(dropout=0.2)
+    trial = trial_of(dropout=0.2, image_sizes=(6, 12))
     whole = result(run_of(trial, streamed(images, CPU, threads=2)))
     cut = run_of(trial, streamed(images, CPU, threads=1))
     cut.train(pause=lambda: cut.step == stop)
