@@ -45,6 +45,12 @@ ONE_CYCLE = {"policy": "one_cycle", "momentum": 0.95, "min_momentum": 0.85}
 LENET_STEPS = {"milestones": (1 / 2, 3 / 4, 7 / 8, 15 / 16, 0.9376), "decay_factor": 0.316}
 """The author's steps for LeNet, as fractions of the run. His file lists the last drop, at 29/32,
 after that at 15/16, and Caffe takes them in this order, so that both come at the same iteration."""
+LENET = {
+    "inv_0.01": Arm(policy="inv", max_lr=0.01),
+    "step_0.01": Arm(policy="piecewise", max_lr=0.01, **LENET_STEPS),
+}
+RESIDUAL = {"step_0.1": Arm(policy="piecewise", max_lr=0.1, milestones=(0.5, 0.75))}
+"""The published baselines: of LeNet, and of residual networks (arXiv 1512.03385, section 4.2)."""
 USUAL = ("piecewise", "linear", "cosine", "wsd", "inv")
 """Policies that are tuned as 1cycle is."""
 
@@ -60,7 +66,8 @@ def study(
     tuning_trials: int = 4,
 ) -> Study:
     """Return the study at a size given by flags."""
-    max_lr = tuned(0.003, 0.3)
+    is_lenet = model == "lenet"
+    max_lr = tuned(0.003, 0.3) if is_lenet else tuned(0.01, 3.0)
     return Study(
         name=f"super_convergence_{dataset}_{model}",
         question="Does a short 1cycle end where a long usual schedule ends?",
@@ -68,7 +75,7 @@ def study(
             dataset=dataset,
             model=model,
             batch_size=batch_size,
-            weight_decay=5e-4,
+            weight_decay=5e-4 if is_lenet else 1e-4,
             momentum=0.9,
             eval_interval=1_000_000,  # only final accuracies are compared
         ),
@@ -77,8 +84,7 @@ def study(
             "one_cycle": Arm(**ONE_CYCLE, max_lr=max_lr),
             **{policy: Arm(policy=policy, max_lr=max_lr) for policy in usual},
             "range_tested": Arm(**ONE_CYCLE, max_lr=from_range_test()),
-            "inv_0.01": Arm(policy="inv", max_lr=0.01),
-            "step_0.01": Arm(policy="piecewise", max_lr=0.01, **LENET_STEPS),
+            **(LENET if is_lenet else RESIDUAL),
         },
         seeds=seeds,
         tuning=Tuning(trials=tuning_trials),
@@ -92,7 +98,7 @@ def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
 
     arms = list(trials["arm"].drop_duplicates())
     found = {}
-    for baseline in ("inv_0.01", "piecewise"):
+    for baseline in ("inv_0.01", "step_0.1", "piecewise"):
         if baseline in arms:
             others = [arm for arm in arms if arm != baseline]
             factor = f"steps of {baseline} / steps to the accuracy that it ends with"
