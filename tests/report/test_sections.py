@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -186,22 +185,6 @@ def test_units_are_shown_but_not_in_the_frame(reports: Callable[[str], Report]) 
     assert gaps.frame["mean"].abs().max() < 1
     headings = [one.heading for one in shown_columns(gaps.frame, gaps.quantities)]
     assert headings[:4] == ["labels", "arm", "baseline", "gap (points)"]
-
-
-SAMPLES = (
-    *("quickstart", "super_convergence_fashion_mnist_lenet"),
-    *("paper_mnist_lenet_laptop", "paper_regularization_by_lr_laptop"),
-)
-"""Budgets and labels, budgets in epochs, diverged arms, and range tests alone."""
-
-
-@pytest.mark.parametrize("name", SAMPLES)
-def test_a_sample_study_of_the_repository_is_reported_in_full(name: str) -> None:
-    store = open_store(Path(__file__).parents[2] / "studies" / "results")
-    report = build_report(StudyResults(store, name))
-    assert report.headline.endswith(".")
-    done, of, all_of_them, *_ = report.state.split()
-    assert (of, done) == ("of", all_of_them)
 
 
 def run(code: str) -> Any:

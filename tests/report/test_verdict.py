@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,6 @@ from superconv_ray.report.tables import verdict_table
 from superconv_ray.report.verdict import caveats, factor_trends, headline, stale_statistics, trends
 from superconv_ray.storage.store import Store, open_store
 from tests.hand_made import HandMade, range_test_curve
-
-SAMPLE = Path(__file__).parents[2] / "studies" / "results"
 
 
 def sentences(results: StudyResults) -> tuple[str, ...]:
@@ -257,12 +254,6 @@ def test_many_baselines_with_one_verdict_need_no_table(store: Store) -> None:
         == "In test accuracy, first is equivalent to all 6 baselines at both points."
     )
     assert verdict_table(results) is None
-
-
-def test_headlines_of_the_sample_studies_are_short() -> None:
-    store = open_store(SAMPLE)
-    said = {name: headline(StudyResults(store, name)) for name in store.studies()}
-    assert {name: text for name, text in said.items() if len(text) > 230} == {}
 
 
 def test_an_arm_that_diverged_throughout_has_a_caveat(store: Store) -> None:

@@ -244,7 +244,7 @@ def test_compaction_removes_what_killed_workers_left_of_finished_trials(store: S
 
 def test_full_files_are_not_merged_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "FULL", 5)
-    count, most = 60, 0
+    count, most = 30, 0
     for seed in range(count):
         write(store, seed)
         before = set(names(store, "trials"))
