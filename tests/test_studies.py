@@ -140,7 +140,7 @@ def flowers(count: int) -> pd.DataFrame:
 
 
 SHOWN = {
-    "super_convergence": "--usual piecewise --usual linear --labels 100 --labels 300 --labels 1000",
+    "super_convergence": "--labels 100 --labels 300 --labels 1000",
     "parts_of_one_cycle": "",
 }
 """Flags of the runs in the sample store."""

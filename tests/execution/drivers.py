@@ -29,6 +29,8 @@ def driver(study: Path, store: str, *options: str) -> Iterator[subprocess.Popen[
             yield process
         finally:
             process.kill()
+            for log in Path(folder).glob("ray/session_*/logs/python-core-driver*.log"):
+                print(log.read_text()[-2000:])  # pytest shows it where a test fails
             shutil.rmtree(folder, ignore_errors=True)
 
 
