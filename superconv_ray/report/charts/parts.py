@@ -179,7 +179,7 @@ def x_of(rows: pd.DataFrame, column: str) -> alt.X:
     return alt.X(
         f"{column}:Q",
         title=f"{name} (log scale)",
-        scale=log_scale(values),
+        scale=log_scale(values, beside=max(rows.get("dodge", pd.Series()).abs(), default=0.0)),
         axis=log_axis(places if len(places) <= MOST_TICKS else None),
     )
 
@@ -221,12 +221,18 @@ def log_y(column: str, title: str | list[str], values: Iterable[float]) -> alt.Y
     return alt.Y(f"{column}:Q", title=title, scale=log_scale(known), axis=axis)
 
 
-def log_scale(values: Iterable[float], room: float = 0.06) -> alt.Scale:
-    """Scale from the smallest to the largest value > 0, with `room` as a fraction of the span."""
+def log_scale(values: Iterable[float], room: float = 0.06, beside: float = 0.0) -> alt.Scale:
+    """Scale from the smallest to the largest value > 0.
+
+    Args:
+        values: Some may be missing.
+        room: Left free at both ends, as a fraction of the span.
+        beside: Pixels that marks are drawn beside their values, for which there is room as well.
+    """
     logs = [math.log(v) for v in values if v > 0 and math.isfinite(v)] or [0.0]
     span = (max(logs) - min(logs)) or math.log(4)
     ends = [math.exp(min(logs) - room * span), math.exp(max(logs) + room * span)]
-    return alt.Scale(type="log", domain=ends, nice=False)
+    return alt.Scale(type="log", domain=ends, nice=False, padding=beside)
 
 
 def place_tooltip(column: str) -> alt.Tooltip:

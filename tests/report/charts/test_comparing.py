@@ -50,6 +50,8 @@ def test_arms_at_the_same_place_do_not_overlap() -> None:
     spec = charts.accuracy(arm_summary(trials(), ["data_count"]), ARMS).to_dict()
     (rows,) = spec["datasets"].values()
     assert {(row["arm"], row["dodge"]) for row in rows} == {("a", -3.0), ("b", 3.0)}
+    scales = {layer["encoding"]["x"]["scale"]["padding"] for layer in spec["layer"]}
+    assert scales == {3.0}  # so that none of them is drawn beside the panel
 
 
 def test_text_values_are_named_on_the_axis() -> None:
