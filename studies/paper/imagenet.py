@@ -151,7 +151,7 @@ def study(
         * grid(
             weight_decay=weight_decays,
             data_fraction=fractions or ((1.0,) if laptop else (0.1, 1.0)),
-            budget=tuple(map(epochs, budgets or ((2, 10) if laptop else (20, 100)))),
+            budget=tuple(map(epochs, budgets or ((10, 50) if laptop else (20, 100)))),
         ),
         arms={
             "one_cycle": Arm(max_lr=from_range_test() if laptop else 1.0, **CYCLE),

@@ -179,3 +179,23 @@ def short_against_long(
         {point: number for (steps, point), number in own.items() if steps == short},
         {point: number for (steps, point), number in other.items() if steps == long},
     )
+
+
+def gap_to_longest_run(trials: pd.DataFrame, factor: float, baseline: str = "step") -> PerSeed:
+    """1cycle's accuracy minus that of the baseline's longest run, which is `factor` times as long.
+
+    Args:
+        trials: With the arm one_cycle and the baseline at several budgets.
+        factor: Up to a tenth more or less, as budgets are whole numbers of steps.
+        baseline: Name of the arm.
+
+    Raises:
+        ValueError: No run is that much shorter; or as `per_replicate`.
+    """
+    compared = trials[trials["arm"].isin(("one_cycle", baseline))]
+    steps = np.sort(compared["steps"].dropna().unique())
+    long, short = steps[-1], steps[np.abs(steps * factor / steps[-1] - 1).argmin()]
+    if not 0.9 < short * factor / long < 1.1:
+        raise ValueError(f"no run is {factor:.3g} times shorter than {long:,} steps")
+    table = per_replicate(compared, ["steps"])
+    return table["one_cycle", short] - table[baseline, long]

@@ -122,14 +122,17 @@ def _best_run(
 
 
 def _row(claim: Claim, judge: Judge | None, run: tuple[Scale, StudyResults] | None) -> Row:
+    not_run = Row(claim, NOT_RUN, f"needs {claim.needs or 'a run of its study'}")
     if judge is None or run is None:
-        return Row(claim, NOT_RUN, f"needs {claim.needs or 'a run of its study'}")
+        return not_run
     scale, results = run
     try:
         found = judge(results.trials, results.curves)
     except ValueError as reason:
         found = Judgement(f"no number: {reason}", CANNOT_TELL)
     except LookupError as missing:  # an arm or a point that has no finished training yet
+        if claim.needs and scale == "laptop":  # that scale does not have it
+            return not_run
         found = Judgement(f"no number: no finished training at {missing}", CANNOT_TELL)
     return Row(claim, found.verdict, found.ours, results.name, _setting(scale, results))
 

@@ -100,6 +100,15 @@ def test_a_judge_without_enough_trials_says_why_instead_of_failing(
     assert message in row.ours
 
 
+def test_what_a_laptops_scale_does_not_have_counts_as_not_run(store_uri: str) -> None:
+    def judge(_: pd.DataFrame, __: pd.DataFrame) -> Judgement:
+        raise KeyError("inception")
+
+    write_made_study(study("paper_x_laptop"), store_uri)
+    (row,) = judged(store_uri, {"x": judge}, claim("x", needs="a GPU")).rows
+    assert (row.verdict, row.ours) == (NOT_RUN, "needs a GPU")
+
+
 @pytest.fixture
 def card(store_uri: str) -> Scorecard:
     """All claims, of which the two on limited labels were run; and a hostile one."""

@@ -1,6 +1,6 @@
 """The judge of each claim, by topic; a judge is a function from trials and curves to a judgement.
 
-The claims' ids are the keys of `JUDGES`. A claim without a judge is listed as not run.
+The claims' ids are the keys of `JUDGES`; every claim has one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from superconv_ray.analysis.scorecard.judges import (
     budgets,
     cycles,
     during_training,
+    imagenet,
     labels,
     minima,
     networks,
@@ -49,6 +50,9 @@ JUDGES: Mapping[str, Judge] = {
     "cifar100": budgets.cifar100,
     "wide_resnet": budgets.matching(50, 800),
     "densenet": budgets.matching(150, 400),
+    "imagenet_resnet50": imagenet.beats("resnet"),
+    "imagenet_inception": imagenet.beats("inception"),
+    "lower_wd_imagenet": imagenet.lower_weight_decay,
     "tuned_baseline": baselines.tuned_baseline,
 }
 """Judges by the claim's id."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.long_runs import (
@@ -15,7 +14,7 @@ from superconv_ray.analysis.long_runs import (
     SUPER_CONVERGES,
     time_to_accuracy,
 )
-from superconv_ray.analysis.scorecard.contrasts import PerSeed, per_replicate
+from superconv_ray.analysis.scorecard.contrasts import gap_to_longest_run
 from superconv_ray.analysis.scorecard.judgement import (
     CANNOT_TELL,
     DOES_NOT_HOLD,
@@ -37,7 +36,7 @@ IN_A_THIRD: Mapping[str, Verdict] = {SUPER_CONVERGES: HOLDS, DOES_NOT: DOES_NOT_
 
 def headline(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether 1cycle gains on the step schedule of eight times its length."""
-    gap = _gap(trials, 8).interval()
+    gap = gap_to_longest_run(trials, 8).interval()
     said = f"{points(gap)} in an eighth of the iterations; {_factor(trials)[0]}"
     return Judgement(said, of_gain(gap))
 
@@ -52,7 +51,7 @@ def mnist_lenet(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 
     Their accuracies are near 100 %, so that any gain counts.
     """
-    gaps = {name: _gap(trials, 85 / 12, name).interval() for name in ("inv", "step")}
+    gaps = {name: gap_to_longest_run(trials, 85 / 12, name).interval() for name in ("inv", "step")}
     said = ", ".join(f"{name} {points(gap)}" for name, gap in gaps.items())
     return Judgement(
         f"12 epochs of 1cycle minus 85 of {said}", all_of([of_sign(gap) for gap in gaps.values()])
@@ -61,7 +60,7 @@ def mnist_lenet(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
 
 def cifar100(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
     """Whether 25 epochs of 1cycle gain on 400 of the step schedule."""
-    gap = _gap(trials, 400 / 25).interval()
+    gap = gap_to_longest_run(trials, 400 / 25).interval()
     return Judgement(f"25 epochs of 1cycle minus 400 of step: {points(gap)}", of_gain(gap))
 
 
@@ -69,22 +68,11 @@ def matching(short: int, long: int) -> Judge:
     """Return the judge of: `short` epochs of 1cycle are as good as `long` of the step schedule."""
 
     def judge(trials: pd.DataFrame, _: pd.DataFrame) -> Judgement:
-        gap = _gap(trials, long / short).interval()
+        gap = gap_to_longest_run(trials, long / short).interval()
         said = f"{short} epochs of 1cycle minus {long} of step: {points(gap)}"
         return Judgement(said, of_no_loss(gap))
 
     return judge
-
-
-def _gap(trials: pd.DataFrame, factor: float, baseline: str = "step") -> PerSeed:
-    """1cycle's accuracy minus that of the baseline's longest run, `factor` times as long."""
-    compared = trials[trials["arm"].isin(("one_cycle", baseline))]
-    steps = np.sort(compared["steps"].dropna().unique())
-    long, short = steps[-1], steps[np.abs(steps * factor / steps[-1] - 1).argmin()]
-    if not 0.9 < short * factor / long < 1.1:
-        raise ValueError(f"no run is {factor:.3g} times shorter than {long:,} steps")
-    table = per_replicate(compared, ["steps"])
-    return table["one_cycle", short] - table[baseline, long]
 
 
 def _factor(trials: pd.DataFrame) -> tuple[str, Verdict]:
