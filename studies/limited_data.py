@@ -31,7 +31,7 @@ def study(
     budgets: tuple[float, ...] = (10, 30, 100),
     usual: tuple[str, ...] = super_convergence.USUAL,
     batch_size: int = 64,
-    seeds: int = 5,
+    seeds: int = 10,
     tuning_trials: int = 4,
 ) -> Study:
     """Return the study at a size given by flags."""

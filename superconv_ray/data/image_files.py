@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from superconv_ray.data.decoding import Cropping, DamagedImageError, Pixels, decode, problem_of
-from superconv_ray.data.images import ChangedDataError, DataUnavailableError
+from superconv_ray.data.images import ChangedDataError, DataUnavailableError, listed
 from superconv_ray.data.patient_filesystem import filesystem_of
 from superconv_ray.data.readers import default_data_dir
 from superconv_ray.data.uris import below, without_secrets
@@ -114,6 +114,9 @@ def problems(listing: Listing, *, whole: bool) -> dict[str, str]:
     Args:
         listing: The files.
         whole: Decode all of each file, instead of looking at its beginning and end.
+
+    Raises:
+        ValueError: Files cannot be read at all, so that it is not known what is wrong with them.
     """
     found = {
         name: "not an image" if size else "empty"
@@ -125,13 +128,13 @@ def problems(listing: Listing, *, whole: bool) -> dict[str, str]:
     known = _known(listing.root, whole)
     keys = dict(zip(listing.names, zip(listing.sizes, listing.changed, strict=True), strict=True))
     new = [name for name in listing.names if name not in found and (name, *keys[name]) not in known]
-    unreadable = {}  # which may soon be otherwise
+    unreadable: dict[str, str] = {}
 
     def check(name: str) -> str | None:
         try:
             return _problem(listing.root, name, whole)
         except OSError as error:
-            unreadable[name] = f"cannot be read: {error}"
+            unreadable[name] = str(error)
             return None
 
     with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as pool:
@@ -139,8 +142,11 @@ def problems(listing: Listing, *, whole: bool) -> dict[str, str]:
     known |= {(name, *keys[name]): answers[name] for name in new if name not in unreadable}
     if new:
         _note(listing.root, whole, known)
+    if unreadable:  # leaving them out would make another data set while a server is half away
+        shown = [(without_secrets(below(listing.root, n)), why) for n, why in unreadable.items()]
+        raise ValueError(f"image files must be readable; cannot read {listed(shown)}")
     checked = ((name, known.get((name, *keys[name]))) for name in listing.names)
-    return found | unreadable | {name: problem for name, problem in checked if problem}
+    return found | {name: problem for name, problem in checked if problem}
 
 
 def _problem(root: str, name: str, whole: bool) -> str | None:

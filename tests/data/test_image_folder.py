@@ -144,8 +144,9 @@ def test_a_folder_that_cannot_keep_what_was_checked_does_no_harm(root: Path, cac
     assert len(data_of(root).train) == 12
 
 
-def test_a_file_that_cannot_be_read_is_named_and_is_not_held_against_it(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("damaged", ["refuse", "skip"])
+def test_a_file_that_cannot_be_read_is_named_and_neither_left_out_nor_held_against_it(
+    damaged: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = image_files._problem
 
@@ -155,11 +156,11 @@ def test_a_file_that_cannot_be_read_is_named_and_is_not_held_against_it(
         return real(place, name, whole)
 
     monkeypatch.setattr(image_files, "_problem", unreadable)
-    with pytest.raises(ValueError, match=r"val/ant/000.jpg \(cannot be read: not yours\)"):
-        data_of(root)
+    with pytest.raises(ValueError, match=r"must be readable; .*val/ant/000.jpg \(not yours\)$"):
+        data_of(root, damaged=damaged)
     checked = []
     monkeypatch.setattr(image_files, "_problem", lambda _, name, __: checked.append(name))
-    assert len(data_of(root).train) == 12
+    assert len(data_of(root, damaged=damaged).train) == 12
     assert checked == ["ant/000.jpg"] * 2
 
 
