@@ -156,7 +156,7 @@ def test_a_file_that_cannot_be_read_is_named_and_neither_left_out_nor_held_again
         return real(place, name, whole)
 
     monkeypatch.setattr(image_files, "_problem", unreadable)
-    with pytest.raises(ValueError, match=r"must be readable; .*val/ant/000.jpg \(not yours\)$"):
+    with pytest.raises(ValueError, match=r"must be readable; .*train/ant/000.jpg \(not yours\)$"):
         data_of(root, damaged=damaged)
     checked = []
     monkeypatch.setattr(image_files, "_problem", lambda _, name, __: checked.append(name))
