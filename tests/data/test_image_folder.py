@@ -161,7 +161,8 @@ def test_a_file_that_cannot_be_read_is_named_and_neither_left_out_nor_held_again
     checked = []
     monkeypatch.setattr(image_files, "_problem", lambda _, name, __: checked.append(name))
     assert len(data_of(root, damaged=damaged).train) == 12
-    assert checked == ["ant/000.jpg"] * 2
+    assert checked[:1] == ["ant/000.jpg"]  # the only one of the first part, whose others are known
+    assert checked.count("ant/001.jpg") == 1
 
 
 def test_processes_of_several_containers_replace_a_file_side_by_side(tmp_path: Path) -> None:
