@@ -145,7 +145,7 @@ SHOWN = {
         "--model resnet8 --usual piecewise --usual linear --labels 100 --seeds 5",
     ),
     "limited_data": (
-        "--budgets 100 --labels 100 --labels 200 --labels 300 --labels 600 --labels 1000",
+        "--budgets 100 --labels 100 --labels 200 --labels 300 --labels 1000",
     ),
     "parts_of_one_cycle": ("",),
 }
