@@ -30,6 +30,8 @@ TYPES = {
     "bool": "true or false",
     "list<item: double>": "list of float",
     "list<element: double>": "list of float",
+    "list<item: int64>": "list of integer",
+    "list<element: int64>": "list of integer",
     "list<item: string>": "list of text",
     "list<element: string>": "list of text",
     "timestamp[us, tz=UTC]": "timestamp, UTC",
