@@ -16,12 +16,12 @@ Measured with ``--budgets 100 --labels 100 --labels 200 --labels 300 --labels 10
 two cores of an Intel Xeon (bf16), 10 seeds, 1,200 trials. 1cycle minus each tuned schedule in
 points of test accuracy after 100 epochs; all 20 intervals hold together at 95 %:
 
-                     100 labels          200 labels          300 labels        1,000 labels
-    piecewise  X
-    linear     X
-    cosine     X
-    wsd        X
-    inv        X
+                        100 labels           200 labels           300 labels         1,000 labels
+    piecewise    +0.1 [-0.4, +0.6]    -0.1 [-0.6, +0.4]    -0.1 [-0.6, +0.4]    +0.2 [-0.1, +0.5]
+    linear       +0.1 [-0.4, +0.6]  +6.2 [-19.1, +31.6]    +0.1 [-0.4, +0.6]    +0.1 [-0.2, +0.5]
+    cosine       +0.1 [-0.5, +0.6]    +0.1 [-0.4, +0.6]    -0.0 [-0.7, +0.6]    +0.1 [-0.3, +0.4]
+    wsd          +0.0 [-0.5, +0.5]    +0.1 [-0.5, +0.7]    -0.1 [-0.6, +0.4]    +0.1 [-0.3, +0.4]
+    inv          -0.0 [-0.7, +0.6]    +0.1 [-0.4, +0.6]    -0.1 [-0.6, +0.4]    +0.1 [-0.3, +0.5]
 
 Scarce labels give 1cycle no advantage here. At 1,000 labels it is equivalent (within half a point)
 to four of five tuned schedules, and undecided against inv. With fewer, all rows are undecided, and
