@@ -73,5 +73,5 @@ def same_seeds(trainings: pd.DataFrame, by: Sequence[str]) -> bool:
 
 
 def _differs(values: pd.Series[Any]) -> bool:
-    """Whether a column has several values; Parquet has lists as arrays."""
+    """Whether a column has several values, of which "not set" may be one."""
     return values.map(str).nunique() > 1
