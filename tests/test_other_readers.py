@@ -69,7 +69,7 @@ def test_the_documentation_has_these_lines() -> None:
 def test_the_sample_study_is_read_without_this_package(line: str) -> None:
     found = read(line, SAMPLE, STUDY)
     wanted = expected(open_store(SAMPLE), STUDY)
-    assert len(wanted) == 18  # 3 numbers of labels, 6 arms
+    assert len(wanted) == 27  # 3 numbers of labels, 9 arms
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
 
 

@@ -35,7 +35,8 @@ def as_text(table: Table) -> str:
 
 def table_text(table: Table) -> str:
     """The rows below their headings, without caption and notes."""
-    return text_table(table.headings, table.rows, keys=table.keys, wrap=("arm", "baseline"))
+    names = ("point", "arm", "baseline")
+    return text_table(table.headings, table.rows, keys=table.keys, wrap=names)
 
 
 def as_latex(table: Table) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -262,9 +262,20 @@ def _means(standing: Standing) -> str:
     measured = trainings.assign(**{value: found}).dropna(subset=value)
     if measured.empty:
         return "no training has finished yet"
-    points = {cell.cell: point_text(cell.point) for cell in definition.cells}
+    points = _points(definition)
     by = ["point", "data_count"]
     rows = measured.assign(point=measured["cell"].map(points))
     arms = [arm for arm in definition.arms if arm in set(rows["arm"])]
     table = accuracy_table(arm_summary(rows, by, value), by, arms, metric=metric)
     return f"{metric.worded} so far, mean [95 % interval over seeds]\n{table_text(table)}"
+
+
+def _points(definition: StudyDefinition) -> Mapping[int, str]:
+    """The point of every cell, without what all points share."""
+    points = {cell.cell: cell.point for cell in definition.cells}
+    names = {name for point in points.values() for name in point}
+    same = {n for n in names if len({repr(point.get(n)) for point in points.values()}) == 1}
+    return {
+        cell: point_text({name: value for name, value in point.items() if name not in same})
+        for cell, point in points.items()
+    }
