@@ -144,9 +144,7 @@ SHOWN = {
         "--labels 100 --labels 300 --labels 1000",
         "--model resnet8 --usual piecewise --usual linear --labels 100 --seeds 5",
     ),
-    "limited_data": (
-        "--budgets 100 --labels 100 --labels 200 --labels 300 --labels 1000",
-    ),
+    "limited_data": ("--budgets 100 --labels 100 --labels 200 --labels 300 --labels 1000",),
     "parts_of_one_cycle": ("",),
 }
 """Flags of the runs in the sample store."""

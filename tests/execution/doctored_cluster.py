@@ -27,17 +27,17 @@ OBJECT_STORE = 80 * 2**20
 OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
 
 
-def start_node(address: str, private: Path) -> None:
-    """Start a node that has its own `private` folder."""
+def start_node(address: str, private: Path) -> subprocess.Popen[bytes]:
+    """Start a node that has its own `private` folder; its processes end when its raylet does."""
     node = [
         *(sys.executable, patient_ray.__file__, "start", f"--address={address}"),
-        *("--num-cpus=1", f"--object-store-memory={OBJECT_STORE}"),
+        *("--num-cpus=1", f"--object-store-memory={OBJECT_STORE}", "--block"),
     ]
     cover = ["sh", "-c", f'mount -t tmpfs none "{private}" && exec "$@"', "sh"]
-    subprocess.run(
+    return subprocess.Popen(
         [*OWN_MOUNTS, *cover, *node] if mounts_can_be_private() else node,
-        check=True,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 
@@ -63,11 +63,11 @@ def main(output: str, shared: str, private: str, study: str) -> None:
             "_system_config": {"health_check_timeout_ms": 600_000},
         },
     )
-    raylet = None
+    node = start_node(cluster.address, Path(private))
     try:
-        start_node(cluster.address, Path(private))
         ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
         while len(ray.nodes()) < 2:
+            assert node.poll() is None, "the second node did not start"
             time.sleep(0.1)
         raylet = raylet_of_second_node()
         collection.check_before_run(shared)
@@ -77,13 +77,16 @@ def main(output: str, shared: str, private: str, study: str) -> None:
             "run": superconv("run", study, "--store", private),
         }
         os.kill(raylet, signal.SIGSTOP)
-        survey.ANSWER_SECONDS = 5.0
-        said["silent"] = superconv("run", study, "--store", shared)
+        try:
+            survey.ANSWER_SECONDS = 5.0
+            said["silent"] = superconv("run", study, "--store", shared)
+        finally:
+            os.kill(raylet, signal.SIGKILL)
+            node.wait()  # it ends its other processes
         Path(output).write_text(json.dumps(said))
     finally:
-        if raylet:
-            os.kill(raylet, signal.SIGKILL)
         ray.shutdown()
+        node.terminate()
         cluster.shutdown()
 
 
