@@ -58,6 +58,11 @@ class Spread(NamedTuple):
         low, high = np.quantile(list(values), (0.1, 0.9)).tolist()
         return cls(min(low, likely), likely, max(high, likely))
 
+    @classmethod
+    def mean(cls, spreads: Iterable[Spread]) -> Spread:
+        """The mean of several quantities, value by value."""
+        return cls(*map(fmean, zip(*spreads, strict=True)))
+
     def times(self, factor: float) -> Spread:
         """The quantity in another unit."""
         return Spread(*(factor * value for value in self))
@@ -88,11 +93,8 @@ class Pace:
     @classmethod
     def mean(cls, paces: Sequence[Pace]) -> Pace:
         """The pace of equal parts of a run; they share what they were measured by."""
-        step, sample = (
-            Spread(*map(fmean, zip(*of_parts, strict=True)))
-            for of_parts in zip(*((pace.step, pace.sample) for pace in paces), strict=True)
-        )
-        return replace(paces[0], step=step, sample=sample)
+        step = Spread.mean(pace.step for pace in paces)
+        return replace(paces[0], step=step, sample=Spread.mean(pace.sample for pace in paces))
 
     @classmethod
     def at_rate(cls, images_per_second: float, batch_size: int) -> Pace:

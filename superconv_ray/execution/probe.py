@@ -80,9 +80,10 @@ class Probe:
             ValueError: The device does not have the trial's precision, or see `TrainingRun`.
             FloatingPointError: The training diverges before a step could be measured.
         """
-        sizes = trial.image_sizes or (None,)
-        alone = [trial.changed(image_sizes=None if size is None else (size,)) for size in sizes]
-        return Pace.mean([self._at_one_size(one, model, data) for one in alone])
+        if trial.image_sizes is None:
+            return self._at_one_size(trial, model, data)
+        parts = [trial.changed(image_sizes=(size,)) for size in trial.image_sizes]
+        return Pace.mean([self._at_one_size(part, model, data) for part in parts])
 
     def _at_one_size(
         self, trial: Template, model: ModelSource, data: AnyDataset | DatasetFacts
