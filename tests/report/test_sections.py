@@ -257,12 +257,14 @@ def test_a_balance_is_no_answer_if_arms_are_compared(store_uri: str) -> None:
     assert "balance_max_lr_dropout" in [section.name for section in sections(study.results())]
 
 
-@pytest.mark.parametrize(("baselines", "along"), [(2, "dropout"), (3, "baseline")])
-def test_baselines_that_outnumber_the_points_are_along_x(
-    store_uri: str, baselines: int, along: str
+@pytest.mark.parametrize(
+    ("count", "baselines", "along"), [(2, 2, "dropout"), (2, 3, "baseline"), (3, 4, "dropout")]
+)
+def test_baselines_that_outnumber_two_points_are_along_x(
+    store_uri: str, count: int, baselines: int, along: str
 ) -> None:
-    arms = tuple("abcd"[: baselines + 1])
-    points: list[dict[str, Any]] = [{"dropout": 0.0}, {"dropout": 0.5}]
+    arms = tuple("abcde"[: baselines + 1])
+    points: list[dict[str, Any]] = [{"dropout": 0.25 * number} for number in range(count)]
     study = HandMade(open_store(store_uri), arms, *points)
     for point, place in enumerate(points):
         for arm in arms:

@@ -59,13 +59,14 @@ def gaps(results: StudyResults) -> Iterator[Section]:
 
 
 def _along_x_of_gaps(results: StudyResults) -> str:
-    """The column along x: the baselines, if they outnumber the points of the only axis.
+    """The column along x: the baselines, if they outnumber the one or two points of the only axis.
 
-    Side by side at each of two points, the marks of ten baselines hide each other.
+    Side by side at each of two points, the marks of ten baselines hide each other. More points, such
+    as numbers of labels, show a course.
     """
     if len(results.axes) == 1:
         (axis,) = results.axes
-        if results.comparison[axis].nunique() < len(results.arms) - 1:
+        if results.comparison[axis].nunique() <= min(2, len(results.arms) - 2):
             return "baseline"
     return along_x(results, "baseline")
 
