@@ -61,8 +61,8 @@ def gaps(results: StudyResults) -> Iterator[Section]:
 def _along_x_of_gaps(results: StudyResults) -> str:
     """The column along x: the baselines, if they outnumber the one or two points of the only axis.
 
-    Side by side at each of two points, the marks of ten baselines hide each other. More points, such
-    as numbers of labels, show a course.
+    Side by side at each of two points, the marks of ten baselines hide each other. More points,
+    such as numbers of labels, show a course.
     """
     if len(results.axes) == 1:
         (axis,) = results.axes
