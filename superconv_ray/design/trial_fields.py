@@ -164,7 +164,10 @@ class TrialFields:
     metric_unit: str | None = setting(
         NAME, "unit of the metric, for texts and axes; not part of the id"
     )
-    eval_interval: int | None = setting(COUNT, "steps between curve rows; default: steps / 20")
+    eval_interval: int | None = setting(
+        COUNT,
+        "steps between curve rows; default: steps / 20; a shorter run has its last row only",
+    )
     eval_count: int | None = setting(
         COUNT, "samples evaluated for a curve row; the last row always uses all of them", 1000
     )

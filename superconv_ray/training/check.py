@@ -134,7 +134,7 @@ def _one_step(template: Trial, count: int) -> CompleteTrial:
         max_lr=1e-3,
         # The driver may lack the GPUs that have TF32; the step is the same in fp32.
         precision="fp32" if template.precision == "tf32" else template.precision,
-        eval_interval=2,
+        eval_interval=1,
         eval_count=2,
     )
 

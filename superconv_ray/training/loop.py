@@ -19,7 +19,7 @@ from torch import Tensor
 
 from superconv_ray.data.batches import DeviceData
 from superconv_ray.data.streaming import Load
-from superconv_ray.design.evaluations import row_steps
+from superconv_ray.design.evaluations import early_steps, row_steps
 from superconv_ray.design.outcome import Outcome, Status
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.training.evaluation import Evaluator, Scores
@@ -99,6 +99,7 @@ class TrainingRun:
             else None
         )
         self._row_steps = row_steps(trial.steps, trial.eval_interval)
+        self._early_steps = early_steps(trial.steps, trial.eval_interval)
         self._pending = torch.zeros(2, device=self.device)  # loss, correct since the last check
         self._pending_steps = 0
         self._window = [0.0, 0.0, 0]  # loss, correct, steps since the last curve row
@@ -137,7 +138,8 @@ class TrainingRun:
                 self._count(loss, logits, y)
                 self.step += 1
                 record = self.step in self._row_steps
-                check = record or self.step % CHECK_INTERVAL == 0
+                early = self.step in self._early_steps
+                check = record or early or self.step % CHECK_INTERVAL == 0
                 if check:
                     self._check_loss()
                     if record or self.diverged:

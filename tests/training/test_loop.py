@@ -294,7 +294,7 @@ def test_an_exploding_loss_ends_the_run_early_with_rows_and_an_evaluation(precis
 
 
 def test_a_loss_that_is_not_finite_is_found_at_the_next_check() -> None:
-    run = trained(make_trial(eval_interval=100), SpoiltAfter20Steps)
+    run = trained(make_trial(eval_interval=39), SpoiltAfter20Steps)
     outcome = run.outcome()
     assert outcome.status == "diverged"
     assert run.step == 2 * CHECK_INTERVAL == 32
@@ -388,13 +388,14 @@ def test_a_row_has_the_latest_hessian_free_estimate_of_the_parameters_alone() ->
         (10, 4, [1, 2, 4, 8, 10]),
         (12, 4, [1, 2, 4, 8, 12]),
         (100, 64, [1, 2, 4, 8, 16, 32, 64, 100]),
-        (5, 100, [1, 2, 4, 5]),
-        (4, 100, [1, 2, 4]),
+        (101, 100, [1, 2, 4, 8, 16, 32, 64, 100, 101]),
+        (100, 100, [100]),
+        (5, 100, [5]),
         (1, 1, [1]),
         (1, 5, [1]),
     ],
 )
-def test_rows_are_due_at_powers_of_two_then_at_each_interval_and_at_the_end(
+def test_rows_are_due_at_powers_of_two_then_at_each_interval_or_only_at_the_end(
     steps: int, interval: int, expected: list[int]
 ) -> None:
     assert sorted(row_steps(steps, interval)) == expected
@@ -434,6 +435,19 @@ def test_how_often_rows_are_due_does_not_change_the_training() -> None:
         run = trained(make_trial(eval_interval=interval))
         got = {name: bits(value) for name, value in run.model.state_dict().items()}
         assert got == never_cut_off("plain")["weights"]
+
+
+def test_a_run_without_rows_before_its_end_is_checked_where_it_would_have_had_them() -> None:
+    """It diverges at the same step, with or without them."""
+    ends = {}
+    for interval in (STEPS - 1, STEPS):
+        run = trained(make_trial(policy="constant", max_lr=1e3, eval_interval=interval))
+        ends[interval] = run.diverged, run.step
+        if interval == STEPS:
+            assert [row["step"] for row in run.curve] == [run.step]
+    assert ends[STEPS] == ends[STEPS - 1]
+    assert ends[STEPS][0]
+    assert ends[STEPS][1] < CHECK_INTERVAL
 
 
 def test_what_rows_evaluate_is_stratified_and_does_not_change_the_training() -> None:

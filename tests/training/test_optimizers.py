@@ -187,7 +187,7 @@ def test_momentum_is_set_for_both_parts_of_muon() -> None:
 
 
 def test_an_optimizer_without_momentum_records_none() -> None:
-    run = trained(make_trial(optimizer="adagrad", steps=2))
+    run = trained(make_trial(optimizer="adagrad", steps=2, eval_interval=1))
     assert [math.isnan(row["momentum"]) for row in run.curve] == [True, True]
 
 
