@@ -23,6 +23,7 @@ SETTINGS = {
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_enable_metrics_collection": "0",
     "RAY_gcs_server_request_timeout_seconds": "300",
+    "RAY_idle_worker_killing_time_threshold_ms": "600000",  # the next run need not load torch again
     "RAY_memory_monitor_refresh_ms": "0",  # it kills workers for what others take
     "RAY_raylet_start_wait_time_s": "300",
     "RAY_worker_niceness": "0",

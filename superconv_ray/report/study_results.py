@@ -274,7 +274,7 @@ class StudyResults:
         """Smallest gain that counts."""
         return self.definition.margin or default_margin(self.trainings, self.value)
 
-    @property
+    @cached_property
     def notable(self) -> float:
         """Smallest difference between running and re-estimated BN statistics to report."""
         return default_margin(self.trainings, self.value) * NOTABLE / MARGIN

@@ -113,7 +113,10 @@ def linear(before_step: Callable[[int], None]) -> Callable[..., nn.Module]:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A run of sixteen trials; four use a model of the user's, which notes where it runs."""
+    """A run of range tests, searches and trainings.
+
+    Four of its 48 trials use a model of the user's, which notes where it runs.
+    """
 
     study: Study
     store: str
@@ -134,8 +137,12 @@ def undisturbed(
             with (folder / "notes").open("a") as file:
                 file.write(f"{os.getpid()} {os.getcwd()}\n")
 
-    arms = {**study().arms, "own": Arm(model="own", policy="constant", max_lr=0.05)}
-    given = study(arms=arms, models={"own": linear(note)}, seeds=4)
+    arms = {
+        **study().arms,
+        "own": Arm(model="own", policy="constant", max_lr=0.05),
+        **{policy: Arm(policy=policy, max_lr=tuned(0.01, 1.0)) for policy in ("linear", "cosine")},
+    }
+    given = study(arms=arms, models={"own": linear(note)}, seeds=4, tuning=Tuning(trials=3))
     summary = run(given, str(folder / "store"))
     notes = [line.split() for line in (folder / "notes").read_text().splitlines()]
     processes, folders = ([note[k] for note in notes] for k in range(2))
@@ -144,10 +151,10 @@ def undisturbed(
 
 def test_every_trial_is_trained_once_and_none_again(undisturbed: Undisturbed) -> None:
     assert undisturbed.summary == RunSummary(
-        trained=16, found=0, diverged=0, failed=(), blocked=(), left=0
+        trained=48, found=0, diverged=0, failed=(), blocked=(), left=0
     )
     again = run(undisturbed.study, undisturbed.store)
-    assert (again.trained, again.found) == (0, 16)
+    assert (again.trained, again.found) == (0, 48)
 
 
 def test_trials_curves_and_numbers_are_those_of_a_local_run(
@@ -155,16 +162,6 @@ def test_trials_curves_and_numbers_are_those_of_a_local_run(
 ) -> None:
     run(undisturbed.study, store_uri, local=True)
     assert_same_results(undisturbed.store, store_uri)
-
-
-def test_a_search_proposes_the_same_as_in_one_process(
-    tmp_path: Path, store_uri: str, assert_same_results: Callable[[str, str], None]
-) -> None:
-    arms = {policy: Arm(policy=policy, max_lr=tuned(0.01, 1.0)) for policy in ("linear", "cosine")}
-    given = study(arms=arms, tuning=Tuning(trials=3))
-    assert run(given, store_uri).trained == 16
-    assert run(given, str(tmp_path / "local"), local=True).trained == 16
-    assert_same_results(store_uri, str(tmp_path / "local"))
 
 
 def test_a_worker_takes_on_one_trial_after_another(undisturbed: Undisturbed) -> None:
