@@ -38,12 +38,12 @@ def test_the_quickstart_compares_three_arms_at_three_budgets(
     superconv: Callable[..., Result],
 ) -> None:
     lines = superconv("plan", STUDIES / "quickstart.py").stdout.splitlines()
-    # 2 x 5 range tests of 100 steps, which all budgets share; 5 x 525 steps per arm and fraction
-    assert lines[2] == "18 cells, 100 trials (10 range tests, 90 trainings), 17,750 steps"
+    # 2 x 5 range tests of 200 steps, which all budgets share; 5 x 400 steps per arm and fraction
+    assert lines[2] == "18 cells, 100 trials (10 range tests, 90 trainings), 14,000 steps"
     assert [line.split()[:3] for line in lines if "data_fraction=" in line] == [
         [arm, f"data_fraction={fraction},", f"budget=iterations({budget})"]
         for fraction in (0.1, 1.0)
-        for budget in (25, 100, 400)
+        for budget in (25, 75, 300)
         for arm in ("one_cycle", "step_0.01", "step_0.1")
     ]
 

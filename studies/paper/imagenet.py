@@ -123,19 +123,21 @@ def study(
     weight_decays: tuple[float, ...] = (1e-4, 3e-6),
     fractions: tuple[float, ...] = (),
     budgets: tuple[int, ...] = (),
+    image_size: int | None = None,
     image_sizes: tuple[int, ...] = (),
     seeds: int = 3,
 ) -> Study:
     """Return the study; networks, fractions of the labels and epochs are the scale's by default.
 
     `images` is a folder or URI of `train` and `val`; without one, the laptop scale makes `files`.
+    `image_size` is the height and width of all images, by default the scale's and network's.
     `image_sizes` are those of training images in equal parts of a run (progressive resizing).
     """
     laptop = scale == "laptop"
     if not (laptop or images):
         raise ValueError("--images must be ImageNet's folder or URI at --scale paper, got none")
     models = models or (("resnet8",) if laptop else PAPER_MODELS)
-    sizes = [pixels(model, scale) for model in models]
+    sizes = [image_size or pixels(model, scale) for model in models]
 
     def data(image_size: int) -> ImageDataset:
         root = (images or str(made_images(files))).rstrip("/")
