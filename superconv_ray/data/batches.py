@@ -261,7 +261,9 @@ class TrainingBatches:
             crops = crops_while_decoding(augment)
             self.load = Load(inputs.threads)
             self._ahead = inputs.ahead(
-                lambda step: self._begin(inputs, step, crops), len(self._shown), steps
+                lambda step, into: self._begin(inputs, step, into, crops),
+                len(self._shown),
+                steps,
             )
         elif crops_while_decoding(augment):
             raise ValueError(
@@ -296,14 +298,17 @@ class TrainingBatches:
             x = resized(x, self._size_at(step))
         return x, y
 
-    def _begin(self, inputs: StreamedInputs, step: int, crops: bool) -> Pending:
+    def _begin(
+        self, inputs: StreamedInputs, step: int, into: Tensor | None, crops: bool
+    ) -> Pending:
         """Begin to decode the images of a step; random crops depend on seed and step alone."""
         chosen: list[int] = self._order.batch(step).tolist()
         if not crops:
-            return inputs.begin(chosen, self._shown)
+            return inputs.begin(chosen, self._shown, into=into)
         generator = torch.Generator().manual_seed(derive_seed(self._seed, "crop", step))
         draws = torch.rand(len(chosen), DRAWS, generator=generator, dtype=torch.float64)
-        return inputs.begin(chosen, self._shown, [random_crop(row) for row in draws.tolist()])
+        croppings = [random_crop(row) for row in draws.tolist()]
+        return inputs.begin(chosen, self._shown, croppings, into)
 
 
 def on_device(kind: Augment | ResizedCrop) -> Augment:

@@ -179,7 +179,7 @@ def test_evaluated_images_are_decoded_once_as_far_as_the_memory_goes(
     inputs = inputs_of(images)
     parts = torch.arange(40).split(16)  # type: ignore[no-untyped-call]
     for _ in range(3):
-        found = torch.cat(list(in_order(inputs, parts)))
+        found = torch.cat([part.clone() for part in in_order(inputs, parts)])
         assert found[:, 0, 0, 0].tolist() == list(range(40))
     assert sorted(images.decoded) == sorted([*range(25), *(list(range(25, 40)) * 3)])
 
@@ -207,7 +207,7 @@ def test_cpus_needed_are_those_of_a_loop_that_never_waits() -> None:
 def test_what_was_begun_for_steps_that_are_not_wanted_is_dropped() -> None:
     begun: list[int] = []
 
-    def begin(step: int) -> Pending:
+    def begin(step: int, _: torch.Tensor | None) -> Pending:
         begun.append(step)
         return Pending(torch.full((1,), step), [], CPU)
 
@@ -215,3 +215,25 @@ def test_what_was_begun_for_steps_that_are_not_wanted_is_dropped() -> None:
     got: Callable[[int], int] = lambda step: int(ahead.get(step))  # noqa: E731
     assert [got(0), got(1), got(5), got(6), got(0)] == [0, 1, 5, 6, 0]
     assert begun == [0, 1, 2, 3, 5, 6, 0, 1, 2]
+
+
+def test_a_batch_holds_until_the_next_is_asked_for_and_its_memory_is_used_again() -> None:
+    inputs = inputs_of(Numbered())
+    numbers = [[step, step + 1] for step in range(20)]
+    ahead = inputs.ahead(lambda step, into: inputs.begin_kept(numbers[step], into), 2, 20)
+    places = set()
+    for step in range(20):
+        images = ahead.get(step)
+        places.add(images.data_ptr())
+        for pending in ahead._pending.values():  # the threads write on meanwhile
+            pending.result()
+        assert images[:, 0, 0, 0].tolist() == numbers[step]
+    assert len(places) <= 2 + ahead._depth
+
+
+def test_memory_of_another_size_is_not_used() -> None:
+    inputs = inputs_of(Numbered())
+    small = torch.zeros(3, SIZE, SIZE, 3, dtype=torch.uint8)
+    found = inputs.begin_kept([5, 6], small).result()
+    assert found[:, 0, 0, 0].tolist() == [5, 6]
+    assert not small.any()

@@ -88,9 +88,9 @@ def test_nothing_is_decoded_beyond_the_last_step(
 ) -> None:
     begun, real = [], TrainingBatches._begin
 
-    def noted(self: TrainingBatches, inputs: StreamedInputs, step: int, crops: bool) -> Pending:
+    def noted(self: TrainingBatches, inputs: StreamedInputs, step: int, *rest: Any) -> Pending:
         begun.append(step)
-        return real(self, inputs, step, crops)
+        return real(self, inputs, step, *rest)
 
     monkeypatch.setattr(TrainingBatches, "_begin", noted)
     run_of(trial_of(), streamed(images, CPU, threads=2)).train()
