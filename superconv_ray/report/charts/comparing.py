@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from superconv_ray.analysis.comparison.verdicts import (
@@ -23,6 +24,7 @@ from superconv_ray.report.charts.parts import (
     in_units,
     legend_of,
     line,
+    open_end,
     place_tooltip,
     points,
     reference,
@@ -42,6 +44,11 @@ VERDICTS = {
 """Shape of each verdict."""
 APART = 4.0
 """Panels have scales of their own if the gaps of one span more than this times those of another."""
+
+OUTLYING = 8.0
+"""A gap is beyond the axis if it reaches this many times as far as the middle one of its panel."""
+ROOM = 1.5
+"""How far the axis goes then, in times of the farthest of the other gaps."""
 
 
 def accuracy(
@@ -91,7 +98,8 @@ def gaps(
     """Gaps of an arm to its baselines with intervals; shapes show verdicts.
 
     All panels share their vertical scale unless the gaps of one would be flat on that of another
-    (see `APART`); the title of the axis says so.
+    (see `APART`); the title of the axis says so. Arrows mark what goes beyond the axis: a run that
+    diverged would else make all other gaps flat.
 
     Args:
         frame: From `compare`, by `x` and `facet`.
@@ -111,6 +119,7 @@ def gaps(
     )
     named, unit = " or ".join(sorted(set(frame["arm"]))), metric.difference_unit
     first, last = (named, "baseline") if metric.maximize else ("baseline", named)
+    rows = _within(rows, metric.factor * margin)
     apart = _apart(rows, metric.factor * margin)
     units = [f"minus {last}", f"({unit}, scales differ)"] if apart else [f"minus {last} ({unit})"]
     at, title = x_of(rows, x), [first, *units]
@@ -128,12 +137,36 @@ def gaps(
         bars(look, xOffset=DODGED).encode(
             x=at, y=y_of("low", title, axis=signed), y2="high:Q", tooltip=tooltip
         ),
+        *(
+            open_end(end, look, at, y_of(end, title, axis=signed))
+            for end in ("low", "high")
+            if rows[f"{end}_open"].any()
+        ),
         *shaped_points(
             look, verdicts, arms, x=at, y=y_of("mean", title, axis=signed), tooltip=tooltip
         ),
     ]
-    chart = view(layers, rows, [x, "n", "verdict"], facet, HEIGHT)
+    columns = [x, "n", "verdict", "low_open", "high_open"]
+    chart = view(layers, rows, columns, facet, HEIGHT)
     return chart.resolve_scale(y="independent") if apart else chart
+
+
+def _within(rows: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """Rows cut where their gaps go far beyond the others of their panel, with low_open, high_open.
+
+    A mean beyond the cut is missing. Arguments as for `_apart`.
+    """
+    reach = rows[["mean", "low", "high"]].abs().max(axis=1).clip(lower=margin)
+    middle = reach.groupby(rows["panel"]).transform("median")
+    usual = reach.where(reach <= OUTLYING * middle).groupby(rows["panel"]).transform("max")
+    limit = (ROOM * usual).where(reach > OUTLYING * middle, np.inf)
+    return rows.assign(
+        mean=rows["mean"].where(rows["mean"].abs() < limit),
+        low=rows["low"].clip(lower=-limit),
+        high=rows["high"].clip(upper=limit),
+        low_open=rows["low"] < -limit,
+        high_open=rows["high"] > limit,
+    )
 
 
 def _apart(rows: pd.DataFrame, margin: float) -> bool:

@@ -322,6 +322,20 @@ def bars(look: Mapping[str, Any], **settings: Any) -> Any:
     return mark.encode(color=look["color"], strokeDash=look["strokeDash"])
 
 
+def open_end(end: str, look: Mapping[str, Any], at: alt.X, height: alt.Y) -> alt.Chart:
+    """Arrow heads where intervals go beyond the axis, as a column low_open or high_open says."""
+    up = end == "high"
+    head = alt.Chart().transform_filter(f"datum.{end}_open")
+    arrows: alt.Chart = head.mark_point(
+        shape="triangle-up" if up else "triangle-down",
+        filled=True,
+        size=45,
+        opacity=1,
+        xOffset=DODGED,
+    ).encode(x=at, y=height, color=look["color"])
+    return arrows
+
+
 def band(look: Mapping[str, Any]) -> Any:
     """The area between the ends of intervals."""
     area = alt.Chart().mark_area(opacity=0.18, clip=True)

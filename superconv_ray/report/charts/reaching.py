@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import altair as alt
 import numpy as np
@@ -26,6 +25,7 @@ from superconv_ray.report.charts.parts import (
     log_axis,
     log_ticks,
     log_y,
+    open_end,
     place_tooltip,
     points,
     reference,
@@ -103,25 +103,11 @@ def speedup(
         alt.Chart().mark_rule().encode(y=alt.datum(1.0)),
         *([] if enough is None else [reference(y=alt.datum(enough))]),
         bars(look, xOffset=DODGED).encode(x=at, y=heights["low"], y2="high:Q", tooltip=tooltip),
-        *(_open_end(end, look, at, heights[end]) for end in ("low", "high")),
+        *(open_end(end, look, at, heights[end]) for end in ("low", "high")),
         *shaped_points(look, shape, arms, x=at, y=heights["factor"], tooltip=tooltip),
     ]
     columns = [x, "factor", "reached", "seeds", "note", "low_open", "high_open"]
     return view(layers, rows, columns, facet, HEIGHT)
-
-
-def _open_end(end: str, look: Mapping[str, Any], at: alt.X, height: alt.Y) -> alt.Chart:
-    """Arrow heads where intervals have no end."""
-    up = end == "high"
-    head = alt.Chart().transform_filter(f"datum.{end}_open")
-    arrows: alt.Chart = head.mark_point(
-        shape="triangle-up" if up else "triangle-down",
-        filled=True,
-        size=45,
-        opacity=1,
-        xOffset=DODGED,
-    ).encode(x=at, y=height, color=look["color"])
-    return arrows
 
 
 def scaling(

@@ -126,6 +126,45 @@ def test_gaps_beside_those_of_more_than_four_times_their_span_have_their_own_sca
     assert title_of_gaps(spec) == "a minus baseline (points, scales differ)"
 
 
+def table_of_gaps(*halves: float) -> pd.DataFrame:
+    """Gaps of 0.2 points with intervals of these half widths, in points."""
+    rows = {"data_count": [100 * 2**k for k in range(len(halves))], "mean": 0.002}
+    table = pd.DataFrame({**rows, "arm": "a", "baseline": "b", "n": 5, "verdict": "undecided"})
+    half = np.array(halves) / 100
+    return table.assign(low=table["mean"] - half, high=table["mean"] + half)
+
+
+def drawn_gaps(table: pd.DataFrame) -> tuple[list[dict[str, Any]], Drawing]:
+    chart = charts.gaps(table, ARMS)
+    (rows,) = chart.to_dict()["datasets"].values()
+    return rows, Drawing(chart)
+
+
+def test_a_gap_far_beyond_the_others_is_cut_off_with_arrows_and_keeps_its_text() -> None:
+    rows, drawing = drawn_gaps(table_of_gaps(0.5, 0.6, 0.7, 25.0))
+    cut = rows[-1]
+    assert cut["text"] == "+0.2 [-24.8, +25.2]"
+    assert (cut["low"], cut["mean"], cut["high"]) == (-1.35, 0.2, 1.35)  # 1.5 x 0.9 points
+    assert (cut["low_open"], cut["high_open"]) == (True, True)
+    assert not any(row["low_open"] or row["high_open"] for row in rows[:-1])
+    assert len(drawing.marks("point")) == 4 + 2
+    assert "+10" not in drawing.texts
+
+
+def test_a_mean_beyond_the_cut_is_not_drawn_inside_of_it() -> None:
+    table = table_of_gaps(0.5, 0.6, 0.7, 25.0)
+    table.loc[3, ["mean", "low", "high"]] = [0.1, 0.0, 0.2]
+    rows, drawing = drawn_gaps(table)
+    assert (rows[-1]["low"], rows[-1]["mean"], rows[-1]["high"]) == (0, None, 1.35)
+    assert len(drawing.marks("point")) == 3 + 1
+
+
+def test_gaps_that_differ_less_are_all_drawn_in_full() -> None:
+    rows, drawing = drawn_gaps(table_of_gaps(0.5, 0.6, 0.7, 5.0))
+    assert rows[-1]["high"] == 5.2
+    assert len(drawing.marks("point")) == 4
+
+
 def test_a_gap_shows_its_verdict_by_its_shape() -> None:
     table = compare(trials(), "a", "b", ["data_count"])
     spec = charts.gaps(table, ARMS).to_dict()
