@@ -56,5 +56,6 @@ def test_a_study_of_budgets_prints_first_how_many_times_fewer_steps_were_needed(
         assert f" {row['baseline']} " in line
         assert f" {100 * row['target']:.1f} " in line
         assert f" {row['steps']:,.0f}  {factor}  " in line
-        assert line.endswith("  no" if row["verdict"] == "does not" else "  undecided")
+        said = {"super-converges": "yes", "does not": "no", "undecided": "undecided"}
+        assert line.endswith(f"  {said[row['verdict']]}")
     assert lines[len(rows)].startswith("- It super-converges if the factor's interval begins at 3")
