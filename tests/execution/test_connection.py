@@ -24,7 +24,6 @@ from superconv_ray.execution import connection
 from superconv_ray.execution.connection import connected
 
 ROOT = Path(__file__).parents[2]
-ROOT = Path(__file__).parents[2]
 TOKEN, OTHER_TOKEN = "a" * 64, "b" * 64
 
 # A head of a version that does not exist, which serves only those who have its token.
