@@ -84,7 +84,7 @@ def test_the_quickstart_plans_its_study() -> None:
         check=True,
     )
     # For 2 numbers of labels: 5 range tests of 100 steps, and 3 x 5 trainings of 25 + 100 + 400
-    assert "18 cells, 100 trials (10 range tests, 90 trainings), 17,750 steps" in done.stdout
+    assert "18 cells, 100 trials (10 range tests, 90 trainings), 14,000 steps" in done.stdout
 
 
 # The public names
