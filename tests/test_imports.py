@@ -83,7 +83,7 @@ def test_the_quickstart_plans_its_study() -> None:
         text=True,
         check=True,
     )
-    # For 2 numbers of labels: 5 range tests of 100 steps, and 3 x 5 trainings of 25 + 100 + 400
+    # For 2 numbers of labels: 5 range tests of 200 steps, and 3 x 5 trainings of 25 + 75 + 300
     assert "18 cells, 100 trials (10 range tests, 90 trainings), 14,000 steps" in done.stdout
 
 
