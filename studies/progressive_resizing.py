@@ -50,10 +50,11 @@ def study(
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """Return the seconds of training with growing images per second at full size, by seed."""
-    point = ["data_count", "budget"]
-    by_arm = trials.pivot_table("train_seconds", [*point, "random_seed"], "arm", sort=False)
-    ratio = by_arm["growing"] / by_arm["full_size"]
-    spread = ratio.groupby(point, sort=False).agg(["median", "min", "max", "count"])
+    point = ["data_count", "steps"]
+    trainings = trials[trials["role"] == "training"]
+    seconds = trainings.pivot_table("train_seconds", [*point, "seed"], "arm")
+    ratio = seconds["growing"] / seconds["full_size"]
+    spread = ratio.groupby(point).agg(["median", "min", "max", "count"])
     return {"seconds of growing / seconds of full_size": spread.reset_index()}
 
 
