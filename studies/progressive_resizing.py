@@ -4,8 +4,23 @@
 
 1cycle trains a small residual network on images of 14, then 21, then 28 pixels, a third of the
 steps each (progressive resizing), against 28 pixels throughout. Both arms take the same rate, from
-the same range tests at full size. Budgets and labels are axes: a saving of time counts where
-accuracy does not fall by more, and a longer run may be what the time is spent on.
+the same range tests at full size.
+
+Measured on 2026-11-28, two cores of an Intel Xeon (bf16), 6 seeds, 84 trials. Growing images minus
+full size in points of test accuracy, all six intervals together at 95 %, and seconds of training
+for each second at full size (median, and the least and the largest of 6 seeds):
+
+    labels  epochs                   gap               time
+       300      10   -8.2 [-19.4, +3.0]  0.72 (0.67 to 0.75)
+       300      20    -0.3 [-2.3, +1.8]  0.68 (0.64 to 0.72)
+       300      40    +1.4 [-0.3, +3.1]  0.66 (0.61 to 0.70)
+     1,000      10    -2.0 [-3.6, -0.3]  0.66 (0.61 to 0.71)
+     1,000      20    -0.5 [-1.6, +0.6]  0.59 (0.54 to 0.64)
+     1,000      40    +0.5 [-1.4, +2.3]  0.72 (0.67 to 0.76)
+
+It saves a third of the time. Short runs pay with accuracy: a third of 47 or 157 steps is little to
+learn the full size in. Longer ones do not, as far as six seeds tell. The same steps in two thirds
+of the time are a gain only there.
 """
 
 from collections.abc import Mapping
@@ -24,7 +39,7 @@ def study(
     budgets: tuple[float, ...] = (10, 20, 40),
     sizes: tuple[int, ...] = (14, 21, 28),
     batch_size: int = 64,
-    seeds: int = 8,
+    seeds: int = 6,
 ) -> Study:
     """Return the study; `sizes` are those of images in equal parts of a run, in pixels."""
     max_lr = from_range_test()

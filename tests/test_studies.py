@@ -146,6 +146,7 @@ SHOWN = {
     ),
     "limited_data": ("--budgets 100 --labels 100 --labels 200 --labels 300 --labels 1000",),
     "parts_of_one_cycle": ("",),
+    "progressive_resizing": ("",),
 }
 """Flags of the runs in the sample store."""
 
@@ -165,3 +166,14 @@ def test_a_docstring_has_the_numbers_of_the_sample_store(
     said = re.findall(interval, docstring)
     assert len(said) >= 6
     assert not [found for found in said if found not in shown]
+
+
+def test_the_guide_on_images_has_the_numbers_of_progressive_resizing() -> None:
+    """Those of the study's docstring, which are the sample store's."""
+    guide = (STUDIES.parent / "docs" / "guides" / "large_data.md").read_text()
+    docstring = (
+        ast.get_docstring(ast.parse((STUDIES / "progressive_resizing.py").read_text())) or ""
+    )
+    said = re.findall(r"[-+][\d.]+ \[[^]]+\]", guide.replace("\n", " "))
+    assert len(said) == 4
+    assert not [gap for gap in said if gap not in docstring]
