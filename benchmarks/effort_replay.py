@@ -22,6 +22,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,16 @@ class Replay:
     wrong: float
 
 
+def steps_of_a_seed(trials: pd.DataFrame) -> pd.Series[Any]:
+    """Steps that a seed of each cell takes: its training, and its share of what chose its settings.
+
+    Args:
+        trials: As from ``open_store(...).trials(study)``.
+    """
+    seeds = trials[trials["role"] == "training"].groupby("cell")["seed"].nunique()
+    return trials.groupby("cell")["steps"].sum() / seeds
+
+
 def recorded_points(trials: pd.DataFrame) -> list[Recorded]:
     """Return the points of a study whose cells are arms within points.
 
@@ -87,8 +98,7 @@ def recorded_points(trials: pd.DataFrame) -> list[Recorded]:
     trainings = trials[trials["role"] == "training"]
     arms = trainings["arm"].nunique()
     accuracy = trainings.pivot_table(index="seed", columns="cell", values="test_accuracy")
-    seeds = trainings.groupby("cell")["seed"].nunique()
-    steps = trials.groupby("cell")["steps"].sum() / seeds
+    steps = steps_of_a_seed(trials)
     points = []
     for first in range(0, len(accuracy.columns), arms):
         cells = accuracy.iloc[:, first : first + arms]

@@ -29,7 +29,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from benchmarks.effort_replay import STORE
+from benchmarks.effort_replay import STORE, steps_of_a_seed
 from benchmarks.recording import Figure, add_save_flag, save
 from superconv_ray import open_store
 from superconv_ray.design.text import text_table
@@ -103,8 +103,7 @@ def courses(trials: pd.DataFrame) -> Iterator[Course]:
         trials: As from ``open_store(...).trials(study)``.
     """
     trainings = trials[trials["role"] == "training"]
-    seeds = trainings.groupby("cell")["seed"].nunique()
-    steps = trials.groupby("cell")["steps"].sum() / seeds
+    steps = steps_of_a_seed(trials)
     arm, *baselines = trainings["arm"].unique()
     for _, at in trainings.groupby(trainings.groupby("data_count")["steps"].rank(method="dense")):
         accuracy = at.pivot_table("test_accuracy", "seed", ["data_count", "arm"])

@@ -166,7 +166,7 @@ class TrialFields:
     )
     eval_interval: int | None = setting(
         COUNT,
-        "steps between curve rows; default: steps / 20; a shorter run has its last row only",
+        "steps between curve rows; default: steps / 20; a run of no more has its last row only",
     )
     eval_count: int | None = setting(
         COUNT, "samples evaluated for a curve row; the last row always uses all of them", 1000
