@@ -34,7 +34,7 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         "lines, the smallest gap that counts."
     )
     over = in_words(dict.fromkeys(frame["interval_over"]))
-    text += f" They are over {over}."
+    text += f" They are over {over}. Arrows mark ends beyond the axis."
     yield Section(
         name="gaps",
         title=f"Gains of {arm}",
