@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, settings
 
-from tests import patient_ray
+from tests import patient_ray, ready_workers
 
 # One thread, like a trial's single CPU: results are compared bit for bit with Ray workers'.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,10 +55,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def ray_session(pytestconfig: pytest.Config) -> Iterator[Any]:
+def patient() -> None:
+    """Each Ray that a test starts itself waits for its parts, and its workers start at once."""
+    patient_ray.be_patient()
+    ready_workers.start(tempfile.mkdtemp(prefix="rw"))
+
+
+@pytest.fixture(scope="session")
+def ray_session(pytestconfig: pytest.Config, patient: None) -> Iterator[Any]:
     """A Ray of two CPUs and a small object store, started once; needs no token on loopback."""
     os.environ["RAY_AUTH_MODE"] = "disabled"
-    patient_ray.be_patient()
     import ray
 
     # Workers work in the folder that Ray was started in: not in that of the first test to ask.

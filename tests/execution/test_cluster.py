@@ -28,7 +28,6 @@ from click.testing import Result
 
 from superconv_ray import open_store
 from tests.execution.steady_study import STEP_SECONDS
-from tests.patient_ray import be_patient
 
 PATIENCE = 600.0
 """Seconds that a test waits for another process."""
@@ -98,11 +97,10 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(patient: None) -> Iterator[Any]:
     """A head that runs no trials; nodes are added by the test."""
     from ray.cluster_utils import Cluster
 
-    be_patient()
     folder = tempfile.mkdtemp(prefix="rc", dir="/tmp")  # sockets in it need a short path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
