@@ -87,7 +87,7 @@ def study(
     is_lenet = model == "lenet"
     max_lr = tuned(0.003, 0.3) if is_lenet else tuned(0.01, 3.0)
     return Study(
-        name=f"super_convergence_{dataset}_{model}",
+        name=f"super_convergence_{dataset}_{model}" + (f"_{batch_size}" if batch_size != 64 else ""),
         question="Does a short 1cycle end where a long usual schedule ends?",
         base=Trial(
             dataset=dataset,

@@ -55,21 +55,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def patient() -> None:
-    """Each Ray that a test starts itself waits for its parts, and its workers start at once."""
+def own_ray() -> Any:
+    """Ray, for whoever starts it in this process: patient, and with workers that start at once."""
     patient_ray.be_patient()
     ready_workers.start(tempfile.mkdtemp(prefix="rw"))
+    import ray
+
+    return ray
 
 
 @pytest.fixture(scope="session")
-def ray_session(pytestconfig: pytest.Config, patient: None) -> Iterator[Any]:
+def ray_session(pytestconfig: pytest.Config, own_ray: Any) -> Iterator[Any]:
     """A Ray of two CPUs and a small object store, started once; needs no token on loopback."""
     os.environ["RAY_AUTH_MODE"] = "disabled"
-    import ray
-
     # Workers work in the folder that Ray was started in: not in that of the first test to ask.
     with contextlib.chdir(pytestconfig.rootpath):
-        ray.init(
+        own_ray.init(
             address="local",  # and not another one that may run on this machine
             num_cpus=2,
             include_dashboard=False,
@@ -77,8 +78,8 @@ def ray_session(pytestconfig: pytest.Config, patient: None) -> Iterator[Any]:
             logging_level="error",
             object_store_memory=100 * 2**20,
         )
-    yield ray
-    ray.shutdown()
+    yield own_ray
+    own_ray.shutdown()
 
 
 @pytest.fixture

@@ -247,6 +247,13 @@ class StudyResults:
         return self.compare(self.arms[0])
 
     @property
+    def comparison_by_point(self) -> pd.DataFrame:
+        """The same with the columns point and `point_columns`, in the order of the sweep."""
+        points = self.trainings[["point", *self.point_columns]].drop_duplicates()
+        on: Any = {"on": self.axes} if self.axes else {"how": "cross"}
+        return points.merge(self.comparison, **on).sort_values("point", kind="stable")
+
+    @property
     def point_columns(self) -> list[str]:
         """The axes, and always the number of labels: the columns that describe a point in text."""
         return list(dict.fromkeys(["data_count", *self.axes]))

@@ -92,7 +92,7 @@ def study_tables(results: StudyResults) -> Iterator[Table]:
     stale = tuple(_stale_statistics(results, by))
     yield replace(table, notes=(*table.notes, *stale))
     if len(results.arms) > 1:
-        gaps = results.compare(results.arms[0], by=["point", *by])
+        gaps = results.comparison_by_point
         yield gap_table(
             gaps, by, results.level, results.metric, results.margin, looks_note(results.looks)
         )

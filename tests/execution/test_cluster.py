@@ -29,6 +29,8 @@ from click.testing import Result
 from superconv_ray import open_store
 from tests.execution.steady_study import STEP_SECONDS
 
+pytestmark = pytest.mark.usefixtures("own_ray")
+
 PATIENCE = 600.0
 """Seconds that a test waits for another process."""
 CUT_OFF = 6
@@ -97,7 +99,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def cluster(patient: None) -> Iterator[Any]:
+def cluster() -> Iterator[Any]:
     """A head that runs no trials; nodes are added by the test."""
     from ray.cluster_utils import Cluster
 

@@ -63,7 +63,8 @@ def run_ray(
         sigterm_is_ctrl_c(),
         tune_environment(),
         shipped_by_value(code.values()),
-        tempfile.TemporaryDirectory() as scratch,
+        # A worker that Ctrl-C cut off may still write its files for Tune.
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
     ):
         has_gpus = bool(ray.cluster_resources().get("GPU"))
         filled_in = (amounts or Amounts()).filled_in(has_gpus=has_gpus)

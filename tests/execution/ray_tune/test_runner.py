@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -36,7 +37,7 @@ from superconv_ray.data.batches import to_device
 from superconv_ray.data.readers import load_dataset
 from superconv_ray.design.building import make_plan
 from superconv_ray.execution.progress import Progress
-from superconv_ray.execution.ray_tune import retries
+from superconv_ray.execution.ray_tune import retries, runner
 from superconv_ray.execution.ray_tune.runner import run_ray
 from superconv_ray.execution.run import Run
 from superconv_ray.execution.session import RunSummary
@@ -447,7 +448,7 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     wait_for(tmp_path / "asleep", process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert errors.splitlines()[-1].startswith("interrupted; to continue: python ")
     assert "Tuner.restore" not in errors
     assert os.listdir(Path(store, "checkpoints"))
@@ -496,9 +497,24 @@ def test_a_second_ctrl_c_stops_at_once(
     wait_for(tmp_path / "interrupted", process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert errors.splitlines()[-1].startswith("interrupted; to continue: python ")
     assert os.listdir(tmp_path / "store" / "leases" / "sleepy") == []
+
+
+def test_files_of_a_worker_that_still_writes_do_not_hide_ctrl_c(
+    store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    def not_empty(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+    monkeypatch.setattr(runner, "run_tune", interrupted)
+    monkeypatch.setattr(os, "rmdir", not_empty)
+    with pytest.raises(KeyboardInterrupt):
+        run_with_job(study(), store=store_uri, models={})
 
 
 def test_ctrl_c_works_as_before_when_a_run_is_over(store_uri: str) -> None:
