@@ -16,7 +16,7 @@ from superconv_ray.design.own_functions import OwnFunction, source_digest
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import unknown_name
 from superconv_ray.design.trial import Trial
-from superconv_ray.models import ModelFacts, model_choices
+from superconv_ray.models import ModelFacts, model_choices, names_to_choose_from
 
 if TYPE_CHECKING:
     from superconv_ray.data.images import AnyDataset
@@ -71,7 +71,8 @@ class Sources:
             return None
         choices = model_choices(model)
         if model not in choices:
-            raise ValueError(unknown_name("model", model, [*choices, *self._model_digests]))
+            names = [*names_to_choose_from(model), *self._model_digests]
+            raise ValueError(unknown_name("model", model, names))
         return choices[model]
 
     def _note_functions(self, trial: Trial) -> None:

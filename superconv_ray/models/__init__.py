@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MODELS", "TORCHVISION", "ModelFacts", "build_model", "model_choices"]
+__all__ = [
+    "MODELS",
+    "TORCHVISION",
+    "ModelFacts",
+    "build_model",
+    "model_choices",
+    "names_to_choose_from",
+]
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,12 @@ def model_choices(like: str) -> Mapping[str, ModelFacts]:
     }
 
 
+def names_to_choose_from(like: str) -> list[str]:
+    """Return the names in `model_choices` for a message, and that torchvision has others."""
+    others = [] if like.startswith(TORCHVISION) else [f"{TORCHVISION}NAME"]
+    return [*model_choices(like), *others]
+
+
 _SIGNATURE = "(*, input_shape: tuple[int, ...], classes: int, dropout: float) -> nn.Module"
 
 
@@ -115,8 +128,8 @@ def build_model(
         near = get_close_matches(model, choices, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"model must be one of {', '.join(map(repr, choices))} or a callable, "
-            f"got {model!r}{hint}"
+            f"model must be one of {', '.join(map(repr, names_to_choose_from(model)))} or a "
+            f"callable, got {model!r}{hint}"
         )
     return _build_builtin(model, choices[model], arguments)
 

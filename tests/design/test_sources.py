@@ -43,7 +43,8 @@ def test_an_unknown_model_is_rejected_with_the_known_ones() -> None:
     message = error(base=base(model="resnet-20"), models={"mine": own_model})
     assert message.startswith("arm 'one_cycle': model must be one of 'bottleneck56', ")
     assert message.endswith(
-        "'mine' or given to the study as models={...}, got 'resnet-20'; did you mean 'resnet20'?"
+        "'wrn28_10', 'torchvision:NAME', 'mine' or given to the study as models={...}, "
+        "got 'resnet-20'; did you mean 'resnet20'?"
     )
 
 

@@ -111,7 +111,7 @@ def test_an_unknown_name_lists_the_names_and_hints_at_the_nearest() -> None:
     assert str(caught.value) == (
         "model must be one of 'bottleneck56', 'densenet40', 'lenet', 'resnet8', 'resnet20', "
         "'resnet32', 'resnet44', 'resnet56', 'resnet110', 'resnext56', 'small_cnn', 'wide32', "
-        "'wrn28_10' or a callable, got 'resnet19'; did you mean 'resnet110'?"
+        "'wrn28_10', 'torchvision:NAME' or a callable, got 'resnet19'; did you mean 'resnet110'?"
     )
 
 
