@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text()
 RESULTS = ROOT / "studies" / "results"
 STUDIES = (
     "parts_of_one_cycle_digits_small_cnn",
-    "super_convergence_fashion_mnist_lenet",
+    "super_convergence_fashion_mnist_lenet_512",
     "paper_mnist_lenet_laptop",
 )
 

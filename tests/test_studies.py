@@ -142,6 +142,7 @@ def flowers(count: int) -> pd.DataFrame:
 SHOWN = {
     "super_convergence": (
         "--labels 100 --labels 300 --labels 1000",
+        "--batch-size 512 --labels 1000 --labels 3000 --usual piecewise --usual linear --seeds 5",
         "--model resnet8 --usual piecewise --usual linear --labels 100 --labels 300 --seeds 5",
     ),
     "limited_data": ("--budgets 100 --labels 100 --labels 200 --labels 300 --labels 1000",),

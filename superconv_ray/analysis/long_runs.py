@@ -46,6 +46,8 @@ def time_to_accuracy(
     if its longest run is long enough to tell, and one that is better from its shortest run on
     "super-converges" only if that run is short enough. The interval fails where the arm's curve is
     flat. The best of an arm's noisy budgets is biased upwards, which favors arms with many budgets.
+    Look at the target as well: against a baseline that has learned nothing, any arm that learns
+    super-converges.
 
     Args:
         trials: As from ``open_store(...).trials(study, correctness=True)``, of a study that sweeps
