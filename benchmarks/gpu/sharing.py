@@ -22,7 +22,8 @@ from benchmarks.recording import Figure
 from superconv_ray.design.trial import CompleteTrial
 from superconv_ray.execution.amounts import FilledIn
 from superconv_ray.execution.memory import peaks, reset_peaks
-from superconv_ray.execution.packing import Devices, Packing, shape_of
+from superconv_ray.execution.packing import Devices, Packing
+from superconv_ray.execution.shape import shape_of
 from superconv_ray.training.numerics import prepare_process
 
 ROOT = Path(__file__).parents[2]

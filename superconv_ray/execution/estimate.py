@@ -12,7 +12,7 @@ from typing import Any
 
 from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import CompleteTrial, Template
-from superconv_ray.execution.packing import SHAPE
+from superconv_ray.execution.shape import SHAPE
 from superconv_ray.planning.planner import Stage
 
 WINDOW_SECONDS = 30.0

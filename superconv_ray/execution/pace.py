@@ -15,16 +15,10 @@ from superconv_ray.design.evaluations import PROBE_COUNT, row_steps
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.text import counted, duration
 from superconv_ray.design.trial import Template
+from superconv_ray.execution.shape import MODELED, SHAPE
 
-MODELED = (
-    *("model", "model_digest", "batch_size", "precision", "deterministic"),
-    *("optimizer", "optimizer_digest", "augment", "augment_digest", "loss", "loss_digest"),
-    *("ghost_batch_size", "hessian_free_interval", "image_sizes"),
-)
-"""Settings, other than data, dropout and sharpness, that decide how long a trial takes, whatever
-their values do to the result. Rates, schedules, lengths, labels and seeds do not."""
 EVALUATED = ("steps", "eval_interval", "eval_count", "validation_fraction", "data_count")
-COST_FIELDS = ("dataset", "dataset_digest", "dropout", "sharpness", *MODELED, *EVALUATED)
+COST_FIELDS = (*SHAPE, *EVALUATED)
 """Settings on which the time of a trial depends."""
 PACE_COLUMNS = (
     *(*COST_FIELDS, "status", "steps_done"),

@@ -16,14 +16,8 @@ from superconv_ray.design.outcome import Outcome
 from superconv_ray.design.trial import Trial
 from superconv_ray.execution.amounts import Amount, FilledIn
 from superconv_ray.execution.request import NodeResources, Request
+from superconv_ray.execution.shape import shape_of
 
-SHAPE = (
-    *("model", "model_digest", "dataset", "dataset_digest", "batch_size", "precision"),
-    *("optimizer", "dropout", "augment", "ghost_batch_size", "hessian_free_interval"),
-    *("sharpness", "image_sizes"),
-)
-"""Settings that decide how much memory a trial takes, and how long its steps take. Learning rates,
-lengths and seeds do not."""
 RAM, GPU_RAM = "peak_memory_bytes", "peak_gpu_memory_bytes"
 """Columns of the table of trials that hold the peaks."""
 
@@ -60,14 +54,6 @@ def share_of(amount: float, trials: int) -> float:
     One third is 0.3333; of 0.3334, only two would fit.
     """
     return math.floor(round(amount * _GRAIN, 6) / trials) / _GRAIN
-
-
-def shape_of(settings: Mapping[Any, Any]) -> Hashable:
-    """Return the part of a trial's settings, or of its row, that decides its memory.
-
-    A switch that is off and a column that an older store does not have are the same.
-    """
-    return tuple(settings.get(name) or None for name in SHAPE)
 
 
 def largest_peaks(rows: Iterable[Mapping[Any, Any]], column: str) -> dict[Hashable, float]:

@@ -24,7 +24,6 @@ from superconv_ray.execution.packing import (
     Devices,
     Packing,
     largest_peaks,
-    shape_of,
     share_of,
     smallest_devices,
     trials_that_fit,
@@ -32,6 +31,7 @@ from superconv_ray.execution.packing import (
 from superconv_ray.execution.ray_tune import runner
 from superconv_ray.execution.request import Request
 from superconv_ray.execution.session import RunOptions, run_plan
+from superconv_ray.execution.shape import shape_of
 
 GIB = 2**30
 SMALL = Trial(dataset="digits", model="small_cnn", batch_size=32, max_lr=0.1)
@@ -122,6 +122,12 @@ def test_rates_lengths_and_seeds_do_not_change_the_shape_but_batches_do() -> Non
     same = Trial(dataset="digits", model="small_cnn", batch_size=32, max_lr=3.0, seed=4, steps=9)
     assert shape(same) == shape(SMALL)
     assert shape(Trial(dataset="digits", model="small_cnn", batch_size=64)) != shape(SMALL)
+
+
+@pytest.mark.parametrize("name", ["optimizer_digest", "augment_digest", "loss_digest"])
+def test_an_edited_function_of_the_users_is_another_shape(name: str) -> None:
+    first, edited = (SMALL.settings() | {name: digest} for digest in ("1234", "5678"))
+    assert shape_of(first) != shape_of(edited)
 
 
 def test_a_switch_that_an_older_store_does_not_know_does_not_change_the_shape() -> None:

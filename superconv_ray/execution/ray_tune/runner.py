@@ -15,16 +15,11 @@ from superconv_ray.execution.connection import connected
 from superconv_ray.execution.doctor.collection import check_before_run, smallest_gpu_bytes
 from superconv_ray.execution.interruption import sigterm_is_ctrl_c
 from superconv_ray.execution.model_transport import check_code_loads, code_of, shipped_by_value
-from superconv_ray.execution.packing import (
-    SHAPE,
-    Packing,
-    column_of,
-    largest_peaks,
-    smallest_devices,
-)
+from superconv_ray.execution.packing import Packing, column_of, largest_peaks, smallest_devices
 from superconv_ray.execution.ray_tune.adapter import Callback, run_tune, tune_environment
 from superconv_ray.execution.ray_tune.dispatch import Dispatcher
 from superconv_ray.execution.run import Run
+from superconv_ray.execution.shape import SHAPE
 from superconv_ray.execution.worker import Job
 from superconv_ray.storage.store import Store, open_store
 from superconv_ray.training.team import check_parts
