@@ -55,13 +55,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def own_ray() -> Any:
+def own_ray() -> Iterator[Any]:
     """Ray, for whoever starts it in this process: patient, and with workers that start at once."""
-    patient_ray.be_patient()
-    ready_workers.start(tempfile.mkdtemp(prefix="rw"))
+    patient_ray.be_patient(setup_worker=ready_workers.__file__)
     import ray
 
-    return ray
+    with tempfile.TemporaryDirectory(prefix="rw") as folder:  # a socket in it needs a short path
+        ready_workers.start(folder)
+        yield ray
 
 
 @pytest.fixture(scope="session")

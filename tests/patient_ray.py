@@ -39,12 +39,13 @@ def set_up() -> None:
 
 
 @functools.cache
-def be_patient(*, dashboard: bool = False) -> None:
+def be_patient(*, dashboard: bool = False, setup_worker: str | None = None) -> None:
     """Let each Ray that this process starts wait for its agents.
 
     Args:
         dashboard: With what serves the dashboard and takes jobs, as ray[default] has it; without,
             as with ray[tune] alone, Ray starts faster.
+        setup_worker: Script that starts workers in place of Ray's setup_worker.py.
     """
     set_up()
     from ray._private import services, utils
@@ -60,6 +61,8 @@ def be_patient(*, dashboard: bool = False) -> None:
         call = inspect.signature(start_raylet).bind(*given, **named)
         place = call.arguments["session_dir"], call.arguments["node_id"]
         call.arguments["runtime_env_agent_port"] = free_port()
+        if setup_worker:
+            call.arguments["setup_worker_path"] = setup_worker
         jobs = call.arguments["dashboard_agent_listen_port"] if dashboard else None
         ports = {"DASHBOARD_AGENT_LISTEN": jobs, "METRICS_AGENT": None, "METRICS_EXPORT": None}
         for service, port in ports.items():

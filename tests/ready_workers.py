@@ -10,36 +10,29 @@ with the arguments, variables, folder and files that Ray gave them.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
+import random
+import runpy
+import signal
 import socket
+import subprocess
 import sys
 from typing import Any
 
 VARIABLE = "SUPERCONV_READY_WORKERS"
 """Names the socket."""
+STREAMS = (0, 1, 2)
+"""Standard input, output and errors."""
 
 
 def start(folder: str) -> None:
-    """Start the process that is forked, for each Ray that this process starts from now on.
+    """Start the process that is forked; it ends with this one.
 
-    It ends with this process. Workers that Ray starts while it imports wait for it.
+    Workers that Ray starts while it imports wait for it.
     """
-    import functools
-    import inspect
-    import subprocess
-
-    from ray._private import services
-
-    usual = services.start_raylet
-
-    @functools.wraps(usual)
-    def start_raylet(*given: Any, **named: Any) -> Any:
-        call = inspect.signature(usual).bind(*given, **named)
-        call.arguments["setup_worker_path"] = __file__
-        return usual(*call.args, **call.kwargs)
-
-    services.start_raylet = start_raylet
     path = os.path.join(folder, "ready")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -67,53 +60,47 @@ def ask(arguments: list[str]) -> bool:
     content = json.dumps({"arguments": kept, "variables": variables, "folder": os.getcwd()})
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(os.environ[VARIABLE])
-        socket.send_fds(server, [len(content).to_bytes(8, "big")], [0, 1, 2])
-        server.sendall(content.encode("ascii"))
+        socket.send_fds(server, [b"0"], STREAMS)
+        server.sendall(content.encode())
+        server.shutdown(socket.SHUT_WR)
         return server.recv(1) == b"1"
 
 
-def serve(descriptor: int) -> dict[str, Any]:
-    """Fork for each request until the process that started this one ends; a fork returns it."""
-    import ctypes
-    import gc
-    import random
-    import signal
+def serve(descriptor: int) -> tuple[dict[str, Any], list[int]]:
+    """Fork for each request until the process that started this one ends; a fork returns it.
 
+    Returns:
+        The request, and the files that are to be the streams.
+    """
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; forks have none
-    import numpy as np
-
     import superconv_ray.execution.worker  # noqa: F401 - not Ray: on import it reads the variables
 
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for workers
-    listener = socket.socket(fileno=descriptor)
-    while True:
-        client, _ = listener.accept()
-        length, files, _, _ = socket.recv_fds(client, 8, 3)
-        with client.makefile("rb") as stream:
-            request: dict[str, Any] = json.loads(stream.read(int.from_bytes(length, "big")))
-        if not os.fork():
-            break
-        client.sendall(b"1")
-        client.close()
-        for file in files:
-            os.close(file)
+    with socket.socket(fileno=descriptor) as listener:
+        while True:
+            client, _ = listener.accept()
+            with client, client.makefile("rb") as stream:
+                _, files, _, _ = socket.recv_fds(client, 1, len(STREAMS))
+                request = json.load(stream)
+                if not os.fork():
+                    return request, files
+                client.sendall(b"1")
+            for file in files:
+                os.close(file)
+
+
+def become(request: dict[str, Any], files: list[int]) -> None:
+    """Run a program as if this process had been started for it."""
+    import numpy as np
+
     os.setpgid(0, 0)  # Ray kills the whole group of a worker that died
-    listener.close()
-    client.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for place, file in enumerate(files):
-        os.dup2(file, place)
+    for stream, file in zip(STREAMS, files, strict=True):
+        os.dup2(file, stream)
         os.close(file)
     random.seed()
     np.random.seed()  # noqa: NPY002 - each process has its own
-    return request
-
-
-def run(request: dict[str, Any]) -> None:
-    """Run a program as if this process had been started for it."""
-    import runpy
-
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["variables"])
@@ -126,7 +113,7 @@ def run(request: dict[str, Any]) -> None:
 def main() -> None:
     arguments = sys.argv[1:]
     if len(arguments) == 1:
-        run(serve(int(arguments[0])))
+        become(*serve(int(arguments[0])))
     elif not ask(arguments):
         usual = os.path.join(os.path.dirname(arguments[0]), "setup_worker.py")
         os.execv(sys.executable, [sys.executable, usual, *arguments])
