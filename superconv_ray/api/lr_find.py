@@ -10,9 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superconv_ray.api.run import IncompleteRunWarning, incomplete_text, run_planned, warn_of
+from superconv_ray.api.run import (
+    IncompleteRunWarning,
+    incomplete_text,
+    plan_to_run,
+    run_planned,
+    warn_of,
+)
 from superconv_ray.design.budget import iterations
-from superconv_ray.design.building import make_plan
 from superconv_ray.design.choices import FromRangeTest, from_range_test
 from superconv_ray.design.metrics import Metric, metric_of
 from superconv_ray.design.own_functions import NameOrFunction
@@ -101,7 +106,7 @@ def lr_find(
     }
     study, given = _with_sources(study, model, data)
     found = lr_find_study(study, {**changes, **given}, reading, seeds)
-    plan = range_tests_alone(make_plan(found))
+    plan = range_tests_alone(plan_to_run(found, store))
     warn_of(plan, stacklevel=3)
     summary = run_planned(plan, store, **options)
     if summary.failed or summary.blocked:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from superconv_ray.data.notes import noted_in
 from superconv_ray.design.building import make_plan
 from superconv_ray.design.cautions import cautions
 from superconv_ray.design.definition import define
@@ -17,6 +18,7 @@ from superconv_ray.design.text import counted, did_you_mean
 from superconv_ray.execution.display import plain_console
 from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 from superconv_ray.report.study_results import StudyResults
+from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.store import Store, open_store
 from superconv_ray.storage.versions import difference_note
 
@@ -67,12 +69,23 @@ def run_study(
         IncompleteRunWarning: Trials failed. The results are those of the other trials; the next run
             tries the failed ones again.
     """
-    plan = make_plan(study)
+    plan = plan_to_run(study, store)
     warn_of(plan, stacklevel=4)
     summary = run_planned(plan, store, progress=progress, **options)
     if summary.failed or summary.blocked:
         warnings.warn(incomplete_text(summary), IncompleteRunWarning, stacklevel=3)
     return RunResult(str(store), study.name, summary)
+
+
+def plan_to_run(study: Study, store: str | Path) -> Plan:
+    """Return the plan of a study; the store keeps which image files were checked.
+
+    Raises:
+        ValueError, TypeError: As `make_plan`, or the URI of the store has an unknown scheme.
+        StoreError: The store cannot be read or written.
+    """
+    with noted_in(Files(store)):
+        return make_plan(study)
 
 
 def warn_of(plan: Plan, stacklevel: int) -> None:

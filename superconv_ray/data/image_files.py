@@ -1,14 +1,9 @@
-"""Image files in folders: listing them, checking them once, and reading one."""
+"""Image files in folders: listing them, and reading one."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 import time
-import uuid
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,17 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
-from superconv_ray.data.decoding import Cropping, DamagedImageError, Pixels, decode, problem_of
-from superconv_ray.data.images import ChangedDataError, DataUnavailableError, listed
+from superconv_ray.data.decoding import Cropping, DamagedImageError, Pixels, decode
+from superconv_ray.data.images import ChangedDataError, DataUnavailableError
 from superconv_ray.data.patient_filesystem import filesystem_of
-from superconv_ray.data.readers import default_data_dir
 from superconv_ray.data.uris import below, without_secrets
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
-"""Names of image files end like this, as in torchvision's ImageFolder."""
 PAUSES = (1.0, 4.0)
 """Seconds to wait before another attempt to read a file."""
 
@@ -103,102 +94,6 @@ def opened(place: str) -> tuple[Any, str]:
 def is_remote(place: str) -> bool:
     """Whether a path or URI is on a server that takes long to answer."""
     return bool(opened(place)[0].type_name != "local")
-
-
-def problems(listing: Listing, *, whole: bool) -> dict[str, str]:
-    """Return what is wrong with files, by name.
-
-    Files are checked once: what was found is kept in the user's cache folder, with the size and the
-    time of the last change. Of files on a server, only names and sizes are checked unless `whole`.
-
-    Args:
-        listing: The files.
-        whole: Decode all of each file, instead of looking at its beginning and end.
-
-    Raises:
-        ValueError: Files cannot be read at all, so that it is not known what is wrong with them.
-    """
-    found = {
-        name: "not an image" if size else "empty"
-        for name, size in zip(listing.names, listing.sizes, strict=True)
-        if not size or Path(name).suffix.lower() not in SUFFIXES
-    }
-    if is_remote(listing.root) and not whole:
-        return found
-    known = _known(listing.root, whole)
-    keys = dict(zip(listing.names, zip(listing.sizes, listing.changed, strict=True), strict=True))
-    new = [name for name in listing.names if name not in found and (name, *keys[name]) not in known]
-    unreadable: dict[str, str] = {}
-
-    def check(name: str) -> str | None:
-        try:
-            return _problem(listing.root, name, whole)
-        except OSError as error:
-            unreadable[name] = str(error)
-            return None
-
-    with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as pool:
-        answers = dict(zip(new, pool.map(check, new), strict=True))
-    known |= {(name, *keys[name]): answers[name] for name in new if name not in unreadable}
-    if new:
-        _note(listing.root, whole, known)
-    if unreadable:  # leaving them out would make another data set while a server is half away
-        shown = [(without_secrets(below(listing.root, n)), why) for n, why in unreadable.items()]
-        raise ValueError(f"image files must be readable; cannot read {listed(shown)}")
-    checked = ((name, known.get((name, *keys[name]))) for name in listing.names)
-    return found | {name: problem for name, problem in checked if problem}
-
-
-def _problem(root: str, name: str, whole: bool) -> str | None:
-    filesystem, base = opened(root)
-    with filesystem.open_input_file(below(base, name)) as file:
-        return problem_of(file, whole=whole)
-
-
-_Checked = dict[tuple[str, int, int], str | None]
-"""(name, size, time of change) -> what is wrong with the file, or None."""
-
-
-def _cache_file(root: str, whole: bool) -> Path:
-    key = hashlib.sha256(f"{root}/{whole}".encode()).hexdigest()[:16]
-    return default_data_dir() / "checked" / f"{key}.parquet"
-
-
-def _known(root: str, whole: bool) -> _Checked:
-    try:
-        columns = pq.read_table(_cache_file(root, whole)).to_pydict()
-    except (OSError, pa.ArrowInvalid):
-        return {}
-    keys = zip(columns["name"], columns["size"], columns["changed"], strict=True)
-    return dict(zip(keys, columns["problem"], strict=True))
-
-
-def _note(root: str, whole: bool, known: _Checked) -> None:
-    names, sizes, changed = zip(*known, strict=True)
-    table = pa.table(
-        {
-            "name": names,
-            "size": sizes,
-            "changed": changed,
-            "problem": pa.array(known.values(), pa.string()),
-        }
-    )
-    file = _cache_file(root, whole)
-    with contextlib.suppress(OSError):  # without it, files are checked again the next time
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(file) as new:
-            pq.write_table(table, new)
-
-
-@contextlib.contextmanager
-def replaced(file: Path) -> Iterator[Path]:
-    """Yield a path to write to, which becomes the file at the end; no reader sees half of it."""
-    new = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    try:
-        yield new
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)

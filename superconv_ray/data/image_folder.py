@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from superconv_ray.data.image_files import ImageFiles, Listing, list_files, problems
+from superconv_ray.data.checked_files import problems
+from superconv_ray.data.image_files import ImageFiles, Listing, list_files
 from superconv_ray.data.images import (
     CENTER_CROP,
     Damaged,

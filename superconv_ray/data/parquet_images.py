@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from superconv_ray.data.decoding import problem_of
-from superconv_ray.data.image_files import Listing, list_files, opened, place_of, replaced
+from superconv_ray.data.image_files import Listing, list_files, opened, place_of
 from superconv_ray.data.images import ChangedDataError, DataUnavailableError
+from superconv_ray.data.notes import replaced
 from superconv_ray.data.readers import default_data_dir
 from superconv_ray.data.uris import below, folder_and_name, without_secrets
 

@@ -10,6 +10,7 @@
     STORE/studies/<name>/<digest>.parquet   the same of an earlier definition
     STORE/leases/<study>/            who runs a study at present; see `lease`, `trial_claims`
     STORE/set_aside/                 damaged files of the tables, if there were any
+    STORE/checked/                   which image files were checked; see `data.notes`
 
 `Store` reads. `writing` and `compaction` write, `integrity` finds damaged files.
 """

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superconv_ray.data import image_files
+from superconv_ray.data import checked_files, image_files
 from superconv_ray.data.decoding import DamagedImageError, center_crop
 from superconv_ray.data.image_folder import image_folder
 from superconv_ray.data.images import ChangedDataError, DataUnavailableError, ImageDataset
@@ -120,13 +120,13 @@ def test_files_are_checked_once_and_again_when_they_change(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked = []
-    real = image_files._problem
+    real = checked_files._problem
 
     def noted(place: str, name: str, whole: bool) -> str | None:
         checked.append(name)
         return real(place, name, whole)
 
-    monkeypatch.setattr(image_files, "_problem", noted)
+    monkeypatch.setattr(checked_files, "_problem", noted)
     data_of(root)
     assert len(checked) == 18
     checked.clear()
@@ -148,29 +148,21 @@ def test_a_folder_that_cannot_keep_what_was_checked_does_no_harm(root: Path, cac
 def test_a_file_that_cannot_be_read_is_named_and_neither_left_out_nor_held_against_it(
     damaged: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = image_files._problem
+    real = checked_files._problem
 
     def unreadable(place: str, name: str, whole: bool) -> str | None:
         if name == "ant/000.jpg":
             raise PermissionError("not yours")
         return real(place, name, whole)
 
-    monkeypatch.setattr(image_files, "_problem", unreadable)
+    monkeypatch.setattr(checked_files, "_problem", unreadable)
     with pytest.raises(ValueError, match=r"must be readable; .*train/ant/000.jpg \(not yours\)$"):
         data_of(root, damaged=damaged)
     checked = []
-    monkeypatch.setattr(image_files, "_problem", lambda _, name, __: checked.append(name))
+    monkeypatch.setattr(checked_files, "_problem", lambda _, name, __: checked.append(name))
     assert len(data_of(root, damaged=damaged).train) == 12
     assert checked[:1] == ["ant/000.jpg"]  # the only one of the first part, whose others are known
     assert checked.count("ant/001.jpg") == 1
-
-
-def test_processes_of_several_containers_replace_a_file_side_by_side(tmp_path: Path) -> None:
-    file = tmp_path / "shared"
-    with image_files.replaced(file) as one, image_files.replaced(file) as other:  # equal pids
-        one.write_text("one")
-        other.write_text("other")
-    assert file.read_text() == "one"
 
 
 def test_a_class_without_images_is_refused(root: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from superconv_ray import Arm, ImageDataset, Study, Trial, image_folder, iterations, open_store
-from superconv_ray.data import image_files, streaming
+from superconv_ray.data import checked_files, image_files, streaming
 from superconv_ray.data.batches import DeviceData
 from superconv_ray.data.device_data import prepare_data
 from superconv_ray.data.streaming import Load
@@ -90,6 +90,17 @@ def test_skipped_files_are_counted_in_every_row(root: Path, store_uri: str) -> N
     trials = open_store(store_uri).trials()
     assert trials["skipped_files"].tolist() == [1, 1]
     assert trials["data_count"].tolist() == [35, 35]
+
+
+def test_a_run_keeps_in_its_store_which_files_it_checked(
+    root: Path, store_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERCONV_DATA_DIR", str(tmp_path / "one machine"))
+    first = study(root).run(store_uri, local=True, progress=False).summary
+    monkeypatch.setenv("SUPERCONV_DATA_DIR", str(tmp_path / "another"))
+    monkeypatch.setattr(checked_files, "_problem", None)  # no file may be checked again
+    again = study(root).run(store_uri, local=True, progress=False).summary
+    assert (first.trained, again.found) == (2, 2)
 
 
 def test_a_data_set_that_changed_has_trials_of_its_own(root: Path, store_uri: str) -> None:

@@ -1,0 +1,72 @@
+"""What is found out about a user's files, kept so that nobody finds it out again."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Protocol
+
+from superconv_ray.data.readers import default_data_dir
+
+
+class Notes(Protocol):
+    """Small files that are kept in some place, such as a store."""
+
+    def read(self, name: str, /) -> bytes | None:
+        """Return the content of a file, or None if there is no such file."""
+
+    def write(self, name: str, content: bytes, /) -> None:
+        """Write a whole file."""
+
+
+class _CacheFolder:
+    """The user's cache folder. What it cannot keep is found out again the next time."""
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (default_data_dir() / name).read_bytes()
+        except OSError:
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        file = default_data_dir() / name
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with replaced(file) as new:
+                new.write_bytes(content)
+
+
+_of_the_run: ContextVar[Notes | None] = ContextVar("notes of the run", default=None)
+
+
+@contextlib.contextmanager
+def noted_in(notes: Notes) -> Iterator[None]:
+    """Keep notes in this place as well as in the user's cache folder.
+
+    In a run's store, they are there for whoever continues the run from another machine.
+    """
+    token = _of_the_run.set(notes)
+    try:
+        yield
+    finally:
+        _of_the_run.reset(token)
+
+
+def places() -> list[Notes]:
+    """Return where notes are kept at present."""
+    notes = _of_the_run.get()
+    return [_CacheFolder()] if notes is None else [_CacheFolder(), notes]
+
+
+@contextlib.contextmanager
+def replaced(file: Path) -> Iterator[Path]:
+    """Yield a path to write to, which becomes the file at the end; no reader sees half of it."""
+    new = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        yield new
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
