@@ -57,7 +57,10 @@ def study(scale: Scale = "laptop", seeds: int = 0) -> Study:
 
 
 def tables(trials: pd.DataFrame, _: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """Return both curvatures and the training loss of each arm at each budget."""
+    """Return both curvatures and the training loss of each arm at each budget.
+
+    The report draws the curvature of every training against its loss.
+    """
     from superconv_ray.analysis import arm_summary
 
     return {

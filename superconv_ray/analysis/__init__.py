@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from superconv_ray.analysis.reach import label_worth, speedup
     from superconv_ray.analysis.runs.batch_norm import running_and_reestimated
+    from superconv_ray.analysis.runs.flatness import flatness
     from superconv_ray.analysis.runs.learning_curves import learning_curves
     from superconv_ray.analysis.runs.schedules import schedule_table
     from superconv_ray.analysis.runs.timing import step_seconds
@@ -47,6 +48,7 @@ _LAZY = {
     "range_tests.tables": ("mean_curves", "range_test_table", "suggestions"),
     "reach": ("label_worth", "speedup"),
     "runs.batch_norm": ("running_and_reestimated",),
+    "runs.flatness": ("flatness",),
     "runs.learning_curves": ("learning_curves",),
     "runs.schedules": ("schedule_table",),
     "runs.timing": ("step_seconds",),
@@ -68,6 +70,7 @@ __all__ = [
     "effort",
     "expected_best",
     "factor_trend",
+    "flatness",
     "gap_trend",
     "generalization_gap",
     "join_range_tests",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from superconv_ray.report.build import build_report
+from superconv_ray.report.sections.trained import minima
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.text import study_text
 from superconv_ray.report.verdict import headline
@@ -59,3 +61,14 @@ def test_a_study_of_budgets_prints_first_how_many_times_fewer_steps_were_needed(
         said = {"super-converges": "yes", "does not": "no", "undecided": "undecided"}
         assert line.endswith(f"  {said[row['verdict']]}")
     assert lines[len(rows)].startswith("- It super-converges if the factor's interval begins at 3")
+
+
+def test_a_study_that_measured_curvatures_shows_them_against_the_loss() -> None:
+    found = results("paper_flat_minima_laptop")
+    (section,) = minima(found)
+    *imports, last = section.code.splitlines()
+    names: dict[str, object] = {"trainings": found.trainings}
+    exec("\n".join(imports), names)
+    pd.testing.assert_frame_equal(eval(last, names), section.frame)
+    assert len(section.frame) == 2 * len(found.trainings)
+    assert list(minima(results("quickstart"))) == []

@@ -8,6 +8,7 @@ values, such as the interval of one seed, are not drawn.
 
 from superconv_ray.report.charts.bn_statistics import batch_norm
 from superconv_ray.report.charts.comparing import accuracy, gaps
+from superconv_ray.report.charts.minima import flatness
 from superconv_ray.report.charts.rates import lr_rules, range_tests
 from superconv_ray.report.charts.reaching import scaling, speedup
 from superconv_ray.report.charts.running import hessian_free, learning_curves, schedules
@@ -16,6 +17,7 @@ from superconv_ray.report.charts.settings import heatmap, searched
 __all__ = [
     "accuracy",
     "batch_norm",
+    "flatness",
     "gaps",
     "heatmap",
     "hessian_free",

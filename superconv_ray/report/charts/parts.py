@@ -22,6 +22,8 @@ WIDEST = 42
 """Largest number of pixels between the first and the last of them."""
 MOST_TICKS = 12
 """Largest number of measured values that are all ticks of their axis."""
+MULTIPLES = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
+"""Numbers of each power of ten that are ticks, for axes of two decades and more, one, and less."""
 PANEL_COLUMNS = 2
 WITHOUT_GAP = 3
 """As many panels are side by side, rather than two of them above one."""
@@ -207,11 +209,13 @@ def log_ticks(values: Iterable[float]) -> list[float] | None:
     if not logs:
         return None
     span = max(logs) - min(logs)
-    multiples = (1, 1.5, 2, 3, 4, 5, 7) if span < 1 else (1, 2, 5) if span < 2 else (1,)
     powers = range(math.floor(min(logs)), math.ceil(max(logs)) + 1)
-    round_ones = [float(f"{m}e{power}") for power in powers for m in multiples]
-    inside = [v for v in round_ones if min(logs) <= math.log10(v) <= max(logs)]
-    return inside if len(inside) > 2 else None
+    for multiples in MULTIPLES[0 if span >= 2 else 1 if span >= 1 else 2 :]:
+        round_ones = [float(f"{m}e{power}") for power in powers for m in multiples]
+        inside = [v for v in round_ones if min(logs) <= math.log10(v) <= max(logs)]
+        if len(inside) > 2:
+            return inside
+    return None
 
 
 def log_y(column: str, title: str | list[str], values: Iterable[float]) -> alt.Y:

@@ -19,6 +19,7 @@ SECTIONS: tuple[Callable[[StudyResults], Iterator[Section]], ...] = (
     compared.accuracy,
     swept.speed,
     compared.undecided,
+    trained.minima,
     swept.scaling,
     swept.balance,
     swept.batch_size,

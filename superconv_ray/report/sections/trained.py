@@ -1,4 +1,4 @@
-"""Sections on trainings: BN statistics, Hessian-free estimates, learning curves, schedules."""
+"""Sections on trainings: BN statistics, minima, Hessian-free estimates, curves, schedules."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from superconv_ray.analysis import learning_curves, running_and_reestimated, schedule_table
+from superconv_ray.analysis import (
+    flatness,
+    learning_curves,
+    running_and_reestimated,
+    schedule_table,
+)
 from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.text import column_name
 from superconv_ray.design.trial_fields import schedule_fields
 from superconv_ray.report import charts
+from superconv_ray.report.charts.minima import CURVATURES
 from superconv_ray.report.charts.running import ESTIMATES
 from superconv_ray.report.content import Section
 from superconv_ray.report.readable import PERCENT, Quantity, count
@@ -38,6 +44,27 @@ def batch_norm(results: StudyResults) -> Iterator[Section]:
             Quantity("re-estimated (%)", ("reestimated",), PERCENT, form=ACCURACY.form),
         ),
         chart=charts.batch_norm(frame, results.all_arms),
+    )
+
+
+def minima(results: StudyResults) -> Iterator[Section]:
+    """Curvature of the loss at the end of the trainings, if they measured it."""
+    if not results.trainings["hessian_max"].notna().any():
+        return
+    axes = results.axes
+    frame = flatness(results.trainings, axes)
+    yield Section(
+        name="flatness",
+        title="Flatness of the minima",
+        text=(
+            "Each point is a training. Curvature falls with the loss itself: an arm ends in "
+            "flatter minima if its points are lower than another's at equal training loss. The "
+            "second curvature, of relative changes, does not depend on the scale of the weights."
+        ),
+        frame=frame,
+        code=code_of(flatness, "trainings", axes),
+        words={"measure": CURVATURES},
+        chart=charts.flatness(frame, results.all_arms, axes),
     )
 
 
