@@ -19,6 +19,8 @@ import socket
 from typing import Any
 
 SETTINGS = {
+    "LOG_NAME_UPDATE_INTERVAL_S": "1",
+    "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",  # else it lists all log files ten times a second
     "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_enable_metrics_collection": "0",

@@ -142,7 +142,7 @@ def _diverged(frame: pd.DataFrame, metric: Metric) -> str:
     lost = frame["diverged"].sum()
     runs = counted(int(lost), "training")
     counted_as = DIVERGED[metric.suffix].format(metric.label)
-    return f" {runs} diverged; they count with {counted_as}." if lost else ""
+    return f" {runs} diverged. Diverged trainings count with {counted_as}." if lost else ""
 
 
 def undecided(results: StudyResults) -> Iterator[Section]:
