@@ -68,11 +68,12 @@ A small residual network shows no more: ``--model resnet8 --usual piecewise --us
 All factors are undecided.
 """
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
-from superconv_ray import Arm, Study, Trial, Tuning, epochs, from_range_test, grid, main, tuned
+from superconv_ray import Arm, Study, Trial, Tuning, epochs, from_range_test, main, paired, tuned
 
 ONE_CYCLE = {"policy": "one_cycle", "momentum": 0.95, "min_momentum": 0.85}
 LENET_STEPS = {"milestones": (1 / 2, 3 / 4, 7 / 8, 15 / 16, 0.9376), "decay_factor": 0.316}
@@ -97,9 +98,15 @@ def study(
     batch_size: int = 64,
     seeds: int = 10,
     tuning_trials: int = 4,
+    most_samples: int = 0,
 ) -> Study:
-    """Return the study at a size given by flags."""
+    """Return the study at a size given by flags.
+
+    Budgets of more than `most_samples` samples are left out; 0 leaves out none.
+    """
     is_lenet = model == "lenet"
+    limit = most_samples or math.inf
+    points = [(n, budget) for n in labels for budget in budgets if n * budget <= limit]
     max_lr = tuned(0.003, 0.3) if is_lenet else tuned(0.01, 3.0)
     return Study(
         name=f"super_convergence_{dataset}_{model}{'' if batch_size == 64 else f'_{batch_size}'}",
@@ -112,7 +119,9 @@ def study(
             momentum=0.9,
             eval_interval=1_000_000,  # only final accuracies are compared
         ),
-        sweep=grid(data_count=labels, budget=tuple(map(epochs, budgets))),
+        sweep=paired(
+            data_count=[n for n, _ in points], budget=[epochs(budget) for _, budget in points]
+        ),
         arms={
             "one_cycle": Arm(**ONE_CYCLE, max_lr=max_lr),
             **{policy: Arm(policy=policy, max_lr=max_lr) for policy in usual},
