@@ -19,7 +19,7 @@ demo: $(DEMO_INSTALLED)
 # Tests start some 200 processes, of which each would else compile the package again.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # Tests the lowest versions that pyproject.toml allows, in an environment of their own (uv resolves
 # downwards), and notes for which pyproject.toml that passed.

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
@@ -29,12 +30,14 @@ def load_study(path: Path) -> StudySource:
     if not path.is_file() or path.suffix != ".py":
         raise FileNotFoundError(f"no study file {path}; it must be a Python file, *.py")
     sys.path.insert(0, str(path.resolve().parent))
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+    loader = SourceFileLoader(path.stem, str(path))
+    specification = importlib.util.spec_from_loader(path.stem, loader)
     assert specification is not None
-    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
+    # Not from bytecode, of which Python takes an old one after an edit that changes neither the
+    # length of the file nor the second in which it was written.
+    exec(loader.source_to_code(path.read_bytes(), str(path)), module.__dict__)
     study = getattr(module, "study", None)
     if not (isinstance(study, Study) or callable(study)):
         raise ValueError(

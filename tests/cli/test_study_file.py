@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,19 @@ def test_a_study_may_import_what_lies_beside_it(
     (tmp_path / "beside_the_study.py").write_text("SEEDS = 4\n")
     path = write(TINY, "seeds=2", "seeds=__import__('beside_the_study').SEEDS")
     assert "12 trials" in superconv("plan", path).stdout
+
+
+def test_an_edit_that_changes_neither_length_nor_time_of_the_file_counts(
+    superconv: Callable[..., Result], write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = write(TINY)
+    assert "6 trials" in superconv("plan", path).stdout
+    written = path.stat().st_mtime_ns
+    path.write_text(path.read_text().replace("seeds=2", "seeds=4"))
+    os.utime(path, ns=(written, written))
+    assert "12 trials" in superconv("plan", path).stdout
+    assert os.listdir(path.parent) == [path.name]
 
 
 def test_a_studys_parameters_are_flags_of_every_command(
