@@ -77,9 +77,10 @@ def inline(frame: pd.DataFrame) -> alt.InlineData:
     columns = {str(name): _plain(column) for name, column in frame.items()}
     data = alt.InlineData(values=[])
     # Set afterwards: the constructor validates each row, which takes seconds.
-    data["values"] = [
+    # A tuple: Altair copies lists, with all that is in them, whenever a chart becomes part of another.
+    data["values"] = tuple(
         dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-    ]
+    )
     return data
 
 
