@@ -68,6 +68,7 @@ class S3Server:
                 return
             assert self._process.poll() is None, (folder / "log").read_text()[-2000:]
             assert time.monotonic() < until, f"no answer within {READY_WITHIN:.0f} s"
+            time.sleep(0.2)
 
     def kill(self) -> None:
         """As a power cut does it; on SIGTERM it would take 20 s."""

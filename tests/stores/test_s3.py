@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,7 +86,8 @@ def test_a_server_that_is_killed_and_started_again_costs_nothing_but_time(
             while restarts and seconds > 1.0:
                 restarts.pop()()
 
-    monkeypatch.setattr("superconv_ray.storage.filesystem.time.sleep", sleep)
+    restless = SimpleNamespace(**vars(time) | {"sleep": sleep})  # the server itself does sleep
+    monkeypatch.setattr("superconv_ray.storage.filesystem.time", restless)
     uri = s3_server.uri("restarted")
     with pytest.warns(UserWarning, match="does not answer; retrying for up to 120 s"):
         assert run(study(server_is_killed), uri).trained == 6
