@@ -16,7 +16,7 @@ demo: $(DEMO_INSTALLED)
 	$(BIN)/python studies/quickstart.py run --store results
 	$(BIN)/superconv report results --study quickstart --output results/report.html
 
-# Tests start some 200 processes, of which each would else compile the package again.
+# Tests start some 200 processes, each of which would otherwise compile the package again.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder

@@ -18,7 +18,6 @@ from superconv_ray.design.text import counted, did_you_mean
 from superconv_ray.execution.display import plain_console
 from superconv_ray.execution.session import RunOptions, RunSummary, run_plan
 from superconv_ray.report.study_results import StudyResults
-from superconv_ray.storage.filesystem import Files
 from superconv_ray.storage.store import Store, open_store
 from superconv_ray.storage.versions import difference_note
 
@@ -81,10 +80,10 @@ def plan_to_run(study: Study, store: str | Path) -> Plan:
     """Return the plan of a study; the store keeps which image files were checked.
 
     Raises:
-        ValueError, TypeError: As `make_plan`, or the URI of the store has an unknown scheme.
-        StoreError: The store cannot be read or written.
+        ValueError, TypeError: As `make_plan`, or the scheme of the store's URI is unknown.
+        StoreError: The store cannot be read or written, or is one of another version.
     """
-    with noted_in(Files(store)):
+    with noted_in(open_store(store).files):
         return make_plan(study)
 
 

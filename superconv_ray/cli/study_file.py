@@ -35,8 +35,8 @@ def load_study(path: Path) -> StudySource:
     assert specification is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
-    # Not from bytecode, of which Python takes an old one after an edit that changes neither the
-    # length of the file nor the second in which it was written.
+    # Not from bytecode: Python would take what is out of date if an edit changes neither the length
+    # of the file nor the second in which it was written.
     exec(loader.source_to_code(path.read_bytes(), str(path)), module.__dict__)
     study = getattr(module, "study", None)
     if not (isinstance(study, Study) or callable(study)):

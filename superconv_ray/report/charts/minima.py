@@ -22,7 +22,7 @@ from superconv_ray.report.charts.parts import (
 )
 
 HEIGHT = 240
-CURVATURES = {
+CURVATURE_NAMES = {
     "hessian_max": "largest eigenvalue of the Hessian",
     "hessian_max_relative": "the same, for relative changes",
 }
@@ -43,7 +43,7 @@ def flatness(frame: pd.DataFrame, arms: Sequence[str], by: Sequence[str] = ()) -
     return stacked(
         *(
             _panel(rows[rows["measure"] == measure], measure, arms, by, first=i == 0)
-            for i, measure in enumerate(CURVATURES)
+            for i, measure in enumerate(CURVATURE_NAMES)
         )
     )
 
@@ -69,7 +69,7 @@ def _panel(
     look = arm_encodings(arms, rows["arm"], legend=first)
     marks = points(look, opacity=0.8).encode(
         x=x,
-        y=log_y("curvature", [CURVATURES[measure], "(log scale)"], rows["curvature"]),
+        y=log_y("curvature", [CURVATURE_NAMES[measure], "(log scale)"], rows["curvature"]),
         tooltip=tooltip,
     )
     drawn = inline(rows[[*by, "arm", "seed", "train_loss", "curvature"]])

@@ -76,8 +76,8 @@ def inline(frame: pd.DataFrame) -> alt.InlineData:
     """
     columns = {str(name): _plain(column) for name, column in frame.items()}
     data = alt.InlineData(values=[])
-    # Set afterwards: the constructor validates each row, which takes seconds.
-    # A tuple: Altair copies lists, with all that is in them, whenever a chart becomes part of another.
+    # Set afterwards: the constructor validates each row, which takes seconds. A tuple: a list would
+    # be copied, with all that is in it, whenever the chart becomes part of another one.
     data["values"] = tuple(
         dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
     )

@@ -16,7 +16,7 @@ from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.text import column_name
 from superconv_ray.design.trial_fields import schedule_fields
 from superconv_ray.report import charts
-from superconv_ray.report.charts.minima import CURVATURES
+from superconv_ray.report.charts.minima import CURVATURE_NAMES
 from superconv_ray.report.charts.running import ESTIMATES
 from superconv_ray.report.content import Section
 from superconv_ray.report.readable import PERCENT, Quantity, count
@@ -63,7 +63,7 @@ def minima(results: StudyResults) -> Iterator[Section]:
         ),
         frame=frame,
         code=code_of(flatness, "trainings", axes),
-        words={"measure": CURVATURES},
+        words={"measure": CURVATURE_NAMES},
         chart=charts.flatness(frame, results.all_arms, axes),
     )
 
