@@ -21,9 +21,10 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_leases")
-@pytest.mark.parametrize("mode", [["--local"], []], ids=["one process", "Ray"])
+@pytest.mark.parametrize("mode", ["one process", "Ray"])
 def test_a_driver_that_wakes_up_after_another_one_has_run_its_study_changes_nothing(
-    mode: list[str],
+    mode: str,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     sleepy_study: Path,
     superconv: Callable[..., Result],
@@ -32,10 +33,16 @@ def test_a_driver_that_wakes_up_after_another_one_has_run_its_study_changes_noth
 ) -> None:
     store = str(tmp_path / "store")
 
+    if mode == "Ray":
+        ray = request.getfixturevalue("ray_session")
+        options = ["--address", ray.get_runtime_context().gcs_address]
+    else:
+        options = ["--local"]
+
     def run() -> str:
         return superconv("run", sleepy_study, "--local", "--store", store).output
 
-    with driver(sleepy_study, store, *mode) as stopped:
+    with driver(sleepy_study, store, *options) as stopped:
         wait_for("a trial in progress", (tmp_path / "asleep").exists)
         stopped.send_signal(signal.SIGSTOP)
         (tmp_path / "awake").touch()
