@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 from click.testing import Result
 
-from superconv_ray import open_store
+from superconv_ray import StudyResults, open_store
+from superconv_ray.analysis.comparison.verdicts import UNDECIDED
 from superconv_ray.data.readers import DATA_DIR_VARIABLE, find_files
 from superconv_ray.design.building import make_plan
 
@@ -142,7 +143,8 @@ def flowers(count: int) -> pd.DataFrame:
 SHOWN = {
     "super_convergence": (
         "--labels 100 --labels 300 --labels 1000",
-        "--batch-size 512 --labels 1000 --labels 3000 --usual piecewise --usual linear --seeds 5",
+        "--batch-size 512 --most-samples 400000 --usual piecewise --usual linear --seeds 5"
+        + "".join(f" --labels {count}" for count in (1000, 3000, 12_000, 60_000)),
         "--model resnet8 --usual piecewise --usual linear --labels 100 --labels 300 --seeds 5",
     ),
     "limited_data": ("--budgets 100 --labels 100 --labels 200 --labels 300 --labels 1000",),
@@ -167,6 +169,18 @@ def test_a_docstring_has_the_numbers_of_the_sample_store(
     said = re.findall(interval, docstring)
     assert len(said) >= 6
     assert not [found for found in said if found not in shown]
+
+
+def test_the_flagships_docstring_has_the_one_trend_that_is_decided() -> None:
+    name = "super_convergence_fashion_mnist_lenet_512"
+    trends = StudyResults(open_store(STUDIES / "results"), name).trend
+    (found,) = trends[trends["ratio_verdict"] != UNDECIDED].to_dict("records")
+    assert (found["baseline"], found["epochs"], found["ratio_verdict"]) == ("inv_0.01", 3, "falls")
+    docstring = ast.get_docstring(ast.parse((STUDIES / "super_convergence.py").read_text())) or ""
+    said = "{ratio_low:.2f} to {ratio_high:.2f}".format_map(found)
+    assert f"multiplies the ratio of the error of `inv` to that of 1cycle by {said}" in " ".join(
+        docstring.split()
+    )
 
 
 def test_the_guide_on_images_has_the_numbers_of_progressive_resizing() -> None:
