@@ -20,6 +20,7 @@ export RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES=100000000
 export RAY_OVERRIDE_RESOURCES='{"CPU": 1}'
 export AUTOSCALER_UPDATE_INTERVAL_S=1
 export AUTOSCALER_HEARTBEAT_TIMEOUT_S=600
+export PIP_NO_COMPILE=1
 """
 """Small hosts, as there are several on one machine, on which tests wait less long. A host that is
 slow because of that is not set up again.
