@@ -39,20 +39,41 @@ class _CacheFolder:
                 new.write_bytes(content)
 
 
+class _Pending:
+    """What is to be written to a place later."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._written: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes | None:
+        return self._written.get(name) or self._notes.read(name)
+
+    def write(self, name: str, content: bytes) -> None:
+        self._written[name] = content
+
+    def flush(self) -> None:
+        for name, content in self._written.items():
+            self._notes.write(name, content)
+
+
 _of_the_run: ContextVar[Notes | None] = ContextVar("notes of the run", default=None)
 
 
 @contextlib.contextmanager
 def noted_in(notes: Notes) -> Iterator[None]:
-    """Keep notes in this place as well as in the user's cache folder.
+    """Keep notes in this place as well as in the user's cache folder, unless an error is raised.
 
-    In a run's store, they are there for whoever continues the run from another machine.
+    In a run's store, they are there for whoever continues the run from another machine. A mistake
+    leaves no store behind.
     """
-    token = _of_the_run.set(notes)
+    pending = _Pending(notes)
+    token = _of_the_run.set(pending)
     try:
         yield
     finally:
         _of_the_run.reset(token)
+    pending.flush()
 
 
 def places() -> list[Notes]:

@@ -10,6 +10,7 @@ import pytest
 from superconv_ray.data import checked_files
 from superconv_ray.data.checked_files import problems
 from superconv_ray.data.image_files import list_files
+from superconv_ray.data.image_folder import image_folder
 from superconv_ray.data.notes import noted_in, replaced
 from superconv_ray.storage.filesystem import Files
 from tests.image_files import make_folder
@@ -68,6 +69,16 @@ def test_what_was_known_before_the_run_is_in_its_store(
     shutil.rmtree(cache)
     found(images, Files(tmp_path / "store"))
     assert len(checked) == 12
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_mistake_leaves_no_store_behind(images: Path, tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match=r"ant/000\.jpg \(not an image\)"),
+        noted_in(Files(tmp_path / "store")),
+    ):
+        image_folder(images, images, image_size=8)
+    assert not (tmp_path / "store").exists()
 
 
 def test_damaged_notes_are_no_notes(
