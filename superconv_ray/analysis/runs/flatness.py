@@ -32,8 +32,5 @@ def flatness(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """
     trainings = finished_trainings(trials, by, "steps_done")
     kept = [*by, "arm", "trial_id", "seed", "train_loss"]
-    parts = [
-        trainings[kept].assign(measure=measure, curvature=trainings[measure])
-        for measure in CURVATURES
-    ]
-    return pd.concat(parts).dropna(subset=["train_loss", "curvature"]).reset_index(drop=True)
+    long = trainings.melt(kept, CURVATURES, "measure", "curvature")
+    return long.dropna(subset=["train_loss", "curvature"]).reset_index(drop=True)

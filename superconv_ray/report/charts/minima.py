@@ -8,14 +8,11 @@ import altair as alt
 import pandas as pd
 
 from superconv_ray.report import theme
+from superconv_ray.report.charts.log_axes import log_x, log_y
 from superconv_ray.report.charts.parts import (
     arm_encodings,
     arm_rows,
     inline,
-    log_axis,
-    log_scale,
-    log_ticks,
-    log_y,
     place_tooltip,
     points,
     stacked,
@@ -52,13 +49,6 @@ def _panel(
     rows: pd.DataFrame, measure: str, arms: Sequence[str], by: Sequence[str], *, first: bool
 ) -> alt.Chart:
     """One measure; the first panel has the legend."""
-    losses = rows["train_loss"]
-    x = alt.X(
-        "train_loss:Q",
-        title="training loss at the end (log scale)",
-        scale=log_scale(losses),
-        axis=log_axis(log_ticks(losses)),
-    )
     tooltip = [
         alt.Tooltip("arm:N"),
         alt.Tooltip("seed:Q"),
@@ -68,7 +58,7 @@ def _panel(
     ]
     look = arm_encodings(arms, rows["arm"], legend=first)
     marks = points(look, opacity=0.8).encode(
-        x=x,
+        x=log_x("train_loss", "training loss at the end (log scale)", rows["train_loss"]),
         y=log_y("curvature", [CURVATURE_NAMES[measure], "(log scale)"], rows["curvature"]),
         tooltip=tooltip,
     )

@@ -14,6 +14,7 @@ import pandas as pd
 from superconv_ray.design.metrics import Metric
 from superconv_ray.design.text import column_name, interval_text, place_text
 from superconv_ray.report import theme
+from superconv_ray.report.charts.log_axes import log_axis, log_scale
 
 PERCENT = 100
 DODGE = 6
@@ -22,8 +23,6 @@ WIDEST = 42
 """Largest number of pixels between the first and the last of them."""
 MOST_TICKS = 12
 """Largest number of measured values that are all ticks of their axis."""
-MULTIPLES = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
-"""Numbers of each power of ten that are ticks, for axes of two decades and more, one, and less."""
 PANEL_COLUMNS = 2
 WITHOUT_GAP = 3
 """As many panels are side by side, rather than two of them above one."""
@@ -61,12 +60,6 @@ def interval_texts(frame: pd.DataFrame, form: str, mean: str = "mean") -> list[s
     """
     rows = frame[[mean, "low", "high"]].astype(np.float64).itertuples(index=False, name=None)
     return [interval_text(value, low, high, form) for value, low, high in rows]
-
-
-def above_zero(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows that fit a logarithmic axis; intervals end at half of the smallest mean."""
-    found = rows[rows["mean"] > 0]
-    return found.assign(low=found["low"].clip(lower=found["mean"].min() / 2))
 
 
 def inline(frame: pd.DataFrame) -> alt.InlineData:
@@ -190,54 +183,6 @@ def x_of(rows: pd.DataFrame, column: str) -> alt.X:
 def y_of(column: str, title: str | list[str], **settings: Any) -> alt.Y:
     """A linear axis that need not start at zero."""
     return alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False), **settings)
-
-
-def log_axis(ticks: Sequence[float] | None = None, *, labels: bool = True) -> alt.Axis:
-    """An axis over decades, with labels such as 0.001, 300 or 12,000 that do not overlap."""
-    given: dict[str, Any] = {"values": list(ticks)} if ticks is not None else {}
-    return alt.Axis(
-        labelExpr="format(datum.value, datum.value < 1000 ? '~g' : ',')",
-        labelOverlap="greedy",
-        labelSeparation=6,
-        labels=labels,
-        **given,
-    )
-
-
-def log_ticks(values: Iterable[float]) -> list[float] | None:
-    """Round numbers between the smallest and the largest value > 0; None leaves ticks to Vega."""
-    logs = [math.log10(v) for v in values if v > 0 and math.isfinite(v)]
-    if not logs:
-        return None
-    span = max(logs) - min(logs)
-    powers = range(math.floor(min(logs)), math.ceil(max(logs)) + 1)
-    for multiples in MULTIPLES[0 if span >= 2 else 1 if span >= 1 else 2 :]:
-        round_ones = [float(f"{m}e{power}") for power in powers for m in multiples]
-        inside = [v for v in round_ones if min(logs) <= math.log10(v) <= max(logs)]
-        if len(inside) > 2:
-            return inside
-    return None
-
-
-def log_y(column: str, title: str | list[str], values: Iterable[float]) -> alt.Y:
-    """A logarithmic axis over these values."""
-    known = list(values)
-    axis = log_axis(log_ticks(known))
-    return alt.Y(f"{column}:Q", title=title, scale=log_scale(known), axis=axis)
-
-
-def log_scale(values: Iterable[float], room: float = 0.06, beside: float = 0.0) -> alt.Scale:
-    """Scale from the smallest to the largest value > 0.
-
-    Args:
-        values: Some may be missing.
-        room: Left free at both ends, as a fraction of the span.
-        beside: Pixels that marks are drawn beside their values, for which there is room as well.
-    """
-    logs = [math.log(v) for v in values if v > 0 and math.isfinite(v)] or [0.0]
-    span = (max(logs) - min(logs)) or math.log(4)
-    ends = [math.exp(min(logs) - room * span), math.exp(max(logs) + room * span)]
-    return alt.Scale(type="log", domain=ends, nice=False, padding=beside)
 
 
 def place_tooltip(column: str) -> alt.Tooltip:

@@ -15,15 +15,12 @@ from superconv_ray.analysis.range_tests.tables import RULES
 from superconv_ray.analysis.statistics.intervals import DECIMALS
 from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.report import theme
+from superconv_ray.report.charts.log_axes import log_axis, log_scale, log_ticks, log_y
 from superconv_ray.report.charts.parts import (
     PERCENT,
     inline,
     interval_texts,
     legend_of,
-    log_axis,
-    log_scale,
-    log_ticks,
-    log_y,
     stacked,
     wrapped,
     y_of,

@@ -10,9 +10,9 @@ import pandas as pd
 
 from superconv_ray.design.metrics import ACCURACY
 from superconv_ray.report import theme
+from superconv_ray.report.charts.log_axes import above_zero, log_axis, log_ticks, log_y
 from superconv_ray.report.charts.parts import (
     DODGED,
-    above_zero,
     arm_encodings,
     arm_rows,
     band,
@@ -22,9 +22,6 @@ from superconv_ray.report.charts.parts import (
     interval_texts,
     legend_of,
     line,
-    log_axis,
-    log_ticks,
-    log_y,
     open_end,
     place_tooltip,
     points,

@@ -9,8 +9,8 @@ import altair as alt
 import pandas as pd
 
 from superconv_ray.design.metrics import ACCURACY, Metric
+from superconv_ray.report.charts.log_axes import above_zero, log_y
 from superconv_ray.report.charts.parts import (
-    above_zero,
     arm_encodings,
     arm_rows,
     band,
@@ -18,7 +18,6 @@ from superconv_ray.report.charts.parts import (
     interval_texts,
     legend_of,
     line,
-    log_y,
     points,
     stacked,
     view,

@@ -11,13 +11,11 @@ import pandas as pd
 from superconv_ray.design.metrics import ACCURACY, Metric
 from superconv_ray.design.text import column_name, value_text
 from superconv_ray.report import theme
+from superconv_ray.report.charts.log_axes import log_x
 from superconv_ray.report.charts.parts import (
     arm_encodings,
     arm_rows,
     in_units,
-    log_axis,
-    log_scale,
-    log_ticks,
     panels,
     points,
     stacked,
@@ -185,6 +183,5 @@ def _tried(
 def _tried_axis(values: pd.Series[Any], setting: str) -> alt.X:
     """A logarithmic axis for values over decades, such as rates; else a linear one."""
     if values.min() > 0 and values.max() / values.min() > 10:
-        scale, axis = log_scale(values), log_axis(log_ticks(values))
-        return alt.X("tried:Q", title=f"{column_name(setting)} (log scale)", scale=scale, axis=axis)
+        return log_x("tried", f"{column_name(setting)} (log scale)", values)
     return alt.X("tried:Q", title=column_name(setting), scale=alt.Scale(zero=False))
