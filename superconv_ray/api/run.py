@@ -80,10 +80,11 @@ def plan_to_run(study: Study, store: str | Path) -> Plan:
     """Return the plan of a study; the store keeps which image files were checked.
 
     Raises:
-        ValueError, TypeError: As `make_plan`, or the scheme of the store's URI is unknown.
-        StoreError: The store cannot be read or written, or is one of another version.
+        ValueError, TypeError: As `make_plan`.
+        ValueError, StoreError: As `open_store`, or the store cannot be written; both only if the
+            study has image files.
     """
-    with noted_in(open_store(store).files):
+    with noted_in(lambda: open_store(store).files):
         return make_plan(study)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -40,11 +41,15 @@ class _CacheFolder:
 
 
 class _Pending:
-    """What is to be written to a place later."""
+    """Notes of a place that is opened when something is read, and written to at the end."""
 
-    def __init__(self, notes: Notes) -> None:
-        self._notes = notes
+    def __init__(self, open_place: Callable[[], Notes]) -> None:
+        self._open = open_place
         self._written: dict[str, bytes] = {}
+
+    @cached_property
+    def _notes(self) -> Notes:
+        return self._open()
 
     def read(self, name: str) -> bytes | None:
         return self._written.get(name) or self._notes.read(name)
@@ -61,13 +66,16 @@ _of_the_run: ContextVar[Notes | None] = ContextVar("notes of the run", default=N
 
 
 @contextlib.contextmanager
-def noted_in(notes: Notes) -> Iterator[None]:
-    """Keep notes in this place as well as in the user's cache folder, unless an error is raised.
+def noted_in(open_place: Callable[[], Notes]) -> Iterator[None]:
+    """Keep notes in a place as well as in the user's cache folder, unless an error is raised.
 
     In a run's store, they are there for whoever continues the run from another machine. A mistake
     leaves no store behind.
+
+    Args:
+        open_place: Opens the place; called once, if there is anything to note.
     """
-    pending = _Pending(notes)
+    pending = _Pending(open_place)
     token = _of_the_run.set(pending)
     try:
         yield

@@ -13,12 +13,12 @@ from superconv_ray.data.image_folder import image_folder
 from superconv_ray.data.images import ChangedDataError, DataUnavailableError, ImageDataset
 from tests.image_files import make_folder, picture
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SUPERCONV_DATA_DIR", str(tmp_path / "cache"))
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_files, "PAUSES", (0.0,))
-    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -116,17 +116,7 @@ def test_skipping_finds_damage_that_only_decoding_shows(root: Path) -> None:
     assert data_of(root, damaged="skip").skipped == 1
 
 
-def test_files_are_checked_once_and_again_when_they_change(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checked = []
-    real = checked_files._problem
-
-    def noted(place: str, name: str, whole: bool) -> str | None:
-        checked.append(name)
-        return real(place, name, whole)
-
-    monkeypatch.setattr(checked_files, "_problem", noted)
+def test_files_are_checked_once_and_again_when_they_change(root: Path, checked: list[str]) -> None:
     data_of(root)
     assert len(checked) == 18
     checked.clear()

@@ -7,33 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from superconv_ray.data import checked_files
 from superconv_ray.data.checked_files import problems
 from superconv_ray.data.image_files import list_files
 from superconv_ray.data.image_folder import image_folder
 from superconv_ray.data.notes import noted_in, replaced
 from superconv_ray.storage.filesystem import Files
 from tests.image_files import make_folder
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SUPERCONV_DATA_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files that are opened to be checked."""
-    names: list[str] = []
-    real = checked_files._problem
-
-    def noted(root: str, name: str, whole: bool) -> str | None:
-        names.append(name)
-        return real(root, name, whole)
-
-    monkeypatch.setattr(checked_files, "_problem", noted)
-    return names
 
 
 @pytest.fixture
@@ -44,7 +23,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def found(images: Path, notes: Files) -> dict[str, str]:
-    with noted_in(notes):
+    with noted_in(lambda: notes):
         return problems(list_files(images), whole=True)
 
 
@@ -75,7 +54,7 @@ def test_what_was_known_before_the_run_is_in_its_store(
 def test_a_mistake_leaves_no_store_behind(images: Path, tmp_path: Path) -> None:
     with (
         pytest.raises(ValueError, match=r"ant/000\.jpg \(not an image\)"),
-        noted_in(Files(tmp_path / "store")),
+        noted_in(lambda: Files(tmp_path / "store")),
     ):
         image_folder(images, images, image_size=8)
     assert not (tmp_path / "store").exists()
