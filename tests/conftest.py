@@ -84,6 +84,12 @@ def ray_session(pytestconfig: pytest.Config, own_ray: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
+def ray_address(ray_session: Any) -> str:
+    """Where other processes find that Ray."""
+    return str(ray_session.get_runtime_context().gcs_address)
+
+
+@pytest.fixture
 def store_uri(tmp_path: Path) -> str:
     return str(tmp_path / "store")
 

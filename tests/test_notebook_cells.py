@@ -121,10 +121,9 @@ print(type(found.plot()).__name__, found.verdict)
 
 
 def test_what_is_defined_in_cells_runs_on_ray_is_compared_and_has_its_rates_plotted(
-    run_cell: Kernel, tmp_path: Path, ray_session: Any
+    run_cell: Kernel, tmp_path: Path, ray_address: str
 ) -> None:
-    address = str(ray_session.get_runtime_context().gcs_address)
-    run_cell(f"STORE, ADDRESS = {str(tmp_path / 'store')!r}, {address!r}")
+    run_cell(f"STORE, ADDRESS = {str(tmp_path / 'store')!r}, {ray_address!r}")
     for cell in (DATA, MODEL, STUDY):
         assert run_cell(cell) == ""
     assert run_cell(ON_RAY) == "2 True"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import nbformat
-import pytest
 from nbclient import NotebookClient
 
 from superconv_ray import open_store
@@ -52,11 +50,6 @@ study = Study(
 """
 
 
-@pytest.fixture
-def address(ray_session: Any) -> str:
-    return str(ray_session.get_runtime_context().gcs_address)
-
-
 def assert_both_trained(store_uri: str) -> None:
     trials = open_store(store_uri).trials("own")
     assert trials["status"].tolist() == ["completed", "completed"]
@@ -64,9 +57,9 @@ def assert_both_trained(store_uri: str) -> None:
 
 
 def test_a_notebook_runs_what_its_cells_define_and_shows_a_bar(
-    address: str, store_uri: str
+    ray_address: str, store_uri: str
 ) -> None:
-    run = f"result = study.run(store={store_uri!r}, address={address!r})"
+    run = f"result = study.run(store={store_uri!r}, address={ray_address!r})"
     cells = [nbformat.v4.new_code_cell(text) for text in (OWN, run)]
     notebook = nbformat.v4.new_notebook(cells=cells)
     waits = {"timeout": PATIENCE, "startup_timeout": PATIENCE}
@@ -78,10 +71,12 @@ def test_a_notebook_runs_what_its_cells_define_and_shows_a_bar(
     assert "100%" in bar["text/plain"]
 
 
-def test_a_script_runs_what_it_defines_itself(address: str, store_uri: str, tmp_path: Path) -> None:
+def test_a_script_runs_what_it_defines_itself(
+    ray_address: str, store_uri: str, tmp_path: Path
+) -> None:
     script = tmp_path / "own_study.py"
     script.write_text(OWN + "\nfrom superconv_ray import main\nmain(study)\n")
-    command = [sys.executable, str(script), "run", "--store", store_uri, "--address", address]
+    command = [sys.executable, str(script), "run", "--store", store_uri, "--address", ray_address]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert_both_trained(store_uri)

@@ -79,7 +79,7 @@ def test_trials_that_two_running_studies_share_are_trained_once(
 
 
 def test_trials_of_a_driver_that_is_killed_are_trained_by_the_one_that_waits(
-    ray_session: Any,
+    ray_address: str,
     store: str,
     sleepy_study: Path,
     same_trials: Path,
@@ -87,10 +87,9 @@ def test_trials_of_a_driver_that_is_killed_are_trained_by_the_one_that_waits(
     assert_same_results: Callable[[str, str], None],
     never_interrupted: str,
 ) -> None:
-    options = ("--address", ray_session.get_runtime_context().gcs_address)
     with (
         stuck_driver(sleepy_study, store) as killed,
-        driver(same_trials, store, *options) as other,
+        driver(same_trials, store, "--address", ray_address) as other,
     ):
         wait_for_claims(store)
         killed.kill()

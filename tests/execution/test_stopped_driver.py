@@ -33,11 +33,9 @@ def test_a_driver_that_wakes_up_after_another_one_has_run_its_study_changes_noth
 ) -> None:
     store = str(tmp_path / "store")
 
+    options = ["--local"]
     if mode == "Ray":
-        ray = request.getfixturevalue("ray_session")
-        options = ["--address", ray.get_runtime_context().gcs_address]
-    else:
-        options = ["--local"]
+        options = ["--address", request.getfixturevalue("ray_address")]
 
     def run() -> str:
         return superconv("run", sleepy_study, "--local", "--store", store).output

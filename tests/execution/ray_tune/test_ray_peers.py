@@ -220,11 +220,10 @@ def test_a_process_that_waits_for_a_lost_one_ends(
 
 
 def test_ctrl_c_saves_a_trial_of_two_processes(
-    ray_session: Any, tmp_path: Path, sleepy_study: Path
+    ray_address: str, tmp_path: Path, sleepy_study: Path
 ) -> None:
     store = tmp_path / "store"
-    address = ray_session.get_runtime_context().gcs_address
-    options = ("--address", address, "--processes-per-trial", "2")
+    options = ("--address", ray_address, "--processes-per-trial", "2")
     with driver(sleepy_study, str(store), *options) as process:
         wait_for("a trial in progress", (tmp_path / "asleep").exists)
         process.send_signal(signal.SIGINT)
@@ -239,11 +238,10 @@ def test_ctrl_c_saves_a_trial_of_two_processes(
 
 
 def test_trials_of_one_and_of_two_processes_share_a_cluster(
-    ray_session: Any, tmp_path: Path, sleepy_study: Path, store_uri: str
+    ray_address: str, tmp_path: Path, sleepy_study: Path, store_uri: str
 ) -> None:
     (tmp_path / "awake").touch()
-    address = ray_session.get_runtime_context().gcs_address
-    with driver(sleepy_study, str(tmp_path / "small"), "--address", address) as small:
+    with driver(sleepy_study, str(tmp_path / "small"), "--address", ray_address) as small:
         assert run(study(), store_uri, processes_per_trial=2).trained == 6
         output, _ = small.communicate(timeout=PATIENCE)
     assert "6 of 6 trials done" in output

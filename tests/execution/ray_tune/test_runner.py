@@ -434,7 +434,7 @@ def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
 
 
 def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
-    ray_session: Any,
+    ray_address: str,
     tmp_path: Path,
     sleepy_study: Path,
     start: Callable[..., subprocess.Popen[str]],
@@ -443,8 +443,7 @@ def test_ctrl_c_saves_trials_in_progress_and_the_same_command_goes_on(
     never_interrupted: str,
 ) -> None:
     store = str(tmp_path / "store")
-    address = ray_session.get_runtime_context().gcs_address
-    process = start("--store", store, "--address", address)
+    process = start("--store", store, "--address", ray_address)
     wait_for(tmp_path / "asleep", process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
@@ -484,13 +483,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_a_second_ctrl_c_stops_at_once(
-    ray_session: Any, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+    ray_address: str, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """After a first one Tune gives a worker some seconds to come to the end of its step."""
     script = tmp_path / "never_impatient.py"
     script.write_text(NEVER_IMPATIENT)
-    address = ray_session.get_runtime_context().gcs_address
-    process = start("--store", str(tmp_path / "store"), "--address", address, by=[str(script)])
+    process = start("--store", str(tmp_path / "store"), "--address", ray_address, by=[str(script)])
     wait_for(tmp_path / "asleep", process)
     (tmp_path / "stuck").touch()
     process.send_signal(signal.SIGINT)
