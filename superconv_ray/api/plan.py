@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from superconv_ray.api.stored import Stored
     from superconv_ray.planning.planner import Planner
 
-HEADINGS = ("arm", "point", "labels", "steps", "max_lr", "to choose", "trainings")
+HEADINGS = ("arm", "labels", "steps", "max_lr", "to choose", "seeds")
+"""Headings of the table; swept settings come after the arm."""
 WIDTH = 80
 """Columns of a terminal that the title is wrapped to."""
 LISTED = 40
@@ -58,11 +59,11 @@ class PlannedCell:
     choosing: tuple[int, int]
     trainings: tuple[int, int]
 
-    def row(self) -> list[str]:
-        """The cell as a row under `HEADINGS`."""
+    def row(self, swept: Sequence[str]) -> list[str]:
+        """The cell as a row: its arm, the `swept` settings, and the other `HEADINGS`."""
         return [
             self.arm,
-            ", ".join(f"{name}={value}" for name, value in self.point.items()),
+            *(str(self.point.get(name, "")) for name in swept),
             f"{self.labels:,}",
             f"{self.steps:,}",
             self.max_lr,
@@ -127,17 +128,18 @@ class StudyPlan:
         )
 
     def __repr__(self) -> str:
-        rows, left_out = self._rows()
-        table = text_table(HEADINGS, rows) + (f"\n{left_out}" if left_out else "")
-        return "\n".join([self._title(), self._counts(), table, *self._notes()])
+        headings, rows = self._table()
+        keys = len(headings) - len(HEADINGS) + 1
+        table = text_table(headings, rows, keys=keys, wrap=headings[:keys])
+        head = [self._title(), self._counts(), *self._shared()]
+        return "\n".join([*head, table, *self._left_out(), *self._notes()])
 
     def _repr_html_(self) -> str:
         from html import escape
 
-        rows, left_out = self._rows()
-        head = f"<p>{escape(self._title())}<br>{escape(self._counts())}</p>"
-        notes = "<br>".join(map(escape, filter(None, [left_out, *self._notes()])))
-        return f"{head}{html_table(HEADINGS, rows)}<p>{notes}</p>"
+        head = "<br>".join(map(escape, [self._title(), self._counts(), *self._shared()]))
+        notes = "<br>".join(map(escape, [*self._left_out(), *self._notes()]))
+        return f"<p>{head}</p>{html_table(*self._table())}<p>{notes}</p>"
 
     @property
     def _may_add_seeds(self) -> bool:
@@ -161,15 +163,38 @@ class StudyPlan:
         title = f"study {self.plan.study.name}: {self.plan.study.question}".rstrip(": ")
         return fill(title, WIDTH)
 
-    def _rows(self) -> tuple[list[list[str]], str]:
-        """The rows of the table, and a line on those left out of it."""
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        """The headings and the rows of the table."""
         cells, half = self.plan.cells, LISTED // 2
-        if len(cells) <= LISTED:
-            return [cell.row() for cell in self.cells], ""
-        shown = map(self._planned, [*cells[:half], *cells[-half:]])
-        rows = [cell.row() for cell in shown]
-        rows.insert(half, ["..."] * len(HEADINGS))
-        return rows, f"{len(cells) - LISTED:,} cells left out; Study.plan().cells has all of them"
+        few = len(cells) <= LISTED
+        shown = self.cells if few else [*map(self._planned, [*cells[:half], *cells[-half:]])]
+        swept = [name for name, values in self._swept.items() if len(values) > 1]
+        headings = [HEADINGS[0], *swept, *HEADINGS[1:]]
+        rows = [cell.row(swept) for cell in shown]
+        if not few:
+            rows.insert(half, ["...", *[""] * (len(headings) - 1)])
+        return headings, rows
+
+    @cached_property
+    def _swept(self) -> Mapping[str, Sequence[str]]:
+        """The swept settings with their distinct values, as text; "" where a point lacks one."""
+        points = [point.settings for point in self.plan.points]
+        names = dict.fromkeys(name for settings in points for name in settings)
+        return {
+            name: [*dict.fromkeys(str(settings.get(name, "")) for settings in points)]
+            for name in names
+        }
+
+    def _shared(self) -> Iterator[str]:
+        """A line on settings of the sweep that have one value."""
+        single = [f"{name}={values[0]}" for name, values in self._swept.items() if len(values) == 1]
+        if single:
+            yield f"in all cells: {', '.join(single)}"
+
+    def _left_out(self) -> Iterator[str]:
+        left_out = len(self.plan.cells) - LISTED
+        if left_out > 0:
+            yield f"{left_out:,} cells left out; Study.plan().cells has all of them"
 
     def _counts(self) -> str:
         kinds = {

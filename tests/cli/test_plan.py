@@ -30,9 +30,10 @@ def test_plan_prints_cells_trials_and_steps(
     assert done.stdout == (
         "study tiny: Does the command line work?\n"
         "2 cells, 6 trials (2 range tests, 4 trainings), 100 steps\n"
-        "arm        point          labels  steps  max_lr      to choose  trainings\n"
-        "one_cycle  data_count=60      60     20  range test          2          2\n"
-        "constant   data_count=60      60     20  0.05                0          2\n"
+        "in all cells: data_count=60\n"
+        "arm        labels  steps  max_lr      to choose  seeds\n"
+        "one_cycle      60     20  range test          2      2\n"
+        "constant       60     20  0.05                0      2\n"
         "estimated time: unknown (no store and no probe)\n"
     )
     assert os.listdir(tmp_path) == ["a_study.py"]
