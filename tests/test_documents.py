@@ -2,8 +2,8 @@
 
 Python blocks are executed, those of a page one after the other, next to a store with a finished
 quickstart study whose results are made up. Commands of `superconv` and of study files are executed
-if they only read (`export` takes too long); of the others the options are checked against the
-program. Other commands, such as those of clusters, are checked for shell syntax only.
+if they only read (`report` and `export` take too long); of the others the options are checked
+against the program. Other commands, such as those of clusters, are checked for shell syntax only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+import torch
 from click.testing import Result
 
 import superconv_ray
@@ -31,9 +32,10 @@ from superconv_ray import (
     grid,
     iterations,
 )
+from superconv_ray.execution.probe import Probe
 from tests.documents import PAGES, ROOT, blocks, commands, python_module
 
-READING = {"plan", "status", "show", "report"}
+READING = {"plan", "status", "show"}
 ON_RAY = {"tutorial.md"}
 """Pages whose Python runs a study on Ray."""
 
@@ -110,14 +112,18 @@ def displaying(path: Path) -> CodeType:
 
 @those_with("sh")
 @pytest.mark.usefixtures("place")
-def test_the_commands_of_a_page_exist(page: Path, superconv: Callable[..., Result]) -> None:
+def test_the_commands_of_a_page_exist(
+    page: Path, superconv: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Probe(torch.device("cpu"), seconds=0.01)
+    monkeypatch.setattr(Probe, "here", lambda: short)
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     for words in commands(page):
         if words[0] == "make":
             assert set(words[1:]) <= set(targets)
         elif (arguments := arguments_of(words)) is not None:
-            runs = arguments[0] in READING and "--live" not in arguments
-            runs = (runs or "--once" in arguments) and "--dataset" not in arguments
+            runs = arguments[0] in READING or "--once" in arguments
+            runs = runs and "--dataset" not in arguments
             result = superconv(*arguments, *([] if runs else ["--help"]))
             assert result.exit_code == 0, f"{' '.join(words)}\n{result.output}"
 

@@ -12,7 +12,7 @@ from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, 
 study = Study(
     name="tiny",
     question="Does the command line work?",
-    base=Trial(dataset="digits", model="small_cnn", batch_size=16),
+    base=Trial(dataset="digits", model="small_cnn", batch_size=16, eval_interval=20),
     sweep=grid(data_count=(60,)),
     arms={
         "one_cycle": Arm(max_lr=from_range_test(steps=10)),

@@ -32,12 +32,17 @@ SAME: dict[str, dict[str, Any]] = {
     "batch norm": {},
     "ghost batches": {"ghost_batch_size": 4},
     "augmentation, nesterov": {"augment": "crop", "optimizer": "nesterov"},
-    "adamw, label smoothing": {"optimizer": "adamw", "max_lr": 0.01, "label_smoothing": 0.1},
+    "adamw, label smoothing": {"optimizer": "adamw", "max_lr": 0.002, "label_smoothing": 0.1},
     "range test": {"policy": "range_test_exponential", "validation_fraction": 0.2},
     "schedule-free": {"optimizer": "schedule_free_sgd", "policy": "constant", "max_lr": 0.1},
     "hessian-free": {"hessian_free_interval": 5},
 }
 """Trials without dropout, which each process draws for its own part."""
+
+
+def short_trial(**changes: Any) -> CompleteTrial:
+    """Processes wait for each other several times a step."""
+    return make_trial(**{"steps": 20} | changes)
 
 
 def joined(rank: int, address: str) -> None:
@@ -110,7 +115,7 @@ def assert_close(one: dict[str, Any], two: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("variant", SAME)
 def test_two_processes_give_the_numbers_of_one(pair: Pair, variant: str) -> None:
-    trial = make_trial(**SAME[variant])
+    trial = short_trial(**SAME[variant])
     first, second = pair.train(trial)
     alone = trained(trial)
     assert first["step"] == second["step"] == alone.step
@@ -124,14 +129,14 @@ def test_two_processes_give_the_numbers_of_one(pair: Pair, variant: str) -> None
 
 
 def test_the_outcome_says_how_many_processes_there_were(pair: Pair) -> None:
-    trial = make_trial()
+    trial = short_trial(steps=2)
     device = trained(trial).outcome().measurements["device"]
     assert pair.train(trial)[0]["outcome"]["device"] == f"2 x {device}"
 
 
 @pytest.mark.parametrize("variant", ["dropout", "batch norm", "ghost batches", "schedule-free"])
 def test_a_team_that_pauses_goes_on_to_the_same_bits(pair: Pair, variant: str) -> None:
-    trial = make_trial(**SAME.get(variant, {"dropout": 0.3}))
+    trial = short_trial(**SAME.get(variant, {"dropout": 0.3}))
     through, paused = pair.train(trial), pair.train(trial, None, 10)
     assert through[0]["everything"] == paused[0]["everything"]
 
