@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 )
 @click.option("--scale", default="exponential", show_default=True, help="linear or exponential.")
 @click.option(
-    "--steps", type=int, help="Length. Default: a quarter of the study's budget, or 500 steps."
+    "--steps",
+    type=int,
+    help="Length. Default: a quarter of the study's budget, at least 200; 500 without a study.",
 )
 @click.option("--points", default=50, show_default=True, help="Number of measurements.")
 @click.option(

@@ -60,7 +60,8 @@ class Study:
         question: What the study asks, in one sentence.
         base: Settings that all arms share.
         sweep: Points at which the arms are compared, from `grid` and `paired`.
-        arms: The contestants by name. All get the same seeds and the same budget.
+        arms: The contestants by name. All get the same seeds and the same budget. The first is the
+            arm under test: results compare it with each of the others.
         budget: Length of each training, from `iterations`, `epochs`, `samples` or `seconds`. The
             sweep may set it instead, as in ``grid(budget=(iterations(300), iterations(1000)))``;
             schedules are stretched to it.
@@ -241,7 +242,7 @@ class Study:
             store: Path or URI of the store.
             progress: Whether to show progress.
             options: Any of local, address, data_dir, max_trials, cpus_per_trial, gpus_per_trial,
-                processes_per_trial, callbacks and checkpoint_seconds; see `RunOptions`.
+                processes_per_trial, callbacks, checkpoint_seconds and replace; see `RunOptions`.
 
         Raises:
             ValueError, TypeError: The study or an option is not valid; nothing was trained.

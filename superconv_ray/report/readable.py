@@ -75,6 +75,14 @@ def _text(numbers: Sequence[float], form: str) -> str | None:
     return f"[{low:{form}}, {high:{form}}]"
 
 
+def over_words(frame: pd.DataFrame) -> str:
+    """What the intervals of a frame are over, by its column interval_over."""
+    kinds = list(dict.fromkeys(frame.loc[frame["low"].notna(), "interval_over"]))
+    if len(kinds) > 1:
+        return "seeds, and in some rows over test samples too"
+    return kinds[0] if kinds else "seeds"
+
+
 def measured(metric: Metric, on: str = "", columns: tuple[str, ...] = ESTIMATE) -> Quantity:
     """A metric, such as "test accuracy (%)"."""
     heading = f"{on} {metric.heading}".lstrip()

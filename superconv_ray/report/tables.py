@@ -22,7 +22,7 @@ from superconv_ray.design.text import (
     probability,
     value_text,
 )
-from superconv_ray.report.readable import reaching, shown_columns
+from superconv_ray.report.readable import over_words, reaching, shown_columns
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.verdict import (
     REACHES,
@@ -178,7 +178,10 @@ def accuracy_table(
     diverged = [f"Diverged trainings count with {DIVERGED[metric.suffix].format(metric.label)}."]
     return Table(
         name=metric.suffix,
-        caption=f"{measured_on.capitalize()} {metric.worded}, mean [95 % interval over seeds].",
+        caption=(
+            f"{measured_on.capitalize()} {metric.worded}, mean [95 % interval over "
+            f"{over_words(summary)}]."
+        ),
         headings=(*map(column_name, by), "seeds", *arms),
         rows=tuple(rows),
         notes=tuple(diverged if summary["diverged"].any() else []),

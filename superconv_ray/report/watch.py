@@ -26,7 +26,8 @@ from superconv_ray.report.tables import accuracy_table
 from superconv_ray.storage.store import Store
 
 COLUMNS = (
-    *("trial_id", "kind", "dataset", "data_count", "model", "policy", "max_lr", "seed", "status"),
+    *("trial_id", "kind", "dataset", "data_count", "model", "policy", "max_lr", "seed"),
+    *("subset_seed", "status"),
     *("metric", "metric_goal", "metric_unit"),
     *("test_accuracy", "validation_accuracy", "test_metric", "validation_metric"),
     *("train_seconds", "finished_at"),

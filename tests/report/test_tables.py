@@ -246,7 +246,7 @@ def test_intervals_are_of_the_whole_study_even_before_all_points_are_there(store
 
 def summary(*rows: tuple[Any, ...]) -> pd.DataFrame:
     names = ["data_count", "arm", "mean", "low", "high", "n", "diverged"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names).assign(interval_over="seeds")
 
 
 def comparison(*rows: tuple[Any, ...]) -> pd.DataFrame:

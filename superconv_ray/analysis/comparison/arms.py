@@ -7,9 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from superconv_ray.analysis.frames import finished_trainings, metric_in, require_columns
+from superconv_ray.analysis.frames import (
+    finished_trainings,
+    metric_in,
+    require_columns,
+    require_distinct,
+)
 from superconv_ray.analysis.statistics.correctness import correctness, stacked
-from superconv_ray.analysis.statistics.crossed import crossed_interval
+from superconv_ray.analysis.statistics.crossed import (
+    SEEDS,
+    SEEDS_AND_SAMPLES,
+    crossed_interval,
+)
 from superconv_ray.analysis.statistics.intervals import interval_ends, share_ends
 
 
@@ -32,14 +41,16 @@ def arm_summary(
         value: Column to average.
 
     Returns:
-        Columns: `by`, arm, mean, low, high, n, diverged. With one seed, low and high are NaN.
+        Columns: `by`, arm, mean, low, high, n, interval_over ("seeds and test samples" or "seeds"),
+        diverged. With one seed, low and high are NaN.
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: A column is missing; or a training's `value` is not finite, or is a share
-            outside [0, 1].
+        ValueError: A column is missing; a training's `value` is not finite, or is a share outside
+            [0, 1]; or an arm has several trainings of one seed at a point of `by`.
     """
     trainings = finished_trainings(trials, by, value)
+    require_distinct(trainings, by)
     metric = metric_in(trainings, value)
     least, most = trainings[value].min(), trainings[value].max()
     if metric.share and (least < 0 or most > 1):
@@ -51,14 +62,16 @@ def arm_summary(
     groups = trainings.groupby([*by, "arm"], dropna=False)
     table = group_means(groups[value])
     low, high = interval_ends(metric, table["mean"], table["sd"], table["n"])
+    over = [SEEDS] * len(table)
     for place, (_, correct) in enumerate(groups["correct"]):
         by_sample = stacked(correct)
         if by_sample is not None and len(by_sample) > 1:
             mean, _, end, _ = crossed_interval(by_sample)
             low[place], high[place] = share_ends(mean, end - mean)
-    table["low"], table["high"] = low, high
+            over[place] = SEEDS_AND_SAMPLES
+    table["low"], table["high"], table["interval_over"] = low, high, over
     table["diverged"] = groups["diverged"].sum()
-    return table[["mean", "low", "high", "n", "diverged"]].reset_index()
+    return table[["mean", "low", "high", "n", "interval_over", "diverged"]].reset_index()
 
 
 def group_means(values: Any) -> pd.DataFrame:
@@ -83,11 +96,12 @@ def generalization_gap(trials: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
         by: Columns that distinguish points.
 
     Returns:
-        Columns: `by`, arm, mean, low, high, n, diverged.
+        Columns of `arm_summary`; the intervals are over seeds.
 
     Raises:
         TypeError: `trials` is no frame.
-        ValueError: A column is missing, or a training lacks one of the two accuracies.
+        ValueError: A column is missing, a training lacks one of the two accuracies, or an arm has
+            several trainings of one seed at a point of `by`.
     """
     require_columns(trials, ["train_accuracy", "test_accuracy"])
     gap = trials["train_accuracy"] - trials["test_accuracy"]

@@ -29,7 +29,7 @@ from superconv_ray.analysis.frames import (
     require_distinct,
 )
 from superconv_ray.analysis.statistics.correctness import correctness, gaps_by_sample
-from superconv_ray.analysis.statistics.crossed import crossed_error
+from superconv_ray.analysis.statistics.crossed import SEEDS, SEEDS_AND_SAMPLES, crossed_error
 from superconv_ray.analysis.statistics.intervals import (
     DECIMALS,
     SEED,
@@ -52,7 +52,6 @@ _RESULTS = (
     *("effect_size", "improvement_probability"),
     *("verdict", "further_seeds", "note"),
 )
-SEEDS, SEEDS_AND_SAMPLES = "seeds", "seeds and test samples"
 """What an interval is over."""
 
 

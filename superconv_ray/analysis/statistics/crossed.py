@@ -15,6 +15,8 @@ from scipy import special
 from superconv_ray.analysis.statistics.intervals import CONFIDENCE, Floats, Interval
 
 BISECTIONS = 60
+SEEDS, SEEDS_AND_SAMPLES = "seeds", "seeds and test samples"
+"""What an interval is over."""
 SMALLEST_P = 1e-15
 """Below this, quantiles of few degrees of freedom are not reliable."""
 

@@ -9,10 +9,10 @@ import pandas as pd
 
 from superconv_ray.analysis import arm_summary, compare, decision_cost, effort, gap_trend
 from superconv_ray.design.metrics import Metric
-from superconv_ray.design.text import column_name, counted, duration, in_words
+from superconv_ray.design.text import column_name, counted, duration
 from superconv_ray.report import charts
 from superconv_ray.report.content import Section
-from superconv_ray.report.readable import Quantity, count, difference, measured
+from superconv_ray.report.readable import Quantity, count, difference, measured, over_words
 from superconv_ray.report.sections.layout import along_x, code_of, drawn
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.tables import DIVERGED, looks_note
@@ -33,8 +33,7 @@ def gaps(results: StudyResults) -> Iterator[Section]:
         "where an interval leaves 0 out; the arms are equivalent where it lies between the dashed "
         "lines, the smallest gap that counts."
     )
-    over = in_words(dict.fromkeys(frame["interval_over"]))
-    text += f" They are over {over}. Arrows mark ends beyond the axis."
+    text += f" They are over {over_words(frame)}. Arrows mark ends beyond the axis."
     yield Section(
         name="gaps",
         title=f"Gains of {arm}",
@@ -121,7 +120,7 @@ def accuracy(results: StudyResults) -> Iterator[Section]:
         title=f"{metric.title} at each budget" if x == results.budget_axis else metric.title,
         text=(
             f"{results.measured_on.capitalize()} {metric.label}, mean and 95 % interval over "
-            f"{counts} seeds.{_diverged(frame, metric)}"
+            f"{counts} {over_words(frame)}.{_diverged(frame, metric)}"
         ),
         frame=frame,
         code=code_of(arm_summary, "trainings", results.axes, results.value),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
+
+import pandas as pd
 
 from superconv_ray.analysis import (
     arm_summary,
@@ -15,6 +17,7 @@ from superconv_ray.analysis import (
     scaling_fits,
     speedup,
 )
+from superconv_ray.analysis.frames import REPLICATE
 from superconv_ray.analysis.long_runs import FEWER_TIMES
 from superconv_ray.analysis.scaling.shape import FEWEST_POINTS
 from superconv_ray.design.metrics import ACCURACY
@@ -237,7 +240,7 @@ def _balances(results: StudyResults) -> Iterator[Section]:
                 measured(results.metric, results.measured_on, (value,)),
             ),
             chart=charts.heatmap(
-                arm_summary(results.trainings, [x, y], value),
+                arm_summary(_averaged(results, [x, y]) if by else results.trainings, [x, y], value),
                 best,
                 x=x,
                 y=y,
@@ -246,6 +249,14 @@ def _balances(results: StudyResults) -> Iterator[Section]:
                 metric=results.metric,
             ),
         )
+
+
+def _averaged(results: StudyResults, settings: Sequence[str]) -> pd.DataFrame:
+    """Trainings whose value is each seed's mean over all settings but these."""
+    one = [*settings, "arm", *REPLICATE]
+    means = results.trainings.groupby(one, dropna=False)[results.value].transform("mean")
+    rows = results.trainings.assign(**{results.value: means}).drop_duplicates(one)
+    return rows.drop(columns=["test_correct", "test_correct_reestimated"], errors="ignore")
 
 
 def batch_size(results: StudyResults) -> Iterator[Section]:

@@ -7,10 +7,12 @@ import pytest
 from superconv_ray.analysis import arm_summary, effort, generalization_gap
 from tests.analysis.comparison.made import TWO_POINTS, frame, numbers, run
 
+COLUMNS = ["arm", "mean", "low", "high", "n", "interval_over", "diverged"]
+
 
 def test_every_arm_is_summarized_at_every_point() -> None:
     summary = arm_summary(TWO_POINTS, ["data_count"])
-    assert list(summary.columns) == ["data_count", "arm", "mean", "low", "high", "n", "diverged"]
+    assert list(summary.columns) == ["data_count", *COLUMNS]
     assert numbers(summary, "data_count", "arm", "n", "diverged") == [
         (100, "a", 2, 0),
         (100, "b", 2, 0),
@@ -25,10 +27,15 @@ def test_every_arm_is_summarized_at_every_point() -> None:
 
 
 def test_without_points_an_arm_has_one_row() -> None:
-    summary = arm_summary(TWO_POINTS)
-    assert list(summary.columns) == ["arm", "mean", "low", "high", "n", "diverged"]
-    assert numbers(summary, "arm", "n") == [("a", 4), ("b", 4)]
-    assert summary["mean"].tolist() == pytest.approx([0.805, 0.71])
+    summary = arm_summary(TWO_POINTS[TWO_POINTS["data_count"] == 100])
+    assert list(summary.columns) == COLUMNS
+    assert numbers(summary, "arm", "n", "interval_over") == [("a", 2, "seeds"), ("b", 2, "seeds")]
+
+
+def test_runs_of_several_points_are_no_replicates() -> None:
+    """Two runs of a seed at two points would count as two seeds."""
+    with pytest.raises(ValueError, match=r"^by must distinguish points, but arm 'a' has several"):
+        arm_summary(TWO_POINTS)
 
 
 def test_another_column_can_be_averaged() -> None:
@@ -68,7 +75,7 @@ def test_the_generalization_gap_is_training_minus_test_accuracy() -> None:
         run("b", 0, math.nan, role="range_test", train_accuracy=0.5),
     )
     table = generalization_gap(trials, ["data_count"])
-    assert list(table.columns) == [*("data_count", "arm", "mean", "low", "high", "n", "diverged")]
+    assert list(table.columns) == ["data_count", *COLUMNS]
     # Standard error 0.05, times t(0.975, 1) = 12.7062
     assert numbers(table, "mean", "low", "high", "n")[0] == pytest.approx(
         (0.25, -0.385310, 0.885310, 2), abs=1e-6

@@ -211,6 +211,6 @@ def test_baselines_that_share_a_color_differ_by_hollow_marks_and_dashed_interval
 
 def test_many_names_on_an_axis_are_slanted() -> None:
     names = [f"a_baseline_with_a_long_name_{i}" for i in range(4)]
-    rows = pd.concat([curve(arm, "data_count", LABELS) for arm in names])
+    rows = pd.concat([curve(arm, "data_count", {100: 0.7}) for arm in names])
     spec = charts.accuracy(arm_summary(rows), names, "arm").to_dict()
     assert spec["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] != 0
