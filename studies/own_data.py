@@ -1,12 +1,14 @@
 """Your own data set and your own model: a table in a Parquet file, and a small perceptron.
 
-    python studies/own_data.py run                     # a table that scikit-learn ships
-    python studies/own_data.py run --table my.parquet  # feature columns, and a column `label`
+    python studies/own_data.py run    # a table that scikit-learn ships
+    python studies/own_data.py run --table my.parquet --store my_results
+
+Another table has feature columns, and a column `label`.
 
 A data set is anything that fits into numpy arrays. A model is any callable that takes
 `input_shape`, `classes` and `dropout` and returns an `nn.Module`. The study refers to both by name,
-and both are part of every trial's id: if you edit the table or the source of the model, only the
-trials that this changes are trained again.
+and both are part of every trial's id: if you edit the table or the source of the model, `run` says
+so, and with `--replace` trains the trials that this changes.
 """
 
 from pathlib import Path

@@ -16,8 +16,8 @@ in %; intervals are over seeds and test images, and all four hold together at 95
 
 Over the step schedule from the small rate 1cycle super-converges with 1,437 labels: it needs at
 least three times fewer steps. With 144 labels five seeds do not decide that, nor whether the factor
-grows as labels become scarce. No such gain is left over the schedule from 0.1, which ends within
-two points of 1cycle after 300 steps. The rate of the baseline makes the speed-up.
+grows as labels become scarce. Over the schedule from 0.1, which ends within two points of 1cycle
+after 300 steps, no gain is certain. Most of the speed-up is due to the baseline's small rate.
 """
 
 from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations, main

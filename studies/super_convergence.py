@@ -38,10 +38,10 @@ and 91 undecided. All factors are undecided as well: their intervals begin at 0 
 whether the factor grows as labels become scarce is undecided. After 100 epochs every gap is within
 0.3 points, and every interval within 1.6. Every arm is within a point of its best after 30 of 100
 epochs, whatever its schedule, because 0.01 is close to the best rate of LeNet at batch size 64.
-Where the published baseline's rate is far below it, the published factor appears: see
-`paper/mnist_lenet.py` and `quickstart.py`. 1cycle by the range test, with a thirteenth of the steps
-for choosing, is level with tuned 1cycle. Limits: with 96 comparisons and 10 seeds, intervals are
-wide at short budgets.
+Where a baseline's rate is far below the best one, 1cycle is ahead at equal budgets: see
+`paper/mnist_lenet.py` and `quickstart.py`. In the latter it also needs four to five times fewer
+steps. 1cycle by the range test, with a thirteenth of the steps for choosing, is level with tuned
+1cycle. Limits: with 96 comparisons and 10 seeds, intervals are wide at short budgets.
 
 At batch size 512, the author's for LeNet, 0.01 is a small rate; the searches choose two to seven
 times as much. ``--batch-size 512 --labels 1000 --labels 3000 --labels 12000 --labels 60000

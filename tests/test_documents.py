@@ -1,9 +1,10 @@
 """The README and the documentation: every code block runs, and what they state is so.
 
-Python blocks are executed, those of a page one after the other, next to a store with a finished
-quickstart study whose results are made up. Commands of `superconv` and of study files are executed
-if they only read (`report` and `export` take too long); of the others the options are checked
-against the program. Other commands, such as those of clusters, are checked for shell syntax only.
+Python blocks are executed, those of a page one after the other, next to a store in which the
+quickstart and the study of the page on limited data are finished, with results that are made up.
+Commands of `superconv` and of study files are executed if they only read (`report` and `export`
+take too long); of the others the options are checked against the program. Other commands, such as
+those of clusters, are checked for shell syntax only.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import pytest
 import torch
@@ -24,14 +27,6 @@ from click.testing import Result
 
 import superconv_ray
 from benchmarks.made_study import write_made_study
-from superconv_ray import (
-    Arm,
-    Study,
-    Trial,
-    from_range_test,
-    grid,
-    iterations,
-)
 from superconv_ray.execution.probe import Probe
 from tests.documents import PAGES, ROOT, blocks, commands, python_module
 
@@ -52,23 +47,13 @@ def those_with(language: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the studies and the store of a finished quickstart."""
+    """A folder with the studies and the store that pages read."""
     folder = tmp_path_factory.mktemp("documents")
-    study = Study(
-        name="quickstart",
-        question="What does 1cycle gain over a step schedule as labels become scarce?",
-        base=Trial(dataset="digits", model="small_cnn", batch_size=32, weight_decay=1e-4),
-        sweep=grid(data_fraction=(0.05, 0.1, 0.3, 1.0)),
-        arms={
-            "one_cycle": Arm(
-                policy="one_cycle", max_lr=from_range_test(), momentum=0.95, min_momentum=0.85
-            ),
-            "piecewise": Arm(policy="piecewise", max_lr=0.1, momentum=0.9),
-        },
-        budget=iterations(300),
-        seeds=5,
-    )
-    write_made_study(study, str(folder / "results"))
+    first = blocks(ROOT / "docs" / "guides" / "limited_data.md", "python")[0]
+    on_the_page: dict[str, Any] = {}
+    exec(first.code, on_the_page)
+    for names in (runpy.run_path(str(ROOT / "studies" / "quickstart.py")), on_the_page):
+        write_made_study(names["study"], str(folder / "results"))
     shutil.copytree(
         ROOT / "studies", folder / "studies", ignore=shutil.ignore_patterns("__pycache__")
     )
