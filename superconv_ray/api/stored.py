@@ -84,5 +84,5 @@ def look_up(plan: Plan, store: Store, planner: Planner | None = None) -> Stored:
         diverged=Counter(planner.outcomes.values())["diverged"],
         failures={id_: found["error"] for id_, found in store.failures().items() if id_ in own},
         left=planner.left,
-        note=difference_note(store, define(plan)),
+        note="there is no store yet" if store.is_new else difference_note(store, define(plan)),
     )

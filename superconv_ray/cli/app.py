@@ -14,7 +14,7 @@ from superconv_ray.cli.options import HELP
 from superconv_ray.cli.report import export, report
 from superconv_ray.cli.scorecard import scorecard
 from superconv_ray.cli.study_command import STUDY_COMMANDS, Commands, StudyFileCommand, study_app
-from superconv_ray.cli.study_file import StudySource
+from superconv_ray.cli.study_file import StudySource, require_source
 from superconv_ray.cli.watch import watch
 from superconv_ray.design.version import VERSION
 
@@ -52,5 +52,5 @@ def main(study: StudySource, arguments: list[str] | None = None) -> None:
         arguments: Used instead of the arguments of the process.
     """
     with errors_for_users():
-        application = study_app(study)
+        application = study_app(require_source(study, "main(study)"))
     application.main(arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dis
 import os
 import shlex
 import sys
@@ -15,7 +14,13 @@ from typing import Any
 
 import click
 
-from superconv_ray.execution.tracebacks import is_ours, is_users, user_traceback
+from superconv_ray.execution.tracebacks import (
+    in_users_code,
+    is_deliberate,
+    is_ours,
+    is_users,
+    user_traceback,
+)
 
 REPORT_IT = (
     "This is an error inside superconv_ray, not in your study. Please report it with the whole "
@@ -75,40 +80,19 @@ def explain(error: Exception) -> str | None:
     This package rejected something: the message in one line, and where in the user's files that
     was. The operating system refused something: its message in one line.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [index for index, frame in enumerate(frames) if is_users(frame.filename)]
     if isinstance(error, SyntaxError):
         if is_users(error.filename or ""):
             return user_traceback(error)
-    elif own and not any(is_ours(frame.filename) for frame in frames[own[-1] :]):
+    elif in_users_code(error):
         return user_traceback(error)
     if not isinstance(error, OSError) and not is_deliberate(error):
         return None
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if is_users(frame.filename)]
     if not own:
         return f"error: {error}"
-    place = frames[own[-1]]
+    place = own[-1]
     return f"error in {Path(place.filename).name}, line {place.lineno}: {error}"
-
-
-def is_deliberate(error: BaseException) -> bool:
-    """Whether a ``raise`` statement of this package raised a ValueError or TypeError for users.
-
-    What Python or a library raises inside this package, such as the TypeError of ``None + 1``, is a
-    defect of the package, and its message was not written for users. An error that only puts a
-    place in front of another one's message is as deliberate as that other one.
-    """
-    original, innermost = error.__context__, error.__traceback__
-    if original is not None and type(original) is type(error):
-        said = str(original)
-        if said and str(error).endswith(said):
-            return is_deliberate(original)
-    if innermost is None or not isinstance(error, ValueError | TypeError):
-        return False
-    while innermost.tb_next is not None:
-        innermost = innermost.tb_next
-    code = innermost.tb_frame.f_code
-    raised = dis.opname[code.co_code[innermost.tb_lasti]] == "RAISE_VARARGS"
-    return raised and is_ours(code.co_filename)
 
 
 def _own_command() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
@@ -29,6 +29,8 @@ def load_study(path: Path) -> StudySource:
     """
     if not path.is_file() or path.suffix != ".py":
         raise FileNotFoundError(f"no study file {path}; it must be a Python file, *.py")
+    if hides := _hidden_module(path):
+        raise ValueError(f"{path} has the name of the module {path.stem!r} ({hides}); rename it")
     sys.path.insert(0, str(path.resolve().parent))
     loader = SourceFileLoader(path.stem, str(path))
     specification = importlib.util.spec_from_loader(path.stem, loader)
@@ -38,12 +40,31 @@ def load_study(path: Path) -> StudySource:
     # Not from bytecode: Python would take what is out of date if an edit changes neither the length
     # of the file nor the second in which it was written.
     exec(loader.source_to_code(path.read_bytes(), str(path)), module.__dict__)
-    study = getattr(module, "study", None)
-    if not (isinstance(study, Study) or callable(study)):
-        raise ValueError(
-            f"{path} must define `study`, a Study or a function that makes one; got {study!r}"
-        )
-    return study
+    return require_source(getattr(module, "study", None), f"{path}: `study`")
+
+
+def require_source(found: Any, where: str) -> StudySource:
+    """Return what was found if it is a study, or a function that makes one.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if found is Study or not (isinstance(found, Study) or callable(found)):
+        raise ValueError(f"{where} must be a Study or a function that makes one, got {found!r}")
+    source: StudySource = found
+    return source
+
+
+def _hidden_module(path: Path) -> str:
+    """Where a module lies that others could no longer import; empty if there is none."""
+    if path.stem in sys.stdlib_module_names:
+        return "Python's own"
+    try:
+        found = importlib.util.find_spec(path.stem)
+    except (ImportError, ValueError):
+        return ""
+    origin = (found.origin or "") if found else ""
+    return origin if "site-packages" in origin or "dist-packages" in origin else ""
 
 
 def make_study(source: StudySource, **flags: Any) -> Study:
@@ -66,25 +87,35 @@ def study_flags(source: StudySource) -> dict[str, click.Option]:
     """
     if isinstance(source, Study):
         return {}
-    kinds = inspect.get_annotations(source, eval_str=True)
-    return {
-        name: _flag(name, kinds.get(name, str), parameter.default)
-        for name, parameter in inspect.signature(source).parameters.items()
-    }
+    try:
+        kinds = inspect.get_annotations(source, eval_str=True)
+    except NameError as error:
+        raise TypeError(f"a type in the signature of `study` cannot be found: {error}") from None
+    flags = {}
+    for name, parameter in inspect.signature(source).parameters.items():
+        default = parameter.default
+        if default is inspect.Parameter.empty:
+            raise TypeError(
+                f"a parameter of a study function becomes a flag: {name!r} must have a default"
+            )
+        flags[name] = _flag(name, kinds.get(name, type(default)), default)
+    return flags
 
 
 def _flag(name: str, kind: Any, default: Any) -> click.Option:
     flag = "--" + name.replace("_", "-")
-    if isinstance(kind, UnionType):
-        kind = next(arm for arm in get_args(kind) if arm is not type(None))
+    declared = kind
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        arms = [arm for arm in get_args(kind) if arm is not type(None)]
+        kind = arms[0] if len(arms) == 1 else None
     many = get_origin(kind) in (list, tuple)
     single = get_args(kind)[0] if many else kind
     chosen = get_origin(single) is Literal and all(isinstance(it, str) for it in get_args(single))
     known = chosen or single in (str, int, float, bool, Path)
-    if default is inspect.Parameter.empty or not known:
+    if not known:
         raise TypeError(
-            "a parameter of a study function becomes a flag: it must have a default and be a str, "
-            f"int, float, bool, Path, Literal of str or a list of these; {name!r} is {kind!r}"
+            f"a parameter of a study function becomes a flag: {name!r} must be annotated as a str, "
+            f"int, float, bool, Path, Literal of str or a list of these, got {declared!r}"
         )
     if single is bool:
         return click.Option([f"{flag}/--no-{flag[2:]}"], default=default, show_default=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from superconv_ray.data.allocation import exact_fraction
+from superconv_ray.design.fields import COUNT, POSITIVE, checked, number
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,10 @@ class Budget:
         return f"{self.unit}({amount!r}{times})"
 
     def __post_init__(self) -> None:
-        number = isinstance(self.amount, (int, float)) and not isinstance(self.amount, bool)
-        if not (number and math.isfinite(self.amount)):
-            raise ValueError(
-                f"budget must be a finite int or float, a number of {self.unit}; "
-                f"got {self.amount!r}"
-            )
-        if self.amount <= 0 or (self.unit == "iterations" and self.amount != int(self.amount)):
-            rule = "a whole number > 0" if self.unit == "iterations" else "> 0"
-            raise ValueError(f"budget in {self.unit} must be {rule}, got {self.amount!r}")
+        name, amount = f"budget in {self.unit}", self.amount
+        steps = self.unit == "iterations"
+        amount = checked(name, amount, int, COUNT) if steps else number(name, amount, POSITIVE)
+        object.__setattr__(self, "amount", amount)
 
     def steps(self, training_count: int, batch_size: int) -> int:
         """Return the number of optimizer steps that the budget allows.
@@ -95,12 +91,21 @@ def seconds(amount: float, step_seconds: Mapping[int, float]) -> Budget:
             them from trials that ran on the hardware in question.
 
     Raises:
+        TypeError: The times are no mapping, or hold something else than numbers.
         ValueError: A time is not finite and positive.
     """
-    for batch_size, time in step_seconds.items():
-        if not (math.isfinite(time) and time > 0):
-            raise ValueError(f"step_seconds must be finite and > 0, got {time!r} for {batch_size}")
-    return Budget(amount, "seconds", dict(step_seconds))
+    if not isinstance(step_seconds, Mapping):
+        raise TypeError(
+            f"step_seconds must map batch sizes to seconds, such as {{64: 0.01}}, "
+            f"got {step_seconds!r}"
+        )
+    times = {
+        checked("step_seconds: batch size", batch_size, int, COUNT): number(
+            f"step_seconds for {batch_size}", time, POSITIVE
+        )
+        for batch_size, time in step_seconds.items()
+    }
+    return Budget(amount, "seconds", times)
 
 
 def check_budget(budget: object) -> None:

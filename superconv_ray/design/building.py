@@ -94,7 +94,8 @@ def _plan_cell(study: Study, arm: str, point: Mapping[str, Any], sources: Source
             return Cell(arm, point, templates, tests, reading, confirmations)
         return Cell(arm, point, templates)
     except (ValueError, TypeError) as error:
-        raise type(error)(f"{describe_cell(arm, point)}: {error}") from None
+        placed = type(error)(f"{describe_cell(arm, point)}: {error}")
+        raise placed.with_traceback(error.__traceback__) from None  # which tells who raised it
 
 
 def _cell_settings(

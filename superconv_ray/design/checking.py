@@ -28,6 +28,8 @@ SET_BY_STUDY = {
 }
 """Trial fields that neither base, sweep nor arm may set, and where they come from."""
 
+SAME_DATA = ("dataset", "data_count", "data_fraction", "subset_seed", "validation_fraction")
+"""Trial fields without which runs of two arms are no pair: the same samples, measured alike."""
 _SHAPES_THE_BUDGET = ("batch_size", "data_count", "data_fraction", "validation_fraction")
 
 
@@ -60,11 +62,12 @@ def check_cell_settings(point: Mapping[str, Any], own: Mapping[str, Any]) -> Non
                 f"{name!r} must be the same for all arms and points; set it in base; "
                 f"got {settings[name]!r}"
             )
-    if "subset_seed" in own:
-        raise ValueError(
-            "'subset_seed' must be the same for all arms; set it in base or sweep; "
-            f"got {own['subset_seed']!r}"
-        )
+    for name in SAME_DATA:
+        if name in own:
+            raise ValueError(
+                f"{name!r} must be the same for all arms; set it in base or sweep; "
+                f"got {own[name]!r}"
+            )
 
 
 def check_unused(own: Mapping[str, Any], point: Mapping[str, Any], template: Trial) -> None:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
+
+from superconv_ray.design.fields import (
+    COUNT,
+    FINITE,
+    HELD_OUT,
+    SEED,
+    SWITCH,
+    Rule,
+    checked,
+    number,
+    one_of,
+)
 
 Sampler = Literal["even", "tpe", "gp"]
 
@@ -43,6 +55,8 @@ class FromRangeTest:
 CONFIRM_RATIO = 2.0
 """Ratio of neighboring rates that are confirmed. In the calibration (docs/guides/range_tests.md) a
 wider one is fooled more often where few labels are held out."""
+_SHOWS_A_PEAK = Rule(">= 5, to show a peak", lambda v: v >= 5)
+_CONFIRM = Rule("0, or a number of rates >= 2 of which one is chosen", lambda v: v == 0 or v >= 2)
 SPANS = {"exponential": (1e-4, 10.0), "linear": (0.0, 3.0)}
 """Learning rates that a test covers unless its user says otherwise. The exponential span begins
 below what AdamW needs and ends above what SGD survives; the linear one is Smith & Topin's."""
@@ -81,29 +95,23 @@ def from_range_test(
             before, and the best on held-out labels is taken. 0: take what was read.
 
     Raises:
+        TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range.
     """
-    if not 0 < validation_fraction < 1:
-        raise ValueError(
-            "from_range_test: validation_fraction must be in (0, 1), because accuracy is measured "
-            f"on labels held out of the limited ones; got {validation_fraction!r}"
-        )
-    if points < 5:
-        raise ValueError(f"from_range_test: points must be >= 5 to show a peak, got {points!r}")
-    if scale not in ("linear", "exponential"):
-        raise ValueError(
-            f"from_range_test: scale must be one of 'linear', 'exponential', got {scale!r}"
-        )
-    if isinstance(confirm, bool) or not isinstance(confirm, int) or confirm < 0 or confirm == 1:
-        raise ValueError(
-            "from_range_test: confirm must be 0, or a number of rates >= 2 of which one is chosen; "
-            f"got {confirm!r}"
-        )
+
+    def known(name: str, value: Any, declared: Any, rule: Rule) -> Any:
+        return checked(f"from_range_test: {name}", value, declared, rule)
+
+    scale = known("scale", scale, str, one_of(("linear", "exponential")))
     start, end = SPANS[scale]
     return FromRangeTest(
-        end if high is None else high,
-        start if low is None else low,
-        *(steps, scale, validation_fraction, points, confirm),
+        high=number("from_range_test: high", end if high is None else high, FINITE),
+        low=number("from_range_test: low", start if low is None else low, FINITE),
+        steps=known("steps", steps, int | None, _SHOWS_A_PEAK),
+        scale=scale,
+        validation_fraction=known("validation_fraction", validation_fraction, float, HELD_OUT),
+        points=known("points", points, int, _SHOWS_A_PEAK),
+        confirm=known("confirm", confirm, int, _CONFIRM),
     )
 
 
@@ -131,14 +139,11 @@ def tuned(low: float, high: float, *, log: bool = True) -> Tuned:
         log: Whether to search uniformly over the logarithm, which suits learning rates.
 
     Raises:
-        TypeError: A bound is not a number.
+        TypeError: A bound is not a number, or `log` no bool.
         ValueError: The bounds are not finite, not ordered, or not positive with log=True.
     """
-    for name, value in (("low", low), ("high", high)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"tuned: {name} must be a number, got {value!r}")
-        if not math.isfinite(value):
-            raise ValueError(f"tuned: {name} must be finite, got {value!r}")
+    low, high = number("tuned: low", low, FINITE), number("tuned: high", high, FINITE)
+    log = checked("tuned: log", log, bool, SWITCH)
     if not low < high:
         raise ValueError(f"tuned: low must be < high, got {low!r} and {high!r}")
     if log and not low > 0:
@@ -186,21 +191,16 @@ class Tuning:
     """Distance between the seeds of a combination's replicates, in a search of one seed."""
 
     def __post_init__(self) -> None:
-        for name in ("trials", "replicates", "parallel"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"tuning: {name} must be an integer >= 1, got {value!r}")
-        if not isinstance(self.per_seed, bool):
-            raise TypeError(f"tuning: per_seed must be True or False, got {self.per_seed!r}")
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"tuning: validation_fraction must be in (0, 1), got {self.validation_fraction!r}"
-            )
-        if self.sampler not in (choices := get_args(Sampler)):
-            raise ValueError(
-                f"tuning: sampler must be one of {', '.join(map(repr, choices))}, "
-                f"got {self.sampler!r}"
-            )
+        rules: dict[str, tuple[type, Rule]] = {
+            **dict.fromkeys(("trials", "replicates", "parallel"), (int, COUNT)),
+            "per_seed": (bool, SWITCH),
+            "validation_fraction": (float, HELD_OUT),
+            "sampler": (str, one_of(get_args(Sampler))),
+            "seed": (int, SEED),
+        }
+        for name, (declared, rule) in rules.items():
+            value = checked(f"tuning: {name}", getattr(self, name), declared, rule)
+            object.__setattr__(self, name, value)
 
     @property
     def total_trials(self) -> int:

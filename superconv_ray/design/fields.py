@@ -46,7 +46,9 @@ def one_of(choices: tuple[str, ...]) -> Rule:
 FRACTION = Rule("in (0, 1]", lambda v: 0 < v <= 1)
 SHARE = Rule("in [0, 1)", lambda v: 0 <= v < 1)
 POSITIVE = Rule("finite and > 0", lambda v: math.isfinite(v) and v > 0)
+FINITE = Rule("finite", math.isfinite)
 NOT_NEGATIVE = Rule("finite and >= 0", lambda v: math.isfinite(v) and v >= 0)
+HELD_OUT = Rule("in (0, 1)", lambda v: 0 < v < 1)
 COUNT = Rule("an integer in [1, 2**63)", lambda v: 1 <= v < 2**63)
 TWO_OR_MORE = Rule("an integer in [2, 2**63)", lambda v: 2 <= v < 2**63)
 SEED = Rule("an integer in [0, 2**31)", lambda v: 0 <= v < 2**31)
@@ -115,7 +117,10 @@ class FieldType:
             if plain is bool:  # elsewhere it is not a count, although an Integral
                 return value
         elif plain is float and isinstance(value, float | Real):  # float first: it is fast
-            return float(value) + 0.0  # -0.0 becomes 0.0
+            try:
+                return float(value) + 0.0  # -0.0 becomes 0.0
+            except OverflowError:
+                raise ValueError(f"{name} must be below 2**1024, got a larger integer") from None
         elif plain is int and isinstance(value, int | Integral):
             return int(value)
         elif plain is int and isinstance(value, Real) and float(value).is_integer():
@@ -129,3 +134,28 @@ class FieldType:
             number = FieldType(self.item, optional=False)
             return tuple(number.cast(f"{name}[{i}]", item) for i, item in enumerate(value))
         raise TypeError(f"{name} must be of type {self.name}, got {value!r}")
+
+
+def checked(name: str, value: Any, declared: Any, rule: Rule) -> Any:
+    """Convert a value to a declared type, such as ``int | None``, and check it by a rule.
+
+    Raises:
+        TypeError: The value cannot be converted without loss.
+        ValueError: It breaks the rule.
+    """
+    cast = FieldType.of(declared).cast(name, value)
+    if cast is not None:
+        rule.check(name, cast)
+    return cast
+
+
+def number(name: str, value: Any, rule: Rule) -> float:
+    """Check a number by a rule; an integer stays one, and is shown as it was given.
+
+    Raises:
+        TypeError, ValueError: As `checked`.
+    """
+    cast: float = FieldType.of(float).cast(name, value)
+    kept = int(value) if isinstance(value, Integral) else cast
+    rule.check(name, kept)
+    return kept

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
+from numbers import Integral
 
-from superconv_ray.design.fields import SEED
+from superconv_ray.design.fields import COUNT, SEED, checked
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,8 @@ class AtLeast:
 
     def __post_init__(self) -> None:
         for name in ("least", "up_to"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"at_least: {name} must be an integer, got {value!r}")
+            value = checked(f"at_least: {name}", getattr(self, name), int, COUNT)
+            object.__setattr__(self, name, value)
         if not 2 <= self.least <= self.up_to:
             raise ValueError(
                 "at_least: must be 2 <= least <= up_to, because one seed does not show any spread; "
@@ -51,18 +51,21 @@ def seed_values(seeds: int | Sequence[int] | AtLeast) -> Sequence[int]:
     """
     if isinstance(seeds, AtLeast):
         return range(seeds.up_to)
-    wrong_type = TypeError(f"seeds must be a count or a sequence of integers, got {seeds!r}")
-    if isinstance(seeds, bool) or not isinstance(seeds, (int, Sequence)):
-        raise wrong_type
-    values: Sequence[int] = range(seeds) if isinstance(seeds, int) else seeds
-    if not isinstance(values, range):  # which may be too long to look at each
-        values = tuple(values)
-        if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
-            raise wrong_type
+    if isinstance(seeds, bool | str | Mapping | Set) or not isinstance(
+        seeds, Integral | Collection
+    ):
+        raise TypeError(f"seeds must be a count or a sequence of integers, got {seeds!r}")
+    values: Sequence[int]
+    if isinstance(seeds, Integral):
+        values = range(int(seeds))
+    elif isinstance(seeds, range):  # which may be too long to look at each
+        values = seeds
+    else:
+        values = tuple(checked("seeds: each", value, int, SEED) for value in seeds)
         if len(set(values)) < len(values):
             raise ValueError(f"seeds must differ from one another, got {values}")
     if not values:
         raise ValueError(f"seeds must be at least one, got {seeds!r}")
-    for value in (values[0], values[-1]) if isinstance(values, range) else values:
+    for value in (values[0], values[-1]):
         SEED.check("seeds: each", value)
     return values

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from superconv_ray.data.catalog import DATASETS, DatasetFacts
@@ -34,6 +35,8 @@ class Sources:
 
     def __init__(self, study: Study) -> None:
         self.datasets = _load_datasets(study)
+        for name, build in study.models.items():
+            _check_builds(name, build)
         own = {name: data.facts(name) for name, data in self.datasets.items()}
         self.facts: Mapping[str, DatasetFacts] = {**DATASETS, **own}
         self._dataset_digests = {name: data.digest() for name, data in self.datasets.items()}
@@ -86,13 +89,32 @@ class Sources:
                 )
 
 
+def _called(name: str, load: Callable[[], AnyDataset]) -> AnyDataset:
+    try:
+        inspect.signature(load).bind()
+    except TypeError as error:
+        raise TypeError(
+            f"datasets: {name!r} must be a data set, or a function without parameters that loads "
+            f"one ({error}), got {load!r}"
+        ) from None
+    return load()
+
+
+def _check_builds(name: str, build: object) -> None:
+    """Reject a model that is built already, without importing torch."""
+    is_module = any(kind.__module__ == "torch.nn.modules.module" for kind in type(build).__mro__)
+    if is_module or not callable(build):
+        kind = f"a {type(build).__name__} that is built already" if is_module else repr(build)
+        raise TypeError(f"models: {name!r} must be a class or function that builds it, got {kind}")
+
+
 def _load_datasets(study: Study) -> dict[str, AnyDataset]:
     """Load the user's own data sets; numpy is imported only if there are any."""
     loaded = {}
     for name, given in study.datasets.items():
         from superconv_ray.data.images import AnyDataset
 
-        loaded[name] = given() if callable(given) else given
+        loaded[name] = _called(name, given) if callable(given) else given
         if not isinstance(loaded[name], AnyDataset):
             raise TypeError(
                 f"datasets: {name!r} must be a Dataset, an ImageDataset or a function that returns "

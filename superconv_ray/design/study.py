@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.budget import Budget, check_budget
 from superconv_ray.design.choices import Tuned, Tuning
+from superconv_ray.design.fields import COUNT, FieldType, checked
 from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.own_functions import named
 from superconv_ray.design.seeds import AtLeast, seed_values
@@ -45,6 +47,47 @@ class Arm:
 
     def __repr__(self) -> str:
         return f"Arm({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+
+
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "name": (str, "be a text"),
+    "question": (str, "be a text"),
+    "base": (Trial, "be a Trial(...)"),
+    "sweep": (Sweep, "come from grid(...) or paired(...)"),
+    "arms": (Mapping, 'map names to arms, such as {"one_cycle": Arm(...)}'),
+    "tuning": (Tuning, "be a Tuning(...)"),
+    "datasets": (Mapping, 'map names to data sets, such as {"mine": Dataset(...)}'),
+    "models": (Mapping, 'map names to models, such as {"net": Net}'),
+}
+"""Type of an attribute of `Study`, and what it must do or be."""
+
+
+MOST_LETTERS = 60
+"""Of a name that is a column of tables."""
+
+
+def _check_name(where: str, name: object) -> None:
+    """Check the name of an arm, a data set or a model, which is a word in tables.
+
+    Raises:
+        TypeError, ValueError: It is no text, or has several lines, or is too long or empty.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"{where}: names must be texts, got {name!r}")
+    if not (name.strip() and name.isprintable() and len(name) <= MOST_LETTERS):
+        raise ValueError(
+            f"{where}: names must be one line of 1 to {MOST_LETTERS} printable characters, "
+            f"got {name!r}"
+        )
+
+
+def _check_tables(tables: object) -> None:
+    if not callable(tables):
+        raise TypeError(f"tables must be a function of trials and curves, or None, got {tables!r}")
+    try:
+        inspect.signature(tables).bind("trials", "curves")
+    except TypeError as error:
+        raise TypeError(f"tables must take two frames, trials and curves: {error}") from None
 
 
 def _is_tuned(arm: Arm) -> bool:
@@ -101,12 +144,12 @@ class Study:
     trial_limit: int = 1_000_000
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
-            raise ValueError(
-                "name must be letters, digits, '_', '-' or '.', because a file is named after it; "
-                f"got {self.name!r}"
-            )
         self._check_types()
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}", self.name):
+            raise ValueError(
+                "name must be at most 100 letters, digits, '_', '-' or '.', because a file is "
+                f"named after it; got {self.name!r}"
+            )
         self._check_arms()
         self._check_size()
         self._check_budget()
@@ -118,15 +161,18 @@ class Study:
                 raise ValueError(f"models: {name!r} is the name of a built-in model")
 
     def _check_types(self) -> None:
-        if not isinstance(self.base, Trial):
-            raise TypeError(f"base must be a Trial(...), got {self.base!r}")
-        if not isinstance(self.tuning, Tuning):
-            raise TypeError(f"tuning must be a Tuning(...), got {self.tuning!r}")
-        if not isinstance(self.sweep, Sweep):
-            raise TypeError(f"sweep must come from grid(...) or paired(...), got {self.sweep!r}")
+        for name, (kind, needed) in _TYPES.items():
+            if not isinstance(value := getattr(self, name), kind):
+                raise TypeError(f"{name} must {needed}, got {value!r}")
+        checked("trial_limit", self.trial_limit, int, COUNT)
         for name, arm in self.arms.items():
             if not isinstance(arm, Arm):
                 raise TypeError(f"arms: {name!r} must be an Arm(...), got {arm!r}")
+        for name in ("arms", "datasets", "models"):
+            for key in getattr(self, name):
+                _check_name(name, key)
+        if self.tables is not None:
+            _check_tables(self.tables)
 
     def _check_budget(self) -> None:
         swept = self.sweep.values("budget")
@@ -141,8 +187,7 @@ class Study:
     def _check_margin(self) -> None:
         if self.margin is None:
             return
-        if isinstance(self.margin, bool) or not isinstance(self.margin, int | float):
-            raise TypeError(f"margin must be a number or None, got {self.margin!r}")
+        FieldType.of(float).cast("margin", self.margin)
         most = 1 if metric_of(self.base.settings()).share else math.inf
         if not 0 < self.margin < most:
             raise ValueError(

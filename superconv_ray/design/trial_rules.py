@@ -26,6 +26,7 @@ def check_together(trial: Trial) -> None:
     _check_batch_norm(trial)
     _check_image_sizes(trial)
     _check_learning_rates(trial, used)
+    _check_cycles(trial, used)
     _check_momentum(trial, used)
 
 
@@ -86,6 +87,15 @@ def _check_learning_rates(trial: Trial, used: Container[str]) -> None:
                 f"cooldown_fraction must be <= {longest:g}, what warmup_fraction leaves, "
                 f"got {trial.cooldown_fraction}"
             )
+
+
+def _check_cycles(trial: Trial, used: Container[str]) -> None:
+    steps, cycles = trial.steps, trial.cycles
+    if "cycles" in used and steps is not None and cycles is not None and 2 * cycles > steps:
+        raise ValueError(
+            f"cycles must be at most half of the run's steps ({steps}), so that each has a step "
+            f"at max_lr, got {cycles}"
+        )
 
 
 def _check_momentum(trial: Trial, used: Container[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from superconv_ray.design.fields import COUNT, NOT_NEGATIVE, POSITIVE, checked
+
 Amount: TypeAlias = float | Literal["auto"]
 """A number, or "auto": derived from measured peaks."""
 
@@ -28,12 +30,10 @@ class Amounts:
 
     def __post_init__(self) -> None:
         cpus, gpus, processes = self.cpus, self.gpus, self.processes
-        if isinstance(cpus, float | int) and not cpus > 0:
-            raise ValueError(f"cpus_per_trial must be > 0, got {cpus}")
-        if isinstance(gpus, float | int) and not gpus >= 0:
-            raise ValueError(f"gpus_per_trial must be >= 0, got {gpus}")
-        if processes is not None and processes < 1:
-            raise ValueError(f"processes_per_trial must be >= 1, got {processes}")
+        for name, amount, rule in (("cpus", cpus, POSITIVE), ("gpus", gpus, NOT_NEGATIVE)):
+            if amount != "auto":
+                checked(f"{name}_per_trial", amount, float | None, rule)
+        checked("processes_per_trial", processes, int | None, COUNT)
         if isinstance(gpus, float | int) and gpus and not _fit(gpus, processes):
             raise ValueError(
                 "gpus_per_trial must be at most 1 for a trial of one process, or one for each "

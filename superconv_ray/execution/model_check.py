@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,9 @@ from superconv_ray.data.catalog import DatasetFacts
 from superconv_ray.design.plan import Plan
 from superconv_ray.design.trial import Trial
 from superconv_ray.design.trial_fields import function_fields
+from superconv_ray.execution.tracebacks import in_users_code, is_deliberate
 from superconv_ray.models import MODELS
+from superconv_ray.storage.filesystem_errors import one_line
 
 if TYPE_CHECKING:
     from superconv_ray.data.images import AnyDataset
@@ -45,7 +47,35 @@ def check_models(plan: Plan, datasets: Mapping[str, AnyDataset | DatasetFacts]) 
             continue
         from superconv_ray.training.check import check_model
 
-        check_model(own.get(template.model, template.model), template, datasets[template.dataset])
+        source = own.get(template.model, template.model)
+        try:
+            check_model(source, template, datasets[template.dataset])
+        except Exception as error:
+            called = list(_calls(template, own))
+            if is_deliberate(error) or in_users_code(error) or not called:
+                raise
+            raise ValueError(
+                f"a training step fails with {type(error).__name__}: {one_line(error)}; it calls "
+                + "; ".join(called)
+            ) from error
+
+
+CALLS: Mapping[str, str] = {
+    "model": "build(input_shape=..., classes=..., dropout=...), and what it returns as model(x)",
+    "loss": "loss(outputs, targets), which returns a scalar tensor with a gradient",
+    "metric": "metric(outputs, targets) of numpy arrays, which returns a number",
+    "optimizer": "optimizer(groups), whose step() takes no argument",
+    "augment": "augment(x) of a batch, which keeps its shape",
+}
+"""How the user's code is called."""
+
+
+def _calls(template: Trial, models: Container[str]) -> Iterator[str]:
+    """How the user's code in a trial is called."""
+    own = {"model": template.model} if template.model in models else {}
+    for field, name in {**own, **template.own_functions()}.items():
+        if field in CALLS:
+            yield f"{field} {str(name)!r} as {CALLS[field]}"
 
 
 def _may_fail(template: Trial) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import warnings
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from superconv_ray.design.definition import define
+from superconv_ray.design.fields import SWITCH, Rule, checked
 from superconv_ray.design.plan import Plan
 from superconv_ray.execution.amounts import Amount, Amounts
 from superconv_ray.execution.compactor import Compactor
@@ -32,6 +34,10 @@ from superconv_ray.storage.writing import StoreWriter
 
 if TYPE_CHECKING:
     from superconv_ray.data.images import AnyDataset
+
+
+AT_LEAST_0 = Rule("an integer >= 0", lambda v: v >= 0)
+ABOVE_0 = Rule("> 0", lambda v: v > 0)  # infinity: no checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +80,31 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         _ = self.amounts  # checks them
-        if self.max_trials is not None and self.max_trials < 0:
-            raise ValueError(f"max_trials must be >= 0, got {self.max_trials}")
-        if self.local and (self.processes_per_trial or 1) > 1:
+        checked("max_trials", self.max_trials, int | None, AT_LEAST_0)
+        checked("checkpoint_seconds", self.checkpoint_seconds, float, ABOVE_0)
+        for name in ("local", "replace"):
+            checked(name, getattr(self, name), bool, SWITCH)
+        if self.local:
+            self._check_local()
+
+    def _check_local(self) -> None:
+        """Reject what a run in one process, without Ray, does not have."""
+        if (self.processes_per_trial or 1) > 1:
             raise ValueError(
                 "processes_per_trial must be 1 in local runs, which have one process, "
                 f"got {self.processes_per_trial}"
             )
-        if self.callbacks and self.local:
+        for name in ("address", "callbacks"):
+            if value := getattr(self, name):
+                raise ValueError(
+                    f"{name} must not be set in local runs, which do not use Ray; got {value!r}"
+                )
+        cpus, most = self.cpus_per_trial, os.cpu_count() or 1
+        if isinstance(cpus, float | int) and cpus > most:
             raise ValueError(
-                f"callbacks need Ray Tune, which local runs do not use; got {self.callbacks}"
+                f"cpus_per_trial must be at most {most} in local runs, the CPUs of this machine, "
+                f"got {cpus:g}"
             )
-        if not self.checkpoint_seconds > 0:
-            raise ValueError(f"checkpoint_seconds must be > 0, got {self.checkpoint_seconds}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import importlib.util
 import sysconfig
 import traceback
@@ -45,13 +46,38 @@ def is_users(filename: str) -> bool:
     return not (_is_machinery(filename) or installed or filename.startswith(library))
 
 
+def in_users_code(error: BaseException) -> bool:
+    """Whether the user's code, or a library that it called, raised an error."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    own = [place for place, file in enumerate(files) if is_users(file)]
+    return bool(own) and not any(map(is_ours, files[own[-1] :]))
+
+
 def is_ours(filename: str) -> bool:
     """Whether a frame runs this package."""
     return filename.startswith(_machinery_folders()[0])
 
 
+def is_deliberate(error: BaseException) -> bool:
+    """Whether a ``raise`` statement of this package raised a ValueError or TypeError for users.
+
+    What Python or a library raises inside this package, such as the TypeError of ``None + 1``, is a
+    defect of the package, and its message was not written for users.
+    """
+    innermost = error.__traceback__
+    if innermost is None or not isinstance(error, ValueError | TypeError):
+        return False
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    code = innermost.tb_frame.f_code
+    raised = dis.opname[code.co_code[innermost.tb_lasti]] == "RAISE_VARARGS"
+    return raised and is_ours(code.co_filename)
+
+
 def _is_machinery(filename: str) -> bool:
-    generated = filename.startswith("<frozen ") or filename == "<string>"  # as of dataclasses
+    # As of dataclasses, and of packages compiled by Cython, which name their files without a folder
+    generated = filename.startswith("<frozen ") or filename == "<string>"
+    generated = generated or filename.endswith((".pyx", ".pxi"))
     return generated or filename.startswith(_machinery_folders())
 
 

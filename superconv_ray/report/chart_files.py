@@ -41,6 +41,7 @@ def save_chart(chart: alt.TopLevelMixin, path: Path) -> None:
         OSError: The file cannot be written.
     """
     check_chart_files([path])
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(chart_content(chart, path.suffix))
 
 

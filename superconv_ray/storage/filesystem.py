@@ -68,6 +68,8 @@ class Files:
     """
 
     def __init__(self, uri: str | Path, *, known: bool = False) -> None:
+        if not isinstance(uri, str | Path) or not str(uri).strip():
+            raise ValueError(f"store must be a path or a URI, got {uri!r}")
         self.uri = str(uri) if "://" in str(uri) else _resolved(Path(uri))
         self.filesystem, self.root = open_filesystem(self.uri)
         self._answered = known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from superconv_ray.data.patient_filesystem import filesystem_of
@@ -11,9 +12,13 @@ from superconv_ray.storage.filesystem_errors import StoreError, one_line
 
 def open_filesystem(uri: str) -> tuple[Any, str]:
     """Return the filesystem of a URI, pyarrow's or else fsspec's, and the path in it."""
-    scheme = uri.partition("://")[0]
+    scheme, is_uri, _ = uri.partition("://")
     try:
-        return filesystem_of(uri)
+        filesystem, path = filesystem_of(uri)
+        if is_uri and not path.strip("/"):
+            raise ValueError("it names no bucket and no folder")
+        if os.path.isfile(path) and not is_uri:
+            raise ValueError("it is a file")
     except (ValueError, ImportError) as error:
         raise ValueError(
             "store must be a local path or a URI: s3://bucket/folder, gs://bucket/folder, "
@@ -26,6 +31,7 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
             f"the store {without_secrets(uri)} cannot be opened by {scheme}://: "
             f"{_reason(error, uri)}"
         ) from None
+    return filesystem, path
 
 
 def _reason(error: BaseException, uri: str) -> str:

@@ -53,7 +53,12 @@ def open_store(uri: str | Path, *, known: bool = False) -> Store:
 
 
 class Store:
-    """The results in a folder or an object store, as pandas frames; see `open_store`."""
+    """The results in a folder or an object store, as pandas frames; see `open_store`.
+
+    Attributes:
+        files: The folder.
+        is_new: Whether no run has written to it yet.
+    """
 
     def __init__(self, files: Files) -> None:
         self.files = files
@@ -66,6 +71,7 @@ class Store:
                 f"package ({error.why}; {reads}): use that version, delete the file if the rest of "
                 "the folder is a store of this version, or choose another folder"
             ) from None
+        self.is_new = marker is None
         if marker is None:
             files.check_bucket()
         elif (version := marker.get("schema_version")) != schema.SCHEMA_VERSION:

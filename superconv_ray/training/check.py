@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -14,6 +16,7 @@ from superconv_ray.data.images import AnyDataset
 from superconv_ray.design.own_functions import OwnFunction
 from superconv_ray.design.trial import CompleteTrial, Trial
 from superconv_ray.training.loop import TrainingRun
+from superconv_ray.training.metrics import measure_of
 from superconv_ray.training.model import ModelSource
 from superconv_ray.training.randomness import own_randomness
 from superconv_ray.training.samples import select_samples
@@ -50,6 +53,8 @@ def _check_at_one_size(
     trial = _one_step(template, len(samples.train_labels))
     if isinstance(trial.augment, OwnFunction):
         check_augmentation(trial, dataset)
+    if isinstance(trial.metric, OwnFunction):
+        _check_metric(trial, dataset.outputs, samples.test_labels)
     run = TrainingRun(trial, samples, source)
 
     def check_logits(_: nn.Module, inputs: tuple[torch.Tensor, ...], logits: Any) -> None:
@@ -98,12 +103,30 @@ def check_augmentation(trial: CompleteTrial, dataset: AnyDataset | DatasetFacts)
     with own_randomness(torch.device("cpu")):
         once, again = (select_samples(trial, made).batches for _ in range(2))
         for step in range(4):
-            if not torch.equal(once.batch(step)[0], again.batch(step)[0]):
+            inputs = once.batch(step)[0]
+            if not inputs.isfinite().all():
+                raise ValueError(
+                    f"augment {str(trial.augment)!r} must give finite numbers, got NaN or inf"
+                )
+            if not torch.equal(inputs, again.batch(step)[0]):
                 raise ValueError(
                     f"augment {str(trial.augment)!r} must draw all random numbers from torch's "
                     "default generators, which are seeded for each step: the same seed gave two "
                     "different batches"
                 )
+
+
+def _check_metric(trial: CompleteTrial, outputs: int, targets: torch.Tensor) -> None:
+    """Check that a run which diverges gets a metric: that of outputs which are all zero."""
+    measure = measure_of(trial)
+    assert measure is not None
+    with np.errstate(all="ignore"):
+        value = measure(np.zeros((len(targets), outputs), np.float32), targets.numpy())
+    if not math.isfinite(value):
+        raise ValueError(
+            f"metric {str(trial.metric)!r} must be finite for outputs that are all zero, which "
+            f"stand for those of a run that diverged, got {value}: return what they are worth"
+        )
 
 
 def _check_continuation(run: TrainingRun, again: TrainingRun, optimizer: OwnFunction) -> None:

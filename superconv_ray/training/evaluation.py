@@ -102,7 +102,8 @@ class Evaluator:
         """Evaluate all samples of a part.
 
         The metric of a run that has diverged is that of outputs which are all zero: the outputs may
-        be of any size, and one run would decide the mean over seeds. Accuracies are what they are.
+        be of any size, and one run would decide the mean over seeds. Where a metric is not finite,
+        that of zeros stands for it, too. Accuracies are what they are.
 
         Args:
             part: What to evaluate.
@@ -151,10 +152,12 @@ class Evaluator:
 
     def _metric(self, outputs: Tensor, part: Part, diverged: bool) -> float | None:
         assert self.measure is not None
+        zeros, targets = torch.zeros_like(outputs).numpy(), part.targets().cpu().numpy()
         if diverged or not outputs.isfinite().all():
-            outputs = torch.zeros_like(outputs)
-        with np.errstate(over="ignore"):  # of outputs that are about to diverge
-            return self.measure(outputs.numpy(), part.targets().cpu().numpy())
+            return self.measure(zeros, targets)
+        with np.errstate(all="ignore"):  # of outputs that are constant, or about to diverge
+            value = self.measure(outputs.numpy(), targets)
+        return value if math.isfinite(value) else self.measure(zeros, targets)
 
     def _show(self, part: Part) -> None:
         """Compute the model on a part in batches of nearly equal size."""

@@ -159,7 +159,7 @@ def test_an_unknown_option_is_rejected_with_the_nearest_one(store_uri: str) -> N
 @pytest.mark.parametrize(
     ("study", "options", "error", "message"),
     [
-        ({}, {"max_trials": -1}, ValueError, "max_trials must be >= 0, got -1"),
+        ({}, {"max_trials": -1}, ValueError, "max_trials must be an integer >= 0, got -1"),
         ({}, {"store": "xyz://a/b"}, ValueError, "store must be a local path or a URI"),
         ({"base": Trial(model="lenett")}, {}, ValueError, "did you mean 'lenet'"),
         ({"base": Trial(dataset="mnist")}, {}, DatasetNotFoundError, "mnist was not found"),

@@ -14,7 +14,7 @@ from click.testing import Result
 
 from superconv_ray import Trial
 from superconv_ray.cli import errors
-from superconv_ray.cli.errors import is_deliberate
+from superconv_ray.execution.tracebacks import is_deliberate
 from tests.cli.study_files import TINY, WITH_BROKEN_MODEL, assert_one_line
 
 SUPERCONV = str(Path(sys.executable).with_name("superconv"))
@@ -27,7 +27,12 @@ MISTAKES = [
     ('model="small_cnn"', 'model="smal_cnn"', "got 'smal_cnn'; did you mean 'small_cnn'?"),
     ('dataset="digits"', 'dataset="digit"', "got 'digit'; did you mean 'digits'?"),
     ("iterations(20)", "20", "budget must come from iterations(...)"),
-    ("study = Study", "other = Study", "must define `study`, a Study or a function that makes one"),
+    (
+        "study = Study",
+        "other = Study",
+        "`study` must be a Study or a function that makes one, got N",
+    ),
+    ("study = Study", "study = Study\nother = Study", "got <class"),
     ("study = Study", "study = main\nother = Study", "must have a default"),
 ]
 
@@ -133,6 +138,85 @@ def test_what_a_model_raises_is_shown_at_its_line_before_anything_runs(
         result = superconv(command[0], path, *command[1:])
         assert_users_traceback(result, "in forward", "RuntimeError: no luck")
     assert_untouched(store_uri)
+
+
+WITH_OWN_CODE = """
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score
+from torch import nn
+
+from superconv_ray import Arm, Study, Trial, iterations
+
+
+class Net(nn.Module):
+    def __init__(self, input_shape, classes, dropout):
+        super().__init__()
+        self.linear = nn.Linear(64, classes)
+
+    def forward(self, x):
+        return self.linear(x.flatten(1))
+
+
+def loss(outputs, targets):
+    return nn.functional.cross_entropy(outputs, targets)
+
+
+def metric(outputs, targets):
+    return (outputs.argmax(1) == targets).mean()
+
+
+def augment(x):
+    return x + 1
+
+
+def optimizer(groups):
+    return torch.optim.SGD(groups)
+
+
+study = Study(
+    name="own_code",
+    base=Trial(
+        dataset="digits",
+        model="net",
+        loss=loss,
+        metric=metric,
+        metric_goal="maximize",
+        augment=augment,
+        optimizer=optimizer,
+    ),
+    arms={"one_cycle": Arm(max_lr=0.1)},
+    budget=iterations(20),
+    models={"net": Net},
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("", "", ""),
+        ("classes, dropout)", "classes)", "model Net must accept (*, input_shape: "),
+        ("def forward", "def backward", "is missing the required"),
+        ("loss(outputs, targets):", "loss(outputs):", "loss 'loss' as loss(outputs, targets), "),
+        ("loss=loss", "loss=nn.CrossEntropyLoss", "loss 'CrossEntropyLoss' as loss(outputs, "),
+        ("entropy(outputs, ", "entropy(outputs.detach(), ", "0 of tensors does not require grad"),
+        ("metric=metric", "metric=accuracy_score", "metric 'accuracy_score' as metric(outputs, "),
+        (").mean()", ").mean() * np.nan", "'metric' must be finite for outputs that are all zero"),
+        ("augment(x)", "augment(x, y)", "augment 'augment' as augment(x) of a batch, which "),
+        ("x + 1", "x * torch.nan", "augment 'augment' must give finite numbers, got NaN or inf"),
+        ("optimizer(groups)", "optimizer(groups, lr)", "optimizer 'optimizer' as optimizer(groups"),
+        ("optim.SGD", "optim.LBFGS", "optimizer 'optimizer' as optimizer(groups), whose step() "),
+    ],
+)
+def test_own_code_that_does_not_fit_how_it_is_called_is_one_line(
+    old: str, new: str, message: str, superconv: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    result = superconv("plan", write(WITH_OWN_CODE, old, new) if old else write(WITH_OWN_CODE))
+    if message:
+        assert_one_line(result, message)
+    else:
+        assert result.exit_code == 0, result.stderr
 
 
 def test_a_rejected_setting_is_shown_with_its_line(

@@ -24,7 +24,8 @@ def test_run_status_and_show_agree_on_one_study(
     shown = superconv("show", path, "--store", store_uri)
     assert [result.exit_code for result in (before, ran, after, shown)] == [0, 0, 0, 0]
     count = "6 trials, {} done (of which 0 diverged), 0 failed, {} left\n"
-    assert before.stdout == f"study tiny in {store_uri}: {count.format(0, 6)}"
+    new = f"study tiny in {store_uri}: {count.format(0, 6)}note: there is no store yet\n"
+    assert before.stdout == new
     assert after.stdout == f"study tiny in {store_uri}: {count.format(6, 0)}"
     assert (
         "study tiny: 6 trials trained, 0 found in the store, 0 diverged, 0 failed, 0 left\n"

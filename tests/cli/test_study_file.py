@@ -50,6 +50,24 @@ def test_a_studys_parameters_are_flags_of_every_command(
     assert "2 trials, 2 done" in status.stdout
 
 
+def test_a_parameter_without_a_type_has_that_of_its_default(
+    superconv: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    path = write(WITH_PARAMETERS, "batch_size: int = 16", "batch_size=16")
+    path.write_text(path.read_text().replace("nesterov: bool = False", "nesterov=False"))
+    plan = superconv("plan", path, "--batch-size", 8)
+    assert "study with_digits: batch 8, nesterov False, " in plan.stdout
+
+
+@pytest.mark.parametrize("name", ["statistics", "numpy"])
+def test_a_file_with_the_name_of_a_module_is_rejected(
+    name: str, superconv: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = tmp_path / f"{name}.py"
+    path.write_text(TINY)
+    assert_one_line(superconv("plan", path), f"has the name of the module '{name}'")
+
+
 @pytest.mark.parametrize("dataset", ["cifar10", "mnist"])
 def test_a_parameter_may_be_the_data_set(
     dataset: str, superconv: Callable[..., Result], write: Callable[..., Path]
@@ -81,9 +99,11 @@ def test_a_path_that_is_no_study_file_is_rejected_in_one_line(
     ("old", "new", "message"),
     [
         ("batch_size", "store", "a study cannot have a parameter 'store'"),
-        ("nesterov: bool = False", "*, needed: str", "'needed' is <class 'str'>"),
-        ("note: Path | None = None", "note: dict = {}", "'note' is <class 'dict'>"),
-        ("note: Path | None = None", "note: Literal[1, 2] = 1", "'note' is typing.Literal[1, 2]"),
+        ("nesterov: bool = False", "*, needed: str", "'needed' must have a default"),
+        ("note: Path | None = None", "note: dict = {}", "got <class 'dict'>"),
+        ("note: Path | None = None", "note: Literal[1, 2] = 1", "got typing.Literal[1, 2]"),
+        ("note: Path | None = None", "note: int | str = 1", "got int | str"),
+        ("note: Path | None = None", 'note: "Missing" = 1', "name 'Missing' is not defined"),
     ],
 )
 def test_a_parameter_that_cannot_be_a_flag_is_rejected_in_one_line(

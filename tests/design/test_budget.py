@@ -66,17 +66,18 @@ def test_different_budgets_never_look_the_same(a: int, b: int) -> None:
 
 @pytest.mark.parametrize("make", [iterations, epochs, samples])
 @pytest.mark.parametrize(
-    "amount", [0, -1, float("nan"), float("inf"), "300", None, True, np.int64(300)]
+    "amount",
+    [0, -1, float("nan"), float("inf"), "300", None, True, pytest.param(10**400, id="10**400")],
 )
 def test_a_budget_is_a_positive_number(make: Any, amount: object) -> None:
-    with pytest.raises(ValueError, match=r"^budget .*got ") as caught:
+    with pytest.raises((ValueError, TypeError), match=rf"^budget in {make.__name__} must be "):
         make(amount)
-    assert str(caught.value).endswith(f"got {amount!r}")
 
 
 def test_iterations_are_whole() -> None:
     assert iterations(300) == Budget(300, "iterations")
-    with pytest.raises(ValueError, match=r"iterations must be a whole number > 0, got 2\.5"):
+    assert repr(iterations(np.int64(300))) == "iterations(300)"  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"budget in iterations must be of type int, got 2\.5"):
         iterations(2.5)  # type: ignore[arg-type]
 
 
@@ -85,5 +86,5 @@ def test_a_budget_in_seconds_uses_measured_step_times() -> None:
     assert (budget.steps(1000, 128), budget.steps(1000, 512)) == (300, 120)
     with pytest.raises(ValueError, match="got none for batch_size 64; known batch sizes: 128, 512"):
         budget.steps(1000, 64)
-    with pytest.raises(ValueError, match=r"step_seconds must be finite and > 0, got 0\.0 for 64"):
+    with pytest.raises(ValueError, match=r"step_seconds for 64 must be finite and > 0, got 0\.0"):
         seconds(6.0, {64: 0.0})

@@ -142,7 +142,7 @@ def test_a_function_with_the_name_of_a_built_in_one_is_rejected() -> None:
     )
 
 
-@pytest.mark.parametrize("field", ["dropout", "dataset", "milestones"])
+@pytest.mark.parametrize("field", ["dropout", "model", "milestones"])
 def test_a_field_without_functions_rejects_them(field: str) -> None:
     assert error(arms={"mine": Arm(**{field: my_loss})}).startswith(
         f"arm 'mine': {field} must be of type "

@@ -12,6 +12,8 @@ def test_seeds_are_given_by_count_or_by_value() -> None:
     assert tuple(seed_values(2)) == (0, 1)
     assert seed_values([5, 3]) == (5, 3)
     assert tuple(seed_values(range(10, 12))) == (10, 11)
+    assert tuple(seed_values(np.int64(2))) == (0, 1)  # type: ignore[arg-type]
+    assert seed_values(np.arange(5, 7)) == (5, 6)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seeds", [0, -1, ()])
@@ -31,9 +33,10 @@ def test_seeds_are_in_their_range(seeds: Any) -> None:
         seed_values(seeds)
 
 
-@pytest.mark.parametrize("seeds", [True, 2.0, "12", None, {1, 2}, (1, 2.0), (True,), [np.int64(1)]])
+@pytest.mark.parametrize("seeds", [True, 2.0, "12", None, {1, 2}, (1, 2.5), (True,), ["1"]])
 def test_seeds_are_integers(seeds: Any) -> None:
-    with pytest.raises(TypeError, match="seeds must be a count or a sequence of integers, got"):
+    message = r"^seeds(: each must be of type int| must be a count or a sequence of integers), got"
+    with pytest.raises(TypeError, match=message):
         seed_values(seeds)
 
 
@@ -41,7 +44,7 @@ def test_seeds_of_a_comparison_are_all_that_it_may_need() -> None:
     assert tuple(seed_values(at_least(3, up_to=12))) == tuple(range(12))
 
 
-@pytest.mark.parametrize(("least", "up_to"), [(1, 5), (5, 3), (0, 0)])
+@pytest.mark.parametrize(("least", "up_to"), [(1, 5), (5, 3)])
 def test_an_impossible_number_of_seeds_is_rejected(least: int, up_to: int) -> None:
     with pytest.raises(ValueError, match="at_least: must be 2 <= least <= up_to"):
         at_least(least, up_to=up_to)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 from superconv_ray.data.dataset import Dataset
 from superconv_ray.design.budget import epochs
@@ -100,12 +101,27 @@ def test_ids_change_with_the_source_of_a_model_and_not_with_the_code_around_it(
     assert not set(edited) & set(before)
 
 
-@pytest.mark.parametrize("model", [functools.partial(own_model, dropout=0.1), len, "my_net"])
+@pytest.mark.parametrize("model", [functools.partial(own_model, dropout=0.1), len])
 def test_a_model_whose_source_cannot_be_read_is_rejected(model: Any) -> None:
     # Its id would stay when it is edited, and old results would pass for new ones.
     assert error(**fields_of(own(models={"my_net": model}))).startswith(
         "models: 'my_net' must be a function or class whose source can be read, because trial ids "
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"), [("my_net", "'my_net'"), (nn.Linear(1, 1), "a Linear that is built already")]
+)
+def test_a_model_that_builds_nothing_is_rejected(model: Any, kind: str) -> None:
+    assert error(**fields_of(own(models={"my_net": model}))) == (
+        f"models: 'my_net' must be a class or function that builds it, got {kind}"
+    )
+
+
+@pytest.mark.parametrize("load", [Dataset, lambda path: path])
+def test_a_data_function_has_no_parameters(load: Any) -> None:
+    with pytest.raises(TypeError, match=r"^datasets: 'mine' must be a data set, or a function wit"):
+        make_plan(own(datasets={"mine": load}))
 
 
 @pytest.mark.parametrize("data", [(np.zeros(3), np.zeros(3)), lambda: [1, 2]])

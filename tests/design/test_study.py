@@ -29,9 +29,9 @@ def test_a_study_by_default_has_one_arm_one_point_and_three_seeds() -> None:
     assert plain.base == Trial()
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a b", ".hidden", "../up", "a\n", "ä"])
+@pytest.mark.parametrize("name", ["", "a/b", "a b", ".hidden", "../up", "a\n", "ä", 101 * "a"])
 def test_the_name_of_a_study_must_suit_a_file(name: str) -> None:
-    with pytest.raises(ValueError, match=r"^name must be letters, digits") as caught:
+    with pytest.raises(ValueError, match=r"^name must be at most 100 letters") as caught:
         study(name=name)
     assert str(caught.value).endswith(f"got {name!r}")
 
@@ -43,6 +43,12 @@ def test_the_name_of_a_study_must_suit_a_file(name: str) -> None:
         ("base", {"dataset": "digits"}, r"base must be a Trial\(\.\.\.\), got \{'dataset'"),
         ("sweep", {"dropout": (0, 1)}, "sweep must come from grid.* or paired.*, got {'dropout'"),
         ("arms", {"a": Arm(), "b": {"max_lr": 1}}, r"arms: 'b' must be an Arm.*got \{'max_lr': 1"),
+        ("arms", [Arm()], r"arms must map names to arms, such as .*, got \[Arm\(\)\]"),
+        ("datasets", None, r"datasets must map names to data sets, such as .*, got None"),
+        ("models", [int], r"models must map names to models, such as .*, got \[<class 'int'>\]"),
+        ("name", 123, "name must be a text, got 123"),
+        ("question", None, "question must be a text, got None"),
+        ("trial_limit", "10", "trial_limit must be of type int, got '10'"),
     ],
 )
 def test_a_part_of_the_wrong_kind_is_rejected(field: str, value: object, message: str) -> None:
@@ -58,8 +64,28 @@ def test_the_margin_of_accuracies_is_a_fraction(margin: float) -> None:
 
 def test_the_margin_of_a_metric_with_a_unit_may_be_large() -> None:
     assert study(base=Trial(metric="rmse", loss="mse"), margin=20).margin == 20
-    with pytest.raises(TypeError, match=r"^margin must be a number or None, got '0\.5 %'"):
+    with pytest.raises(TypeError, match=r"^margin must be of type float, got '0\.5 %'"):
         study(margin="0.5 %")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", 61 * "x"])
+def test_a_name_is_a_word_in_tables(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^arms: names must be one line of 1 to 60 printable"):
+        study(arms={name: Arm()})
+    with pytest.raises(TypeError, match=r"^models: names must be texts, got 1"):
+        study(models={1: lambda: None})
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (5, "tables must be a function of trials and curves, or None, got 5"),
+        (lambda _: {}, "tables must take two frames, trials and curves: too many positional"),
+    ],
+)
+def test_tables_of_a_study_take_two_frames(tables: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{message}"):
+        study(tables=tables)
 
 
 def test_a_study_needs_an_arm() -> None:

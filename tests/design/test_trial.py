@@ -298,6 +298,13 @@ def test_schedule_free_optimizers_need_momentum(optimizer: str) -> None:
         Trial(optimizer=optimizer, momentum=0)
 
 
+def test_every_cycle_reaches_max_lr() -> None:
+    assert Trial(policy="triangular", cycles=10, steps=20).cycles == 10
+    message = r"^cycles must be at most half of the run's steps \(20\), .*, got 11$"
+    with pytest.raises(ValueError, match=message):
+        Trial(policy="triangular", cycles=11, steps=20)
+
+
 def test_the_cooldown_does_not_begin_before_the_warm_up_ends() -> None:
     assert Trial(policy="wsd", warmup_fraction=0.5, cooldown_fraction=0.5).cooldown_fraction == 0.5
     with pytest.raises(ValueError, match=r"^cooldown_fraction must be") as caught:

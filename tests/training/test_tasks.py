@@ -167,6 +167,25 @@ def test_a_diverged_regression_counts_with_the_metric_of_zero_outputs(max_lr: fl
     assert outcome.measurements["test_metric"] == pytest.approx(zeros, rel=1e-6)
 
 
+def correlation(outputs: Any, targets: Any) -> float:
+    """Of outputs that are all zero it is 0, of others that are all equal NaN."""
+    return float(np.corrcoef(outputs[:, 0], targets[:, 0])[0, 1]) if outputs.any() else 0.0
+
+
+class Constant(SoftmaxRegression):
+    """Gives the same outputs for all inputs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(0 * x)
+
+
+def test_a_metric_that_is_not_finite_counts_as_that_of_zero_outputs() -> None:
+    trial = complete(loss="mse", metric=correlation, metric_goal="maximize", max_lr=0.01)
+    run = TrainingRun(trial, to_device(data(numbers), CPU), Constant)
+    run.train()
+    assert run.outcome().measurements["test_metric"] == 0.0
+
+
 def test_a_classification_counts_its_mistakes_beside_its_accuracy() -> None:
     trial = make_trial(metric=mistakes, metric_goal="minimize", steps=4)
     measured = TrainingRun(trial, digits(), SoftmaxRegression)

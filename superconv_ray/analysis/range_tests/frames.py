@@ -116,7 +116,8 @@ def range_tests(
             yield key, _range_test(group)
         except ValueError as error:
             where = ", ".join(f"{name}={value}" for name, value in key.items())
-            raise ValueError(f"{where}: {error}" if where else str(error)) from None
+            placed = ValueError(f"{where}: {error}" if where else str(error))
+            raise placed.with_traceback(error.__traceback__) from None  # which tells who raised it
 
 
 def _range_test(group: pd.DataFrame) -> RangeTest:
