@@ -148,7 +148,7 @@ SHOWN = {
         + "".join(f" --labels {count}" for count in (1000, 3000, 12_000, 60_000)),
         "--model resnet8 --usual piecewise --usual linear --labels 100 --labels 300 --seeds 5",
     ),
-    "limited_data": ("--budgets 100 --labels 100 --labels 200 --labels 300 --labels 1000",),
+    "limited_data": ("--most-samples 250000 --usual piecewise --usual linear",),
     "parts_of_one_cycle": ("",),
     "progressive_resizing": ("",),
 }
@@ -182,6 +182,17 @@ def test_the_flagships_docstring_has_the_one_trend_that_is_decided() -> None:
     assert f"multiplies the ratio of the error of `inv` to that of 1cycle by {said}" in " ".join(
         docstring.split()
     )
+
+
+def test_the_readme_has_the_numbers_of_limited_data() -> None:
+    """Those of the study's docstring, which are the sample store's."""
+    readme = " ".join((STUDIES.parent / "README.md").read_text().split())
+    text = ast.get_docstring(ast.parse((STUDIES / "limited_data.py").read_text())) or ""
+    (said,) = re.findall(r"linear decay takes ([^]]+\])", readme)
+    assert said in " ".join(text.split())
+    gaps = [float(gap) for gap in re.findall(r"([-+]\d\.\d) \[", text)]
+    assert len(gaps) == 20
+    assert f"no gap to a tuned schedule is above {max(map(abs, gaps))} points" in readme
 
 
 def test_the_guide_on_images_has_the_numbers_of_progressive_resizing() -> None:
