@@ -34,11 +34,11 @@ factors are undecided: whether 1cycle needs three times fewer steps for the accu
 schedule ends with cannot be told.
 
 After 40 epochs the error falls as n to the power of -0.37 to -0.39 above a floor of 8 %, with all
-three schedules. With a floor in common, 1cycle's exponent is larger by 0.006 [-0.006, 0.018] and
-0.000 [-0.012, 0.014]. Labels that others need for 1cycle's accuracy, by their number: linear decay
-1.04 [1.01, 1.08] times 1,000, the step schedule 1.04 [0.987, 1.11] times; at 3,000 labels both
-intervals hold 1. Limits: LeNet, whose best rate is small, on one pool of images; no 150 epochs of
-3,000 labels or more, which take hours.
+three schedules. With a floor in common, 1cycle's exponent is larger by 0.006 (-0.006 to 0.018) and
+0.000 (-0.012 to 0.014). For 1cycle's accuracy at 1,000 labels, linear decay takes 1.04 [1.01, 1.08]
+times as many, the step schedule 1.04 [0.987, 1.11] times; at 3,000 labels both intervals hold 1.
+Limits: LeNet, whose best rate is small, on one pool of images; no 150 epochs of 3,000 labels or
+more, which take hours.
 """
 
 from collections.abc import Mapping

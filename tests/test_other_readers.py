@@ -25,7 +25,7 @@ STUDY = "super_convergence_fashion_mnist_lenet"
 # As the documentation has them.
 DUCKDB = """
 duckdb.sql(\"\"\"
-    select data_count, arm, avg(test_accuracy) as accuracy, count(*) as seeds
+    select data_count, steps, arm, avg(test_accuracy) as accuracy, count(*) as seeds
     from read_parquet('results/trials/*.parquet', union_by_name=true)
     join 'results/studies/quickstart.parquet' using (trial_id)
     where role = 'training' group by all order by all
@@ -36,9 +36,9 @@ POLARS = """
     pl.scan_parquet("results/trials/*.parquet", extra_columns="ignore")
     .join(pl.scan_parquet("results/studies/quickstart.parquet"), on="trial_id")
     .filter(pl.col("role") == "training")
-    .group_by("data_count", "arm")
+    .group_by("data_count", "steps", "arm")
     .agg(pl.mean("test_accuracy").alias("accuracy"), pl.len().alias("seeds"))
-    .sort("data_count", "arm")
+    .sort("data_count", "steps", "arm")
     .collect()
     .to_pandas()
 )
@@ -55,7 +55,8 @@ def read(line: str, store: Path, study: str) -> pd.DataFrame:
 
 def expected(store: Store, study: str) -> pd.DataFrame:
     trials = store.trials(study)
-    groups = trials[trials["role"] == "training"].groupby(["data_count", "arm"])["test_accuracy"]
+    points = trials[trials["role"] == "training"].groupby(["data_count", "steps", "arm"])
+    groups = points["test_accuracy"]
     return groups.agg(accuracy="mean", seeds="size").reset_index()
 
 
@@ -69,7 +70,7 @@ def test_the_documentation_has_these_lines() -> None:
 def test_the_sample_study_is_read_without_this_package(line: str) -> None:
     found = read(line, SAMPLE, STUDY)
     wanted = expected(open_store(SAMPLE), STUDY)
-    assert len(wanted) == 27  # 3 numbers of labels, 9 arms
+    assert len(wanted) == 108  # 3 numbers of labels, 4 budgets, 9 arms
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
 
 

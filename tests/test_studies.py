@@ -68,7 +68,7 @@ def test_limited_data_takes_its_data_set_and_its_size_from_flags(
 
 
 def test_limited_data_shares_its_trainings_with_super_convergence() -> None:
-    flags: dict[str, Any] = {"labels": (300,), "usual": ("linear",), "seeds": 1}
+    flags: dict[str, Any] = {"labels": (300,), "budgets": (10,), "usual": ("linear",), "seeds": 1}
     limited, whole = (
         make_plan(runpy.run_path(str(STUDIES / f"{name}.py"))["study"](**flags))
         for name in ("limited_data", "super_convergence")
