@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -365,16 +366,21 @@ def test_a_store_that_cannot_be_written_is_an_error_before_training(
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
-        ("max_trials", -1, ">= 0"),
-        ("cpus_per_trial", 0.0, "> 0"),
-        ("cpus_per_trial", float("nan"), "> 0"),
-        ("gpus_per_trial", -1.0, ">= 0"),
-        ("processes_per_trial", 0, ">= 1"),
+        ("max_trials", -1, "an integer >= 0"),
+        ("max_trials", "3", "of type int"),
+        ("cpus_per_trial", 0.0, "finite and > 0"),
+        ("cpus_per_trial", float("nan"), "finite and > 0"),
+        ("cpus_per_trial", "two", "of type float"),
+        ("gpus_per_trial", -1.0, "finite and >= 0"),
+        ("processes_per_trial", 0, "an integer in [1, 2**63)"),
+        ("checkpoint_seconds", 0.0, "> 0"),
+        ("local", "False", "of type bool"),
     ],
 )
-def test_impossible_options_are_rejected(name: str, value: float, rule: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be {rule}, got {value}"):
-        RunOptions(store="store", **{name: value})  # type: ignore[arg-type]
+def test_impossible_options_are_rejected(name: str, value: Any, rule: str) -> None:
+    message = re.escape(f"{name} must be {rule}, got {value!r}")
+    with pytest.raises((ValueError, TypeError), match=f"^{message}$"):
+        RunOptions(store="store", **{name: value})
 
 
 # Cut off

@@ -88,4 +88,4 @@ def test_local_runs_have_no_tune_and_so_no_callbacks(
 ) -> None:
     run = superconv("run", study, "--local", "--store", store_uri, "--callback", "a:b")
     assert run.exit_code == 2
-    assert "callbacks need Ray Tune, which local runs do not use" in run.stderr
+    assert "callbacks must not be set in local runs, which do not use Ray" in run.stderr
