@@ -164,7 +164,8 @@ class Study:
         for name, (kind, needed) in _TYPES.items():
             if not isinstance(value := getattr(self, name), kind):
                 raise TypeError(f"{name} must {needed}, got {value!r}")
-        checked("trial_limit", self.trial_limit, int, COUNT)
+        limit = checked("trial_limit", self.trial_limit, int, COUNT)
+        object.__setattr__(self, "trial_limit", limit)
         for name, arm in self.arms.items():
             if not isinstance(arm, Arm):
                 raise TypeError(f"arms: {name!r} must be an Arm(...), got {arm!r}")
@@ -187,7 +188,7 @@ class Study:
     def _check_margin(self) -> None:
         if self.margin is None:
             return
-        FieldType.of(float).cast("margin", self.margin)
+        object.__setattr__(self, "margin", FieldType.of(float).cast("margin", self.margin))
         most = 1 if metric_of(self.base.settings()).share else math.inf
         if not 0 < self.margin < most:
             raise ValueError(

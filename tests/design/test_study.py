@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from superconv_ray.design.budget import epochs, iterations
@@ -63,6 +64,7 @@ def test_the_margin_of_accuracies_is_a_fraction(margin: float) -> None:
 
 
 def test_the_margin_of_a_metric_with_a_unit_may_be_large() -> None:
+    assert type(study(margin=np.float32(0.25)).margin) is float  # it is written as JSON
     assert study(base=Trial(metric="rmse", loss="mse"), margin=20).margin == 20
     with pytest.raises(TypeError, match=r"^margin must be of type float, got '0\.5 %'"):
         study(margin="0.5 %")
