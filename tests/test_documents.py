@@ -2,9 +2,9 @@
 
 Python blocks are executed, those of a page one after the other, next to a store in which the
 quickstart and the study of the page on limited data are finished, with results that are made up.
-Commands of `superconv` and of study files are executed if they only read (`report` and `export`
-take too long); of the others the options are checked against the program. Other commands, such as
-those of clusters, are checked for shell syntax only.
+Commands of `superconv` and of study files are executed if they only read (`export` takes too long);
+of the others the options are checked against the program. Other commands, such as those of
+clusters, are checked for shell syntax only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.made_study import write_made_study
 from superconv_ray.execution.probe import Probe
 from tests.documents import PAGES, ROOT, blocks, commands, python_module
 
-READING = {"plan", "status", "show"}
+READING = {"plan", "status", "show", "report"}
 ON_RAY = {"tutorial.md"}
 """Pages whose Python runs a study on Ray."""
 
@@ -107,8 +107,8 @@ def test_the_commands_of_a_page_exist(
         if words[0] == "make":
             assert set(words[1:]) <= set(targets)
         elif (arguments := arguments_of(words)) is not None:
-            runs = arguments[0] in READING or "--once" in arguments
-            runs = runs and "--dataset" not in arguments
+            runs = arguments[0] in READING and "--live" not in arguments
+            runs = (runs or "--once" in arguments) and "--dataset" not in arguments
             result = superconv(*arguments, *([] if runs else ["--help"]))
             assert result.exit_code == 0, f"{' '.join(words)}\n{result.output}"
 
