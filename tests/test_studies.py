@@ -155,6 +155,10 @@ SHOWN = {
 """Flags of the runs in the sample store."""
 
 
+def docstring_of(name: str) -> str:
+    return ast.get_docstring(ast.parse((STUDIES / f"{name}.py").read_text())) or ""
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_docstring_has_the_numbers_of_the_sample_store(
     name: str, superconv: Callable[..., Result]
@@ -165,7 +169,7 @@ def test_a_docstring_has_the_numbers_of_the_sample_store(
         run = superconv("show", path, *flags.split(), "--store", STUDIES / "results")
         assert run.exit_code == 0, run.output
         shown += run.stdout
-    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    docstring = docstring_of(name)
     interval = r"[-+\d][\d.]* \[[^]]+\]"
     said = re.findall(interval, docstring)
     assert len(said) >= 6
@@ -177,7 +181,7 @@ def test_the_flagships_docstring_has_the_one_trend_that_is_decided() -> None:
     trends = StudyResults(open_store(STUDIES / "results"), name).trend
     (found,) = trends[trends["ratio_verdict"] != UNDECIDED].to_dict("records")
     assert (found["baseline"], found["epochs"], found["ratio_verdict"]) == ("inv_0.01", 3, "falls")
-    docstring = ast.get_docstring(ast.parse((STUDIES / "super_convergence.py").read_text())) or ""
+    docstring = docstring_of("super_convergence")
     said = "{ratio_low:.2f} to {ratio_high:.2f}".format_map(found)
     assert f"multiplies the ratio of the error of `inv` to that of 1cycle by {said}" in " ".join(
         docstring.split()
@@ -187,7 +191,7 @@ def test_the_flagships_docstring_has_the_one_trend_that_is_decided() -> None:
 def test_the_readme_has_the_numbers_of_limited_data() -> None:
     """Those of the study's docstring, which are the sample store's."""
     readme = " ".join((STUDIES.parent / "README.md").read_text().split())
-    text = ast.get_docstring(ast.parse((STUDIES / "limited_data.py").read_text())) or ""
+    text = docstring_of("limited_data")
     (said,) = re.findall(r"linear decay takes ([^]]+\])", readme)
     assert said in " ".join(text.split())
     gaps = [float(gap) for gap in re.findall(r"([-+]\d\.\d) \[", text)]
@@ -198,9 +202,7 @@ def test_the_readme_has_the_numbers_of_limited_data() -> None:
 def test_the_guide_on_images_has_the_numbers_of_progressive_resizing() -> None:
     """Those of the study's docstring, which are the sample store's."""
     guide = (STUDIES.parent / "docs" / "guides" / "large_data.md").read_text()
-    docstring = (
-        ast.get_docstring(ast.parse((STUDIES / "progressive_resizing.py").read_text())) or ""
-    )
+    docstring = docstring_of("progressive_resizing")
     said = re.findall(r"[-+][\d.]+ \[[^]]+\]", guide.replace("\n", " "))
     assert len(said) == 4
     assert not [gap for gap in said if gap not in docstring]

@@ -13,6 +13,7 @@ from superconv_ray.design.fields import (
     SEED,
     SWITCH,
     Rule,
+    check_attributes,
     checked,
     number,
     one_of,
@@ -198,9 +199,7 @@ class Tuning:
             "sampler": (str, one_of(get_args(Sampler))),
             "seed": (int, SEED),
         }
-        for name, (declared, rule) in rules.items():
-            value = checked(f"tuning: {name}", getattr(self, name), declared, rule)
-            object.__setattr__(self, name, value)
+        check_attributes(self, rules, "tuning: ")
 
     @property
     def total_trials(self) -> int:

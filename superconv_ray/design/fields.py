@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Integral, Real
@@ -159,3 +159,16 @@ def number(name: str, value: Any, rule: Rule) -> float:
     kept = int(value) if isinstance(value, Integral) else cast
     rule.check(name, kept)
     return kept
+
+
+def check_attributes(owner: object, rules: Mapping[str, tuple[Any, Rule]], where: str = "") -> None:
+    """Convert and check attributes of a frozen dataclass; see `checked`.
+
+    Args:
+        owner: The object.
+        rules: Declared type and rule by name of the attribute.
+        where: Put before the names in messages.
+    """
+    for name, (declared, rule) in rules.items():
+        value = checked(f"{where}{name}", getattr(owner, name), declared, rule)
+        object.__setattr__(owner, name, value)

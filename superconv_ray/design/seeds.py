@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from numbers import Integral
 
-from superconv_ray.design.fields import COUNT, SEED, checked
+from superconv_ray.design.fields import COUNT, SEED, check_attributes, checked
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,7 @@ class AtLeast:
     up_to: int
 
     def __post_init__(self) -> None:
-        for name in ("least", "up_to"):
-            value = checked(f"at_least: {name}", getattr(self, name), int, COUNT)
-            object.__setattr__(self, name, value)
+        check_attributes(self, dict.fromkeys(("least", "up_to"), (int, COUNT)), "at_least: ")
         if not 2 <= self.least <= self.up_to:
             raise ValueError(
                 "at_least: must be 2 <= least <= up_to, because one seed does not show any spread; "

@@ -17,7 +17,7 @@ from superconv_ray.design.own_functions import OwnFunction, source_digest
 from superconv_ray.design.study import Study
 from superconv_ray.design.text import unknown_name
 from superconv_ray.design.trial import Trial
-from superconv_ray.models import ModelFacts, model_choices, names_to_choose_from
+from superconv_ray.models import ModelFacts, is_built, model_choices, names_to_choose_from
 
 if TYPE_CHECKING:
     from superconv_ray.data.images import AnyDataset
@@ -101,10 +101,8 @@ def _called(name: str, load: Callable[[], AnyDataset]) -> AnyDataset:
 
 
 def _check_builds(name: str, build: object) -> None:
-    """Reject a model that is built already, without importing torch."""
-    is_module = any(kind.__module__ == "torch.nn.modules.module" for kind in type(build).__mro__)
-    if is_module or not callable(build):
-        kind = f"a {type(build).__name__} that is built already" if is_module else repr(build)
+    if is_built(build) or not callable(build):
+        kind = f"a {type(build).__name__} that is built already" if is_built(build) else repr(build)
         raise TypeError(f"models: {name!r} must be a class or function that builds it, got {kind}")
 
 

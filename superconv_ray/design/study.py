@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from superconv_ray.data.catalog import DATASETS
 from superconv_ray.design.budget import Budget, check_budget
 from superconv_ray.design.choices import Tuned, Tuning
-from superconv_ray.design.fields import COUNT, FieldType, checked
+from superconv_ray.design.fields import COUNT, FieldType, check_attributes
 from superconv_ray.design.metrics import metric_of
 from superconv_ray.design.own_functions import named
 from superconv_ray.design.seeds import AtLeast, seed_values
@@ -164,8 +164,7 @@ class Study:
         for name, (kind, needed) in _TYPES.items():
             if not isinstance(value := getattr(self, name), kind):
                 raise TypeError(f"{name} must {needed}, got {value!r}")
-        limit = checked("trial_limit", self.trial_limit, int, COUNT)
-        object.__setattr__(self, "trial_limit", limit)
+        check_attributes(self, {"trial_limit": (int, COUNT)})
         for name, arm in self.arms.items():
             if not isinstance(arm, Arm):
                 raise TypeError(f"arms: {name!r} must be an Arm(...), got {arm!r}")

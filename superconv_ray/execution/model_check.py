@@ -22,6 +22,14 @@ _shaping = attrgetter(
     *("precision", "deterministic", *(name for name in function_fields() if name != "policy")),
 )
 """Settings on which it may depend whether a model can be trained."""
+CALLS: Mapping[str, str] = {
+    "model": "build(input_shape=..., classes=..., dropout=...), and what it returns as model(x)",
+    "loss": "loss(outputs, targets), which returns a scalar tensor with a gradient",
+    "metric": "metric(outputs, targets) of numpy arrays, which returns a number",
+    "optimizer": "optimizer(groups), whose step() takes no argument",
+    "augment": "augment(x) of a batch, which keeps its shape",
+}
+"""How the user's code is called."""
 
 
 def check_models(plan: Plan, datasets: Mapping[str, AnyDataset | DatasetFacts]) -> None:
@@ -58,16 +66,6 @@ def check_models(plan: Plan, datasets: Mapping[str, AnyDataset | DatasetFacts]) 
                 f"a training step fails with {type(error).__name__}: {one_line(error)}; it calls "
                 + "; ".join(called)
             ) from error
-
-
-CALLS: Mapping[str, str] = {
-    "model": "build(input_shape=..., classes=..., dropout=...), and what it returns as model(x)",
-    "loss": "loss(outputs, targets), which returns a scalar tensor with a gradient",
-    "metric": "metric(outputs, targets) of numpy arrays, which returns a number",
-    "optimizer": "optimizer(groups), whose step() takes no argument",
-    "augment": "augment(x) of a batch, which keeps its shape",
-}
-"""How the user's code is called."""
 
 
 def _calls(template: Trial, models: Container[str]) -> Iterator[str]:

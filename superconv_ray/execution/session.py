@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from superconv_ray.design.definition import define
-from superconv_ray.design.fields import SWITCH, Rule, checked
+from superconv_ray.design.fields import SWITCH, Rule, check_attributes
 from superconv_ray.design.plan import Plan
 from superconv_ray.execution.amounts import Amount, Amounts
 from superconv_ray.execution.compactor import Compactor
@@ -36,8 +36,13 @@ if TYPE_CHECKING:
     from superconv_ray.data.images import AnyDataset
 
 
-AT_LEAST_0 = Rule("an integer >= 0", lambda v: v >= 0)
-ABOVE_0 = Rule("> 0", lambda v: v > 0)  # infinity: no checkpoints
+_RULES = {
+    "max_trials": (int | None, Rule("an integer >= 0", lambda v: v >= 0)),
+    "checkpoint_seconds": (float, Rule("> 0", lambda v: v > 0)),  # infinity: no checkpoints
+    "local": (bool, SWITCH),
+    "replace": (bool, SWITCH),
+}
+"""Type and rule of the options of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +85,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         _ = self.amounts  # checks them
-        checked("max_trials", self.max_trials, int | None, AT_LEAST_0)
-        checked("checkpoint_seconds", self.checkpoint_seconds, float, ABOVE_0)
-        for name in ("local", "replace"):
-            checked(name, getattr(self, name), bool, SWITCH)
+        check_attributes(self, _RULES)
         if self.local:
             self._check_local()
 

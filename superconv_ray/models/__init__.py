@@ -23,6 +23,7 @@ __all__ = [
     "TORCHVISION",
     "ModelFacts",
     "build_model",
+    "is_built",
     "model_choices",
     "names_to_choose_from",
 ]
@@ -149,11 +150,16 @@ def _build_builtin(name: str, facts: ModelFacts, arguments: Mapping[str, Any]) -
     return build(**arguments)
 
 
+def is_built(model: object) -> bool:
+    """Whether a model is a module already, and not what builds one; imports no torch."""
+    return any(kind.__module__ == "torch.nn.modules.module" for kind in type(model).__mro__)
+
+
 def _build_own(model: Callable[..., nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
     from torch import nn
 
-    if isinstance(model, nn.Module) or not callable(model):
-        kind = "a module that is already built" if isinstance(model, nn.Module) else repr(model)
+    if is_built(model) or not callable(model):
+        kind = "a module that is already built" if is_built(model) else repr(model)
         raise TypeError(f"model must be a name or a callable {_SIGNATURE}, got {kind}")
     _check_signature(model, arguments)
     built: object = model(**arguments)

@@ -152,12 +152,13 @@ class Evaluator:
 
     def _metric(self, outputs: Tensor, part: Part, diverged: bool) -> float | None:
         assert self.measure is not None
-        zeros, targets = torch.zeros_like(outputs).numpy(), part.targets().cpu().numpy()
-        if diverged or not outputs.isfinite().all():
-            return self.measure(zeros, targets)
-        with np.errstate(all="ignore"):  # of outputs that are constant, or about to diverge
-            value = self.measure(outputs.numpy(), targets)
-        return value if math.isfinite(value) else self.measure(zeros, targets)
+        targets = part.targets().cpu().numpy()
+        if not diverged and outputs.isfinite().all():
+            with np.errstate(all="ignore"):  # of outputs that are constant, or about to diverge
+                value = self.measure(outputs.numpy(), targets)
+            if math.isfinite(value):
+                return value
+        return self.measure(torch.zeros_like(outputs).numpy(), targets)
 
     def _show(self, part: Part) -> None:
         """Compute the model on a part in batches of nearly equal size."""
