@@ -16,7 +16,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -95,32 +95,39 @@ def displaying(path: Path) -> CodeType:
     return compile(ast.fix_missing_locations(tree), path, "exec")
 
 
-@those_with("sh")
-@pytest.mark.usefixtures("place")
-def test_the_commands_of_a_page_exist(
-    page: Path, superconv: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    short = Probe(torch.device("cpu"), seconds=0.01)
-    monkeypatch.setattr(Probe, "here", lambda: short)
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    for words in commands(page):
-        if words[0] == "make":
-            assert set(words[1:]) <= set(targets)
-        elif (arguments := arguments_of(words)) is not None:
-            runs = arguments[0] in READING and "--live" not in arguments
-            runs = (runs or "--once" in arguments) and "--dataset" not in arguments
-            result = superconv(*arguments, *([] if runs else ["--help"]))
-            assert result.exit_code == 0, f"{' '.join(words)}\n{result.output}"
-
-
-def arguments_of(words: list[str]) -> list[str] | None:
+def arguments_of(words: Sequence[str]) -> list[str] | None:
     """What `superconv` would be called with, if the command is one of its or of a study file."""
     if words[0] == "superconv":
-        return words[1:]
+        return list(words[1:])
     if words[0] == "python" and words[1].startswith("studies/"):
         path, command, *flags = words[1:]
         return [command, path, *flags]
     return None
+
+
+COMMANDS = sorted({tuple(words) for page in PAGES for words in commands(page)})
+"""Those of all pages, each once."""
+ARGUMENTS = [found for words in COMMANDS if (found := arguments_of(words)) is not None]
+
+
+def test_what_pages_make_is_in_the_makefile() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    made = {target for words in COMMANDS if words[0] == "make" for target in words[1:]}
+    assert made
+    assert made <= set(targets)
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=" ".join)
+@pytest.mark.usefixtures("place")
+def test_a_command_of_a_page_exists(
+    arguments: list[str], superconv: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Probe(torch.device("cpu"), seconds=0.01)
+    monkeypatch.setattr(Probe, "here", lambda: short)
+    runs = arguments[0] in READING and "--live" not in arguments
+    runs = (runs or "--once" in arguments) and "--dataset" not in arguments
+    result = superconv(*arguments, *([] if runs else ["--help"]))
+    assert result.exit_code == 0, result.output
 
 
 @those_with("sh")

@@ -78,9 +78,10 @@ def _means(
 ) -> Iterator[pd.DataFrame]:
     """For every measure of one curve's runs: the columns from step on."""
     diverged = list(runs.loc[runs["status"] == "diverged", "trial_id"].unique())
+    rows = runs.astype(dict.fromkeys(measures, np.float64))
+    tables = rows.pivot(index="step", columns="trial_id", values=list(measures))
     for measure in measures:
-        table = runs.pivot(index="step", columns="trial_id", values=measure).astype(np.float64)
-        table = table.replace([np.inf, -np.inf], np.nan)
+        table = tables[measure].replace([np.inf, -np.inf], np.nan)
         if metrics[measure].tasks or measure.endswith("metric"):
             table[diverged] = table[diverged].ffill()
         values = table.dropna()

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 
 from superconv_ray.report import theme
-from superconv_ray.report.charts.parts import PERCENT, arm_encodings, arm_rows, inline, points
+from superconv_ray.report.charts.parts import (
+    PERCENT,
+    arm_encodings,
+    arm_rows,
+    inline,
+    layered,
+    points,
+)
 
 HEIGHT = 300
 ROOM = 2.0
@@ -47,7 +54,7 @@ def batch_norm(frame: pd.DataFrame, arms: Sequence[str]) -> alt.LayerChart | alt
     look = arm_encodings(arms, rows["arm"])
     diagonal = alt.Chart(inline(pd.DataFrame(dict.fromkeys(kinds, ends))))
     drawn = inline(rows[["arm", "seed", *kinds]])
-    return alt.layer(
+    return layered(
         diagonal.mark_line(style="reference").encode(x=x, y=y),
         points(look, opacity=0.8).encode(x=x, y=y, tooltip=tooltip).properties(data=drawn),
         width=theme.WIDTH,

@@ -142,11 +142,11 @@ def view(
     """
     data = drawn(rows, columns)
     if not facet:
-        return alt.layer(*layers, data=data, width=theme.WIDTH, height=height)
+        return layered(*layers, data=data, width=theme.WIDTH, height=height)
     order = rows.sort_values(list(facet))["panel"].unique()
     wide = WITHOUT_GAP if len(order) == WITHOUT_GAP else PANEL_COLUMNS
     abreast = min(abreast or wide, max(1, len(order)))
-    panel = alt.layer(*layers, width=theme.WIDTH // abreast, height=height)
+    panel = layered(*layers, width=theme.WIDTH // abreast, height=height)
     titles = alt.Header(title=None, labelExpr=r"split(datum.label, '\n')")
     faceted: alt.FacetChart = panel.facet(
         facet=alt.Facet("panel:N", header=titles, sort=list(order)), data=data, columns=abreast
@@ -156,11 +156,19 @@ def view(
     return independent
 
 
+def layered(*layers: Any, **settings: Any) -> alt.LayerChart:
+    """Charts on top of each other, none of which is interactive."""
+    chart = alt.LayerChart(**settings)
+    # Set afterwards, as below: the constructor copies all charts to look for interactive ones.
+    chart["layer"] = list(layers)
+    return chart
+
+
 def stacked(*charts: Any, **settings: Any) -> alt.VConcatChart:
-    """Charts in a column, each with its own scales and legends."""
-    below: alt.VConcatChart = alt.vconcat(*charts, **settings).resolve_scale(
-        color="independent", shape="independent", strokeDash="independent"
-    )
+    """Charts in a column, each with its own scales and legends; none is interactive."""
+    own = alt.ScaleResolveMap(color="independent", shape="independent", strokeDash="independent")
+    below = alt.VConcatChart(resolve=alt.Resolve(scale=own), **settings)
+    below["vconcat"] = list(charts)
     return below
 
 

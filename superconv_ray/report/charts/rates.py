@@ -20,6 +20,7 @@ from superconv_ray.report.charts.parts import (
     PERCENT,
     inline,
     interval_texts,
+    layered,
     legend_of,
     stacked,
     wrapped,
@@ -99,7 +100,7 @@ def lr_rules(frame: pd.DataFrame, metric: Metric = ACCURACY) -> alt.LayerChart |
     y = alt.Y("rule:N", sort=None, title=None)
     base = alt.Chart().encode(y=y, tooltip=tooltip)
     family = _family_encodings()
-    return alt.layer(
+    return layered(
         alt.Chart().mark_rule(style="reference").encode(x=alt.datum(0)),
         base.mark_rule(strokeWidth=1.5).encode(
             x=alt.X("low:Q", title=title), x2="high:Q", color=family["color"]
@@ -131,7 +132,7 @@ def _one_test(
     }
     marked = _marked(row, place)
     sized = [
-        alt.layer(*marked, *layers, width=theme.WIDTH, height=height)
+        layered(*marked, *layers, width=theme.WIDTH, height=height)
         for height, layers in panels.items()
     ]
     heading = alt.TitleParams(wrapped(f"{title}: {row['verdict']}"), anchor="start")

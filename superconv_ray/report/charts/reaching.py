@@ -20,6 +20,7 @@ from superconv_ray.report.charts.parts import (
     drawn,
     in_units,
     interval_texts,
+    layered,
     legend_of,
     line,
     open_end,
@@ -132,7 +133,7 @@ def scaling(
         alt.Tooltip("text:N", title="error [95 % interval] in %"),
     ]
     fitted, measured = drawn(laws, ["data_count"]), drawn(rows, ["data_count"])
-    return alt.layer(
+    return layered(
         band(look).encode(x=at, y=low, y2="high:Q").properties(data=fitted),
         line(look).encode(x=at, y=mean, tooltip=tooltip).properties(data=fitted),
         bars(look, xOffset=DODGED)
