@@ -35,6 +35,8 @@ SLICE = 5.0
 STEP_SECONDS = 0.01
 EVAL_SECONDS = 0.2
 """So the evaluations of a range test take twice as long as its steps."""
+LOOK_SECONDS = 1.0
+"""Time between two forecasts."""
 OVERHEAD = 0.03
 """Seconds of a trial besides its steps and evaluations."""
 
@@ -100,7 +102,7 @@ class Simulation:
     def _look(self) -> None:
         self.forecasts.append((self.now, self.estimate.forecast(self.planner.expected())))
         if self.planner.to_come:
-            self._later(self.now + 0.25, self._look)
+            self._later(self.now + LOOK_SECONDS, self._look)
 
     def _take_trial(self) -> None:
         trial = self.planner.next()
