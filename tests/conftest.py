@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,14 +54,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def own_ray() -> Iterator[Any]:
+def own_ray() -> Any:
     """Ray, for whoever starts it in this process: patient, and with workers that start at once."""
-    patient_ray.be_patient(setup_worker=ready_workers.__file__)
+    patient_ray.be_patient()
     import ray
 
-    with tempfile.TemporaryDirectory(prefix="rw") as folder:  # a socket in it needs a short path
-        ready_workers.start(folder)
-        yield ray
+    os.environ[ready_workers.VARIABLE] = str(os.getpid())
+    return ray
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,8 @@ SETTINGS = {
     "RAY_worker_register_timeout_seconds": "300",
 }
 """Environment variables that Ray reads."""
+READY_WORKERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ready_workers.py")
+"""What then starts workers, in place of Ray's setup_worker.py."""
 
 
 def set_up() -> None:
@@ -41,13 +43,13 @@ def set_up() -> None:
 
 
 @functools.cache
-def be_patient(*, dashboard: bool = False, setup_worker: str | None = None) -> None:
+def be_patient(*, dashboard: bool = False, forks: bool = True) -> None:
     """Let each Ray that this process starts wait for its agents.
 
     Args:
         dashboard: With what serves the dashboard and takes jobs, as ray[default] has it; without,
             as with ray[tune] alone, Ray starts faster.
-        setup_worker: Script that starts workers in place of Ray's setup_worker.py.
+        forks: Whether workers are forks of a process that has imported torch: not children of Ray.
     """
     set_up()
     from ray._private import services, utils
@@ -63,8 +65,8 @@ def be_patient(*, dashboard: bool = False, setup_worker: str | None = None) -> N
         call = inspect.signature(start_raylet).bind(*given, **named)
         place = call.arguments["session_dir"], call.arguments["node_id"]
         call.arguments["runtime_env_agent_port"] = free_port()
-        if setup_worker:
-            call.arguments["setup_worker_path"] = setup_worker
+        if forks:
+            call.arguments["setup_worker_path"] = READY_WORKERS
         jobs = call.arguments["dashboard_agent_listen_port"] if dashboard else None
         ports = {"DASHBOARD_AGENT_LISTEN": jobs, "METRICS_AGENT": None, "METRICS_EXPORT": None}
         for service, port in ports.items():

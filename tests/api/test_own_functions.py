@@ -13,7 +13,7 @@ from tests.own_code import flip_and_shift, mirrored, noise, plain, sign_descent
 
 STUDY = Study(
     name="mine",
-    base=Trial(dataset="digits", batch_size=16),
+    base=Trial(dataset="digits", batch_size=16, eval_interval=6),
     sweep=grid(data_count=(60,)),
     arms={
         "one_cycle": Arm(policy="one_cycle", max_lr=0.1),

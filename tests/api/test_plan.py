@@ -28,7 +28,7 @@ def study(**changes: Any) -> Study:
     settings: dict[str, Any] = {
         "name": "planned",
         "question": "Is a < b?",
-        "base": Trial(dataset="digits", batch_size=16),
+        "base": Trial(dataset="digits", batch_size=16, eval_interval=10),
         "sweep": grid(data_count=(60, 120)),
         "arms": {
             "one_cycle": Arm(max_lr=from_range_test(steps=10)),

@@ -31,7 +31,7 @@ from superconv_ray.data.readers import DatasetNotFoundError
 
 STUDY = Study(
     name="tiny",
-    base=Trial(dataset="digits", batch_size=16),
+    base=Trial(dataset="digits", batch_size=16, eval_interval=10),
     sweep=grid(data_count=(60,)),
     arms={
         "one_cycle": Arm(max_lr=from_range_test(steps=10)),

@@ -16,7 +16,7 @@ from superconv_ray import Arm, Study, Trial, from_range_test, grid, iterations
 
 study = Study(
     name="named",
-    base=Trial(dataset="digits", model="small_cnn", batch_size=16),
+    base=Trial(dataset="digits", model="small_cnn", batch_size=16, eval_interval=3),
     sweep=grid(data_count=(60,)),
     arms={
         "one_cycle": Arm(max_lr=0.05),

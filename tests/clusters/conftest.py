@@ -20,10 +20,10 @@ export RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES=100000000
 export RAY_OVERRIDE_RESOURCES='{"CPU": 1}'
 export AUTOSCALER_UPDATE_INTERVAL_S=1
 export AUTOSCALER_HEARTBEAT_TIMEOUT_S=600
-export PIP_NO_COMPILE=1
+export PIP_NO_COMPILE=1 PIP_NO_WARN_CONFLICTS=1
 """
 """Small hosts, as there are several on one machine, on which tests wait less long. A host that is
-slow because of that is not set up again.
+slow because of that is not set up again. What else is installed there, pip need not compare.
 """
 
 

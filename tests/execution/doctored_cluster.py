@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from superconv_ray.cli.app import app
 from superconv_ray.execution.doctor import collection, survey
-from tests import patient_ray
+from tests import patient_ray, ready_workers
 
 OBJECT_STORE = 80 * 2**20
 OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
@@ -34,8 +34,10 @@ def start_node(address: str, private: Path) -> subprocess.Popen[bytes]:
         *("--num-cpus=1", f"--object-store-memory={OBJECT_STORE}", "--block"),
     ]
     cover = ["sh", "-c", f'mount -t tmpfs none "{private}" && exec "$@"', "sh"]
+    # Its workers see what it sees: they are forks of a process of its own.
     return subprocess.Popen(
         [*OWN_MOUNTS, *cover, *node] if mounts_can_be_private() else node,
+        env={k: v for k, v in os.environ.items() if k != ready_workers.VARIABLE},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -188,7 +188,7 @@ import ray
 from superconv_ray.execution.connection import connected
 from tests import patient_ray
 
-patient_ray.be_patient(dashboard=True)
+patient_ray.be_patient(dashboard=True, forks=False)  # they must be of this family
 
 def family(pid):
     yield pid

@@ -81,7 +81,7 @@ def _means(
     rows = runs.astype(dict.fromkeys(measures, np.float64))
     tables = rows.pivot(index="step", columns="trial_id", values=list(measures))
     for measure in measures:
-        table = tables[measure].replace([np.inf, -np.inf], np.nan)
+        table = pd.DataFrame(tables[measure]).replace([np.inf, -np.inf], np.nan)
         if metrics[measure].tasks or measure.endswith("metric"):
             table[diverged] = table[diverged].ffill()
         values = table.dropna()
