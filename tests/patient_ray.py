@@ -16,6 +16,7 @@ import inspect
 import os
 import random
 import socket
+import sys
 from typing import Any
 
 SETTINGS = {
@@ -33,7 +34,7 @@ SETTINGS = {
 }
 """Environment variables that Ray reads."""
 READY_WORKERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ready_workers.py")
-"""What then starts workers, in place of Ray's setup_worker.py."""
+"""What starts workers that are forks, in place of Ray's setup_worker.py."""
 
 
 def set_up() -> None:
@@ -49,7 +50,8 @@ def be_patient(*, dashboard: bool = False, forks: bool = True) -> None:
     Args:
         dashboard: With what serves the dashboard and takes jobs, as ray[default] has it; without,
             as with ray[tune] alone, Ray starts faster.
-        forks: Whether workers are forks of a process that has imported torch: not children of Ray.
+        forks: Whether workers are forks of a process that has imported torch, which are not
+            children of Ray's; on Linux only.
     """
     set_up()
     from ray._private import services, utils
@@ -65,7 +67,7 @@ def be_patient(*, dashboard: bool = False, forks: bool = True) -> None:
         call = inspect.signature(start_raylet).bind(*given, **named)
         place = call.arguments["session_dir"], call.arguments["node_id"]
         call.arguments["runtime_env_agent_port"] = free_port()
-        if forks:
+        if forks and sys.platform == "linux":
             call.arguments["setup_worker_path"] = READY_WORKERS
         jobs = call.arguments["dashboard_agent_listen_port"] if dashboard else None
         ports = {"DASHBOARD_AGENT_LISTEN": jobs, "METRICS_AGENT": None, "METRICS_EXPORT": None}

@@ -35,8 +35,8 @@ SLICE = 5.0
 STEP_SECONDS = 0.01
 EVAL_SECONDS = 0.2
 """So the evaluations of a range test take twice as long as its steps."""
-LOOK_SECONDS = 1.0
-"""Time between two forecasts."""
+LOOK_SECONDS, LOOK_SHARE = 0.25, 0.01
+"""Time between two forecasts: so many seconds, or this share of the time that has passed."""
 OVERHEAD = 0.03
 """Seconds of a trial besides its steps and evaluations."""
 
@@ -68,7 +68,8 @@ class Simulation:
         slots: int | None = None,
         max_trials: int | None = None,
     ) -> None:
-        self.now = 1000.0
+        self.now = self.ended_at = 1000.0
+        self.first_start = self.now + start_seconds
         self.planner = Planner(make_plan(study), max_trials=max_trials)
         self.estimate = Estimate(lambda: self.now)
         self.estimate.slots = workers if slots is None else slots
@@ -85,15 +86,17 @@ class Simulation:
             event = heapq.heappop(self._events)
             self.now = event.at
             event.what()
-        self.first_start = 1000.0 + start_seconds
-        self.ended_at = self.forecasts[-1][0]
+
+    def forecast_at(self, share: float) -> tuple[float, Forecast]:
+        """The first forecast after a share of the running time, and its time."""
+        at = self.first_start + share * (self.ended_at - self.first_start)
+        time, forecast = next(pair for pair in self.forecasts if pair[0] >= at)
+        assert forecast is not None, "nothing is predicted yet"
+        return time, forecast
 
     def error_at(self, share: float) -> float:
         """Factor by which the forecast after a share of the running time is off; 1 is right."""
-        running = self.ended_at - self.first_start
-        at = self.first_start + share * running
-        time, forecast = next(pair for pair in self.forecasts if pair[0] >= at)
-        assert forecast is not None, "nothing is predicted yet"
+        time, forecast = self.forecast_at(share)
         return forecast.seconds_left / (self.ended_at - time)
 
     def _later(self, at: float, what: Callable[[], None]) -> None:
@@ -102,7 +105,8 @@ class Simulation:
     def _look(self) -> None:
         self.forecasts.append((self.now, self.estimate.forecast(self.planner.expected())))
         if self.planner.to_come:
-            self._later(self.now + LOOK_SECONDS, self._look)
+            passed = self.now - self.first_start
+            self._later(self.now + max(LOOK_SECONDS, LOOK_SHARE * passed), self._look)
 
     def _take_trial(self) -> None:
         trial = self.planner.next()
@@ -138,6 +142,7 @@ class Simulation:
         self._later(self.now + SLICE, report)
 
     def _end(self, trial: CompleteTrial, whole: Position) -> None:
+        self.ended_at = self.now
         outcome = self._outcome(trial, whole)
         self.planner.tell(trial.id, outcome)
         self.estimate.ended(trial, outcome)
@@ -234,7 +239,7 @@ def test_the_share_of_the_work_grows_from_nothing_to_all() -> None:
     shares = [forecast.share_done for _, forecast in simulation.forecasts if forecast]
     assert shares[0] < 0.05
     assert shares[-1] == 1.0
-    assert shares[len(shares) // 2] == pytest.approx(0.5, abs=0.15)
+    assert simulation.forecast_at(0.5)[1].share_done == pytest.approx(0.5, abs=0.15)
 
 
 @pytest.fixture

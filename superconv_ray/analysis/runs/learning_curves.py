@@ -62,7 +62,8 @@ def learning_curves(
     require_distinct(trainings, by)
     metrics = {name: metric_in(trainings, name) for name in measures}
     own = trainings[[*by, "arm", "trial_id", "status"]]
-    rows = curves[["trial_id", "step", *measures]].astype({"trial_id": str, "step": np.int64})
+    kinds = {"trial_id": str, "step": np.int64, **dict.fromkeys(measures, np.float64)}
+    rows = curves[list(kinds)].astype(kinds)
     measured = own.merge(rows, on="trial_id", how="inner")
     frames = [
         placed(found, [*by, "arm"], key)
@@ -78,8 +79,7 @@ def _means(
 ) -> Iterator[pd.DataFrame]:
     """For every measure of one curve's runs: the columns from step on."""
     diverged = list(runs.loc[runs["status"] == "diverged", "trial_id"].unique())
-    rows = runs.astype(dict.fromkeys(measures, np.float64))
-    tables = rows.pivot(index="step", columns="trial_id", values=list(measures))
+    tables = runs.pivot(index="step", columns="trial_id", values=list(measures))
     for measure in measures:
         table = pd.DataFrame(tables[measure]).replace([np.inf, -np.inf], np.nan)
         if metrics[measure].tasks or measure.endswith("metric"):
