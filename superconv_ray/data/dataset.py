@@ -121,10 +121,23 @@ def _checked_inputs(field: str, value: Any) -> Inputs:
             f"{field} must be a non-empty [n, height, width, channels], [n, height, width], "
             f"[n, depth, height, width, channels] or [n, features], got shape {array.shape}"
         )
+    if _channels_first(array.shape):
+        raise ValueError(
+            f"{field} must have its channels last, got shape {array.shape}, which looks like "
+            "torch's [n, channels, height, width]: use .transpose(0, 2, 3, 1)"
+        )
     if array.dtype == np.float32 and not np.isfinite(array).all():
         sample = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
         raise ValueError(f"{field} must be finite, got NaN or infinity in sample {sample}")
     return np.ascontiguousarray(array[..., np.newaxis] if array.ndim == 3 else array)
+
+
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether this is the shape of grey or RGB images in torch's order, which no others have."""
+    if len(shape) != 4:
+        return False
+    _, first, height, width = shape
+    return width > 4 and (first == 3 or (first == 1 and height == width))
 
 
 def check_classes(train_labels: npt.NDArray[Any], test_labels: npt.NDArray[Any]) -> None:

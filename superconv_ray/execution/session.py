@@ -107,6 +107,19 @@ class RunOptions:
                 f"cpus_per_trial must be at most {most} in local runs, the CPUs of this machine, "
                 f"got {cpus:g}"
             )
+        gpus = self.gpus_per_trial
+        if isinstance(gpus, float | int) and gpus > (there := _local_gpus() if gpus else 0):
+            raise ValueError(
+                f"gpus_per_trial must be at most {there} in local runs, which use one GPU of this "
+                f"machine if there is any, got {gpus:g}"
+            )
+
+
+def _local_gpus() -> int:
+    """GPUs that a run in this process can use: none or one."""
+    import torch
+
+    return int(torch.cuda.is_available())
 
 
 @dataclass(frozen=True)
@@ -220,11 +233,9 @@ def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOpti
         )
 
     if options.local:
-        import torch
-
         from superconv_ray.execution.in_process import run_local
 
-        gpu = torch.cuda.is_available()
+        gpu = bool(_local_gpus())
         job = make_job(gpu, options.amounts.filled_in(has_gpus=gpu).threads)
         run_local(run, Worker(job, inputs.datasets.__getitem__, run.progress.warn))
     else:

@@ -67,6 +67,11 @@ def test_without_a_terminal_a_run_prints_plain_lines(
         (["--max-trials", "-1"], "max_trials must be an integer >= 0, got -1"),
         (["--cpus-per-trial", "0"], "cpus_per_trial must be finite and > 0, got 0.0"),
         (["--cpus-per-trial", "100000"], "cpus_per_trial must be at most "),
+        (
+            ["--gpus-per-trial", "1.5"],
+            "gpus_per_trial must be at most 1 for a trial of one process",
+        ),
+        (["--gpus-per-trial", "2"], "gpus_per_trial must be at most "),
         (["--address", "1.2.3.4:99"], "address must not be set in local runs"),
         (["--store", "xyz://host/folder"], "store must be a local path or a URI"),
         (["--store", ""], "store must be a path or a URI, got ''"),

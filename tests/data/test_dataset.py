@@ -26,6 +26,15 @@ def test_grey_images_get_a_channel_axis_and_labels_become_int64() -> None:
     assert dataset.train_class_counts == (2, 2)
 
 
+@pytest.mark.parametrize("shape", [(3, 8, 3), (1, 28, 8), (3, 5, 4), (28, 28, 1), (6, 8, 16)])
+def test_channels_that_are_last_are_not_taken_for_height(shape: tuple[int, ...]) -> None:
+    height, width, channels = shape
+    many = {
+        f"{part}_inputs": np.ones((n, *shape), np.uint8) for part, n in (("train", 4), ("test", 2))
+    }
+    assert Dataset(**arrays(**many)).input_shape == (channels, height, width)
+
+
 def test_vectors_keep_their_shape() -> None:
     inputs = {
         "train_inputs": np.ones((4, 5), np.float32),
@@ -72,6 +81,13 @@ NAN_IN_SAMPLE_2[2, 1] = np.nan
         ({"train_inputs": np.ones(4, np.uint8)}, r"train_inputs must be .* got shape \(4,\)"),
         ({"train_inputs": np.ones((0, 2, 3), np.uint8)}, "train_inputs must be a non-empty"),
         ({"train_inputs": np.ones((4, 2, 2, 2, 2, 1), np.uint8)}, r"depth.* \(4, 2, 2, 2, 2, 1\)"),
+        *(
+            (
+                {"train_inputs": np.ones(shape, np.uint8)},
+                r"channels last, .* \.transpose\(0, 2, 3, 1",
+            )
+            for shape in ((4, 3, 8, 6), (4, 1, 28, 28), (4, 3, 5, 5))
+        ),
         ({"train_inputs": NAN_IN_SAMPLE_2}, "train_inputs must be finite, .* in sample 2"),
         ({"train_labels": np.array(["a", "b"])}, "train_labels must be .* of <U1"),
         ({"train_labels": np.zeros((4, 1, 1))}, r"train_labels must be .* shape \(4, 1, 1\)"),
