@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from superconv_ray.report.build import build_report
+from superconv_ray.report.sections.compared import undecided
 from superconv_ray.report.sections.trained import minima
 from superconv_ray.report.study_results import StudyResults
 from superconv_ray.report.text import study_text
@@ -61,6 +63,21 @@ def test_a_study_of_budgets_prints_first_how_many_times_fewer_steps_were_needed(
         said = {"super-converges": "yes", "does not": "no", "undecided": "undecided"}
         assert line.endswith(f"  {said[row['verdict']]}")
     assert lines[len(rows)].startswith("- It super-converges if the factor's interval begins at 3")
+
+
+@pytest.mark.parametrize(
+    "name", ["quickstart", "paper_flat_minima_laptop", "paper_imagenet_laptop"]
+)
+def test_undecided_comparisons_are_told_from_those_whose_seeds_are_unknown(name: str) -> None:
+    (section,) = undecided(results(name))
+    needed = section.frame["further_seeds"]
+    none, some = needed.isna().all(), needed.isna().any()
+    assert ("cannot be estimated" in section.text) == none
+    unknown = re.search(r"For (\d+) comparisons? the number is unknown", section.text)
+    assert bool(unknown) == (some and not none)
+    if unknown:
+        assert int(unknown[1]) == needed.isna().sum()
+        assert section.frame.loc[needed.isna(), "note"].str.len().gt(0).all()
 
 
 def test_a_study_that_measured_curvatures_shows_them_against_the_loss() -> None:

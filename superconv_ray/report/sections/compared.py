@@ -152,25 +152,32 @@ def undecided(results: StudyResults) -> Iterator[Section]:
     frame = decision_cost(results.trainings, table, results.axes, results.value)
     if frame.empty:
         return
-    hours = frame["hours"].sum()
-    known = frame["further_seeds"].notna()
     are = "is" if len(frame) == 1 else "are"
-    found = f"{len(frame)} of {counted(len(table), 'comparison')} {are} undecided."
     yield Section(
         name="undecided",
         title="Undecided comparisons",
         text=(
-            f"{found} The further seeds would decide each with probability 80 %, given what its "
-            "pairs so far tell of its gap and spread. Counted as one more look, all of them would "
-            f"take at most {duration(3600 * hours)} of training on this hardware."
-            if known.any()
-            else f"{found} How many seeds would decide that cannot be estimated."
+            f"{len(frame)} of {counted(len(table), 'comparison')} {are} undecided. "
+            + _seeds_to_decide(frame)
         ),
         frame=frame,
         code=f"{_comparison_code(results, result='gaps')}\n"
         + code_of(decision_cost, "trainings, gaps", results.axes, results.value),
         quantities=(difference(results.metric), count("pairs")),
     )
+
+
+def _seeds_to_decide(frame: pd.DataFrame) -> str:
+    unknown = int(frame["further_seeds"].isna().sum())
+    if unknown == len(frame):
+        return "How many seeds would decide that cannot be estimated."
+    text = (
+        "The further seeds would decide each with probability 80 %, given what its pairs so far "
+        "tell of its gap and spread. Counted as one more look, these seeds would take at most "
+        f"{duration(3600 * frame['hours'].sum())} of training on this hardware."
+    )
+    which = counted(unknown, "comparison")
+    return f"{text} For {which} the number is unknown; the notes say why." if unknown else text
 
 
 def cost(results: StudyResults) -> Iterator[Section]:
