@@ -64,9 +64,8 @@ def schedules(
     rates = _lines(look, "lr", "learning rate", tooltip)
     momenta = _lines(plain, "momentum", "momentum", tooltip)
     columns = ["step", "lr", "momentum"]
-    above = _own_steps(view(rates, rows, columns, facet, HEIGHT), facet)
-    if facet:  # chosen rates may have different magnitudes
-        above = above.resolve_scale(y="independent")
+    # Chosen rates may have different magnitudes.
+    above = _own_steps(view(rates, rows, columns, facet, HEIGHT), facet, y="independent")
     panels = () if once else facet
     below = _own_steps(view(momenta, rows, columns, panels, MOMENTUM_HEIGHT), panels)
     return stacked(above, below)
@@ -137,10 +136,13 @@ def _curves(
 
 
 def _own_steps(
-    chart: alt.LayerChart | alt.FacetChart, facet: Sequence[str]
+    chart: alt.LayerChart | alt.FacetChart, facet: Sequence[str], **scales: Any
 ) -> alt.LayerChart | alt.FacetChart:
-    """Each panel has an axis of its own: short runs would be a tenth of one for long runs."""
-    return chart.resolve_scale(x="independent") if facet else chart
+    """Each panel has an axis of its own: short runs would be a tenth of one for long runs.
+
+    `scales` are further ones to set: those set later replace all that were set.
+    """
+    return chart.resolve_scale(x="independent", **scales) if facet else chart
 
 
 def hessian_free(

@@ -91,6 +91,14 @@ def test_momentum_is_drawn_once_where_all_panels_share_it(
     assert drawing.texts.count("100 labels") == drawn
 
 
+def test_a_short_and_a_long_run_have_axes_of_their_own() -> None:
+    long = rates(data_count=200).assign(step=lambda t: 250 * t["step"], momentum=0.8)
+    drawing = Drawing(
+        charts.schedules(pd.concat([rates(data_count=100), long]), ARMS, ["data_count"])
+    )
+    assert drawing.texts.count("500") == 2  # below the long run's rate and momentum
+
+
 def test_nothing_measured_is_an_empty_chart() -> None:
     assert Drawing(charts.learning_curves(curves().iloc[:0], ARMS)).texts == []
     assert Drawing(charts.schedules(rates().iloc[:0], ARMS)).marks("line mark") == []
