@@ -108,7 +108,7 @@ class RunOptions:
                 f"got {cpus:g}"
             )
         gpus = self.gpus_per_trial
-        if isinstance(gpus, float | int) and gpus > (there := _local_gpus() if gpus else 0):
+        if isinstance(gpus, float | int) and gpus and gpus > (there := _local_gpus()):
             raise ValueError(
                 f"gpus_per_trial must be at most {there} in local runs, which use one GPU of this "
                 f"machine if there is any, got {gpus:g}"

@@ -129,6 +129,9 @@ class Files:
         except FileNotFoundError as error:
             self._check_fence()
             raise store_error(self.place, "written", error) from error
+        except NotImplementedError as error:  # such as of fsspec's for http://
+            why = OSError("its filesystem can only be read")
+            raise store_error(self.place, "written", why) from error
 
     def _check_fence(self) -> None:
         if self._fence:

@@ -9,16 +9,11 @@ from superconv_ray.data.patient_filesystem import filesystem_of
 from superconv_ray.data.uris import gives_away, without_secrets
 from superconv_ray.storage.filesystem_errors import StoreError, one_line
 
-READ_ONLY = ("http", "https")
-"""Schemes of fsspec, such as of a bucket's address in a browser, that cannot hold a store."""
-
 
 def open_filesystem(uri: str) -> tuple[Any, str]:
     """Return the filesystem of a URI, pyarrow's or else fsspec's, and the path in it."""
     scheme, is_uri, _ = uri.partition("://")
     try:
-        if scheme in READ_ONLY and is_uri:
-            raise ValueError("nothing can be written there")
         filesystem, path = filesystem_of(uri)
         if is_uri and not path.strip("/"):
             raise ValueError("it names no bucket and no folder")

@@ -215,12 +215,6 @@ def test_an_unknown_scheme_is_refused_with_those_there_are() -> None:
         Files("nonsense://user:password@x")
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_address_of_the_web_holds_no_store(scheme: str) -> None:
-    with pytest.raises(ValueError, match=r"got 'https?://host/x' \(nothing can be written there\)"):
-        Files(f"{scheme}://host/x")
-
-
 def test_a_scheme_of_fsspec_needs_no_prefix() -> None:
     Files("memory://here/deeper").write("one", b"1")
     assert Files("fsspec+memory://here/deeper").read("one") == b"1"
