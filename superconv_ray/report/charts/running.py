@@ -184,4 +184,4 @@ def hessian_free(
         line(look).encode(x=STEP, y=mean),
         points(look, size=25, opacity=0).encode(x=STEP, y=mean, tooltip=tooltip),
     ]
-    return view(layers, rows, ["step", "n", "of"], facet, HEIGHT)
+    return _own_steps(view(layers, rows, ["step", "n", "of"], facet, HEIGHT), facet)

@@ -99,6 +99,14 @@ def test_a_short_and_a_long_run_have_axes_of_their_own() -> None:
     assert drawing.texts.count("500") == 2  # below the long run's rate and momentum
 
 
+def test_estimates_of_a_short_and_a_long_run_have_steps_of_their_own() -> None:
+    measures = {"test_accuracy": "hessian_free_lr_smoothed", "train_loss": "lr"}
+    short = curves(data_count=100).replace({"measure": measures})
+    long = short.assign(data_count=200, step=lambda t: 5 * t["step"])
+    drawing = Drawing(charts.hessian_free(pd.concat([short, long]), ARMS, ["data_count"]))
+    assert drawing.texts.count("500") == 1
+
+
 def test_nothing_measured_is_an_empty_chart() -> None:
     assert Drawing(charts.learning_curves(curves().iloc[:0], ARMS)).texts == []
     assert Drawing(charts.schedules(rates().iloc[:0], ARMS)).marks("line mark") == []
