@@ -133,7 +133,11 @@ def _checked_inputs(field: str, value: Any) -> Inputs:
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether this is the shape of grey or RGB images in torch's order, which no others have."""
+    """Whether this looks like grey or RGB images in torch's order.
+
+    Of channels-last data only these have such a shape: images 3 pixels high with over 4 channels,
+    and those 1 pixel high with as many channels as columns, over 4.
+    """
     if len(shape) != 4:
         return False
     _, first, height, width = shape

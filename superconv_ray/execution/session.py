@@ -108,18 +108,19 @@ class RunOptions:
                 f"got {cpus:g}"
             )
         gpus = self.gpus_per_trial
-        if isinstance(gpus, float | int) and gpus and gpus > (there := _local_gpus()):
-            raise ValueError(
-                f"gpus_per_trial must be at most {there} in local runs, which use one GPU of this "
-                f"machine if there is any, got {gpus:g}"
-            )
+        if isinstance(gpus, float | int) and gpus > 0:  # else torch need not be imported
+            there = int(_has_gpu())
+            if gpus > there:
+                raise ValueError(
+                    f"gpus_per_trial must be at most {there} in local runs, which use one GPU of "
+                    f"this machine if there is any, got {gpus:g}"
+                )
 
 
-def _local_gpus() -> int:
-    """GPUs that a run in this process can use: none or one."""
+def _has_gpu() -> bool:
     import torch
 
-    return int(torch.cuda.is_available())
+    return torch.cuda.is_available()
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def _train(run: Run, inputs: _Inputs, store: Store, claim: str, options: RunOpti
     if options.local:
         from superconv_ray.execution.in_process import run_local
 
-        gpu = bool(_local_gpus())
+        gpu = _has_gpu()
         job = make_job(gpu, options.amounts.filled_in(has_gpus=gpu).threads)
         run_local(run, Worker(job, inputs.datasets.__getitem__, run.progress.warn))
     else:

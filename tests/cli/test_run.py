@@ -71,7 +71,10 @@ def test_without_a_terminal_a_run_prints_plain_lines(
             ["--gpus-per-trial", "1.5"],
             "gpus_per_trial must be at most 1 for a trial of one process",
         ),
-        (["--gpus-per-trial", "2"], "gpus_per_trial must be at most "),
+        (
+            ["--gpus-per-trial", "2"],
+            "in local runs, which use one GPU of this machine if there is any",
+        ),
         (["--address", "1.2.3.4:99"], "address must not be set in local runs"),
         (["--store", "xyz://host/folder"], "store must be a local path or a URI"),
         (["--store", ""], "store must be a path or a URI, got ''"),
