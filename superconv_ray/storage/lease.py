@@ -139,8 +139,9 @@ class Lease:
             StudyInUseError: Another driver has taken over.
             StoreError: The store cannot be written.
         """
+        begun = time.time()
         write_json(self.files, self.claim, self._content())
-        self._renewed_at = time.time()
+        self._renewed_at = begun  # the machine may have slept since the claim was in the store
 
     def check_if_overdue(self) -> None:
         """Check it if it was not renewed in time, as after a sleep; otherwise this costs nothing.

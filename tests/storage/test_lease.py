@@ -247,6 +247,30 @@ def test_a_renewal_that_a_replaced_driver_had_begun_does_not_bring_its_claim_bac
         assert files.read(held.claim) is None
 
 
+def test_a_driver_that_slept_at_the_end_of_a_renewal_looks_whether_it_was_replaced(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its claim was in the store, under its name, and is older than the end of the renewal."""
+    monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.05)
+    sync, others = Files._sync, contextlib.ExitStack()
+
+    def sync_then_sleep(own: Files, path: str) -> None:
+        sync(own, path)
+        if path == files.path("leases/one"):
+            monkeypatch.setattr(Files, "_sync", sync)
+            time.sleep(0.15)
+            os.utime(files.path(held.claim), (time.time() - EXPIRY_SECONDS - 5,) * 2)
+            others.enter_context(lease(files, "one"))
+
+    held = Lease(files, "one")
+    held.take()
+    with others:
+        monkeypatch.setattr(Files, "_sync", sync_then_sleep)
+        held.renew()
+        with pytest.raises(StudyInUseError, match="another run has taken over"):
+            held.check_if_overdue()
+
+
 def test_a_claim_that_came_back_all_the_same_does_not_count(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
